@@ -1,0 +1,19 @@
+//! Words that every room of steadfast shares: time as a value, seeded randomness, a timer heap, identifiers, router states
+//! and the kernel objects (addresses, routes, rules) that a virtual router owns.
+//!
+//! Nothing here touches a clock, a socket or a file. That is what lets one simulator run the real machines in virtual time.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod kernel;
+mod net;
+mod rng;
+mod state;
+mod time;
+mod timers;
+
+pub use net::{Family, IpCidr, Mac};
+pub use rng::Rng;
+pub use state::State;
+pub use time::Time;
+pub use timers::Timers;
