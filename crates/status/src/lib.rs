@@ -1,0 +1,19 @@
+//! The daemon's state as seen from outside: one schema, and keepalived's three dumps as views of it.
+//!
+//! Other programs parse these texts (exporters, routers' web interfaces), so their shape is an interface: keys, indentation,
+//! order of fields and the escaping of slashes are keepalived's.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod data;
+mod json;
+mod schema;
+mod stats;
+
+pub use data::data;
+pub use json::json;
+pub use schema::{Instance, Script, Snapshot, Statistics};
+pub use stats::stats;
+
+#[cfg(test)]
+mod tests;

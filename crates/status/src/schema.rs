@@ -1,0 +1,107 @@
+//! The schema.
+
+use serde::{Deserialize, Serialize};
+use steadfast_core::State;
+
+/// Everything that a dump shows.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Router id of the configuration.
+    pub router_id: String,
+    /// Virtual routers in the order of the configuration.
+    pub instances: Vec<Instance>,
+    /// Script trackers.
+    pub scripts: Vec<Script>,
+}
+
+/// One virtual router. Durations are in seconds, instants in seconds since 1970.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Instance {
+    pub name: String,
+    pub interface: String,
+    pub version: u8,
+    pub vrid: u8,
+    pub base_priority: u8,
+    pub effective_priority: u8,
+    pub state: State,
+    pub want_state: State,
+    /// Why it is in FAULT.
+    pub faults: Vec<String>,
+    pub master_priority: u8,
+    pub last_transition: f64,
+    pub strict: bool,
+    pub dont_track_primary: bool,
+    pub skip_check_adv_addr: bool,
+    pub garp_delay: u64,
+    pub garp_refresh: u64,
+    pub garp_repeat: u32,
+    pub garp_refresh_repeat: u32,
+    pub garp_lower_prio_delay: u64,
+    pub garp_lower_prio_repeat: u32,
+    pub lower_prio_no_advert: bool,
+    pub higher_prio_send_advert: bool,
+    pub down_timer_adverts: u8,
+    /// Addresses and routes are in the kernel.
+    pub addresses_set: bool,
+    pub promote_secondaries: bool,
+    pub advert_interval: f64,
+    pub master_advert_interval: f64,
+    pub accept: bool,
+    pub nopreempt: bool,
+    pub preempt_delay: u64,
+    pub smtp_alert: bool,
+    pub notify_deleted: bool,
+    /// Notify scripts as (field name, command line in keepalived's quoted form).
+    pub scripts: Vec<(String, String)>,
+    /// `ADDR dev IF scope S`, without the closing "set".
+    pub addresses: Vec<String>,
+    pub excluded: Vec<String>,
+    pub routes: Vec<String>,
+    pub rules: Vec<String>,
+    pub tracked_interfaces: Vec<String>,
+    pub tracked_scripts: Vec<String>,
+    pub tracked_processes: Vec<String>,
+    /// 0 none, 1 PASS.
+    pub auth_type: u8,
+    pub source: Option<String>,
+    pub statistics: Statistics,
+}
+
+/// Counters, named as in the JSON dump.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Statistics {
+    pub advert_rcvd: u64,
+    pub advert_sent: u64,
+    pub become_master: u64,
+    pub release_master: u64,
+    pub packet_len_err: u64,
+    pub advert_interval_err: u64,
+    pub ip_ttl_err: u64,
+    pub invalid_type_rcvd: u64,
+    pub addr_list_err: u64,
+    pub invalid_authtype: u64,
+    pub authtype_mismatch: u64,
+    pub auth_failure: u64,
+    pub pri_zero_rcvd: u64,
+    pub pri_zero_sent: u64,
+}
+
+/// One script tracker.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Script {
+    pub name: String,
+    /// Command in keepalived's quoted form.
+    pub command: String,
+    pub interval: f64,
+    pub timeout: f64,
+    pub weight: i32,
+    pub rise: u32,
+    pub fall: u32,
+    /// Considered good.
+    pub good: bool,
+    /// A run is under way.
+    pub running: bool,
+}

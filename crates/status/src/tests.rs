@@ -1,0 +1,69 @@
+use super::*;
+use steadfast_core::State;
+
+fn sample() -> Snapshot {
+    let instance = Instance {
+        name: "VI_1".into(),
+        interface: "eth0".into(),
+        version: 2,
+        vrid: 51,
+        state: State::Master,
+        want_state: State::Master,
+        base_priority: 100,
+        effective_priority: 107,
+        addresses_set: true,
+        advert_interval: 1.0,
+        master_advert_interval: 0.5,
+        addresses: vec!["192.0.2.50/24 dev eth0 scope global".into()],
+        scripts: vec![("script".into(), "'/usr/bin/logger' 'hi'".into())],
+        auth_type: 1,
+        last_transition: 1.5,
+        ..Default::default()
+    };
+    Snapshot { router_id: "me".into(), instances: vec![instance], scripts: vec![] }
+}
+
+#[test]
+fn json_is_an_array_with_escaped_slashes_and_short_numbers() {
+    let text = json(&sample(), 1).expect("an instance");
+    assert!(text.starts_with("[{\"data\":{\"iname\":\"VI_1\",\"dont_track_primary\":0,"), "{text}");
+    assert!(text.contains(r#""vips":["192.0.2.50\/24 dev eth0 scope global set"]"#), "{text}");
+    assert!(
+        text.contains(r#""last_transition":1.500000,"#) && text.contains(r#""adver_int":1,"master_adver_int":0.5"#)
+    );
+    assert!(text.contains(r#""auth_data":"********"}"#) && !text.contains("evips") && text.ends_with("}]\n"));
+    let value: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
+    assert_eq!(value[0]["stats"].as_object().map(|o| o.len()), Some(14));
+    let two = json(&sample(), 2).expect("an instance");
+    assert!(serde_json::from_str::<serde_json::Value>(&two).expect("valid")["vrrp"].is_array());
+    assert_eq!(json(&Snapshot::default(), 1), None);
+}
+
+#[test]
+fn hostile_names_stay_inside_their_string() {
+    let mut s = sample();
+    s.instances[0].name = "a\"b\\c\u{1}\n".into();
+    let value: serde_json::Value = serde_json::from_str(&json(&s, 1).expect("some")).expect("valid JSON");
+    assert_eq!(value[0]["data"]["iname"], "a\"b\\c\u{1}\n");
+}
+
+#[test]
+fn statistics_keep_their_layout() {
+    let text = stats(&sample());
+    let want = "VRRP Instance: VI_1\n  Advertisements:\n    Received: 0\n    Sent: 0\n  Became master: 0\n  Released master: 0\n  Packet Errors:\n    Length: 0\n";
+    assert!(text.starts_with(want), "{text}");
+    assert!(text.ends_with("  Priority Zero:\n    Received: 0\n    Sent: 0\n"));
+}
+
+#[test]
+fn data_dump_has_the_keys_that_readers_split_on() {
+    let text = data(&sample());
+    for line in [
+        " VRRP Instance = VI_1",
+        "   State = MASTER",
+        "   Virtual IP (1):",
+        "     192.0.2.50/24 dev eth0 scope global set",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
