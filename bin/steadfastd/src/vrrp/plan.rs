@@ -1,0 +1,155 @@
+//! What the VRRP role runs from: the machine's configuration beside everything that is not the machine's business (which
+//! program a script is, who is told of a change, where dumps go).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use steadfast_notify::mail;
+use steadfast_vrrp::{Config, Notice};
+
+/// A program to start.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Command {
+    /// Argument vector; the first is the file. A shell snippet has its shell here already.
+    pub argv: Vec<String>,
+    /// User and group to run as; `None` keeps the daemon's.
+    pub user: Option<(u32, u32)>,
+}
+
+impl Command {
+    /// The command line as dumps show it: each word in single quotes.
+    pub fn quoted(&self) -> String {
+        self.argv.iter().map(|a| format!("'{a}'")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How a script tracker is run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// Start this.
+    Program(Command),
+    /// `</path`: only test that the file can be opened.
+    Readable(PathBuf),
+}
+
+/// Who is told of a state change of an instance or group.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Notify {
+    /// One script for each notice.
+    pub scripts: HashMap<&'static str, Command>,
+    /// The generic script.
+    pub generic: Option<Command>,
+    /// Mail is wanted.
+    pub mail: bool,
+}
+
+impl Notify {
+    /// The script for one notice.
+    pub fn specific(&self, notice: Notice) -> Option<&Command> {
+        self.scripts.get(notice.word())
+    }
+}
+
+/// A FIFO that is told of every change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fifo {
+    /// Its path.
+    pub path: PathBuf,
+    /// Owner, where configured.
+    pub owner: Option<(u32, u32)>,
+    /// Reader to start; the path is appended to its arguments.
+    pub reader: Option<Command>,
+}
+
+/// A tracked file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrackFile {
+    /// Name of the tracker.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Value written at start when the file is absent, or always.
+    pub init: Option<(i64, bool)>,
+}
+
+/// A tracked process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrackProcess {
+    /// Name of the tracker.
+    pub name: String,
+    /// Program and arguments as configured.
+    pub argv: Vec<String>,
+    /// Compare with the whole command line.
+    pub full_command: bool,
+    /// How arguments are compared.
+    pub arguments: Arguments,
+}
+
+/// How the arguments of a tracked process are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arguments {
+    /// Not at all.
+    Ignored,
+    /// All equal.
+    Equal,
+    /// The given ones lead.
+    Initial,
+    /// The given ones lead, the last may be a prefix.
+    Partial,
+}
+
+/// Scheduling of the role.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scheduling {
+    /// Nice value.
+    pub nice: Option<i32>,
+    /// SCHED_RR priority.
+    pub realtime: Option<u32>,
+    /// RLIMIT_RTTIME in microseconds.
+    pub rttime: Option<u64>,
+    /// Lock memory.
+    pub no_swap: bool,
+    /// CPUs.
+    pub affinity: Vec<usize>,
+}
+
+/// The whole plan.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Plan {
+    /// The machine's part.
+    pub machine: Config,
+    /// Router id for mail subjects and dumps.
+    pub router_id: String,
+    /// Script trackers by name.
+    pub probes: HashMap<String, Probe>,
+    /// Weight of each script tracker, for dumps.
+    pub weights: HashMap<String, i32>,
+    /// Instances by name.
+    pub instances: HashMap<String, Notify>,
+    /// Groups by name.
+    pub groups: HashMap<String, Notify>,
+    /// FIFOs.
+    pub fifos: Vec<Fifo>,
+    /// Where mail goes.
+    pub mail: Option<mail::Settings>,
+    /// No mail on FAULT.
+    pub no_email_faults: bool,
+    /// Tracked files.
+    pub files: Vec<TrackFile>,
+    /// Tracked processes.
+    pub processes: Vec<TrackProcess>,
+    /// Interfaces on which promote_secondaries is wanted.
+    pub promote_secondaries: Vec<String>,
+    /// Instances with the flag, for dumps.
+    pub no_accept: Vec<String>,
+    /// JSON layout, 1 or 2.
+    pub json_version: u8,
+    /// Dump files: data, stats, JSON.
+    pub dumps: Option<[PathBuf; 3]>,
+    /// Scheduling.
+    pub scheduling: Scheduling,
+    /// Receive buffer of advert sockets in bytes.
+    pub receive_buffer: Option<usize>,
+    /// Gratuitous ARP schedule limit kept for dumps.
+    pub child_wait: Option<Duration>,
+}

@@ -1,0 +1,303 @@
+//! What the machine is told. Everything is resolved: defaults, global settings and group-level trackers are already applied
+//! by the binary that translates the configuration file.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::Duration;
+use steadfast_core::Family;
+use steadfast_core::kernel::{Address, Object, Route, Rule};
+
+/// Configuration of a [`crate::Router`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// Virtual routers; names are unique.
+    pub instances: Vec<InstanceConfig>,
+    /// Sync groups; names are unique, an instance is in at most one.
+    pub groups: Vec<GroupConfig>,
+    /// Script trackers; names are unique among scripts.
+    pub scripts: Vec<ScriptConfig>,
+    /// File trackers.
+    pub files: Vec<FileConfig>,
+    /// Process trackers.
+    pub processes: Vec<ProcessConfig>,
+    /// Addresses, routes and rules kept configured while the daemon runs.
+    pub statics: Vec<Object>,
+    /// All instances are held in Init for this long after start (vrrp_startup_delay).
+    pub startup_delay: Duration,
+    /// Gap between gratuitous ARPs on one interface; zero sends them at once.
+    pub garp_interval: Duration,
+    /// Gap between unsolicited neighbour advertisements on one interface.
+    pub gna_interval: Duration,
+    /// Log adverts for router ids that are not configured.
+    pub log_unknown_vrids: bool,
+    /// A removed instance is reported as DELETED only where it says so, else as FAULT.
+    pub fifo_states_on_reload: bool,
+}
+
+/// Protocol version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+pub enum Version {
+    /// RFC 3768.
+    V2,
+    /// RFC 9568.
+    V3,
+}
+
+/// Authentication (VRRP version 2 only).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Auth {
+    /// None: type 0.
+    None,
+    /// RFC 2338 simple text password, zero padded.
+    Pass([u8; 8]),
+}
+
+/// A unicast peer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Least accepted TTL or hop limit of its adverts; 0 accepts any.
+    pub min_ttl: u8,
+    /// Greatest accepted TTL or hop limit; 255 accepts any.
+    pub max_ttl: u8,
+}
+
+/// Unicast operation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Unicast {
+    /// Peers that adverts go to.
+    pub peers: Vec<Peer>,
+    /// TTL or hop limit of our adverts.
+    pub ttl: u8,
+    /// Accept adverts from peers only. True unless the administrator turned it off.
+    pub check_source: bool,
+}
+
+/// The schedule of gratuitous ARPs and unsolicited neighbour advertisements.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Garp {
+    /// Announcements of each address on becoming master.
+    pub repeat: u32,
+    /// The same again after this; zero: no second burst.
+    pub delay: Duration,
+    /// Period of refresh bursts while master; zero: none.
+    pub refresh: Duration,
+    /// Announcements of each address in a refresh burst.
+    pub refresh_repeat: u32,
+    /// Announcements of each address after an advert of lower priority; zero: none.
+    pub lower_prio_repeat: u32,
+    /// The same again after this.
+    pub lower_prio_delay: Duration,
+}
+
+impl Default for Garp {
+    fn default() -> Self {
+        Garp {
+            repeat: 5,
+            delay: Duration::from_secs(5),
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            lower_prio_repeat: 5,
+            lower_prio_delay: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What is tracked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Tracked {
+    /// Link state of an interface, by name.
+    Interface(String),
+    /// A script of [`Config::scripts`], by name.
+    Script(String),
+    /// A file of [`Config::files`], by name.
+    File(String),
+    /// A process of [`Config::processes`], by name.
+    Process(String),
+}
+
+/// One tracked object of an instance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Track {
+    /// What.
+    pub what: Tracked,
+    /// Priority change, -254..=254; 0: failure means FAULT.
+    pub weight: i32,
+    /// Success and failure exchanged.
+    pub reverse: bool,
+}
+
+/// One virtual router.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct InstanceConfig {
+    /// Its name.
+    pub name: String,
+    /// Interface the router runs on, by name. It may be absent.
+    pub interface: String,
+    /// Family of adverts and of the advertised addresses.
+    pub family: Family,
+    /// Protocol version.
+    pub version: Version,
+    /// Virtual router id, 1..=255.
+    pub vrid: u8,
+    /// Base priority, 1..=255; 255 is the address owner.
+    pub priority: u8,
+    /// Advert interval, 10 ms to 40.95 s (v3), 1 s to 255 s (v2).
+    pub advert_interval: Duration,
+    /// `state MASTER` was written. For an owner (priority 255) it means master at once; otherwise it changes nothing.
+    pub start_master: bool,
+    /// Take over from a master of lower priority.
+    pub preempt: bool,
+    /// Wait this long, hearing a lower-priority master, before preempting.
+    pub preempt_delay: Duration,
+    /// RFC timing and behaviour without keepalived's or our own deviations.
+    pub strict: bool,
+    /// An advert of lower priority from the current master leads to takeover at once (highest backup first, spread by
+    /// priority over at most 10 ms); off: the master-down timer runs on (RFC 9568 section 6.4.2). Never on with `strict`.
+    pub fast_takeover: bool,
+    /// On an orderly stop or unforced demotion: say priority 0, serve on until the successor's advert is heard, then let go.
+    pub soft_release: bool,
+    /// Version 2 authentication.
+    pub auth: Auth,
+    /// Addresses carried in adverts. May be empty where allowed.
+    pub addresses: Vec<Address>,
+    /// Addresses not carried in adverts.
+    pub excluded: Vec<Address>,
+    /// Routes present while master.
+    pub routes: Vec<Route>,
+    /// Policy rules present while master.
+    pub rules: Vec<Rule>,
+    /// Peers, when adverts go by unicast.
+    pub unicast: Option<Unicast>,
+    /// Configured source address of adverts; `None`: the interface's.
+    pub source: Option<IpAddr>,
+    /// FAULT while the configured source address is absent from the interface.
+    pub track_source: bool,
+    /// Multicast group of adverts.
+    pub group: IpAddr,
+    /// Missed adverts before takeover, 1..=100.
+    pub down_timer_adverts: u8,
+    /// Gratuitous announcements.
+    pub garp: Garp,
+    /// Do not answer a lower-priority advert at once.
+    pub lower_prio_no_advert: bool,
+    /// On a higher-priority advert send one of ours before backing off.
+    pub higher_prio_send_advert: bool,
+    /// An address owner drops incoming adverts unread.
+    pub owner_ignore_adverts: bool,
+    /// Do not check the address list of an advert of the known master.
+    pub skip_check_adv_addr: bool,
+    /// Version 3 over IPv4: compute the checksum without pseudo-header (RFC 9568 section 5.2.8). Both forms are accepted.
+    pub checksum_without_pseudo: bool,
+    /// Ignore the link state of the own interface.
+    pub dont_track_primary: bool,
+    /// Tracked objects, group-level ones included.
+    pub tracks: Vec<Track>,
+    /// A master that was held up for longer than a backup of this priority would wait goes to backup.
+    pub timer_expired_backup: Option<u8>,
+    /// `notify_deleted` was written: removal is reported as DELETED instead of FAULT.
+    pub notify_deleted: bool,
+    /// Report changes of the effective priority.
+    pub notify_priority_changes: bool,
+}
+
+impl InstanceConfig {
+    /// An instance with keepalived's defaults: version 2, priority 100, one advert a second, multicast, preempting.
+    pub fn new(name: &str, interface: &str, vrid: u8, family: Family) -> Self {
+        InstanceConfig {
+            name: name.into(),
+            interface: interface.into(),
+            family,
+            version: match family {
+                Family::V4 => Version::V2,
+                Family::V6 => Version::V3,
+            },
+            vrid,
+            priority: 100,
+            advert_interval: Duration::from_secs(1),
+            start_master: false,
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            strict: false,
+            fast_takeover: true,
+            soft_release: true,
+            auth: Auth::None,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            unicast: None,
+            source: None,
+            track_source: false,
+            group: match family {
+                Family::V4 => IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 0, 18)),
+                Family::V6 => IpAddr::V6(std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12)),
+            },
+            down_timer_adverts: 3,
+            garp: Garp::default(),
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            owner_ignore_adverts: false,
+            skip_check_adv_addr: false,
+            checksum_without_pseudo: false,
+            dont_track_primary: false,
+            tracks: Vec::new(),
+            timer_expired_backup: None,
+            notify_deleted: false,
+            notify_priority_changes: false,
+        }
+    }
+}
+
+/// A sync group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupConfig {
+    /// Its name.
+    pub name: String,
+    /// Names of its members.
+    pub members: Vec<String>,
+    /// Weighted trackers of members count (sync_group_tracking_weight); otherwise the translator already dropped them.
+    pub tracking_weight: bool,
+}
+
+/// A script tracker. How the script is run is the binary's business; the machine decides when, and what the results mean.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ScriptConfig {
+    /// Its name.
+    pub name: String,
+    /// Period.
+    pub interval: Duration,
+    /// Time limit of one run.
+    pub timeout: Duration,
+    /// Successes to become OK.
+    pub rise: u32,
+    /// Failures to become KO.
+    pub fall: u32,
+    /// Assume failed at start.
+    pub init_fail: bool,
+    /// Identity of the command; a change at reload starts the script's history anew.
+    pub command: String,
+}
+
+/// A file tracker; its value reaches the machine as [`crate::Input::File`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileConfig {
+    /// Its name.
+    pub name: String,
+}
+
+/// A process tracker; the number of matching processes reaches the machine as [`crate::Input::Process`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProcessConfig {
+    /// Its name.
+    pub name: String,
+    /// Least number for success.
+    pub quorum: u32,
+    /// Greatest number for success.
+    pub quorum_max: u32,
+    /// Delay before a loss is reported.
+    pub terminate_delay: Duration,
+    /// Delay before a gain is reported.
+    pub fork_delay: Duration,
+}

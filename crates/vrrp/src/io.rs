@@ -1,0 +1,254 @@
+//! What goes into the machine and what comes out of it.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use steadfast_core::kernel::Object;
+use steadfast_core::{Family, IpCidr, Mac, State};
+
+/// The whole current state of one link. Sent when it appears and at every change, never as a difference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// Interface name.
+    pub name: String,
+    /// Interface index.
+    pub index: u32,
+    /// Up and running (IFF_UP and IFF_RUNNING).
+    pub up: bool,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// Hardware address.
+    pub mac: Mac,
+    /// Usable addresses in the kernel's order: no tentative and no failed ones. Ours are among them.
+    pub addresses: Vec<IpCidr>,
+}
+
+/// A received protocol-112 packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Index of the interface that it came in by.
+    pub interface: u32,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+    /// The VRRP message: the IP payload.
+    pub payload: &'a [u8],
+}
+
+/// How a script ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ScriptEnd {
+    /// Exit status.
+    Exited(i32),
+    /// Ended by a signal.
+    Signalled(i32),
+    /// Could not be started.
+    NotStarted,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A packet.
+    Packet(Received<'a>),
+    /// A link, whole.
+    Link(Link),
+    /// The link of this name is gone.
+    LinkGone(&'a str),
+    /// A script (by name) that [`Output::StartScript`] asked for has ended.
+    ScriptEnded(&'a str, ScriptEnd),
+    /// A tracked file (by name) has this value. Absent and unreadable files count as 0.
+    File(&'a str, i64),
+    /// So many processes match the tracker of this name.
+    Process(&'a str, u32),
+    /// Someone else removed this object, which we had added and not removed.
+    ObjectLost(&'a Object),
+    /// The kernel refused to add this object (errno).
+    ObjectRefused(&'a Object, i32),
+    /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).
+    Stop {
+        /// Leave the kernel objects where they are.
+        keep_objects: bool,
+    },
+}
+
+/// Which signal ends a script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kill {
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// State word of a notification. The first five are states; the others are events of keepalived's FIFO language.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Notice {
+    /// Became master.
+    Master,
+    /// Became backup.
+    Backup,
+    /// In fault.
+    Fault,
+    /// Stopped.
+    Stop,
+    /// Removed by a reload.
+    Deleted,
+    /// A master heard a lower-priority advert.
+    MasterRxLowerPri,
+    /// Effective priority changed while master.
+    MasterPriority,
+    /// Effective priority changed while not master.
+    BackupPriority,
+}
+
+impl Notice {
+    /// The word in scripts and FIFO lines.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Notice::Master => "MASTER",
+            Notice::Backup => "BACKUP",
+            Notice::Fault => "FAULT",
+            Notice::Stop => "STOP",
+            Notice::Deleted => "DELETED",
+            Notice::MasterRxLowerPri => "MASTER_RX_LOWER_PRI",
+            Notice::MasterPriority => "MASTER_PRIORITY",
+            Notice::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+}
+
+/// An advert to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Send {
+    /// Outgoing interface index.
+    pub interface: u32,
+    /// Source address.
+    pub source: IpAddr,
+    /// Multicast group or peer.
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+    /// The VRRP message, checksum filled in.
+    pub payload: Vec<u8>,
+}
+
+/// One thing to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send an advert.
+    Send(Send),
+    /// Put this object into the kernel (already there is success).
+    Add(Object),
+    /// Take it out (not there is success).
+    Remove(Object),
+    /// One gratuitous ARP (IPv4) or unsolicited neighbour advertisement (IPv6, router and override flags) for an address.
+    Announce {
+        /// Interface name.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Start a script of this name.
+    StartScript(String),
+    /// Signal the process group of a running script.
+    KillScript(String, Kill),
+    /// Tell scripts, FIFOs and mail of an instance.
+    Instance {
+        /// Name.
+        name: String,
+        /// What.
+        notice: Notice,
+        /// Effective priority.
+        priority: u8,
+    },
+    /// Tell scripts, FIFOs and mail of a sync group.
+    Group {
+        /// Name.
+        name: String,
+        /// What.
+        notice: Notice,
+    },
+    /// A log line.
+    Log(log::Level, String),
+    /// Everything is released; the process may end.
+    Stopped,
+}
+
+/// What a socket must listen to. One entry for each (interface, family).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// Interface name.
+    pub interface: String,
+    /// Family.
+    pub family: Family,
+    /// Multicast groups to join; empty with unicast only.
+    pub groups: Vec<IpAddr>,
+    /// Router ids in use, sorted. Others need not reach the machine, unless unknown ones are to be logged.
+    pub vrids: Vec<u8>,
+}
+
+/// The whole state of one instance, handed to a successor process so that a master goes on as master.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Instance name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Interval last heard from the master, in nanoseconds.
+    pub master_interval: u64,
+    /// Address of the last known master.
+    pub master: Option<IpAddr>,
+    /// Priority of the last known master.
+    pub master_priority: u8,
+}
+
+/// Counters of one instance, named as in RFC 6527 and keepalived's statistics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Counters {
+    pub advert_rcvd: u64,
+    pub advert_sent: u64,
+    pub become_master: u64,
+    pub release_master: u64,
+    pub packet_len_err: u64,
+    pub advert_interval_err: u64,
+    pub ip_ttl_err: u64,
+    pub invalid_type_rcvd: u64,
+    pub addr_list_err: u64,
+    pub invalid_authtype: u64,
+    pub authtype_mismatch: u64,
+    pub auth_failure: u64,
+    pub pri_zero_rcvd: u64,
+    pub pri_zero_sent: u64,
+    pub checksum_err: u64,
+    pub version_err: u64,
+    pub unknown_source: u64,
+}
+
+/// An instance as seen from outside.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Its configuration.
+    pub config: &'a crate::InstanceConfig,
+    /// State.
+    pub state: State,
+    /// Effective priority.
+    pub priority: u8,
+    /// Why it is in FAULT; empty otherwise.
+    pub faults: Vec<String>,
+    /// Objects are in the kernel.
+    pub objects_set: bool,
+    /// Last known master and its priority.
+    pub master: Option<(IpAddr, u8)>,
+    /// Interval of the master's adverts.
+    pub master_interval: std::time::Duration,
+    /// When the state last changed.
+    pub last_transition: steadfast_core::Time,
+    /// Counters.
+    pub counters: Counters,
+    /// Source address of adverts in use.
+    pub source: Option<IpAddr>,
+}

@@ -1,0 +1,17 @@
+//! The VRRP machines: wire formats of versions 2 and 3, the virtual router, sync groups, trackers, and the [`Router`] that
+//! holds them all. Everything is pure: time, randomness and bytes come in as arguments, packets, kernel changes and log lines
+//! go out as data.
+//!
+//! ```text
+//!   Config ──► Router::new          Input ──► Router::handle ──► Output
+//!                                   time  ──► Router::poll   ──► Output
+//!                                             Router::poll_at ──► when to call poll next
+//! ```
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod config;
+mod io;
+
+pub use config::*;
+pub use io::*;
