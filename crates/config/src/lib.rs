@@ -1,1 +1,62 @@
+//! The configuration language of keepalived.
+//!
+//! Two stages. The source stage (`source`) turns files into lines of words; the keyword tables (`model`) turn those into typed
+//! sections. Every keyword is declared once; parser, default, range, reference row and error text come from that declaration.
+//! All faults of a file are reported in one pass, each with its place.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod check;
+pub mod diag;
+mod foreign;
+pub mod host;
+mod lines;
+pub mod model;
+mod parse;
+mod section;
+pub mod source;
+
+pub use host::{Host, SystemHost};
+pub use model::Config;
+pub use section::Keyword;
+
+use diag::{Class, Diagnostics, Files};
+use std::path::Path;
+
+/// What came of reading a configuration.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The configuration. Usable also when there are reports: what is bad was left out.
+    pub config: Config,
+    /// Reports.
+    pub diagnostics: Diagnostics,
+    /// Files read.
+    pub files: Files,
+    /// The main file could not be read.
+    pub unreadable: bool,
+}
+
+/// Reads, parses and checks a configuration.
+pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options, host: &dyn Host) -> Outcome {
+    let source = source::load(path, reader, options);
+    let (mut config, mut diagnostics) = parse::parse(&source.lines, host);
+    check::check(&mut config, host, &mut diagnostics);
+    let mut all = source.diagnostics;
+    all.append(diagnostics);
+    Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }
+}
+
+/// Exit status that the daemon ends with when it cannot run with what was read: 6 unreadable files, 2 a missing value or an
+/// instance without what it needs; `None` when it can run.
+pub fn run_failure(outcome: &Outcome) -> Option<i32> {
+    if outcome.unreadable || outcome.diagnostics.include_failed {
+        return Some(6);
+    }
+    let broken = outcome.diagnostics.iter().any(|d| d.class == Class::MissingParameter) || outcome.config.refused;
+    broken.then_some(2)
+}
+
+/// Every declared keyword.
+pub fn keywords() -> impl Iterator<Item = Keyword> {
+    model::keywords().chain(lines::keywords()).chain(foreign::keywords())
+}

@@ -48,7 +48,7 @@ impl<K: Copy + Eq + Hash + Ord> Timers<K> {
     }
 
     /// The earliest deadline.
-    pub fn next(&mut self) -> Option<Time> {
+    pub fn earliest(&mut self) -> Option<Time> {
         self.skim();
         self.heap.peek().map(|Reverse((at, _, _))| *at)
     }
@@ -95,11 +95,11 @@ mod tests {
         t.set('a', Time::from_millis(20));
         t.cancel('b');
         t.set('c', Time::from_millis(7));
-        assert_eq!(t.next(), Some(Time::from_millis(7)));
+        assert_eq!(t.earliest(), Some(Time::from_millis(7)));
         assert_eq!(t.pop_due(Time::from_millis(15)), Some(('c', Time::from_millis(7))));
         assert_eq!(t.pop_due(Time::from_millis(15)), None);
         assert_eq!(t.pop_due(Time::from_millis(20)).map(|x| x.0), Some('a'));
-        assert_eq!(t.next(), None);
+        assert_eq!(t.earliest(), None);
     }
 
     #[test]
@@ -109,6 +109,6 @@ mod tests {
             t.set(i % 10, Time::from_nanos(i));
         }
         assert!(t.heap.len() <= 128);
-        assert_eq!(t.next(), Some(Time::from_nanos(99_990)));
+        assert_eq!(t.earliest(), Some(Time::from_nanos(99_990)));
     }
 }

@@ -1,1 +1,293 @@
+//! Messages between the processes, as bincode frames on packet-mode pipes.
+//!
+//! ```text
+//!  +----------------+---------------------------------------------+
+//!  | length: u32 LE | bincode of Envelope { epoch, message }      |   at most 4096 bytes together
+//!  +----------------+---------------------------------------------+
+//! ```
+//!
+//! One write is one read, so a reader that dies in the middle leaves nothing half read. State is sent, not history: a message
+//! about an object holds all of its current state, so a lost one is mended by the next. What is larger than a frame
+//! (a configuration) travels in pieces.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+use bincode::Options;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use steadfast_core::State;
+
+/// Largest frame in bytes.
+pub const FRAME: usize = 4096;
+/// Bytes of a piece of something larger.
+const PIECE: usize = 3900;
+/// Largest thing that is sent in pieces.
+pub const LARGEST: u64 = 256 << 20;
+
+/// Which dump is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Dump {
+    /// Everything, as text.
+    Data,
+    /// Counters.
+    Stats,
+    /// Counters, which are then set to zero.
+    StatsClear,
+    /// JSON.
+    Json,
+}
+
+/// What the parent must know of a configuration. Everything else it passes on unread.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// There is something for the VRRP child to do.
+    pub vrrp: bool,
+    /// There is something for the checker child to do.
+    pub checker: bool,
+    /// Run before children start: argument vector, account, limit in seconds.
+    pub startup: Option<(Vec<String>, Option<(u32, u32)>, u64)>,
+    /// Run after children stopped.
+    pub shutdown: Option<(Vec<String>, Option<(u32, u32)>, u64)>,
+    /// How long to wait for children at a stop, in seconds.
+    pub child_wait: u64,
+    /// Name of this daemon among several.
+    pub instance: Option<String>,
+    /// Network namespace.
+    pub namespace: Option<String>,
+    /// Pid files go under /run/keepalived.
+    pub pid_directory: bool,
+    /// File creation mask.
+    pub umask: Option<u32>,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// The sender's loop turns; how late its worst turn since the last one was, in microseconds.
+    Heartbeat {
+        /// Worst lateness.
+        late: u64,
+    },
+    /// What the parent must know.
+    Facts(Facts),
+    /// A piece of a configuration.
+    Config {
+        /// The last one.
+        last: bool,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// Opaque state of an object, kept by the parent for the sender's successor.
+    Keep {
+        /// Which object.
+        key: String,
+        /// All of its state; empty: the object is gone.
+        bytes: Vec<u8>,
+    },
+    /// Release everything and end.
+    Stop {
+        /// Leave addresses and routes where they are.
+        keep_objects: bool,
+    },
+    /// Write a dump.
+    Dump(Dump),
+    /// The configuration is in effect.
+    Ready,
+    /// State of a virtual router, between children.
+    Instance {
+        /// Name.
+        name: String,
+        /// State.
+        state: State,
+        /// Effective priority.
+        priority: u8,
+    },
+}
+
+/// A message with the number of the sender's life; what an earlier life left in a pipe is dropped.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Number of the start of the child that the pipe belongs to.
+    pub epoch: u64,
+    /// The message.
+    pub message: Message,
+}
+
+/// Why bytes are no message.
+#[derive(Debug)]
+pub enum FrameError {
+    /// The length field does not fit the bytes.
+    Length,
+    /// The body cannot be read or written.
+    Body(bincode::Error),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameError::Length => f.write_str("frame length does not fit"),
+            FrameError::Body(e) => write!(f, "frame body: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FrameError::Length => None,
+            FrameError::Body(e) => Some(e),
+        }
+    }
+}
+
+fn options(limit: u64) -> impl Options {
+    bincode::DefaultOptions::new().with_limit(limit).reject_trailing_bytes()
+}
+
+/// Writes a frame.
+pub fn frame(envelope: &Envelope) -> Result<Vec<u8>, FrameError> {
+    let body = options(FRAME as u64 - 4).serialize(envelope).map_err(FrameError::Body)?;
+    let length = u32::try_from(body.len()).map_err(|_| FrameError::Length)?;
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// Reads a frame.
+pub fn parse(bytes: &[u8]) -> Result<Envelope, FrameError> {
+    let (length, body) = bytes.split_first_chunk::<4>().ok_or(FrameError::Length)?;
+    if u32::from_le_bytes(*length) as usize != body.len() || bytes.len() > FRAME {
+        return Err(FrameError::Length);
+    }
+    options(FRAME as u64 - 4).deserialize(body).map_err(FrameError::Body)
+}
+
+/// Anything as bytes, to travel in pieces or as opaque state.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
+    options(LARGEST).serialize(value).map_err(FrameError::Body)
+}
+
+/// The reverse.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+    options(LARGEST).deserialize(bytes).map_err(FrameError::Body)
+}
+
+/// Cuts something large into messages.
+pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
+    let count = bytes.len().div_ceil(PIECE).max(1);
+    (0..count).map(move |n| Message::Config {
+        last: n + 1 == count,
+        bytes: bytes.get(n * PIECE..bytes.len().min((n + 1) * PIECE)).unwrap_or_default().to_vec(),
+    })
+}
+
+/// Puts pieces together; `Some` with the last one, `Err` when it grows too large.
+#[derive(Default, Debug)]
+pub struct Assembler(Vec<u8>);
+
+impl Assembler {
+    /// Takes a piece.
+    pub fn add(&mut self, last: bool, bytes: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+        if (self.0.len() + bytes.len()) as u64 > LARGEST {
+            self.0 = Vec::new();
+            return Err(FrameError::Length);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(last.then(|| std::mem::take(&mut self.0)))
+    }
+}
+
+/// What waits for a pipe that is full: commands in order, and the latest state of each object. Memory is bounded by the number of
+/// objects and the size of one configuration.
+#[derive(Default, Debug)]
+pub struct Outbox {
+    commands: VecDeque<Vec<u8>>,
+    states: BTreeMap<String, Vec<u8>>,
+}
+
+impl Outbox {
+    /// Queues a command.
+    pub fn command(&mut self, envelope: &Envelope) -> Result<(), FrameError> {
+        self.commands.push_back(frame(envelope)?);
+        Ok(())
+    }
+
+    /// Queues an object's state, in the place of an older one.
+    pub fn state(&mut self, key: &str, envelope: &Envelope) -> Result<(), FrameError> {
+        self.states.insert(key.to_string(), frame(envelope)?);
+        Ok(())
+    }
+
+    /// Writes while `write` takes frames; true when nothing waits any more.
+    pub fn flush(&mut self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
+        while let Some(f) = self.commands.front() {
+            if !write(f) {
+                return false;
+            }
+            self.commands.pop_front();
+        }
+        while let Some((key, f)) = self.states.pop_first() {
+            if !write(&f) {
+                self.states.insert(key, f);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.commands.clear();
+        self.states.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn beat(late: u64) -> Envelope {
+        Envelope { epoch: 7, message: Message::Heartbeat { late } }
+    }
+
+    #[test]
+    fn a_full_pipe_keeps_commands_and_only_the_latest_state() {
+        let mut outbox = Outbox::default();
+        outbox.command(&beat(1)).expect("frame");
+        for late in 2..100 {
+            outbox.state("VI_1", &beat(late)).expect("frame");
+        }
+        assert!(!outbox.flush(|_| false));
+        let mut seen = Vec::new();
+        assert!(outbox.flush(|f| {
+            seen.push(parse(f).expect("own frame"));
+            true
+        }));
+        assert_eq!(seen, [beat(1), beat(99)]);
+    }
+
+    proptest! {
+        #[test]
+        fn large_things_travel_in_pieces(bytes in prop::collection::vec(any::<u8>(), 0..20_000)) {
+            let mut assembler = Assembler::default();
+            let mut got = None;
+            for message in pieces(&bytes) {
+                let f = frame(&Envelope { epoch: 1, message }).expect("fits");
+                prop_assert!(f.len() <= FRAME);
+                if let Message::Config { last, bytes } = parse(&f).expect("own frame").message {
+                    got = assembler.add(last, &bytes).expect("small");
+                }
+            }
+            prop_assert_eq!(got, Some(bytes));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..5000)) {
+            let _ = parse(&bytes);
+            let _ = decode::<Facts>(&bytes);
+        }
+    }
+}

@@ -1,1 +1,150 @@
+//! The watchdog's decisions: when a dead child is started again, when a silent one is ended, when the daemon gives up.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+use std::time::Duration;
+use steadfast_core::Time;
+
+/// A child that ran this long is healthy: its next death counts as the first.
+const HEALTHY: Duration = Duration::from_secs(60);
+/// Waits before a restart, after deaths in a row.
+const DELAYS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 60];
+/// A child that has not beaten for this long is ended.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// It gets this long after SIGABRT before SIGKILL.
+const ABORT: Duration = Duration::from_secs(1);
+
+/// How a child ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Exit status.
+    Exited(i32),
+    /// Signal.
+    Signalled(i32),
+}
+
+/// What to do about an ended child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Start it again after this time.
+    Restart(Duration),
+    /// The daemon ends with this status: starting again cannot help.
+    GiveUp(i32),
+    /// The daemon stops in order.
+    Stop,
+}
+
+/// What to do about a silent child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// All is well.
+    Fine,
+    /// Send SIGABRT.
+    Abort,
+    /// Send SIGKILL.
+    Kill,
+}
+
+/// The watch over one child.
+#[derive(Clone, Debug)]
+pub struct Child {
+    started: Time,
+    heard: Time,
+    deaths: usize,
+    aborted: Option<Time>,
+    respawn: bool,
+}
+
+impl Child {
+    /// A child that is not started yet. Without `respawn` (-R) its death stops the daemon.
+    pub fn new(respawn: bool) -> Self {
+        Child { started: Time::ZERO, heard: Time::ZERO, deaths: 0, aborted: None, respawn }
+    }
+
+    /// It was started.
+    pub fn started(&mut self, now: Time) {
+        self.started = now;
+        self.heard = now;
+        self.aborted = None;
+    }
+
+    /// It beat.
+    pub fn beat(&mut self, now: Time) {
+        self.heard = now;
+    }
+
+    /// It ended without being told to.
+    pub fn ended(&mut self, now: Time, end: End) -> Verdict {
+        // Fatal at run time, configuration, permission: the same would happen again.
+        if let End::Exited(status @ (1 | 2 | 4)) = end {
+            return Verdict::GiveUp(status);
+        }
+        if !self.respawn {
+            return Verdict::Stop;
+        }
+        if now.since(self.started) >= HEALTHY {
+            self.deaths = 0;
+        }
+        let delay = DELAYS.get(self.deaths).copied().unwrap_or(60);
+        self.deaths += 1;
+        Verdict::Restart(Duration::from_secs(delay))
+    }
+
+    /// Looks whether it still beats. A machine that slept as a whole has not heard anybody, so the watcher's own lateness is
+    /// taken off by calling this at least once a second.
+    pub fn watch(&mut self, now: Time) -> Watch {
+        match self.aborted {
+            Some(at) if now.since(at) > ABORT => Watch::Kill,
+            Some(_) => Watch::Fine,
+            None if now.since(self.heard) > SILENCE => {
+                self.aborted = Some(now);
+                Watch::Abort
+            }
+            None => Watch::Fine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn deaths_in_a_row_are_answered_more_and_more_slowly() {
+        let mut c = Child::new(true);
+        let mut waits = Vec::new();
+        for n in 0..10 {
+            c.started(at(n));
+            match c.ended(at(n), End::Signalled(11)) {
+                Verdict::Restart(d) => waits.push(d.as_secs()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        c.started(at(100));
+        assert_eq!(c.ended(at(160), End::Exited(70)), Verdict::Restart(Duration::ZERO));
+    }
+
+    #[test]
+    fn permanent_ends_stop_the_daemon() {
+        for status in [1, 2, 4] {
+            assert_eq!(Child::new(true).ended(at(0), End::Exited(status)), Verdict::GiveUp(status));
+        }
+        assert_eq!(Child::new(false).ended(at(0), End::Signalled(9)), Verdict::Stop);
+    }
+
+    #[test]
+    fn a_silent_child_is_aborted_then_killed() {
+        let mut c = Child::new(true);
+        c.started(at(0));
+        c.beat(at(4));
+        assert_eq!(c.watch(at(9)), Watch::Fine);
+        assert_eq!(c.watch(at(10)), Watch::Abort);
+        assert_eq!(c.watch(at(11)), Watch::Fine);
+        assert_eq!(c.watch(at(12)), Watch::Kill);
+    }
+}

@@ -1,1 +1,18 @@
+//! The process side of the operating system: event loop, signals, child processes, pipes, FIFOs, watched files and processes,
+//! logging, pid files, scheduling. Adapters are dumb: they carry out, they do not decide.
 #![allow(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod fifo;
+pub mod files;
+pub mod inotify;
+pub mod logging;
+pub mod pidfile;
+pub mod pipe;
+pub mod procs;
+pub mod reactor;
+pub mod schedule;
+pub mod signals;
+pub mod spawn;
+
+pub use reactor::{Reactor, Ready, now};

@@ -11,7 +11,22 @@
 #![deny(missing_docs)]
 
 mod config;
+mod garp;
+mod group;
+mod instance;
 mod io;
+mod receive;
+mod reload;
+mod router;
+mod script;
+mod state;
+pub mod timing;
+mod track;
+pub mod wire;
 
 pub use config::*;
 pub use io::*;
+pub use router::Router;
+
+#[cfg(test)]
+mod tests;

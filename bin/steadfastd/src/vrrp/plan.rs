@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
 use steadfast_notify::mail;
 use steadfast_vrrp::{Config, Notice};
 
@@ -72,39 +71,13 @@ pub struct TrackFile {
     pub init: Option<(i64, bool)>,
 }
 
-/// A tracked process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TrackProcess {
-    /// Name of the tracker.
-    pub name: String,
-    /// Program and arguments as configured.
-    pub argv: Vec<String>,
-    /// Compare with the whole command line.
-    pub full_command: bool,
-    /// How arguments are compared.
-    pub arguments: Arguments,
-}
-
-/// How the arguments of a tracked process are compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Arguments {
-    /// Not at all.
-    Ignored,
-    /// All equal.
-    Equal,
-    /// The given ones lead.
-    Initial,
-    /// The given ones lead, the last may be a prefix.
-    Partial,
-}
-
 /// Scheduling of the role.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Scheduling {
     /// Nice value.
     pub nice: Option<i32>,
     /// SCHED_RR priority.
-    pub realtime: Option<u32>,
+    pub realtime: Option<i32>,
     /// RLIMIT_RTTIME in microseconds.
     pub rttime: Option<u64>,
     /// Lock memory.
@@ -137,19 +110,15 @@ pub struct Plan {
     /// Tracked files.
     pub files: Vec<TrackFile>,
     /// Tracked processes.
-    pub processes: Vec<TrackProcess>,
+    pub processes: Vec<steadfast_sys::procs::Matcher>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
-    /// Instances with the flag, for dumps.
-    pub no_accept: Vec<String>,
     /// JSON layout, 1 or 2.
     pub json_version: u8,
     /// Dump files: data, stats, JSON.
-    pub dumps: Option<[PathBuf; 3]>,
+    pub dumps: [PathBuf; 3],
     /// Scheduling.
     pub scheduling: Scheduling,
     /// Receive buffer of advert sockets in bytes.
     pub receive_buffer: Option<usize>,
-    /// Gratuitous ARP schedule limit kept for dumps.
-    pub child_wait: Option<Duration>,
 }

@@ -1,0 +1,176 @@
+//! What all roles share: logging, the pipes to the parent, the heartbeat. And the checker role, which so far only lives.
+
+use crate::cli::Options;
+use std::time::Duration;
+use steadfast_ipc::{Assembler, Envelope, Message, Outbox, parse};
+use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
+use steadfast_sys::{Reactor, logging, now, schedule};
+
+/// Starts logging as the options say.
+pub fn start_logging(options: &Options, ident: &str) {
+    let file = options.log_file.as_ref().map(|f| {
+        let suffix = ident.strip_prefix("Keepalived").unwrap_or("");
+        let mut name = f.file_stem().unwrap_or_default().to_os_string();
+        name.push(suffix);
+        if let Some(extension) = f.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        f.with_file_name(name)
+    });
+    logging::start(logging::Options {
+        ident: ident.to_string(),
+        console: options.console,
+        syslog: !options.no_syslog && !options.console,
+        facility: options.facility,
+        file,
+        detail: options.detail,
+    });
+}
+
+/// Tokens of the loop that every child has.
+pub const FROM_PARENT: usize = 0;
+/// Writable again.
+pub const TO_PARENT: usize = 1;
+
+/// How often a child says that it lives.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// The link to the parent.
+pub struct Parent {
+    reader: Reader,
+    writer: Writer,
+    outbox: Outbox,
+    epoch: u64,
+    assembler: Assembler,
+}
+
+/// What the parent wants.
+pub enum Order {
+    /// A whole configuration.
+    Config(Vec<u8>),
+    /// Another message.
+    Message(Message),
+    /// It is gone.
+    Gone,
+}
+
+impl Parent {
+    /// Takes the first two descriptors: from and to the parent.
+    pub fn new(options: &Options) -> std::io::Result<Self> {
+        let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
+        Ok(Parent {
+            reader: Reader::inherited(fd(0))?,
+            writer: Writer::inherited(fd(1))?,
+            outbox: Outbox::default(),
+            epoch: options.epoch,
+            assembler: Assembler::default(),
+        })
+    }
+
+    /// Watches both ends.
+    pub fn register(&self, reactor: &Reactor) -> std::io::Result<()> {
+        reactor.watch(self.reader.fd(), FROM_PARENT)?;
+        reactor.watch_both(self.writer.fd(), TO_PARENT)
+    }
+
+    /// Says something.
+    pub fn say(&mut self, message: Message) {
+        let key = match &message {
+            Message::Heartbeat { .. } => Some("heartbeat".to_string()),
+            Message::Keep { key, .. } => Some(format!("keep {key}")),
+            _ => None,
+        };
+        let envelope = Envelope { epoch: self.epoch, message };
+        let queued = match key {
+            Some(key) => self.outbox.state(&key, &envelope),
+            None => self.outbox.command(&envelope),
+        };
+        if let Err(e) = queued {
+            log::error!("cannot tell the parent: {e}");
+        }
+        self.flush();
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) {
+        let writer = &self.writer;
+        self.outbox.flush(|f| writer.write(f).is_ok());
+    }
+
+    /// Takes what has come.
+    pub fn orders(&mut self) -> Vec<Order> {
+        let mut orders = Vec::new();
+        let mut buffer = [0; PACKET];
+        loop {
+            match self.reader.read(&mut buffer) {
+                Packet::Empty => return orders,
+                Packet::Closed => {
+                    orders.push(Order::Gone);
+                    return orders;
+                }
+                Packet::Data(n) => match parse(buffer.get(..n).unwrap_or_default()) {
+                    Ok(Envelope { message: Message::Config { last, bytes }, .. }) => {
+                        if let Ok(Some(whole)) = self.assembler.add(last, &bytes) {
+                            orders.push(Order::Config(whole));
+                        }
+                    }
+                    Ok(e) => orders.push(Order::Message(e.message)),
+                    Err(e) => log::error!("message from the parent: {e}"),
+                },
+            }
+        }
+    }
+}
+
+/// The checker role. There is nothing to check yet: it beats, hears the VRRP child, and stops.
+pub fn checker(options: &Options) -> i32 {
+    start_logging(options, "Keepalived_healthcheckers");
+    if !schedule::die_with_parent(options.parent) {
+        return 0;
+    }
+    let (Ok(mut reactor), Ok(mut parent)) = (Reactor::new(), Parent::new(options)) else { return 1 };
+    let brother = options.descriptors.get(2).and_then(|fd| Reader::inherited(*fd).ok());
+    // SIGTERM is for the parent to translate; a child listens to its pipe.
+    let Ok(_signals) = steadfast_sys::signals::Signals::new() else { return 1 };
+    if parent.register(&reactor).is_err() {
+        return 1;
+    }
+    if let Some(b) = &brother {
+        let _ = reactor.watch(b.fd(), 2);
+    }
+    let mut beat = now();
+    let mut ready = Vec::new();
+    loop {
+        let t = now();
+        if t >= beat {
+            parent.say(Message::Heartbeat { late: 0 });
+            beat = t + BEAT;
+        }
+        if reactor.wait(Some(beat), false, &mut ready).is_err() {
+            return 1;
+        }
+        parent.flush();
+        for order in parent.orders() {
+            match order {
+                Order::Config(_) => parent.say(Message::Ready),
+                Order::Message(Message::Stop { .. }) | Order::Gone => {
+                    log::info!("Stopped");
+                    logging::flush(Duration::from_secs(1));
+                    return 0;
+                }
+                Order::Message(_) => {}
+            }
+        }
+        if let Some(b) = &brother {
+            let mut buffer = [0; PACKET];
+            while let Packet::Data(n) = b.read(&mut buffer) {
+                if let Ok(Envelope { message: Message::Instance { name, state, .. }, .. }) =
+                    parse(buffer.get(..n).unwrap_or_default())
+                {
+                    log::debug!("({name}) is {state}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The command line, keepalived's option for option. Its rules are getopt_long's (short options run together, values attached,
+//! order free), so the words are read here and not by a library with rules of its own.
+
+use std::path::PathBuf;
+
+/// What the daemon presents itself as: keepalived's version whose behaviour it has, for programs that compare.
+pub const COMPATIBLE: &str = "2.4.3";
+
+/// Options.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Options {
+    pub file: PathBuf,
+    pub vrrp_only: bool,
+    pub check_only: bool,
+    pub all: bool,
+    pub console: bool,
+    pub detail: u8,
+    pub facility: u8,
+    pub log_file: Option<PathBuf>,
+    pub no_syslog: bool,
+    pub umask: Option<u32>,
+    pub dont_release: bool,
+    pub dont_respawn: bool,
+    pub dont_fork: bool,
+    pub dump: bool,
+    pub pid: Option<PathBuf>,
+    pub vrrp_pid: Option<PathBuf>,
+    pub checkers_pid: Option<PathBuf>,
+    pub namespace: Option<String>,
+    pub config_id: Option<String>,
+    pub all_config: bool,
+    pub ignore_sigint: bool,
+    pub core_dump: bool,
+    /// File of a test's report; stderr without.
+    pub test_report: Option<PathBuf>,
+    /// Internal: descriptors of a role, in its own order.
+    pub descriptors: Vec<i32>,
+    /// Internal: number of the child's life.
+    pub epoch: u64,
+    /// Internal: the parent's process id.
+    pub parent: i32,
+    /// All words, to hand on to roles.
+    pub words: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            file: "/etc/keepalived/keepalived.conf".into(),
+            vrrp_only: false,
+            check_only: false,
+            all: false,
+            console: false,
+            detail: 0,
+            facility: 3,
+            log_file: None,
+            no_syslog: false,
+            umask: None,
+            dont_release: false,
+            dont_respawn: false,
+            dont_fork: false,
+            dump: false,
+            pid: None,
+            vrrp_pid: None,
+            checkers_pid: None,
+            namespace: None,
+            config_id: None,
+            all_config: false,
+            ignore_sigint: false,
+            core_dump: false,
+            test_report: None,
+            descriptors: Vec::new(),
+            epoch: 0,
+            parent: 0,
+            words: Vec::new(),
+        }
+    }
+}
+
+/// What is asked for.
+pub enum Request {
+    /// Text on stderr, and the exit status.
+    Print(String, i32),
+    /// A number on stdout.
+    Number(i32),
+    /// Check the configuration.
+    Test(Box<Options>),
+    /// Run as a role.
+    Role(String, Box<Options>),
+    /// Run.
+    Daemon(Box<Options>),
+}
+
+/// Whether an option takes a value: no, yes, or attached only.
+#[derive(Clone, Copy, PartialEq)]
+enum Value {
+    No,
+    Yes,
+    Attached,
+}
+
+const TABLE: &[(char, &str, Value, &str)] = &[
+    ('f', "use-file", Value::Yes, "main configuration file"),
+    ('P', "vrrp", Value::No, "only the VRRP child"),
+    ('C', "check", Value::No, "only the checker child"),
+    ('B', "no_bfd", Value::No, "no BFD child"),
+    ('\0', "all", Value::No, "all children, even without configuration"),
+    ('l', "log-console", Value::No, "log to stderr"),
+    ('D', "log-detail", Value::No, "log more; twice: still more"),
+    ('S', "log-facility", Value::Yes, "syslog facility: 0-7, local0-local7, user, daemon"),
+    ('g', "log-file", Value::Attached, "log to a file too (/tmp/keepalived.log)"),
+    ('\0', "flush-log-file", Value::No, "accepted; lines are always written whole"),
+    ('G', "no-syslog", Value::No, "no syslog"),
+    ('u', "umask", Value::Yes, "file creation mask"),
+    ('V', "dont-release-vrrp", Value::No, "keep addresses and routes at a stop"),
+    ('I', "dont-release-ipvs", Value::No, "keep the IPVS table at a stop"),
+    ('X', "release-vips", Value::No, "accepted; addresses are always released"),
+    ('R', "dont-respawn", Value::No, "a child's death stops the daemon"),
+    ('n', "dont-fork", Value::No, "stay in the foreground"),
+    ('d', "dump-conf", Value::No, "dump the configuration at start"),
+    ('p', "pid", Value::Yes, "pid file of the parent"),
+    ('r', "vrrp_pid", Value::Yes, "pid file of the VRRP child"),
+    ('c', "checkers_pid", Value::Yes, "pid file of the checker child"),
+    ('b', "bfd_pid", Value::Yes, "pid file of the BFD child"),
+    ('a', "address-monitoring", Value::No, "log every change of an address"),
+    ('x', "snmp", Value::No, "SNMP (not supported yet)"),
+    ('A', "snmp-agent-socket", Value::Yes, "AgentX socket (not supported yet)"),
+    ('s', "namespace", Value::Yes, "network namespace"),
+    ('m', "core-dump", Value::No, "core dumps"),
+    ('M', "core-dump-pattern", Value::Attached, "core dumps and their pattern"),
+    ('e', "all-config", Value::No, "every include problem is an error"),
+    ('i', "config-id", Value::Yes, "id of @ID lines"),
+    ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
+    ('\0', "signum", Value::Yes, "print the number of a signal: STOP RELOAD DATA STATS STATS_CLEAR JSON"),
+    ('t', "config-test", Value::Attached, "check the configuration and end"),
+    ('v', "version", Value::No, "version"),
+    ('h', "help", Value::No, "this help"),
+    ('\0', "role", Value::Yes, ""),
+    ('\0', "descriptors", Value::Yes, ""),
+    ('\0', "epoch", Value::Yes, ""),
+    ('\0', "parent", Value::Yes, ""),
+];
+
+fn help(program: &str) -> String {
+    let mut text = format!("Usage: {program} [OPTION...]\n");
+    for (short, long, value, what) in TABLE.iter().filter(|t| !t.3.is_empty()) {
+        let short = if *short == '\0' { "    ".to_string() } else { format!("-{short}, ") };
+        let value = match value {
+            Value::No => "",
+            Value::Yes => "=VALUE",
+            Value::Attached => "[=VALUE]",
+        };
+        text.push_str(&format!("  {short}{:<28} {what}\n", format!("--{long}{value}")));
+    }
+    text
+}
+
+fn version() -> String {
+    format!(
+        "Keepalived v{COMPATIBLE} (11/20,2026), by steadfast {}\n\nCopyright (C) 2026 the steadfast authors, MIT OR Apache-2.0\n\n\
+         Built with Rust for Linux\nconfigure options: --enable-json\n\
+         Config options: NFTABLES-none VRRP JSON\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn facility(text: &str) -> Option<u8> {
+    match text {
+        "user" => Some(1),
+        "daemon" => Some(3),
+        t => t.strip_prefix("local").unwrap_or(t).parse::<u8>().ok().filter(|n| *n <= 7).map(|n| n + 16),
+    }
+}
+
+/// Reads the command line.
+pub fn parse(arguments: &[String]) -> Request {
+    let program = arguments.first().map(String::as_str).unwrap_or("steadfastd");
+    let mut o = Box::new(Options { words: arguments.get(1..).unwrap_or_default().to_vec(), ..Default::default() });
+    let mut test = false;
+    let mut role = None;
+    let mut rest = arguments.iter().skip(1);
+    let mut unknown = Vec::new();
+    while let Some(word) = rest.next() {
+        let mut found: Vec<(&str, Option<String>)> = Vec::new();
+        if let Some(long) = word.strip_prefix("--").filter(|l| !l.is_empty()) {
+            let (name, value) = long.split_once('=').map_or((long, None), |(n, v)| (n, Some(v.to_string())));
+            // getopt takes an unambiguous beginning of a long option.
+            let mut fit = TABLE
+                .iter()
+                .filter(|t| t.1 == name)
+                .chain(TABLE.iter().filter(|t| t.1.starts_with(name) && !t.3.is_empty()));
+            let Some(entry) = fit.next() else {
+                return Request::Print(format!("{program}: unrecognized option '{word}'\n{}", help(program)), 1);
+            };
+            let value = if entry.2 == Value::Yes && value.is_none() { rest.next().cloned() } else { value };
+            if entry.2 == Value::Yes && value.is_none() {
+                return Request::Print(format!("{program}: option '--{}' requires an argument\n", entry.1), 1);
+            }
+            found.push((entry.1, value));
+        } else if let Some(shorts) = word.strip_prefix('-').filter(|s| !s.is_empty()) {
+            let mut characters = shorts.char_indices();
+            while let Some((i, c)) = characters.next() {
+                let Some(entry) = TABLE.iter().find(|t| t.0 == c && c != '\0') else {
+                    return Request::Print(format!("{program}: invalid option -- '{c}'\n{}", help(program)), 1);
+                };
+                let attached = shorts.get(i + c.len_utf8()..).filter(|a| !a.is_empty()).map(str::to_string);
+                let value = match entry.2 {
+                    Value::No => None,
+                    Value::Attached => attached.clone(),
+                    Value::Yes => attached.clone().or_else(|| rest.next().cloned()),
+                };
+                if entry.2 == Value::Yes && value.is_none() {
+                    return Request::Print(format!("{program}: option requires an argument -- '{c}'\n"), 1);
+                }
+                found.push((entry.1, value));
+                if entry.2 != Value::No {
+                    break;
+                }
+            }
+        } else {
+            unknown.push(word.clone());
+        }
+        for (name, value) in found {
+            let path = || value.clone().map(PathBuf::from);
+            let text = value.clone().unwrap_or_default();
+            match name {
+                "use-file" => o.file = text.into(),
+                "vrrp" => o.vrrp_only = true,
+                "check" => o.check_only = true,
+                "all" => o.all = true,
+                "log-console" => o.console = true,
+                "log-detail" => o.detail += 1,
+                "log-facility" => match facility(&text) {
+                    Some(f) => o.facility = f,
+                    None => return Request::Print(format!("Invalid log facility '{text}'\n"), 1),
+                },
+                "log-file" => o.log_file = Some(path().unwrap_or_else(|| "/tmp/keepalived.log".into())),
+                "no-syslog" => o.no_syslog = true,
+                "umask" => {
+                    let parsed = text.strip_prefix("0x").map_or_else(
+                        || u32::from_str_radix(&text, if text.starts_with('0') { 8 } else { 10 }).ok(),
+                        |h| u32::from_str_radix(h, 16).ok(),
+                    );
+                    match parsed.filter(|m| *m <= 0o777) {
+                        Some(m) => o.umask = Some(m),
+                        None => return Request::Print(format!("Invalid umask '{text}'\n"), 1),
+                    }
+                }
+                "dont-release-vrrp" => o.dont_release = true,
+                "dont-respawn" => o.dont_respawn = true,
+                "dont-fork" => o.dont_fork = true,
+                "dump-conf" => o.dump = true,
+                "pid" => o.pid = path(),
+                "vrrp_pid" => o.vrrp_pid = path(),
+                "checkers_pid" => o.checkers_pid = path(),
+                "namespace" => o.namespace = value.clone(),
+                "config-id" => o.config_id = value.clone(),
+                "all-config" => o.all_config = true,
+                "ignore-sigint" => o.ignore_sigint = true,
+                "core-dump" | "core-dump-pattern" => o.core_dump = true,
+                "config-test" => {
+                    test = true;
+                    o.test_report = path();
+                }
+                "signum" => {
+                    return match text.as_str() {
+                        "STOP" => Request::Number(15),
+                        "RELOAD" => Request::Number(1),
+                        "DATA" => Request::Number(10),
+                        "STATS" => Request::Number(12),
+                        "STATS_CLEAR" => Request::Number(63),
+                        "JSON" => Request::Number(36),
+                        other => Request::Print(format!("Unknown sigfunc {other}\n"), 1),
+                    };
+                }
+                "version" => return Request::Print(version(), 0),
+                "help" => return Request::Print(help(program), 0),
+                "role" => role = Some(text),
+                "descriptors" => o.descriptors = text.split(',').filter_map(|d| d.parse().ok()).collect(),
+                "epoch" => o.epoch = text.parse().unwrap_or(0),
+                "parent" => o.parent = text.parse().unwrap_or(0),
+                // Accepted: what they ask for is so anyway, or comes with a later part of the daemon.
+                _ => {}
+            }
+        }
+    }
+    if !unknown.is_empty() && role.is_none() {
+        eprintln!("Unexpected argument(s): {}", unknown.join(" "));
+    }
+    match role {
+        Some(role) => Request::Role(role, o),
+        None if test => Request::Test(o),
+        None => Request::Daemon(o),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Options {
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        match parse(&words) {
+            Request::Daemon(o) | Request::Test(o) => *o,
+            Request::Print(text, status) => panic!("{status}: {text}"),
+            _ => panic!("something else"),
+        }
+    }
+
+    #[test]
+    fn options_run_together_and_values_are_attached_or_follow() {
+        let o = options("keepalived -nlD -f/a -p /b --log-facility=local2 -S 3 --use-file /c");
+        assert!(o.dont_fork && o.console && o.detail == 1);
+        assert_eq!(
+            (o.file.to_str(), o.pid.as_deref().and_then(|p| p.to_str()), o.facility),
+            (Some("/c"), Some("/b"), 19)
+        );
+    }
+
+    #[test]
+    fn a_test_report_must_be_attached() {
+        assert_eq!(options("keepalived -t/x").test_report, Some("/x".into()));
+        assert_eq!(options("keepalived -t=F").test_report, Some("=F".into()));
+        assert_eq!(options("keepalived --config-test=F -f y").test_report, Some("F".into()));
+        assert_eq!(options("keepalived -t -f y").test_report, None);
+    }
+
+    #[test]
+    fn signal_numbers_and_bad_options() {
+        let ask = |w: &str| parse(&["k".to_string(), w.to_string()]);
+        assert!(matches!(ask("--signum=JSON"), Request::Number(36)));
+        assert!(matches!(ask("--signum=NOPE"), Request::Print(_, 1)));
+        assert!(matches!(ask("-Z"), Request::Print(_, 1)));
+        assert!(
+            matches!(ask("--version"), Request::Print(t, 0) if t.starts_with("Keepalived v2.4.3 (") && t.contains("--enable-json"))
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! The loader role: files to configuration. It lives for one reading and decodes what nobody else must.
+
+use crate::cli::Options;
+use steadfast_config::diag::render;
+use steadfast_config::source::FsReader;
+use steadfast_config::{Outcome, SystemHost};
+use steadfast_ipc::{Envelope, Facts, Message, encode, frame, pieces};
+use steadfast_sys::pipe::{WriteError, Writer};
+
+/// Reads the configuration that the options name.
+fn load(options: &Options) -> Outcome {
+    let id = options.config_id.clone().unwrap_or_else(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        name.trim().split('.').next().unwrap_or("").to_string()
+    });
+    let seed = steadfast_sys::now().as_nanos();
+    let source =
+        steadfast_config::source::Options { config_id: id, include_check_all: options.all_config, random_seed: seed };
+    steadfast_config::load(&options.file, &FsReader, &source, &SystemHost)
+}
+
+/// `-t`.
+pub fn test(options: &Options) -> i32 {
+    let outcome = load(options);
+    let colour = options.test_report.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let text = render(&outcome.diagnostics, &outcome.files, colour);
+    match &options.test_report {
+        Some(path) => {
+            if let Err(e) = std::fs::write(path, &text) {
+                eprintln!("Unable to open config-test log file {}: {e}", path.display());
+                return 1;
+            }
+        }
+        None => eprint!("{text}"),
+    }
+    // keepalived ends with 0 when the main file cannot be read in a test.
+    if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() }
+}
+
+/// What the parent must know.
+fn facts(outcome: &Outcome) -> Facts {
+    let c = &outcome.config;
+    let script = |s: &Option<steadfast_config::model::Script>, limit| {
+        s.as_ref().map(|s| (s.argv.clone(), s.user.map(|u| (u.uid, u.gid)), limit))
+    };
+    Facts {
+        vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
+        checker: c.has_checker,
+        startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
+        shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
+        child_wait: c.process.child_wait_time.unwrap_or(5),
+        instance: c.process.instance.clone(),
+        namespace: c.process.net_namespace.clone(),
+        pid_directory: c.process.use_pid_dir,
+        umask: c.globals.umask,
+    }
+}
+
+/// The role: reports go to the log, the configuration to the parent; the exit status is 0 or why the daemon cannot run.
+pub fn run(options: &Options) -> i32 {
+    crate::child::start_logging(options, "Keepalived");
+    let outcome = load(options);
+    let reports = render(&outcome.diagnostics, &outcome.files, false);
+    for line in reports.lines() {
+        log::warn!("{line}");
+    }
+    let failure = steadfast_config::run_failure(&outcome);
+    let status = match failure {
+        Some(status) => status,
+        None => send(options, &outcome),
+    };
+    steadfast_sys::logging::flush(std::time::Duration::from_secs(2));
+    status
+}
+
+fn send(options: &Options, outcome: &Outcome) -> i32 {
+    let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else { return 1 };
+    let Ok(bytes) = encode(&outcome.config) else { return 1 };
+    let messages = std::iter::once(Message::Facts(facts(outcome))).chain(pieces(&bytes));
+    for message in messages {
+        let Ok(f) = frame(&Envelope { epoch: options.epoch, message }) else { return 1 };
+        loop {
+            match writer.write(&f) {
+                Ok(()) => break,
+                // The parent reads as fast as it can; this process has nothing else to do.
+                Err(WriteError::Full) => std::thread::sleep(std::time::Duration::from_micros(200)),
+                Err(WriteError::Closed) => return 1,
+            }
+        }
+    }
+    0
+}

@@ -1,0 +1,600 @@
+//! The parent: starts roles, watches them, relays configurations that it does not read, keeps what a successor needs.
+
+mod role;
+
+use crate::child::start_logging;
+use crate::cli::{COMPATIBLE, Options};
+use role::Role;
+use std::path::PathBuf;
+use std::time::Duration;
+use steadfast_core::Time;
+use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
+use steadfast_supervisor::{End, Verdict, Watch};
+use steadfast_sys::pidfile::{PidError, PidFile};
+use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
+use steadfast_sys::schedule::{self, Background, Tell};
+use steadfast_sys::signals::{JSON, STATS_CLEAR, Signals};
+use steadfast_sys::spawn::{self, Spec};
+use steadfast_sys::{Reactor, logging, now};
+
+const SIGNALS: usize = 0;
+const LOADER: usize = 1;
+/// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
+const ROLES: usize = 10;
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
+const SIGUSR1: i32 = 10;
+const SIGUSR2: i32 = 12;
+const SIGTERM: i32 = 15;
+const SIGCHLD: i32 = 17;
+
+/// A reading of the configuration that is under way.
+struct Loading {
+    pid: i32,
+    reader: Reader,
+    facts: Option<Facts>,
+    assembler: Assembler,
+    config: Option<Vec<u8>>,
+    reload: bool,
+}
+
+struct Daemon {
+    options: Options,
+    reactor: Reactor,
+    signals: Signals,
+    background: Background,
+    facts: Facts,
+    config: Vec<u8>,
+    roles: Vec<Role>,
+    loading: Option<Loading>,
+    reload_again: bool,
+    /// A stop is under way: the exit status, and when patience ends.
+    stopping: Option<(i32, Time)>,
+    killed: bool,
+    pid_file: Option<PidFile>,
+    brothers: Option<(pipe::Reader, pipe::Writer)>,
+    epoch: u64,
+    announced: bool,
+    log_text: &'static str,
+}
+
+/// Runs the daemon; returns its exit status.
+pub fn run(options: Box<Options>) -> i32 {
+    if !schedule::may_administrate_network() {
+        eprintln!("Insufficient permissions: CAP_NET_ADMIN and CAP_NET_RAW are needed");
+        return 4;
+    }
+    let background = if options.dont_fork {
+        Background::none()
+    } else {
+        match schedule::daemonise() {
+            Ok(b) => b,
+            Err(e) => {
+                eprintln!("cannot go into the background: {e}");
+                return 1;
+            }
+        }
+    };
+    let (signals, reactor) = match (Signals::new(), Reactor::new()) {
+        (Ok(s), Ok(r)) => (s, r),
+        (Err(e), _) | (_, Err(e)) => {
+            eprintln!("cannot start: {e}");
+            return 1;
+        }
+    };
+    start_logging(&options, "Keepalived");
+    schedule::adopt_orphans();
+    if let Some(mask) = options.umask {
+        schedule::umask(mask);
+    }
+    let quoted: Vec<String> = std::env::args().map(|a| format!("'{a}'")).collect();
+    log::info!("Starting Keepalived v{COMPATIBLE} (steadfast {})", env!("CARGO_PKG_VERSION"));
+    log::info!("Running on {}", schedule::kernel());
+    log::info!("Command line: {}", quoted.join(" "));
+    log::info!("Configuration file {}", options.file.display());
+    if let Some(name) = &options.namespace
+        && let Err(e) = schedule::enter_network_namespace(name)
+    {
+        log::error!("cannot enter network namespace {name}: {e}");
+        logging::flush(Duration::from_secs(1));
+        return 1;
+    }
+    let respawn = !options.dont_respawn;
+    let mut daemon = Daemon {
+        options: *options,
+        reactor,
+        signals,
+        background,
+        facts: Facts::default(),
+        config: Vec::new(),
+        roles: vec![Role::new("vrrp", "VRRP", respawn), Role::new("checker", "Healthcheck", respawn)],
+        loading: None,
+        reload_again: false,
+        stopping: None,
+        killed: false,
+        pid_file: None,
+        brothers: None,
+        epoch: 0,
+        announced: false,
+        log_text: "Stopped",
+    };
+    let status = daemon.run();
+    for role in &mut daemon.roles {
+        role.remove_pid_file();
+    }
+    if let Some(file) = daemon.pid_file.take() {
+        file.remove();
+    }
+    log::info!("{} Keepalived v{COMPATIBLE} (steadfast {})", daemon.log_text, env!("CARGO_PKG_VERSION"));
+    logging::flush(Duration::from_secs(2));
+    daemon.background.done(u8::try_from(status).unwrap_or(1));
+    status
+}
+
+impl Daemon {
+    fn run(&mut self) -> i32 {
+        if let Err(e) = self.reactor.watch(self.signals.fd(), SIGNALS) {
+            log::error!("cannot watch signals: {e}");
+            return 1;
+        }
+        self.load(false);
+        let mut ready = Vec::new();
+        loop {
+            let t = now();
+            if let Some(status) = self.timers(t) {
+                return status;
+            }
+            if let Err(e) =
+                self.reactor.wait(Some(t + Duration::from_millis(500)).min(self.next_restart()), false, &mut ready)
+            {
+                log::error!("event loop: {e}");
+                return 1;
+            }
+            for r in &ready {
+                match r.token {
+                    SIGNALS => {}
+                    LOADER => self.read_loader(),
+                    n => {
+                        if let Some(role) = self.roles.get_mut((n - ROLES) / 2) {
+                            role.flush();
+                            role.read(now());
+                        }
+                    }
+                }
+            }
+            while let Some(signal) = self.signals.next() {
+                if let Some(status) = self.signal(signal) {
+                    return status;
+                }
+            }
+        }
+    }
+
+    fn next_restart(&self) -> Option<Time> {
+        self.roles.iter().filter_map(|r| r.restart_at).min().or(Some(Time::FAR))
+    }
+
+    fn signal(&mut self, signal: i32) -> Option<i32> {
+        match signal {
+            SIGHUP => {
+                if self.loading.is_some() {
+                    self.reload_again = true;
+                } else if self.stopping.is_none() {
+                    log::info!("Reloading ...");
+                    schedule::tell_manager(Tell::Reloading);
+                    self.load(true);
+                }
+            }
+            SIGINT if self.options.ignore_sigint => {}
+            SIGTERM | SIGINT => {
+                log::info!("Stopping");
+                self.stop(0);
+            }
+            SIGUSR1 => self.dump(Dump::Data),
+            SIGUSR2 => self.dump(Dump::Stats),
+            JSON => self.dump(Dump::Json),
+            STATS_CLEAR => self.dump(Dump::StatsClear),
+            SIGCHLD => return self.reap(),
+            _ => {}
+        }
+        None
+    }
+
+    fn dump(&mut self, what: Dump) {
+        for role in &mut self.roles {
+            role.say(self.epoch, Message::Dump(what));
+        }
+    }
+
+    /// Starts a loader.
+    fn load(&mut self, reload: bool) {
+        self.epoch += 1;
+        let Ok((reader, writer)) = pipe::pair() else {
+            log::error!("cannot make a pipe for the loader");
+            return;
+        };
+        let spec = self.spec("loader", vec![writer.fd()]);
+        match spawn::spawn(&spec) {
+            Ok(pid) => {
+                if self.reactor.watch(reader.fd(), LOADER).is_err() {
+                    log::error!("cannot watch the loader");
+                }
+                self.loading =
+                    Some(Loading { pid, reader, facts: None, assembler: Assembler::default(), config: None, reload });
+            }
+            Err(e) => {
+                log::error!("cannot start the loader: {e}");
+                if !reload {
+                    self.stop(1);
+                }
+            }
+        }
+    }
+
+    /// How a role is started: this program again, under its own name.
+    fn spec(&self, role: &str, descriptors: Vec<i32>) -> Spec {
+        let list = descriptors.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+        let mut argv: Vec<std::ffi::OsString> = vec!["/proc/self/exe".into()];
+        argv.extend(self.options.words.iter().map(Into::into));
+        let parent = schedule::pid().to_string();
+        let epoch = self.epoch.to_string();
+        argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
+        Spec {
+            argv,
+            argv0: std::env::args_os().next(),
+            keep: descriptors,
+            output: true,
+            die_with_us: true,
+            ..Default::default()
+        }
+    }
+
+    fn read_loader(&mut self) {
+        let Some(l) = &mut self.loading else { return };
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(n) = l.reader.read(&mut buffer) {
+            match parse(buffer.get(..n).unwrap_or_default()) {
+                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(f),
+                Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
+                    Ok(Some(whole)) => l.config = Some(whole),
+                    Ok(None) => {}
+                    Err(e) => log::error!("configuration from the loader: {e}"),
+                },
+                Ok(_) => {}
+                Err(e) => log::error!("message from the loader: {e}"),
+            }
+        }
+    }
+
+    /// The loader has ended.
+    fn loaded(&mut self, end: spawn::End) -> Option<i32> {
+        self.read_loader();
+        let l = self.loading.take()?;
+        self.reactor.forget(l.reader.fd());
+        match (end, l.facts, l.config) {
+            (spawn::End::Exited(0), Some(facts), Some(config)) => {
+                self.facts = facts;
+                self.config = config;
+                if l.reload {
+                    self.apply_reload();
+                } else if let Some(status) = self.begin() {
+                    return Some(status);
+                }
+            }
+            _ if l.reload => {
+                // The running configuration stays, whatever was wrong with the new one.
+                log::error!("the new configuration cannot be used, keeping the running one");
+                schedule::tell_manager(Tell::Ready);
+            }
+            (spawn::End::Exited(status), _, _) => {
+                log::error!("the configuration cannot be used");
+                return Some(if status == 0 { 1 } else { status });
+            }
+            (spawn::End::Signalled(s), _, _) => {
+                log::error!("the loader was ended by signal {s}");
+                return Some(70);
+            }
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.signal(SIGHUP);
+        }
+        None
+    }
+
+    /// First configuration: pid file, namespace, startup script, children.
+    fn begin(&mut self) -> Option<i32> {
+        if self.options.umask.is_none()
+            && let Some(mask) = self.facts.umask
+        {
+            schedule::umask(mask);
+        }
+        let path = self.pid_path("keepalived", &self.options.pid);
+        match PidFile::lock(&path) {
+            Ok(mut file) => {
+                if let Err(e) = file.write(schedule::pid()) {
+                    log::error!("cannot write {}: {e}", path.display());
+                }
+                self.pid_file = Some(file);
+            }
+            Err(PidError::Running) => {
+                log::info!("daemon is already running");
+                return Some(0);
+            }
+            Err(PidError::System(e)) => {
+                log::error!("cannot make pid file {}: {e}", path.display());
+                return Some(1);
+            }
+        }
+        self.background.done(0);
+        if self.options.namespace.is_none()
+            && let Some(name) = self.facts.namespace.clone()
+            && let Err(e) = schedule::enter_network_namespace(&name)
+        {
+            log::error!("cannot enter network namespace {name}: {e}");
+            return Some(1);
+        }
+        run_script("startup_script", &self.facts.startup);
+        self.start_wanted();
+        if self.roles.iter().all(|r| r.pid.is_none()) {
+            log::warn!("there is nothing to run in this configuration");
+            self.ready();
+        }
+        None
+    }
+
+    fn pid_path(&self, name: &str, option: &Option<PathBuf>) -> PathBuf {
+        if let Some(path) = option {
+            return path.clone();
+        }
+        let suffix = self.facts.instance.as_ref().map(|i| format!("_{i}")).unwrap_or_default();
+        if self.facts.pid_directory || self.options.namespace.is_some() {
+            PathBuf::from(format!("/run/keepalived/{name}{suffix}.pid"))
+        } else {
+            PathBuf::from(format!("/run/{name}.pid"))
+        }
+    }
+
+    fn wanted(&self, role: &str) -> bool {
+        match role {
+            "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
+            _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
+        }
+    }
+
+    fn start_wanted(&mut self) {
+        if self.wanted("checker") && self.brothers.is_none() {
+            self.brothers = pipe::pair().ok();
+        }
+        for n in 0..self.roles.len() {
+            let Some(role) = self.roles.get(n) else { continue };
+            if self.wanted(role.name) && role.pid.is_none() && role.restart_at.is_none() {
+                self.start(n);
+            }
+        }
+    }
+
+    fn start(&mut self, n: usize) {
+        let Some(role) = self.roles.get(n) else { return };
+        let (name, title) = (role.name, role.title);
+        let (Ok((from_child, to_parent)), Ok((from_parent, to_child))) = (pipe::pair(), pipe::pair()) else {
+            log::error!("cannot make pipes for {name}");
+            return;
+        };
+        self.epoch += 1;
+        let mut descriptors = vec![from_parent.fd(), to_parent.fd()];
+        if let Some((reader, writer)) = &self.brothers {
+            descriptors.push(if name == "vrrp" { writer.fd() } else { reader.fd() });
+        }
+        let spec = self.spec(name, descriptors);
+        let pid = match spawn::spawn(&spec) {
+            Ok(pid) => pid,
+            Err(e) => {
+                log::error!("cannot start the {title} child: {e}");
+                return;
+            }
+        };
+        log::info!("Starting {title} child process, pid={pid}");
+        let tokens = ROLES + 2 * n;
+        let watched = self
+            .reactor
+            .watch(from_child.fd(), tokens)
+            .and_then(|()| self.reactor.watch_both(to_child.fd(), tokens + 1));
+        if let Err(e) = watched {
+            log::error!("cannot watch the {title} child: {e}");
+        }
+        let pid_path = match name {
+            "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
+            _ => self.pid_path("checkers", &self.options.checkers_pid),
+        };
+        let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
+        if let Some(role) = self.roles.get_mut(n) {
+            role.started(now(), pid, epoch, from_child, to_child, &pid_path);
+            // What its predecessor left comes first, so that the configuration finds it there.
+            role.hand_over(epoch);
+            role.configure(epoch, &config);
+        }
+        self.config = config;
+    }
+
+    /// A new configuration that could be read.
+    fn apply_reload(&mut self) {
+        let config = std::mem::take(&mut self.config);
+        for n in 0..self.roles.len() {
+            let Some(role) = self.roles.get(n) else { continue };
+            let (wanted, runs) = (self.wanted(role.name), role.pid.is_some());
+            let keep = self.options.dont_release;
+            let Some(role) = self.roles.get_mut(n) else { continue };
+            match (wanted, runs) {
+                (true, true) => role.configure(role.epoch, &config),
+                (false, true) => role.stop(role.epoch, keep),
+                _ => {}
+            }
+        }
+        self.config = config;
+        self.start_wanted();
+        log::info!("Reload complete");
+        schedule::tell_manager(Tell::Ready);
+    }
+
+    fn ready(&mut self) {
+        if !std::mem::replace(&mut self.announced, true) {
+            log::info!("Startup complete");
+            schedule::tell_manager(Tell::Ready);
+        }
+    }
+
+    /// Begins an orderly stop.
+    fn stop(&mut self, status: i32) {
+        if self.stopping.is_some() {
+            return;
+        }
+        schedule::tell_manager(Tell::Stopping);
+        let patience = Duration::from_secs(self.facts.child_wait);
+        self.stopping = Some((status, now() + patience));
+        for role in &mut self.roles {
+            role.restart_at = None;
+            role.stop(role.epoch, self.options.dont_release);
+        }
+    }
+
+    /// Children that have ended.
+    fn reap(&mut self) -> Option<i32> {
+        while let Some((pid, end)) = spawn::reap() {
+            if self.loading.as_ref().is_some_and(|l| l.pid == pid) {
+                if let Some(status) = self.loaded(end) {
+                    return Some(status);
+                }
+                continue;
+            }
+            let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
+            self.ended(n, end);
+        }
+        None
+    }
+
+    fn ended(&mut self, n: usize, end: spawn::End) {
+        let t = now();
+        let stopping = self.stopping.is_some();
+        let Some(role) = self.roles.get_mut(n) else { return };
+        // What it said last is heard before its pipe is forgotten.
+        role.read(t);
+        for fd in role.descriptors() {
+            self.reactor.forget(fd);
+        }
+        let told = role.gone();
+        if stopping || told {
+            return;
+        }
+        let (title, what) = (
+            role.title,
+            match end {
+                spawn::End::Exited(s) => format!("exited with status {s}"),
+                spawn::End::Signalled(s) => format!("was ended by signal {s}"),
+            },
+        );
+        let verdict = role.watch.ended(
+            t,
+            match end {
+                spawn::End::Exited(s) => End::Exited(s),
+                spawn::End::Signalled(s) => End::Signalled(s),
+            },
+        );
+        match verdict {
+            Verdict::Restart(delay) => {
+                log::error!("{title} child process({what}) died: Respawning");
+                if !delay.is_zero() {
+                    log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
+                }
+                if delay.is_zero() {
+                    self.start(n);
+                } else if let Some(role) = self.roles.get_mut(n) {
+                    role.restart_at = Some(t + delay);
+                }
+            }
+            Verdict::GiveUp(status) => {
+                log::error!("{title} child process exited with permanent error {status}. Terminating");
+                self.stop(status);
+            }
+            Verdict::Stop => {
+                log::error!("{title} child process({what}) died and is not to be respawned. Stopping");
+                self.stop(0);
+            }
+        }
+    }
+
+    /// What time asks for; the exit status once all is done.
+    fn timers(&mut self, t: Time) -> Option<i32> {
+        for n in 0..self.roles.len() {
+            let Some(role) = self.roles.get_mut(n) else { continue };
+            if role.restart_at.is_some_and(|at| at <= t) {
+                role.restart_at = None;
+                self.start(n);
+                continue;
+            }
+            let Some(pid) = role.pid else { continue };
+            match role.watch.watch(t) {
+                Watch::Fine => {}
+                Watch::Abort => {
+                    log::error!("{} child process({pid}) does not answer, ending it", role.title);
+                    spawn::signal(pid, SIGABRT);
+                }
+                Watch::Kill => spawn::signal(pid, SIGKILL),
+            }
+        }
+        if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ready) {
+            self.ready();
+        }
+        if self.announced && self.roles.iter().all(|r| r.pid.is_some() || !self.wanted(r.name)) {
+            schedule::tell_manager(Tell::Alive);
+        }
+        let (status, until) = self.stopping?;
+        if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
+            run_script("shutdown_script", &self.facts.shutdown);
+            return Some(status);
+        }
+        if t > until && !std::mem::replace(&mut self.killed, true) {
+            for pid in self.roles.iter().filter_map(|r| r.pid).chain(self.loading.as_ref().map(|l| l.pid)) {
+                log::error!("process {pid} did not stop in time, killing it");
+                spawn::signal(pid, SIGKILL);
+            }
+        }
+        None
+    }
+}
+
+/// A script that the parent runs and waits for, with a limit.
+fn run_script(name: &str, script: &Option<(Vec<String>, Option<(u32, u32)>, u64)>) {
+    let Some((argv, user, limit)) = script else { return };
+    let spec = Spec {
+        argv: argv.iter().map(Into::into).collect(),
+        user: *user,
+        group: true,
+        clean_environment: true,
+        ..Default::default()
+    };
+    let pid = match spawn::spawn(&spec) {
+        Ok(pid) => pid,
+        Err(e) => {
+            log::error!("{name}: cannot start: {e}");
+            return;
+        }
+    };
+    let end = now() + Duration::from_secs(*limit);
+    while now() < end {
+        match spawn::reap() {
+            Some((p, e)) if p == pid => {
+                if e != spawn::End::Exited(0) {
+                    log::error!("{name} failed: {e:?}");
+                }
+                return;
+            }
+            Some(_) => {}
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    log::error!("{name} took longer than {limit} s, ending it");
+    spawn::signal_group(pid, SIGKILL);
+}

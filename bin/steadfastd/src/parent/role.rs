@@ -1,0 +1,158 @@
+//! One child as the parent sees it.
+
+use std::collections::BTreeMap;
+use std::os::fd::RawFd;
+use std::path::Path;
+use steadfast_core::Time;
+use steadfast_ipc::{Envelope, Message, Outbox, parse, pieces};
+use steadfast_supervisor::Child;
+use steadfast_sys::pidfile::PidFile;
+use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
+
+/// Objects whose state is kept at most.
+const KEPT: usize = 100_000;
+
+/// A child.
+pub(super) struct Role {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub pid: Option<i32>,
+    pub watch: Child,
+    pub restart_at: Option<Time>,
+    pub epoch: u64,
+    /// The configuration is in effect.
+    pub ready: bool,
+    told_to_stop: bool,
+    from: Option<Reader>,
+    to: Option<Writer>,
+    outbox: Outbox,
+    kept: BTreeMap<String, Vec<u8>>,
+    pid_file: Option<PidFile>,
+}
+
+impl Role {
+    pub fn new(name: &'static str, title: &'static str, respawn: bool) -> Self {
+        Role {
+            name,
+            title,
+            pid: None,
+            watch: Child::new(respawn),
+            restart_at: None,
+            epoch: 0,
+            ready: false,
+            told_to_stop: false,
+            from: None,
+            to: None,
+            outbox: Outbox::default(),
+            kept: BTreeMap::new(),
+            pid_file: None,
+        }
+    }
+
+    pub fn started(&mut self, now: Time, pid: i32, epoch: u64, from: Reader, to: Writer, pid_path: &Path) {
+        self.pid = Some(pid);
+        self.epoch = epoch;
+        self.from = Some(from);
+        self.to = Some(to);
+        self.outbox.clear();
+        self.ready = false;
+        self.told_to_stop = false;
+        self.watch.started(now);
+        if self.pid_file.is_none() {
+            self.pid_file = PidFile::lock(pid_path).ok();
+        }
+        if let Some(file) = &mut self.pid_file
+            && let Err(e) = file.write(pid)
+        {
+            log::error!("cannot write {}: {e}", pid_path.display());
+        }
+    }
+
+    /// It has ended; true when it was told to.
+    pub fn gone(&mut self) -> bool {
+        self.pid = None;
+        self.from = None;
+        self.to = None;
+        self.outbox.clear();
+        if self.told_to_stop {
+            self.kept.clear();
+        }
+        self.told_to_stop
+    }
+
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.from.iter().map(Reader::fd).chain(self.to.iter().map(Writer::fd)).collect::<Vec<_>>().into_iter()
+    }
+
+    pub fn remove_pid_file(&mut self) {
+        if let Some(file) = self.pid_file.take() {
+            file.remove();
+        }
+    }
+
+    pub fn say(&mut self, epoch: u64, message: Message) {
+        if self.to.is_some() {
+            if let Err(e) = self.outbox.command(&Envelope { epoch, message }) {
+                log::error!("cannot tell the {} child: {e}", self.title);
+            }
+            self.flush();
+        }
+    }
+
+    pub fn flush(&mut self) {
+        if let Some(to) = &self.to {
+            self.outbox.flush(|f| to.write(f).is_ok());
+        }
+    }
+
+    pub fn configure(&mut self, epoch: u64, config: &[u8]) {
+        for piece in pieces(config) {
+            self.say(epoch, piece);
+        }
+    }
+
+    /// Gives a new life what the last one left.
+    pub fn hand_over(&mut self, epoch: u64) {
+        let kept: Vec<Message> =
+            self.kept.iter().map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() }).collect();
+        for message in kept {
+            self.say(epoch, message);
+        }
+    }
+
+    pub fn stop(&mut self, epoch: u64, keep_objects: bool) {
+        self.told_to_stop = true;
+        self.say(epoch, Message::Stop { keep_objects });
+    }
+
+    /// Takes what the child says.
+    pub fn read(&mut self, now: Time) {
+        let Some(from) = &self.from else { return };
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(n) = from.read(&mut buffer) {
+            let envelope = match parse(buffer.get(..n).unwrap_or_default()) {
+                Ok(e) => e,
+                Err(e) => {
+                    log::error!("message from the {} child: {e}", self.title);
+                    continue;
+                }
+            };
+            if envelope.epoch != self.epoch {
+                continue;
+            }
+            match envelope.message {
+                Message::Heartbeat { .. } => self.watch.beat(now),
+                Message::Ready => self.ready = true,
+                Message::Keep { key, bytes } if bytes.is_empty() => {
+                    self.kept.remove(&key);
+                }
+                Message::Keep { key, bytes } => {
+                    if self.kept.len() < KEPT || self.kept.contains_key(&key) {
+                        self.kept.insert(key, bytes);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}

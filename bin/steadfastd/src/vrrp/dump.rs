@@ -1,0 +1,126 @@
+//! What dumps show.
+
+use super::plan::{Plan, Probe};
+use steadfast_core::{State, Time};
+use steadfast_status as status;
+use steadfast_vrrp::{Auth, Router, Tracked, Version};
+
+/// The schema's snapshot of a router. `wall` is the wall clock at `now`.
+pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::Snapshot {
+    let instances = router.views().map(|v| {
+        let c = v.config;
+        let notify = plan.instances.get(&c.name);
+        let scope = |s: u8| match s {
+            0 => "global".to_string(),
+            200 => "site".into(),
+            253 => "link".into(),
+            254 => "host".into(),
+            n => n.to_string(),
+        };
+        let address = |a: &steadfast_core::kernel::Address| {
+            let full = a.cidr.prefix == steadfast_core::Family::of(a.cidr.address).bits();
+            let shown = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
+            let label = a.label.as_ref().map(|l| format!(" label {l}")).unwrap_or_default();
+            format!("{shown} dev {} scope {}{label}", a.interface, scope(a.scope))
+        };
+        let named =
+            |f: &dyn Fn(&Tracked) -> Option<String>| c.tracks.iter().filter_map(|t| f(&t.what)).collect::<Vec<_>>();
+        let mut scripts = Vec::new();
+        for (key, word) in [
+            ("script_backup", "BACKUP"),
+            ("script_master", "MASTER"),
+            ("script_fault", "FAULT"),
+            ("script_stop", "STOP"),
+            ("script_deleted", "DELETED"),
+        ] {
+            scripts.extend(notify.and_then(|n| n.scripts.get(word)).map(|s| (key.to_string(), s.quoted())));
+        }
+        scripts.extend(notify.and_then(|n| n.generic.as_ref()).map(|s| ("script".to_string(), s.quoted())));
+        scripts.extend(
+            notify
+                .and_then(|n| n.scripts.get("MASTER_RX_LOWER_PRI"))
+                .map(|s| ("script_master_rx_lower_pri".to_string(), s.quoted())),
+        );
+        let k = v.counters;
+        status::Instance {
+            name: c.name.clone(),
+            interface: c.interface.clone(),
+            version: if c.version == Version::V3 { 3 } else { 2 },
+            vrid: c.vrid,
+            base_priority: c.priority,
+            effective_priority: v.priority,
+            state: v.state,
+            want_state: if v.state == State::Init && c.start_master { State::Master } else { v.state },
+            faults: v.faults.clone(),
+            master_priority: v.master.map_or(0, |m| m.1),
+            last_transition: wall - now.since(v.last_transition).as_secs_f64(),
+            strict: c.strict,
+            dont_track_primary: c.dont_track_primary,
+            skip_check_adv_addr: c.skip_check_adv_addr,
+            garp_delay: c.garp.delay.as_secs(),
+            garp_refresh: c.garp.refresh.as_secs(),
+            garp_repeat: c.garp.repeat,
+            garp_refresh_repeat: c.garp.refresh_repeat,
+            garp_lower_prio_delay: c.garp.lower_prio_delay.as_secs(),
+            garp_lower_prio_repeat: c.garp.lower_prio_repeat,
+            lower_prio_no_advert: c.lower_prio_no_advert,
+            higher_prio_send_advert: c.higher_prio_send_advert,
+            down_timer_adverts: c.down_timer_adverts,
+            addresses_set: v.objects_set,
+            promote_secondaries: plan.promote_secondaries.contains(&c.interface),
+            advert_interval: c.advert_interval.as_secs_f64(),
+            master_advert_interval: v.master_interval.as_secs_f64(),
+            accept: true,
+            nopreempt: !c.preempt,
+            preempt_delay: c.preempt_delay.as_secs(),
+            smtp_alert: notify.is_some_and(|n| n.mail),
+            notify_deleted: c.notify_deleted,
+            scripts,
+            addresses: c.addresses.iter().map(address).collect(),
+            excluded: c.excluded.iter().map(address).collect(),
+            routes: c.routes.iter().map(|r| r.to_string()).collect(),
+            rules: c.rules.iter().map(|r| r.to_string()).collect(),
+            tracked_interfaces: named(&|t| if let Tracked::Interface(n) = t { Some(n.clone()) } else { None }),
+            tracked_scripts: named(&|t| if let Tracked::Script(n) = t { Some(n.clone()) } else { None }),
+            tracked_processes: named(&|t| if let Tracked::Process(n) = t { Some(n.clone()) } else { None }),
+            auth_type: u8::from(c.auth != Auth::None),
+            source: v.source.map(|s| s.to_string()),
+            statistics: status::Statistics {
+                advert_rcvd: k.advert_rcvd,
+                advert_sent: k.advert_sent,
+                become_master: k.become_master,
+                release_master: k.release_master,
+                packet_len_err: k.packet_len_err,
+                advert_interval_err: k.advert_interval_err,
+                ip_ttl_err: k.ip_ttl_err,
+                invalid_type_rcvd: k.invalid_type_rcvd,
+                addr_list_err: k.addr_list_err,
+                invalid_authtype: k.invalid_authtype,
+                authtype_mismatch: k.authtype_mismatch,
+                auth_failure: k.auth_failure,
+                pri_zero_rcvd: k.pri_zero_rcvd,
+                pri_zero_sent: k.pri_zero_sent,
+            },
+        }
+    });
+    let scripts = plan.machine.scripts.iter().map(|s| {
+        let (good, running) =
+            router.script_states().into_iter().find(|x| x.0 == s.name).map_or((false, false), |x| (x.1, x.2));
+        status::Script {
+            name: s.name.clone(),
+            command: match plan.probes.get(&s.name) {
+                Some(Probe::Program(c)) => c.quoted(),
+                Some(Probe::Readable(p)) => format!("<{}", p.display()),
+                None => String::new(),
+            },
+            interval: s.interval.as_secs_f64(),
+            timeout: s.timeout.as_secs_f64(),
+            weight: plan.weights.get(&s.name).copied().unwrap_or(0),
+            rise: s.rise,
+            fall: s.fall,
+            good,
+            running,
+        }
+    });
+    status::Snapshot { router_id: plan.router_id.clone(), instances: instances.collect(), scripts: scripts.collect() }
+}

@@ -1,0 +1,681 @@
+//! The VRRP role: one loop that turns readiness into the machine's input and carries its output out.
+
+mod dump;
+mod plan;
+mod tell;
+mod translate;
+
+use crate::child::{BEAT, Order, Parent, start_logging};
+use crate::cli::Options;
+use plan::{Plan, Probe};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::time::Duration;
+use steadfast_config::Config;
+use steadfast_core::{Family, Time};
+use steadfast_ipc::{Dump, Envelope, Message, decode, encode, frame};
+use steadfast_net::announce::Announcer;
+use steadfast_net::netlink::{Event, Kernel, Mirror};
+use steadfast_net::vrrp_socket::{Receiver, Sender};
+use steadfast_notify::Subject;
+use steadfast_sys::inotify::Watcher;
+use steadfast_sys::pipe::Writer;
+use steadfast_sys::signals::Signals;
+use steadfast_sys::spawn::{self, End};
+use steadfast_sys::{Reactor, Ready, files, logging, now, procs, schedule};
+use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
+use tell::Teller;
+
+const SIGNALS: usize = 2;
+const MIRROR: usize = 3;
+const KERNEL: usize = 4;
+const FILES: usize = 5;
+const BROTHER: usize = 6;
+/// Tokens of receiving sockets begin here.
+const SOCKETS: usize = 1000;
+
+/// Packets of one socket in one turn; what is left comes in the next, after the timers.
+const PACKETS: usize = 256;
+/// Netlink datagrams in one turn.
+const DATAGRAMS: usize = 64;
+/// Processes are counted this often.
+const COUNT: Duration = Duration::from_secs(1);
+
+/// Runs the role; returns its exit status.
+pub fn run(options: &Options) -> i32 {
+    start_logging(options, "Keepalived_vrrp");
+    if !schedule::die_with_parent(options.parent) {
+        return 0;
+    }
+    let status = match Role::start(options) {
+        Ok(Some(mut role)) => role.run(),
+        Ok(None) => 0,
+        Err(e) => {
+            log::error!("the VRRP child cannot start: {e}");
+            1
+        }
+    };
+    logging::flush(Duration::from_secs(1));
+    status
+}
+
+struct Role {
+    parent: Parent,
+    signals: Signals,
+    reactor: Reactor,
+    mirror: Mirror,
+    kernel: Kernel,
+    sender: Sender,
+    announcer: Announcer,
+    router: Router,
+    plan: Plan,
+    teller: Teller,
+    receivers: HashMap<usize, (Receiver, Vec<u8>, Vec<std::net::IpAddr>)>,
+    by_link: HashMap<(u32, Family), usize>,
+    next_token: usize,
+    readable: BTreeSet<usize>,
+    netlink_more: bool,
+    probes: HashMap<i32, String>,
+    watcher: Option<Watcher>,
+    brother: Option<Writer>,
+    said: BTreeMap<String, Vec<u8>>,
+    dirty: bool,
+    out: Vec<Output>,
+    stopped: bool,
+    beat: Time,
+    count: Time,
+    late: Duration,
+    send_failure: Option<Time>,
+}
+
+impl Role {
+    /// Waits for what the parent has to say, then builds everything. `None` when the parent wants nothing after all.
+    fn start(options: &Options) -> io::Result<Option<Role>> {
+        let mut reactor = Reactor::new()?;
+        let signals = Signals::new()?;
+        let mut parent = Parent::new(options)?;
+        parent.register(&reactor)?;
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut ready = Vec::new();
+        let config: Config = 'config: loop {
+            reactor.wait(Some(now() + BEAT), false, &mut ready)?;
+            parent.say(Message::Heartbeat { late: 0 });
+            for order in parent.orders() {
+                match order {
+                    Order::Config(bytes) => break 'config decode(&bytes).map_err(io::Error::other)?,
+                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
+                    Order::Message(_) => {}
+                }
+            }
+        };
+        let plan = translate::plan(&config);
+        drop(config);
+        be_scheduled(&plan);
+        let mirror = Mirror::open(4 << 20)?;
+        let kernel = Kernel::open()?;
+        reactor.watch(signals.fd(), SIGNALS)?;
+        reactor.watch(mirror.fd(), MIRROR)?;
+        reactor.watch(kernel.fd(), KERNEL)?;
+        let brother = options.descriptors.get(2).and_then(|fd| Writer::inherited(*fd).ok());
+        let t = now();
+        let mut out = Vec::new();
+        let router = Router::restore(plan.machine.clone(), &snapshots, t.as_nanos(), t, &mut out);
+        let mut role = Role {
+            parent,
+            signals,
+            reactor,
+            mirror,
+            kernel,
+            sender: Sender::new(),
+            announcer: Announcer::open()?,
+            router,
+            plan,
+            teller: Teller::default(),
+            receivers: HashMap::new(),
+            by_link: HashMap::new(),
+            next_token: SOCKETS,
+            readable: BTreeSet::new(),
+            netlink_more: false,
+            probes: HashMap::new(),
+            watcher: None,
+            brother,
+            said: BTreeMap::new(),
+            dirty: true,
+            out,
+            stopped: false,
+            beat: t,
+            count: t,
+            late: Duration::ZERO,
+            send_failure: None,
+        };
+        role.learn_links()?;
+        role.configure();
+        let t = now();
+        role.router.poll(t, &mut role.out);
+        role.act(t);
+        role.clear_leftovers();
+        role.parent.say(Message::Ready);
+        Ok(Some(role))
+    }
+
+    /// Reads links and addresses to the end, at most for two seconds, so that the machine starts with what there is.
+    fn learn_links(&mut self) -> io::Result<()> {
+        let limit = now() + Duration::from_secs(2);
+        let mut ready = Vec::new();
+        let mut events = Vec::new();
+        while !self.mirror.settled() && now() < limit {
+            self.mirror.read(DATAGRAMS, &mut events)?;
+            if !self.mirror.settled() {
+                self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
+            }
+        }
+        let t = now();
+        let links: Vec<Link> = self.mirror.links().map(link).collect();
+        for l in links {
+            self.router.handle(t, Input::Link(l), &mut self.out);
+        }
+        // The machine starts in the poll that follows; nothing of this is news to log.
+        self.out.retain(|o| !matches!(o, Output::Log(..)));
+        Ok(())
+    }
+
+    /// Everything that follows from the plan and is not the machine's.
+    fn configure(&mut self) {
+        self.teller.configure(&self.plan);
+        for interface in &self.plan.promote_secondaries {
+            let path = format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries");
+            if let Err(e) = files::write_setting(path.as_ref(), "1") {
+                log::warn!("cannot set promote_secondaries of {interface}: {e}");
+            }
+        }
+        self.watch_files();
+        self.count_processes(now());
+        self.sockets();
+    }
+
+    fn watch_files(&mut self) {
+        if let Some(w) = self.watcher.take() {
+            self.reactor.forget(w.fd());
+        }
+        if self.plan.files.is_empty() {
+            return;
+        }
+        let Ok(mut watcher) = Watcher::new() else {
+            log::error!("cannot watch files");
+            return;
+        };
+        let t = now();
+        for f in &self.plan.files {
+            if let Some((value, overwrite)) = f.init
+                && let Err(e) = files::init_number(&f.path, value, overwrite)
+            {
+                log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
+            }
+            if let Err(e) = watcher.add(&f.path) {
+                log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
+            }
+            let value = files::read_number(&f.path);
+            self.router.handle(t, Input::File(&f.name, value), &mut self.out);
+        }
+        if self.reactor.watch(watcher.fd(), FILES).is_ok() {
+            self.watcher = Some(watcher);
+        }
+    }
+
+    fn count_processes(&mut self, t: Time) {
+        if !self.plan.processes.is_empty() {
+            for (name, count) in procs::count("/proc".as_ref(), &self.plan.processes) {
+                self.router.handle(t, Input::Process(&name, count), &mut self.out);
+            }
+        }
+        self.count = t + COUNT;
+    }
+
+    /// One receiving socket for each present (interface, family) that is listened on.
+    fn sockets(&mut self) {
+        let mut wanted: HashMap<(u32, Family), ()> = HashMap::new();
+        for listen in self.router.listening() {
+            let Some(l) = self.mirror.by_name(&listen.interface).cloned() else { continue };
+            let key = (l.index, listen.family);
+            wanted.insert(key, ());
+            let vrids = if self.plan.machine.log_unknown_vrids { Vec::new() } else { listen.vrids.clone() };
+            if let Some(token) = self.by_link.get(&key) {
+                if self.receivers.get(token).is_some_and(|r| r.1 == vrids && r.2 == listen.groups) {
+                    continue;
+                }
+                self.close_socket(key);
+            }
+            let opened =
+                Receiver::open(&l.name, l.index, listen.family, &listen.groups, &vrids, self.plan.receive_buffer);
+            match opened {
+                Ok(receiver) => {
+                    let token = self.next_token;
+                    self.next_token += 1;
+                    if let Err(e) = self.reactor.watch(receiver.fd(), token) {
+                        log::error!("cannot watch the socket of {}: {e}", listen.interface);
+                        continue;
+                    }
+                    self.receivers.insert(token, (receiver, vrids, listen.groups));
+                    self.by_link.insert(key, token);
+                    self.readable.insert(token);
+                }
+                // An interface that is not ready yet: its next change brings us here again.
+                Err(e) => log::debug!("cannot listen on {} yet: {e}", listen.interface),
+            }
+        }
+        let gone: Vec<_> = self.by_link.keys().filter(|k| !wanted.contains_key(k)).copied().collect();
+        gone.into_iter().for_each(|k| self.close_socket(k));
+    }
+
+    fn close_socket(&mut self, key: (u32, Family)) {
+        if let Some(token) = self.by_link.remove(&key)
+            && let Some((receiver, ..)) = self.receivers.remove(&token)
+        {
+            self.reactor.forget(receiver.fd());
+            self.readable.remove(&token);
+        }
+    }
+
+    /// Addresses of ours from an earlier life that nobody handed over: who is not master does not hold them.
+    fn clear_leftovers(&mut self) {
+        let mut leftovers = Vec::new();
+        for v in self.router.views().filter(|v| !v.objects_set) {
+            for a in v.config.addresses.iter().chain(&v.config.excluded) {
+                if self.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)) {
+                    leftovers.push(steadfast_core::kernel::Object::Address(a.clone()));
+                }
+            }
+        }
+        for o in leftovers {
+            log::info!("{o} is left from an earlier run, removing it");
+            self.kernel.remove(o, &self.mirror);
+        }
+    }
+
+    fn run(&mut self) -> i32 {
+        let mut ready = Vec::new();
+        while !self.stopped {
+            let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
+            let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
+            let busy = !self.readable.is_empty() || self.netlink_more;
+            if let Err(e) = self.reactor.wait(Some(due), busy, &mut ready) {
+                log::error!("event loop: {e}");
+                return 1;
+            }
+            self.turn(due, &ready);
+        }
+        self.last_words();
+        0
+    }
+
+    /// One turn: signals, protocol 112, due timers, netlink, pipes, the rest.
+    fn turn(&mut self, due: Time, ready: &[Ready]) {
+        let t = now();
+        self.late = self.late.max(t.since(due));
+        let mut signals = false;
+        let mut parent = false;
+        let mut files_changed = false;
+        for r in ready {
+            match r.token {
+                SIGNALS => signals = true,
+                MIRROR => self.netlink_more = true,
+                FILES => files_changed = true,
+                KERNEL | BROTHER => {}
+                n if n < SIGNALS => parent = true,
+                n => {
+                    self.readable.insert(n);
+                }
+            }
+        }
+        if signals {
+            self.take_signals(t);
+        }
+        self.packets(t);
+        self.router.poll(t, &mut self.out);
+        self.act(t);
+        self.netlink(t);
+        if parent {
+            self.parent.flush();
+            self.orders(t);
+        }
+        if files_changed {
+            self.changed_files(t);
+        }
+        if t >= self.count && !self.plan.processes.is_empty() {
+            self.count_processes(t);
+        }
+        if t >= self.beat {
+            let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
+            self.parent.say(Message::Heartbeat { late });
+            self.teller.flush();
+            self.beat = t + BEAT;
+        }
+        self.act(t);
+        self.keep();
+    }
+
+    fn packets(&mut self, t: Time) {
+        for token in self.readable.clone() {
+            let Some((receiver, ..)) = self.receivers.get_mut(&token) else {
+                self.readable.remove(&token);
+                continue;
+            };
+            let interface = receiver.interface;
+            for _ in 0..PACKETS {
+                match receiver.receive() {
+                    Ok(Some(p)) => {
+                        let packet = Received {
+                            interface,
+                            source: p.source,
+                            destination: p.destination,
+                            hop_limit: p.hop_limit,
+                            payload: p.payload,
+                        };
+                        self.router.handle(t, Input::Packet(packet), &mut self.out);
+                    }
+                    Ok(None) => {
+                        self.readable.remove(&token);
+                        break;
+                    }
+                    Err(e) => {
+                        log::error!("receiving adverts: {e}");
+                        self.readable.remove(&token);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn netlink(&mut self, t: Time) {
+        let mut failed = Vec::new();
+        if let Err(e) = self.kernel.read(&self.mirror, &mut failed) {
+            log::error!("netlink: {e}");
+        }
+        for f in failed {
+            if f.add {
+                self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
+            } else {
+                log::warn!("the kernel did not remove {} (error {})", f.object, f.errno);
+            }
+        }
+        if !self.netlink_more {
+            return;
+        }
+        let mut events = Vec::new();
+        match self.mirror.read(DATAGRAMS, &mut events) {
+            Ok(more) => self.netlink_more = more,
+            Err(e) => {
+                log::error!("netlink: {e}");
+                self.netlink_more = false;
+            }
+        }
+        let mut links = false;
+        for event in &events {
+            if let Some(object) = self.kernel.lost(event, &self.mirror) {
+                self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
+            }
+            match event {
+                Event::Link(l) => {
+                    links = true;
+                    self.router.handle(t, Input::Link(link(l)), &mut self.out);
+                }
+                Event::Gone(name) => {
+                    links = true;
+                    self.router.handle(t, Input::LinkGone(name), &mut self.out);
+                }
+                Event::Resynced => {}
+                _ => {}
+            }
+        }
+        if events.iter().any(|e| matches!(e, Event::Resynced)) {
+            for object in self.kernel.missing(&self.mirror) {
+                self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
+            }
+        }
+        if links {
+            self.sockets();
+        }
+    }
+
+    fn take_signals(&mut self, t: Time) {
+        let mut children = false;
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
+                15 => self.router.handle(t, Input::Stop { keep_objects: false }, &mut self.out),
+                17 => children = true,
+                _ => {}
+            }
+        }
+        if !children {
+            return;
+        }
+        while let Some((pid, end)) = spawn::reap() {
+            if self.teller.ended(pid, end) {
+                continue;
+            }
+            if let Some(name) = self.probes.remove(&pid) {
+                let end = match end {
+                    End::Exited(s) => ScriptEnd::Exited(s),
+                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                };
+                self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
+            }
+        }
+    }
+
+    fn changed_files(&mut self, t: Time) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for path in watcher.changed() {
+            let value = files::read_number(&path);
+            for f in self.plan.files.iter().filter(|f| f.path == path) {
+                self.router.handle(t, Input::File(&f.name, value), &mut self.out);
+            }
+        }
+    }
+
+    fn orders(&mut self, t: Time) {
+        for order in self.parent.orders() {
+            match order {
+                Order::Config(bytes) => match decode::<Config>(&bytes) {
+                    Ok(config) => {
+                        self.plan = translate::plan(&config);
+                        self.router.reload(t, self.plan.machine.clone(), &mut self.out);
+                        self.configure();
+                        if self.plan.machine.fifo_states_on_reload {
+                            self.tell_states();
+                        }
+                        self.dirty = true;
+                        self.parent.say(Message::Ready);
+                    }
+                    Err(e) => log::error!("configuration: {e}"),
+                },
+                Order::Message(Message::Stop { keep_objects }) => {
+                    log::info!("Stopping");
+                    self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
+                }
+                Order::Message(Message::Dump(what)) => self.dump(what, t),
+                Order::Message(_) => {}
+                Order::Gone => self.router.handle(t, Input::Stop { keep_objects: false }, &mut self.out),
+            }
+        }
+    }
+
+    fn tell_states(&mut self) {
+        let notice = |s| match s {
+            steadfast_core::State::Master => Some(Notice::Master),
+            steadfast_core::State::Backup => Some(Notice::Backup),
+            steadfast_core::State::Fault => Some(Notice::Fault),
+            steadfast_core::State::Init => None,
+        };
+        let states: Vec<_> = self
+            .router
+            .views()
+            .filter_map(|v| Some((Subject::Instance, v.config.name.clone(), notice(v.state)?, v.priority)))
+            .chain(self.router.group_states().into_iter().filter_map(|(n, s)| Some((Subject::Group, n, notice(s)?, 0))))
+            .collect();
+        for (subject, name, notice, priority) in states {
+            self.teller.tell(&self.plan, subject, &name, notice, priority);
+        }
+    }
+
+    fn dump(&mut self, what: Dump, t: Time) {
+        let snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        let [data, stats, json] = &self.plan.dumps;
+        let pid = schedule::pid();
+        let (path, text) = match what {
+            Dump::Data => {
+                log::info!("Printing VRRP data for process({pid}) on signal");
+                (data, Some(steadfast_status::data(&snapshot)))
+            }
+            Dump::Stats | Dump::StatsClear => {
+                log::info!("Printing VRRP stats for process({pid}) on signal");
+                (stats, Some(steadfast_status::stats(&snapshot)))
+            }
+            Dump::Json => {
+                log::info!("Printing VRRP as json for process({pid}) on signal");
+                (json, steadfast_status::json(&snapshot, self.plan.json_version))
+            }
+        };
+        if let Some(text) = text
+            && let Err(e) = files::write_dump(path, &text)
+        {
+            log::error!("cannot write {}: {e}", path.display());
+        }
+        if what == Dump::StatsClear {
+            self.router.clear_counters();
+        }
+    }
+
+    /// Carries out what the machine wants, also what follows from carrying it out.
+    fn act(&mut self, t: Time) {
+        while !self.out.is_empty() {
+            for output in std::mem::take(&mut self.out) {
+                self.do_one(t, output);
+            }
+        }
+    }
+
+    fn do_one(&mut self, t: Time, output: Output) {
+        match output {
+            Output::Send(s) => {
+                if let Err(e) = self.sender.send(s.interface, s.source, s.destination, s.hop_limit, &s.payload)
+                    && self.send_failure.is_none_or(|at| t.since(at) > Duration::from_secs(10))
+                {
+                    self.send_failure = Some(t);
+                    log::warn!("cannot send an advert to {}: {e}", s.destination);
+                }
+            }
+            Output::Add(object) => self.kernel.add(object, &self.mirror),
+            Output::Remove(object) => self.kernel.remove(object, &self.mirror),
+            Output::Announce { interface, address } => {
+                if let Some(l) = self.mirror.by_name(&interface)
+                    && let Err(e) = self.announcer.announce(l.index, l.mac, address)
+                {
+                    log::debug!("cannot announce {address} on {interface}: {e}");
+                }
+            }
+            Output::StartScript(name) => self.start_script(t, name),
+            Output::KillScript(name, kill) => {
+                let signal = if kill == Kill::Term { 15 } else { 9 };
+                for (pid, _) in self.probes.iter().filter(|(_, n)| **n == name) {
+                    spawn::signal_group(*pid, signal);
+                }
+            }
+            Output::Instance { name, notice, priority } => {
+                self.dirty = true;
+                self.teller.tell(&self.plan, Subject::Instance, &name, notice, priority);
+                self.tell_brother(name, priority);
+            }
+            Output::Group { name, notice } => self.teller.tell(&self.plan, Subject::Group, &name, notice, 0),
+            Output::Log(level, text) => log::log!(level, "{text}"),
+            Output::Stopped => self.stopped = true,
+        }
+    }
+
+    fn start_script(&mut self, t: Time, name: String) {
+        let end = match self.plan.probes.get(&name) {
+            Some(Probe::Program(command)) => match tell::start(command, &[]) {
+                Ok(pid) => {
+                    self.probes.insert(pid, name);
+                    return;
+                }
+                Err(e) => {
+                    log::warn!("VRRP_Script({name}) cannot be started: {e}");
+                    ScriptEnd::NotStarted
+                }
+            },
+            Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
+            None => ScriptEnd::NotStarted,
+        };
+        self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
+    }
+
+    /// The checker hears of every change. A full pipe loses it; the next change says all again.
+    fn tell_brother(&mut self, name: String, priority: u8) {
+        let Some(brother) = &self.brother else { return };
+        let state =
+            self.router.views().find(|v| v.config.name == name).map_or(steadfast_core::State::Init, |v| v.state);
+        if let Ok(f) = frame(&Envelope { epoch: 0, message: Message::Instance { name, state, priority } }) {
+            let _ = brother.write(&f);
+        }
+    }
+
+    /// Gives the parent what a successor needs, where it has changed.
+    fn keep(&mut self) {
+        if !std::mem::take(&mut self.dirty) {
+            return;
+        }
+        let mut present = BTreeSet::new();
+        for s in self.router.snapshots() {
+            let Ok(bytes) = encode(&s) else { continue };
+            present.insert(s.name.clone());
+            if self.said.get(&s.name) != Some(&bytes) {
+                self.parent.say(Message::Keep { key: s.name.clone(), bytes: bytes.clone() });
+                self.said.insert(s.name, bytes);
+            }
+        }
+        let gone: Vec<String> = self.said.keys().filter(|k| !present.contains(*k)).cloned().collect();
+        for key in gone {
+            self.said.remove(&key);
+            self.parent.say(Message::Keep { key, bytes: Vec::new() });
+        }
+    }
+
+    /// Waits a little for the last answers of the kernel and the last scripts.
+    fn last_words(&mut self) {
+        let limit = now() + Duration::from_secs(1);
+        let mut ready = Vec::new();
+        let mut failed = Vec::new();
+        while now() < limit && !(self.kernel.idle() && self.teller.running.is_empty()) {
+            let _ = self.kernel.read(&self.mirror, &mut failed);
+            if self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready).is_err() {
+                break;
+            }
+            self.take_signals(now());
+        }
+        self.teller.close();
+        self.parent.flush();
+        log::info!("Stopped");
+    }
+}
+
+fn link(l: &steadfast_net::netlink::Link) -> Link {
+    Link { name: l.name.clone(), index: l.index, up: l.up, mtu: l.mtu, mac: l.mac, addresses: l.addresses.clone() }
+}
+
+fn be_scheduled(plan: &Plan) {
+    let s = &plan.scheduling;
+    let result = |what: &str, r: Option<io::Result<()>>| {
+        if let Some(Err(e)) = r {
+            log::warn!("cannot set {what}: {e}");
+        }
+    };
+    result("nice value", s.nice.map(schedule::nice));
+    result("memory lock", s.no_swap.then(schedule::lock_memory));
+    result("CPU affinity", (!s.affinity.is_empty()).then(|| schedule::affinity(&s.affinity)));
+    result("real-time limit", s.rttime.map(schedule::rttime));
+    result("real-time priority", s.realtime.map(schedule::realtime));
+}

@@ -1,0 +1,320 @@
+//! The configuration as written becomes what the role runs from.
+
+use super::plan::{Command, Fifo, Notify, Plan, Probe, Scheduling, TrackFile};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+use steadfast_config::model::{self, AuthType, Config, InitialState, Script, Track as Entry, User};
+use steadfast_core::Family;
+use steadfast_notify::mail;
+use steadfast_sys::procs::{Arguments, Matcher};
+use steadfast_vrrp as vrrp;
+use steadfast_vrrp::{Auth, Notice, Track, Tracked, Version};
+
+/// Translates a configuration.
+pub fn plan(c: &Config) -> Plan {
+    let g = &c.globals;
+    let account = g.script_user.or_else(default_account);
+    let command = |s: &Script| command(s, account);
+    let mut probes = HashMap::new();
+    let mut weights = HashMap::new();
+    let mut machine = vrrp::Config {
+        statics: c.statics.clone(),
+        startup_delay: g.startup_delay.unwrap_or_default(),
+        garp_interval: g.garp_interval.unwrap_or_default(),
+        gna_interval: g.gna_interval.unwrap_or_default(),
+        log_unknown_vrids: g.log_unknown_vrids,
+        fifo_states_on_reload: g.fifo_write_vrrp_states_on_reload,
+        ..Default::default()
+    };
+    let mut defaults: HashMap<(u8, &str), (i32, bool)> = HashMap::new();
+    for s in c.scripts.iter().filter(|s| !s.disabled) {
+        let Some(script) = &s.script else { continue };
+        let user = s.user.flatten().or(account);
+        let probe = match script.text.trim().strip_prefix('<') {
+            Some(path) => Probe::Readable(PathBuf::from(path.trim())),
+            None => Probe::Program(Command { user: user.map(|u| (u.uid, u.gid)), ..command(script) }),
+        };
+        defaults.insert((0, &s.name), s.weight);
+        weights.insert(s.name.clone(), s.weight.0);
+        let interval = s.interval.unwrap_or(Duration::from_secs(1));
+        machine.scripts.push(vrrp::ScriptConfig {
+            name: s.name.clone(),
+            interval,
+            timeout: s.timeout.unwrap_or(interval),
+            rise: s.rise,
+            fall: s.fall,
+            init_fail: s.init_fail,
+            command: format!("{probe:?}"),
+        });
+        probes.insert(s.name.clone(), probe);
+    }
+    let mut files = Vec::new();
+    for f in &c.files {
+        let Some(path) = &f.file else { continue };
+        defaults.insert((1, &f.name), f.weight);
+        machine.files.push(vrrp::FileConfig { name: f.name.clone() });
+        files.push(TrackFile { name: f.name.clone(), path: path.into(), init: f.init_file });
+    }
+    let mut processes = Vec::new();
+    for p in &c.processes {
+        let Some(process) = &p.process else { continue };
+        defaults.insert((2, &p.name), p.weight);
+        machine.processes.push(vrrp::ProcessConfig {
+            name: p.name.clone(),
+            quorum: p.quorum,
+            quorum_max: p.quorum_max.unwrap_or(u32::MAX),
+            terminate_delay: p.terminate_delay.or(p.delay).unwrap_or_default(),
+            fork_delay: p.fork_delay.or(p.delay).unwrap_or_default(),
+        });
+        let arguments = match p.param_match.as_deref() {
+            None => Arguments::Ignored,
+            Some("initial") => Arguments::Initial,
+            Some("partial") => Arguments::Partial,
+            Some(_) => Arguments::Equal,
+        };
+        processes.push(Matcher {
+            name: p.name.clone(),
+            argv: process.argv.clone(),
+            full_command: p.full_command || arguments != Arguments::Ignored,
+            arguments,
+        });
+    }
+    let of_group: HashMap<&str, &model::SyncGroup> =
+        c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
+    let mut instances = HashMap::new();
+    let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
+    for i in &c.instances {
+        let group = of_group.get(i.name.as_str()).copied();
+        machine.instances.push(instance(i, g, group, &defaults));
+        let mut scripts = HashMap::new();
+        let mut add = |notice: Notice, s: &Option<Script>| {
+            if let Some(s) = s {
+                scripts.insert(notice.word(), command(s));
+            }
+        };
+        add(Notice::Master, &i.notify_master);
+        add(Notice::Backup, &i.notify_backup);
+        add(Notice::Fault, &i.notify_fault);
+        add(Notice::Stop, &i.notify_stop);
+        add(Notice::MasterRxLowerPri, &i.notify_master_rx_lower_pri);
+        add(Notice::Deleted, &i.notify_deleted.clone().flatten());
+        let notify =
+            Notify { scripts, generic: i.notify.as_ref().map(command), mail: i.smtp_alert.unwrap_or(mail_default) };
+        instances.insert(i.name.clone(), notify);
+    }
+    let mut groups = HashMap::new();
+    for gr in &c.groups {
+        machine.groups.push(vrrp::GroupConfig {
+            name: gr.name.clone(),
+            members: gr.group.clone().unwrap_or_default(),
+            tracking_weight: gr.sync_group_tracking_weight,
+        });
+        let mut scripts = HashMap::new();
+        for (notice, s) in [
+            (Notice::Master, &gr.notify_master),
+            (Notice::Backup, &gr.notify_backup),
+            (Notice::Fault, &gr.notify_fault),
+            (Notice::Stop, &gr.notify_stop),
+        ] {
+            if let Some(s) = s {
+                scripts.insert(notice.word(), command(s));
+            }
+        }
+        let notify =
+            Notify { scripts, generic: gr.notify.as_ref().map(command), mail: gr.smtp_alert.unwrap_or(mail_default) };
+        groups.insert(gr.name.clone(), notify);
+    }
+    let fifo = |f: &Option<Script>, reader: &Option<Script>| {
+        f.as_ref().and_then(|f| {
+            Some(Fifo {
+                path: f.argv.first()?.into(),
+                owner: f.user.map(|u| (u.uid, u.gid)),
+                reader: reader.as_ref().map(command),
+            })
+        })
+    };
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string();
+    let mail =
+        g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
+            server: server.clone(),
+            port: *port,
+            helo: Some(g.smtp_helo_name.clone().unwrap_or_else(|| host.clone())),
+            timeout: Duration::from_secs(g.smtp_connect_timeout.unwrap_or(30)),
+            from: g.notification_email_from.clone().unwrap_or_else(|| format!("root@{host}")),
+            to: g.notification_email.clone(),
+        });
+    Plan {
+        machine,
+        router_id: g.router_id.clone().unwrap_or(host),
+        probes,
+        weights,
+        instances,
+        groups,
+        fifos: fifo(&g.notify_fifo, &g.notify_fifo_script)
+            .into_iter()
+            .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
+            .collect(),
+        mail,
+        no_email_faults: g.no_email_faults,
+        files,
+        processes,
+        promote_secondaries: c
+            .instances
+            .iter()
+            .filter(|i| i.promote_secondaries)
+            .filter_map(|i| i.interface.clone())
+            .collect(),
+        json_version: g.json_version.unwrap_or(1),
+        dumps: [
+            g.state_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.data".into()).into(),
+            g.stats_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.stats".into()).into(),
+            g.json_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.json".into()).into(),
+        ],
+        scheduling: Scheduling {
+            nice: g.vrrp_priority,
+            realtime: g.vrrp_rt_priority,
+            rttime: g.vrrp_rlimit_rttime,
+            no_swap: g.vrrp_no_swap,
+            affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
+        },
+        receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
+    }
+}
+
+/// keepalived_script, if that account exists.
+fn default_account() -> Option<User> {
+    use steadfast_config::Host;
+    steadfast_config::SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid })
+}
+
+/// A command; text that only a shell understands goes to one.
+fn command(s: &Script, account: Option<User>) -> Command {
+    let argv = match &s.shell {
+        Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
+        None => s.argv.clone(),
+    };
+    Command { argv, user: s.user.or(account).map(|u| (u.uid, u.gid)) }
+}
+
+fn instance(
+    i: &model::VrrpInstance,
+    g: &model::GlobalDefs,
+    group: Option<&model::SyncGroup>,
+    defaults: &HashMap<(u8, &str), (i32, bool)>,
+) -> vrrp::InstanceConfig {
+    let six = i
+        .virtual_ipaddress
+        .first()
+        .map_or_else(|| i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()), |a| a.0.cidr.address.is_ipv6());
+    let family = if six { Family::V6 } else { Family::V4 };
+    let interface = i.interface.clone().unwrap_or_default();
+    let mut c = vrrp::InstanceConfig::new(&i.name, &interface, i.virtual_router_id.unwrap_or(1), family);
+    let strict = i.strict_mode.unwrap_or(false);
+    c.version = if i.version == Some(3) { Version::V3 } else { Version::V2 };
+    c.priority = i.priority.unwrap_or(100);
+    c.advert_interval = i.advert_int.unwrap_or(Duration::from_secs(1));
+    c.start_master = i.state == Some(InitialState::Master);
+    c.preempt = !i.nopreempt;
+    c.preempt_delay = i.preempt_delay.unwrap_or_default();
+    c.strict = strict;
+    c.fast_takeover = !strict && i.fast_takeover.or(g.fast_takeover).unwrap_or(true);
+    c.soft_release = !strict && i.soft_release.or(g.soft_release).unwrap_or(true);
+    if let Some(model::Authentication { auth_type: Some(AuthType::Pass), auth_pass: Some(p) }) = &i.authentication {
+        let mut password = [0u8; 8];
+        password.iter_mut().zip(p.bytes()).for_each(|(to, from)| *to = from);
+        c.auth = Auth::Pass(password);
+    }
+    c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
+    c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
+    c.routes = i.virtual_routes.clone();
+    c.rules = i.virtual_rules.clone();
+    if !i.unicast_peer.is_empty() {
+        c.unicast = Some(vrrp::Unicast {
+            peers: i
+                .unicast_peer
+                .iter()
+                .map(|p| {
+                    let (min_ttl, max_ttl) = p.ttl.unwrap_or((0, 255));
+                    vrrp::Peer { address: p.address, min_ttl, max_ttl }
+                })
+                .collect(),
+            ttl: i.unicast_ttl.unwrap_or(255),
+            check_source: i.check_unicast_src.or(g.check_unicast_src).unwrap_or(true),
+        });
+    }
+    c.source = i.src_ip;
+    c.track_source = i.track_src_ip;
+    c.group = i.mcast_dst_ip.or(if six { g.vrrp_mcast_group6 } else { g.vrrp_mcast_group4 }).unwrap_or(if six {
+        IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18))
+    });
+    c.down_timer_adverts = if strict { 3 } else { i.down_timer_adverts.or(g.down_timer_adverts).unwrap_or(3) };
+    let minimal = g.min_garp.unwrap_or(false);
+    let repeat = i.garp_master_repeat.or(g.garp_master_repeat).unwrap_or(if minimal { 1 } else { 5 });
+    let delay = i.garp_master_delay.or(g.garp_master_delay).unwrap_or(if minimal { 0 } else { 5 });
+    c.garp = vrrp::Garp {
+        repeat,
+        delay: Duration::from_secs(delay),
+        refresh: Duration::from_secs(i.garp_master_refresh.or(g.garp_master_refresh).unwrap_or(0)),
+        refresh_repeat: i.garp_master_refresh_repeat.or(g.garp_master_refresh_repeat).unwrap_or(1),
+        lower_prio_repeat: if strict {
+            0
+        } else {
+            i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
+        },
+        lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+    };
+    c.lower_prio_no_advert = strict || i.lower_prio_no_advert.or(g.lower_prio_no_advert).unwrap_or(false);
+    c.higher_prio_send_advert = !strict && i.higher_prio_send_advert.or(g.higher_prio_send_advert).unwrap_or(false);
+    c.owner_ignore_adverts =
+        i.owner_ignore_adverts.or(g.owner_ignore_adverts).unwrap_or(strict && i.priority == Some(255));
+    c.skip_check_adv_addr = i.skip_check_adv_addr.is_some() || g.skip_check_adv_addr.unwrap_or(false);
+    c.checksum_without_pseudo = i.v3_checksum_as_v2.unwrap_or(false);
+    c.dont_track_primary = i.dont_track_primary;
+    c.timer_expired_backup = i.timer_expired_backup;
+    c.notify_deleted = i.notify_deleted.is_some();
+    c.notify_priority_changes = i
+        .notify_priority_changes
+        .or(group.and_then(|gr| gr.notify_priority_changes))
+        .or(g.notify_priority_changes)
+        .unwrap_or(false);
+    let mut add = |entries: &[Entry], kind: u8, weights_count: bool| {
+        for e in entries {
+            let (weight, reverse) = match kind {
+                3 => (0, false),
+                k => match defaults.get(&(k, e.name.as_str())) {
+                    Some(d) => *d,
+                    // Its definition is unusable, which was said.
+                    None => continue,
+                },
+            };
+            let weight = e.weight.unwrap_or(weight);
+            if weight != 0 && !weights_count {
+                continue;
+            }
+            let what = match kind {
+                0 => Tracked::Script(e.name.clone()),
+                1 => Tracked::File(e.name.clone()),
+                2 => Tracked::Process(e.name.clone()),
+                _ => Tracked::Interface(e.name.clone()),
+            };
+            c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
+        }
+    };
+    // Weighted trackers of a group's member would pull the members apart; they count only where that is asked for.
+    let own = group.is_none_or(|gr| gr.sync_group_tracking_weight);
+    add(&i.track_script, 0, own);
+    add(&i.track_file, 1, own);
+    add(&i.track_process, 2, own);
+    add(&i.track_interface, 3, own);
+    if let Some(gr) = group {
+        add(&gr.track_script, 0, true);
+        add(&gr.track_file, 1, true);
+        add(&gr.track_process, 2, true);
+        add(&gr.track_interface, 3, true);
+    }
+    c
+}

@@ -1,0 +1,415 @@
+//! Checks made after parsing, and values that depend on other sections. What is wrong is put right the way keepalived does it,
+//! and said.
+
+use crate::diag::{Class, Diagnostics};
+use crate::host::{Host, ScriptFile};
+use crate::model::{AuthType, Config, InitialState, Script, Track, User, VrrpInstance};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Checks everything.
+pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
+    let scripts_before = d.counted();
+    let any_script = scripts(config, host, d);
+    let _ = scripts_before;
+    instances(config, host, d);
+    groups(config, d);
+    if any_script && !config.globals.enable_script_security {
+        d.push_help(
+            Class::Security,
+            None,
+            "scripts are configured, but script security is not enabled",
+            Some("put enable_script_security into global_defs".into()),
+        );
+    }
+}
+
+/// Looks at every script; true when there are any that run.
+fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
+    let security = config.globals.enable_script_security;
+    let default_user =
+        config.globals.script_user.or_else(|| host.user("keepalived_script").map(|(uid, gid)| User { uid, gid }));
+    let root = default_user.is_none() && host.own_user().0 == 0;
+    let mut any = false;
+    let used: HashSet<&str> = config
+        .instances
+        .iter()
+        .flat_map(|i| &i.track_script)
+        .chain(config.groups.iter().flat_map(|g| &g.track_script))
+        .map(|t| t.name.as_str())
+        .collect();
+    for s in &mut config.scripts {
+        let place = |line: u32| format!("(line {line}) vrrp_script {}", s.name);
+        let Some(script) = &s.script else {
+            d.push(Class::General, None, format!("{}: no script given, ignoring it", place(s.line)));
+            s.disabled = true;
+            continue;
+        };
+        if !used.contains(s.name.as_str()) {
+            // A script used by nobody is not looked at.
+            s.disabled = true;
+            continue;
+        }
+        if s.user == Some(None) {
+            d.push(Class::General, None, format!("{}: its user does not exist, ignoring it", place(s.line)));
+            s.disabled = true;
+            continue;
+        }
+        let first = script.argv.first().map(String::as_str).unwrap_or("");
+        if first.starts_with('<') {
+            continue;
+        }
+        any = true;
+        if let Some(shell) = &script.shell {
+            d.push(
+                Class::Warning,
+                None,
+                format!("{}: '{}' is shell text, running it by {shell}", place(script.line), script.text),
+            );
+            continue;
+        }
+        let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
+        match host.script(first) {
+            ScriptFile::Missing => {
+                d.push(
+                    Class::General,
+                    None,
+                    format!("{}: script '{first}' not found, ignoring it", place(script.line)),
+                );
+                s.disabled = true;
+            }
+            ScriptFile::NotExecutable => {
+                d.push(
+                    Class::General,
+                    None,
+                    format!("{}: script '{first}' is not executable, ignoring it", place(script.line)),
+                );
+                s.disabled = true;
+            }
+            ScriptFile::Insecure(why) if as_root && security => {
+                d.push(
+                    Class::General,
+                    None,
+                    format!("{}: script '{first}' is unsafe, ignoring it: {why}", place(script.line)),
+                );
+                s.disabled = true;
+            }
+            ScriptFile::Insecure(why) if as_root => {
+                d.push(Class::Note, None, format!("{}: script '{first}' is unsafe: {why}", place(script.line)));
+            }
+            ScriptFile::Insecure(_) | ScriptFile::Good(_) => {}
+        }
+    }
+    // Notification scripts that are missing are silent in a test, and they count as scripts only when they exist.
+    let mut exists = |s: &Script| {
+        let first = s.argv.first().map(String::as_str).unwrap_or("");
+        s.shell.is_some() || !matches!(host.script(first), ScriptFile::Missing)
+    };
+    let notify = config.instances.iter().flat_map(|i| {
+        [&i.notify, &i.notify_backup, &i.notify_fault, &i.notify_master, &i.notify_stop, &i.notify_master_rx_lower_pri]
+    });
+    let notify = notify.chain(
+        config
+            .groups
+            .iter()
+            .flat_map(|g| [&g.notify, &g.notify_backup, &g.notify_fault, &g.notify_master, &g.notify_stop]),
+    );
+    any |= notify.flatten().any(&mut exists);
+    any
+}
+
+/// Keeps the entries that name something known.
+fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &str, d: &mut Diagnostics) {
+    entries.retain(|t| {
+        let there = known.contains(&t.name);
+        if !there {
+            let help =
+                crate::diag::suggest(&t.name, known.iter().map(String::as_str)).map(|s| format!("did you mean `{s}`?"));
+            let text = format!("({owner}) (line {}) tracked {kind} '{}' is not defined, ignoring it", t.line, t.name);
+            d.push_help(Class::General, None, text, help);
+        }
+        there
+    });
+}
+
+fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
+    let globals = config.globals.clone();
+    let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
+    let scripts = names(config.scripts.iter().map(|s| &s.name).collect());
+    let script_lines: HashMap<String, u32> = config.scripts.iter().map(|s| (s.name.clone(), s.line)).collect();
+    let files = names(config.files.iter().map(|f| &f.name).collect());
+    let processes = names(config.processes.iter().map(|p| &p.name).collect());
+    let mut taken: HashMap<(String, u8, bool), Vec<String>> = HashMap::new();
+    let mut refused = false;
+    let mut keep = Vec::new();
+    for mut i in std::mem::take(&mut config.instances) {
+        if instance(&mut i, &globals, host, d) {
+            i.track_script.retain(|t| {
+                // The order of the file matters to keepalived: a script is defined before it is tracked.
+                let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.line);
+                if !early {
+                    d.push(
+                        Class::General,
+                        None,
+                        format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
+                    );
+                }
+                early
+            });
+            known(&mut i.track_script, &scripts, "script", &i.name, d);
+            known(&mut i.track_file, &files, "file", &i.name, d);
+            known(&mut i.track_process, &processes, "process", &i.name, d);
+            let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
+            let same = taken.entry(key).or_default();
+            if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
+                d.push(
+                    Class::General,
+                    None,
+                    format!("({}) has the same interface and virtual_router_id as {other}", i.name),
+                );
+                refused = true;
+            }
+            same.push(i.name.clone());
+            keep.push(i);
+        } else {
+            refused = true;
+        }
+    }
+    config.instances = keep;
+    config.refused |= refused;
+}
+
+/// True for IPv6.
+fn family(i: &VrrpInstance) -> bool {
+    i.virtual_ipaddress
+        .first()
+        .map(|a| a.0.cidr.address.is_ipv6())
+        .unwrap_or(i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()))
+}
+
+/// Checks one instance; false when it is refused.
+fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn Host, d: &mut Diagnostics) -> bool {
+    let name = i.name.clone();
+    macro_rules! say {
+        ($class:ident, $($text:tt)+) => { d.push(Class::$class, None, format!("({name}) {}", format_args!($($text)+))) };
+    }
+    if i.virtual_router_id.is_none() {
+        say!(General, "virtual_router_id is missing, the instance is refused");
+        return false;
+    }
+    let Some(interface) = i.interface.clone() else {
+        say!(General, "interface is missing, the instance is refused");
+        return false;
+    };
+    if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
+        say!(General, "interface {interface} does not exist now, the instance waits for it");
+    }
+    let strict = i.strict_mode.or(globals.strict).unwrap_or(false);
+    i.strict_mode = Some(strict);
+    // Addresses: the first decides the family.
+    let six = family(i);
+    let mut seen: HashSet<IpAddr> = HashSet::new();
+    i.virtual_ipaddress.retain_mut(|(a, named, place)| {
+        if a.cidr.address.is_ipv6() != six {
+            d.push(
+                Class::General,
+                place.span(),
+                format!("({name}) address {} is of the other family, ignoring it", a.cidr),
+            );
+            return false;
+        }
+        if !seen.insert(a.cidr.address) {
+            d.push(Class::General, place.span(), format!("({name}) address {} is given already, ignoring it", a.cidr));
+            return false;
+        }
+        if !*named {
+            a.interface = interface.clone();
+        }
+        true
+    });
+    for (a, named, _) in &mut i.virtual_ipaddress_excluded {
+        if !*named {
+            a.interface = interface.clone();
+        }
+    }
+    for r in &mut i.virtual_routes {
+        if r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
+            r.interface = Some(interface.clone());
+        }
+    }
+    if i.virtual_ipaddress.len() > 255 {
+        say!(General, "more than 255 addresses do not fit into an advert, the rest goes without");
+        let rest = i.virtual_ipaddress.split_off(255);
+        i.virtual_ipaddress_excluded.extend(rest);
+    }
+    let version = match i.version.or(globals.vrrp_version) {
+        _ if i.native_ipv6 => 3,
+        Some(v) if !(six && strict) => v,
+        None if six => 3,
+        None => 2,
+        Some(_) => 3,
+    };
+    i.version = Some(version);
+    if i.virtual_ipaddress.is_empty() && !i.no_virtual_ipaddress {
+        if version == 3 || strict {
+            say!(General, "no virtual_ipaddress, the instance is refused");
+            return false;
+        }
+        say!(General, "no virtual_ipaddress");
+    }
+    // Intervals.
+    let interval = i.advert_int.unwrap_or(Duration::from_secs(1));
+    let fit = if version == 2 {
+        Duration::from_secs(((interval.as_millis() + 500) / 1000).clamp(1, 255) as u64)
+    } else {
+        Duration::from_millis(((interval.as_millis() + 5) / 10).clamp(1, 4095) as u64 * 10)
+    };
+    if fit != interval {
+        say!(General, "advert_int {interval:?} does not fit version {version}, using {fit:?}");
+    }
+    i.advert_int = Some(fit);
+    // Priority and preemption.
+    if i.priority.is_none() && i.state == Some(InitialState::Master) {
+        i.priority = Some(255);
+    }
+    let priority = *i.priority.get_or_insert(100);
+    if strict && i.state == Some(InitialState::Master) && priority != 255 {
+        say!(General, "strict mode: state MASTER needs priority 255, using BACKUP");
+        i.state = Some(InitialState::Backup);
+    }
+    if strict && priority == 255 {
+        i.state = Some(InitialState::Master);
+    }
+    if i.state.is_none() && priority == 255 {
+        i.state = Some(InitialState::Master);
+    }
+    if i.nopreempt && (i.state == Some(InitialState::Master) || priority == 255) {
+        say!(General, "nopreempt does not go with state MASTER or priority 255, ignoring it");
+        i.nopreempt = false;
+    }
+    if i.preempt_delay.is_some_and(|p| !p.is_zero()) {
+        let clash = if i.nopreempt {
+            Some("nopreempt")
+        } else if strict {
+            Some("strict mode")
+        } else if i.state == Some(InitialState::Master) {
+            Some("state MASTER")
+        } else {
+            None
+        };
+        if let Some(clash) = clash {
+            say!(General, "preempt_delay does not go with {clash}, ignoring it");
+            i.preempt_delay = None;
+        }
+    }
+    if i.timer_expired_backup.is_some() && !i.nopreempt {
+        say!(General, "timer_expired_backup needs nopreempt, ignoring it");
+        i.timer_expired_backup = None;
+    }
+    // Authentication.
+    if let Some(a) = &i.authentication {
+        if version == 3 {
+            say!(General, "version 3 has no authentication, ignoring it");
+            i.authentication = None;
+        } else if strict {
+            say!(General, "strict mode has no authentication, ignoring it");
+            i.authentication = None;
+        } else if a.auth_type.is_some() && a.auth_pass.is_none() {
+            say!(General, "auth_type without auth_pass, ignoring authentication");
+            i.authentication = None;
+        } else if a.auth_type == Some(AuthType::Ah) && i.state == Some(InitialState::Master) && priority != 255 {
+            say!(General, "authentication AH does not go with state MASTER, using BACKUP");
+            i.state = Some(InitialState::Backup);
+        }
+    }
+    // Unicast.
+    i.unicast_peer.retain(|p| {
+        let fits = p.address.is_ipv6() == six || i.virtual_ipaddress.is_empty();
+        if !fits {
+            d.push(
+                Class::General,
+                None,
+                format!("({name}) unicast peer {} is of the other family, ignoring it", p.address),
+            );
+        }
+        fits
+    });
+    if i.unicast_peer.is_empty() {
+        if i.src_ip.is_some() && i.unicast_ttl.is_some() {
+            say!(General, "unicast_ttl without unicast_peer, ignoring it");
+            i.unicast_ttl = None;
+        }
+    } else if strict {
+        say!(General, "strict mode does not allow unicast, the instance is refused");
+        return false;
+    }
+    if i.src_ip.is_some_and(|s| s.is_ipv6() != six && !i.virtual_ipaddress.is_empty()) {
+        say!(General, "the source address is of the other family, ignoring it");
+        i.src_ip = None;
+    }
+    // Tracking.
+    i.track_interface.retain(|t| {
+        if t.name == interface {
+            d.push(Class::General, None, format!("({name}) tracks its own interface anyway, ignoring the entry"));
+            return false;
+        }
+        if host.interface(&t.name).is_none() && !globals.dynamic_interfaces {
+            d.push(Class::General, None, format!("({name}) tracked interface {} does not exist now", t.name));
+        }
+        true
+    });
+    if priority == 255 {
+        for list in [&mut i.track_interface, &mut i.track_script, &mut i.track_file, &mut i.track_process] {
+            list.retain(|t| {
+                let weighted = t.weight.is_some_and(|w| w != 0);
+                if weighted {
+                    d.push(
+                        Class::General,
+                        None,
+                        format!("({name}) an address owner's priority cannot change, ignoring tracking of {}", t.name),
+                    );
+                }
+                !weighted
+            });
+        }
+    }
+    true
+}
+
+fn groups(config: &mut Config, d: &mut Diagnostics) {
+    let names: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    config.groups.retain_mut(|g| {
+        let Some(members) = &mut g.group else {
+            d.push(Class::General, None, format!("sync group {} has no members, ignoring it", g.name));
+            return false;
+        };
+        members.retain(|m| {
+            if !names.contains(m) {
+                d.push(Class::General, None, format!("sync group {}: there is no instance {m}, ignoring it", g.name));
+                return false;
+            }
+            if !taken.insert(m.clone()) {
+                d.push(
+                    Class::General,
+                    None,
+                    format!("sync group {}: {m} is a member of a group already, ignoring it", g.name),
+                );
+                return false;
+            }
+            true
+        });
+        match members.len() {
+            0 => {
+                d.push(Class::General, None, format!("sync group {} has no members left, ignoring it", g.name));
+                false
+            }
+            1 => {
+                d.push(Class::General, None, format!("sync group {} has one member only", g.name));
+                true
+            }
+            _ => true,
+        }
+    });
+}

@@ -1,0 +1,328 @@
+//! What is wrong with a configuration, and where.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// A file of a [`Files`] list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct FileId(pub u16);
+
+/// A place: line and column count from 1, column and width in characters of the file as written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Span {
+    /// File.
+    pub file: FileId,
+    /// Line.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+    /// Width.
+    pub width: u32,
+}
+
+/// Severity classes in keepalived's order; the highest decides the exit status of `-t`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Shown, never counted.
+    Note,
+    /// Known to keepalived, not supported yet. Never counted.
+    Unsupported,
+    /// A file is missing.
+    FileNotFound,
+    /// An interface is wrong.
+    BadInterface,
+    /// The daemon could not run with it.
+    Fatal,
+    /// A word that is no keyword here.
+    UnknownKeyword,
+    /// `{` where none belongs.
+    UnexpectedOpenBrace,
+    /// No `{` where one belongs.
+    MissingOpenBrace,
+    /// `}` where none belongs.
+    UnexpectedCloseBrace,
+    /// The file ends inside a block.
+    MissingCloseBrace,
+    /// A quote that is not closed.
+    UnmatchedQuote,
+    /// A keyword without its value. keepalived stops at once.
+    MissingParameter,
+    /// A value that is no number of the range.
+    InvalidNumber,
+    /// Any other error.
+    General,
+    /// A warning.
+    Warning,
+    /// An old spelling.
+    Deprecated,
+    /// Scripts could be changed by others.
+    Security,
+}
+
+/// One report.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// Class.
+    pub class: Class,
+    /// Where; checks made after parsing may have no place.
+    pub span: Option<Span>,
+    /// What.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Reports, bounded in number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    more: u64,
+    /// An include check failed: nothing of the configuration is used.
+    pub include_failed: bool,
+}
+
+/// Reports kept at most.
+const MOST: usize = 2000;
+
+impl Diagnostics {
+    /// Adds a report.
+    pub fn push(&mut self, class: Class, span: Option<Span>, message: impl Into<String>) {
+        self.add(Diagnostic { class, span, message: message.into(), help: None });
+    }
+
+    /// Adds a report with advice.
+    pub fn push_help(&mut self, class: Class, span: Option<Span>, message: impl Into<String>, help: Option<String>) {
+        self.add(Diagnostic { class, span, message: message.into(), help });
+    }
+
+    fn add(&mut self, d: Diagnostic) {
+        if self.list.len() < MOST { self.list.push(d) } else { self.more += 1 }
+    }
+
+    /// All reports.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Takes over the reports of another stage.
+    pub fn append(&mut self, other: Diagnostics) {
+        other.list.into_iter().for_each(|d| self.add(d));
+        self.more += other.more;
+        self.include_failed |= other.include_failed;
+    }
+
+    /// Reports that count.
+    pub fn counted(&self) -> usize {
+        self.list.iter().filter(|d| d.class > Class::Unsupported).count()
+    }
+
+    /// Exit status of a test run: 0 nothing, 2 a keyword lacks its value, 4 fatal classes only, 6 includes or script security,
+    /// 5 anything else.
+    pub fn exit_status(&self) -> i32 {
+        if self.include_failed {
+            return 6;
+        }
+        let classes = || self.list.iter().map(|d| d.class).filter(|c| *c > Class::Unsupported);
+        if classes().any(|c| c == Class::MissingParameter) {
+            return 2;
+        }
+        match classes().max() {
+            None => 0,
+            Some(Class::Security) => 6,
+            Some(c) if c <= Class::Fatal => 4,
+            Some(_) => 5,
+        }
+    }
+}
+
+/// The files that were read, for showing lines of them.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    list: Vec<(String, String)>,
+}
+
+impl Files {
+    /// Adds a file; returns its number.
+    pub fn add(&mut self, name: String, text: String) -> FileId {
+        self.list.push((name, text));
+        FileId(u16::try_from(self.list.len() - 1).unwrap_or(u16::MAX))
+    }
+
+    /// Name of a file.
+    pub fn name(&self, id: FileId) -> &str {
+        self.list.get(usize::from(id.0)).map_or("?", |f| &f.0)
+    }
+
+    /// A line of a file, counted from 1.
+    pub fn line(&self, span: Span) -> &str {
+        let text = self.list.get(usize::from(span.file.0)).map_or("", |f| &f.1);
+        text.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or("")
+    }
+}
+
+/// The known word nearest to a misspelt one, if one is near.
+pub fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates.map(|c| (distance(word, c), c)).filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let get = |v: &Vec<usize>, at: usize| v.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut d = (get(&row, j) + usize::from(x != y)).min(get(&row, j + 1) + 1).min(get(&next, j) + 1);
+            if i > 0 && j > 0 && Some(x) == b.get(j - 1) && a.get(i - 1) == Some(y) {
+                d = d.min(get(&before, j - 1) + 1);
+            }
+            next.push(d);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// Reports for people: file, line, column, the line itself, a caret.
+pub fn render(diagnostics: &Diagnostics, files: &Files, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut text = String::new();
+    for d in diagnostics.iter() {
+        let level = match d.class {
+            Class::Note | Class::Unsupported => Level::NOTE,
+            Class::Warning | Class::Deprecated | Class::Security => Level::WARNING,
+            _ => Level::ERROR,
+        };
+        let title = level.primary_title(d.message.as_str());
+        let rendered = match d.span {
+            Some(span) => {
+                // Control characters would break the picture, or the terminal.
+                let line: String = files.line(span).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                let from =
+                    line.char_indices().nth(span.column.saturating_sub(1) as usize).map_or(line.len(), |(i, _)| i);
+                let to = line
+                    .char_indices()
+                    .nth((span.column.saturating_sub(1) + span.width.max(1)) as usize)
+                    .map_or(line.len(), |(i, _)| i);
+                let snippet = Snippet::source(line.as_str())
+                    .line_start(span.line as usize)
+                    .path(files.name(span.file))
+                    .annotation(AnnotationKind::Primary.span(from..to.max(from)));
+                let mut group = title.element(snippet);
+                if let Some(help) = &d.help {
+                    group = group.element(Level::HELP.message(help.as_str()));
+                }
+                renderer.render(&[group])
+            }
+            None => {
+                let mut group = annotate_snippets::Group::with_title(title);
+                if let Some(help) = &d.help {
+                    group = group.element(Level::HELP.message(help.as_str()));
+                }
+                renderer.render(&[group])
+            }
+        };
+        text.push_str(rendered.trim_end());
+        text.push('\n');
+    }
+    if diagnostics.more > 0 {
+        let _ = writeln!(text, "and {} more", diagnostics.more);
+    }
+    text
+}
+
+/// Reports in keepalived's form, one line each: `(FILE: Line N) text`.
+pub fn render_compat(diagnostics: &Diagnostics, files: &Files) -> String {
+    let mut text = String::new();
+    for d in diagnostics.iter() {
+        if let Some(s) = d.span {
+            let _ = write!(text, "({}: Line {}) ", files.name(s.file), s.line);
+        }
+        let _ = writeln!(text, "{}", d.message);
+    }
+    text
+}
+
+/// A report for tools.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct JsonDiagnostic {
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub column: Option<u32>,
+    pub width: Option<u32>,
+    pub class: Class,
+    pub message: String,
+    pub help: Option<String>,
+    pub text: Option<String>,
+}
+
+/// Reports for tools.
+pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
+    diagnostics
+        .iter()
+        .map(|d| JsonDiagnostic {
+            file: d.span.map(|s| files.name(s.file).to_string()),
+            line: d.span.map(|s| s.line),
+            column: d.span.map(|s| s.column),
+            width: d.span.map(|s| s.width),
+            class: d.class,
+            message: d.message.clone(),
+            help: d.help.clone(),
+            text: d.span.map(|s| files.line(s).to_string()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_suggested_and_far_ones_are_not() {
+        let known = ["priority", "interface", "state"];
+        assert_eq!(suggest("prioritiy", known.into_iter()), Some("priority"));
+        assert_eq!(suggest("pirority", known.into_iter()), Some("priority"));
+        assert_eq!(suggest("banana", known.into_iter()), None);
+    }
+
+    #[test]
+    fn the_highest_class_decides() {
+        let status = |classes: &[Class]| {
+            let mut d = Diagnostics::default();
+            classes.iter().for_each(|c| d.push(*c, None, "x"));
+            d.exit_status()
+        };
+        assert_eq!(status(&[]), 0);
+        assert_eq!(status(&[Class::Note, Class::Unsupported]), 0);
+        assert_eq!(status(&[Class::Fatal]), 4);
+        assert_eq!(status(&[Class::Fatal, Class::Warning]), 5);
+        assert_eq!(status(&[Class::General, Class::Security]), 6);
+        assert_eq!(status(&[Class::MissingParameter, Class::Security]), 2);
+    }
+
+    #[test]
+    fn a_caret_points_at_the_word() {
+        let mut files = Files::default();
+        let file = files.add("a.conf".into(), "x\n  prioritiy 100\n".into());
+        let mut d = Diagnostics::default();
+        let span = Span { file, line: 2, column: 3, width: 9 };
+        d.push_help(
+            Class::UnknownKeyword,
+            Some(span),
+            "unknown keyword 'prioritiy'",
+            Some("did you mean `priority`?".into()),
+        );
+        let text = render(&d, &files, false);
+        assert!(
+            text.contains("a.conf:2:3") && text.contains("^^^^^^^^^") && text.contains("did you mean `priority`?"),
+            "{text}"
+        );
+        assert_eq!(render_compat(&d, &files), "(a.conf: Line 2) unknown keyword 'prioritiy'\n");
+    }
+}

@@ -1,0 +1,175 @@
+//! Questions about the host that a configuration asks.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// What a script path is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ScriptFile {
+    /// There is no such file.
+    Missing,
+    /// It cannot be executed.
+    NotExecutable,
+    /// It can be executed; others than root may change the named part of its path.
+    Insecure(String),
+    /// It can be executed, and only root may change it.
+    Good(PathBuf),
+}
+
+/// What parsing needs to know of the machine.
+pub trait Host {
+    /// `Some(true)` for a loopback interface, `None` when there is none of this name.
+    fn interface(&self, name: &str) -> Option<bool>;
+    /// User and primary group of an account, by name or number.
+    fn user(&self, name: &str) -> Option<(u32, u32)>;
+    /// A group by name or number.
+    fn group(&self, name: &str) -> Option<u32>;
+    /// What a script's first word is: a path, or a name searched in PATH.
+    fn script(&self, word: &str) -> ScriptFile;
+    /// A number in one of iproute2's tables ("rt_tables", "rt_scopes", "rt_protos").
+    fn table(&self, table: &str, name: &str) -> Option<u32>;
+    /// Whether a host name has an address.
+    fn resolves(&self, name: &str) -> bool;
+    /// Our user.
+    fn own_user(&self) -> (u32, u32);
+}
+
+/// The machine itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemHost;
+
+fn entry(file: &str, name: &str) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let fields = |l: &str| l.split(':').map(str::to_string).collect::<Vec<_>>();
+    let number = name.parse::<u32>().is_ok();
+    text.lines().map(fields).find(|f| f.get(if number { 2 } else { 0 }).is_some_and(|x| x == name))
+}
+
+impl Host for SystemHost {
+    fn interface(&self, name: &str) -> Option<bool> {
+        if name.contains('/') || name.is_empty() || name == "." || name == ".." {
+            return None;
+        }
+        // ARPHRD_LOOPBACK
+        std::fs::read_to_string(format!("/sys/class/net/{name}/type")).ok().map(|t| t.trim() == "772").or_else(|| {
+            // A network namespace of its own without its own /sys.
+            let list = std::fs::read_to_string("/proc/net/dev").ok()?;
+            list.lines().any(|l| l.split(':').next().is_some_and(|n| n.trim() == name)).then_some(name == "lo")
+        })
+    }
+
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        let e = entry("/etc/passwd", name)?;
+        Some((e.get(2)?.parse().ok()?, e.get(3)?.parse().ok()?))
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        entry("/etc/group", name)?.get(2)?.parse().ok()
+    }
+
+    fn script(&self, word: &str) -> ScriptFile {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let path = if word.contains('/') {
+            PathBuf::from(word)
+        } else {
+            let path = std::env::var("PATH")
+                .unwrap_or_else(|_| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+            match path.split(':').map(|d| Path::new(d).join(word)).find(|p| p.is_file()) {
+                Some(p) => p,
+                None => return ScriptFile::Missing,
+            }
+        };
+        let Ok(real) = std::fs::canonicalize(&path) else { return ScriptFile::Missing };
+        let Ok(metadata) = std::fs::metadata(&real) else { return ScriptFile::Missing };
+        if !metadata.is_file() {
+            return ScriptFile::NotExecutable;
+        }
+        if metadata.permissions().mode() & 0o111 == 0 {
+            return ScriptFile::NotExecutable;
+        }
+        for part in real.ancestors() {
+            let Ok(m) = std::fs::metadata(part) else { continue };
+            let mode = m.permissions().mode();
+            let sticky = m.is_dir() && mode & 0o1000 != 0;
+            let why = if m.uid() != 0 {
+                Some("is not owned by root")
+            } else if mode & 0o002 != 0 && !sticky {
+                Some("is writable by everybody")
+            } else if mode & 0o020 != 0 && m.gid() != 0 && !sticky {
+                Some("is writable by its group")
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                return ScriptFile::Insecure(format!("'{}' {why} (mode {:04o})", part.display(), mode & 0o7777));
+            }
+        }
+        ScriptFile::Good(real)
+    }
+
+    fn table(&self, table: &str, name: &str) -> Option<u32> {
+        ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"].iter().find_map(|d| {
+            let text = std::fs::read_to_string(format!("{d}/{table}")).ok()?;
+            text.lines().find_map(|l| {
+                let mut words = l.split('#').next()?.split_whitespace();
+                let number = words.next()?;
+                if words.next()? != name {
+                    return None;
+                }
+                number.strip_prefix("0x").map_or_else(|| number.parse().ok(), |h| u32::from_str_radix(h, 16).ok())
+            })
+        })
+    }
+
+    fn resolves(&self, name: &str) -> bool {
+        use std::net::ToSocketAddrs;
+        (name, 25).to_socket_addrs().is_ok_and(|mut a| a.next().is_some())
+    }
+
+    fn own_user(&self) -> (u32, u32) {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata("/proc/self").map_or((0, 0), |m| (m.uid(), m.gid()))
+    }
+}
+
+/// A machine made of lists, for tests.
+#[derive(Clone, Debug, Default)]
+pub struct FakeHost {
+    /// Interfaces; empty means that every one exists.
+    pub interfaces: Vec<String>,
+    /// Every interface exists.
+    pub all_interfaces: bool,
+    /// Accounts.
+    pub users: HashMap<String, (u32, u32)>,
+    /// Every script exists.
+    pub all_scripts: bool,
+}
+
+impl Host for FakeHost {
+    fn interface(&self, name: &str) -> Option<bool> {
+        (self.all_interfaces || name == "lo" || self.interfaces.iter().any(|i| i == name)).then_some(name == "lo")
+    }
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        if name == "root" { Some((0, 0)) } else { self.users.get(name).copied() }
+    }
+    fn group(&self, name: &str) -> Option<u32> {
+        self.user(name).map(|u| u.1)
+    }
+    fn script(&self, word: &str) -> ScriptFile {
+        if self.all_scripts { ScriptFile::Good(PathBuf::from(word)) } else { ScriptFile::Missing }
+    }
+    fn table(&self, _: &str, name: &str) -> Option<u32> {
+        match name {
+            "main" => Some(254),
+            "local" => Some(255),
+            "default" => Some(253),
+            _ => None,
+        }
+    }
+    fn resolves(&self, name: &str) -> bool {
+        name == "localhost"
+    }
+    fn own_user(&self) -> (u32, u32) {
+        (0, 0)
+    }
+}

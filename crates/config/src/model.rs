@@ -1,0 +1,221 @@
+//! The typed configuration, as written: defaults of keywords are in place, defaults that come from other sections are applied by
+//! the checks.
+
+use crate::diag::{Class, Span};
+use crate::parse::Cx;
+use crate::section::{Keyword, Section, block, section};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::Duration;
+use steadfast_core::kernel::{Address, Object, Route, Rule};
+
+/// An account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A command.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Script {
+    /// As written.
+    pub text: String,
+    /// Its words.
+    pub argv: Vec<String>,
+    /// Only a shell understands it: which.
+    pub shell: Option<String>,
+    /// Who runs it.
+    pub user: Option<User>,
+    /// Line of the configuration.
+    pub line: u32,
+}
+
+/// A unicast peer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Peer {
+    /// Address.
+    pub address: IpAddr,
+    /// TTL limits, where given.
+    pub ttl: Option<(u8, u8)>,
+}
+
+/// An entry of a track block.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Track {
+    /// What.
+    pub name: String,
+    /// Own weight.
+    pub weight: Option<i32>,
+    /// Own direction.
+    pub reverse: Option<bool>,
+    /// Line of the configuration.
+    pub line: u32,
+}
+
+/// `state MASTER|BACKUP`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum InitialState {
+    Master,
+    Backup,
+}
+
+/// `auth_type`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum AuthType {
+    Pass,
+    Ah,
+}
+
+/// The longest time that whole-second keywords take.
+const LONG: i64 = 4294;
+
+include!("tables/global.rs");
+include!("tables/vrrp.rs");
+
+/// Everything.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// Settings outside blocks.
+    pub process: ProcessSettings,
+    /// global_defs.
+    pub globals: GlobalDefs,
+    /// vrrp_instance.
+    pub instances: Vec<VrrpInstance>,
+    /// vrrp_sync_group.
+    pub groups: Vec<SyncGroup>,
+    /// vrrp_script.
+    pub scripts: Vec<VrrpScript>,
+    /// track_file.
+    pub files: Vec<TrackFile>,
+    /// vrrp_track_process.
+    pub processes: Vec<TrackProcess>,
+    /// Static addresses, routes, rules.
+    pub statics: Vec<Object>,
+    /// There are virtual servers.
+    pub has_checker: bool,
+    /// There are BFD sessions; their names.
+    pub bfd: Vec<String>,
+    /// An instance was refused: the daemon does not start with it.
+    pub refused: bool,
+}
+
+/// Settings outside blocks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessSettings {
+    /// net_namespace.
+    pub net_namespace: Option<String>,
+    /// use_pid_dir.
+    pub use_pid_dir: bool,
+    /// instance.
+    pub instance: Option<String>,
+    /// child_wait_time in seconds.
+    pub child_wait_time: Option<u64>,
+}
+
+impl Root {
+    pub(crate) fn into_config(self) -> Config {
+        Config {
+            process: ProcessSettings {
+                use_pid_dir: self.use_pid_dir || self.net_namespace.is_some() || self.instance.is_some(),
+                net_namespace: self.net_namespace,
+                instance: self.instance,
+                child_wait_time: self.child_wait_time,
+            },
+            globals: self.globals,
+            instances: self.instances,
+            groups: self.groups,
+            scripts: self.scripts,
+            files: self.files,
+            processes: self.processes,
+            statics: self.statics,
+            has_checker: self.has_checker,
+            bfd: self.bfd,
+            refused: false,
+        }
+    }
+}
+
+/// Every keyword of these sections.
+pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
+    [
+        Root::KEYWORDS,
+        GlobalDefs::KEYWORDS,
+        VrrpInstance::KEYWORDS,
+        Authentication::KEYWORDS,
+        SyncGroup::KEYWORDS,
+        VrrpScript::KEYWORDS,
+        TrackFile::KEYWORDS,
+        TrackProcess::KEYWORDS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+/// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.
+fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
+    c.list(|c| {
+        let Some(name) = c.word(0) else { return };
+        let mut t = Track { name: name.text.clone(), weight: None, reverse: None, line: name.span.line };
+        let mut n = 1;
+        while let Some(w) = c.word(n) {
+            match w.text.as_str() {
+                "weight" => {
+                    n += 1;
+                    match c.word(n) {
+                        Some(value) => {
+                            if let Some(x) = c.number(value, -254, 254) {
+                                if x.abs() > limit {
+                                    c.report_at(
+                                        Class::General,
+                                        value,
+                                        format!("weight {x} is too large, using {}", x.signum() * limit),
+                                    );
+                                }
+                                t.weight = i32::try_from(x.clamp(-limit, limit)).ok();
+                            }
+                        }
+                        None => c.report(Class::General, "weight needs a number"),
+                    }
+                }
+                "reverse" => t.reverse = Some(true),
+                "noreverse" => t.reverse = Some(false),
+                other => c.report_at(Class::General, w, format!("unknown option '{other}', ignoring it")),
+            }
+            n += 1;
+        }
+        if v.iter().any(|x| x.name == t.name) {
+            c.report(Class::General, format!("'{}' is tracked already, ignoring this entry", t.name));
+        } else {
+            v.push(t);
+        }
+    });
+}
+
+/// `weight N [reverse]` of a tracker.
+fn weight(c: &mut Cx<'_>, v: &mut (i32, bool), limit: i64) {
+    let Some(w) = c.value() else { return };
+    if let Some(n) = c.number(w, -limit, limit) {
+        v.0 = i32::try_from(n).unwrap_or(0);
+    }
+    match c.word(2) {
+        Some(r) if r.text == "reverse" => v.1 = true,
+        Some(r) => c.report_at(Class::General, r, format!("unknown option '{}'", r.text)),
+        None => {}
+    }
+}
+
+fn multicast(c: &mut Cx<'_>, v: &mut Option<IpAddr>, six: Option<bool>) {
+    let mut a = None;
+    c.address(&mut a);
+    match a {
+        Some(x) if x.is_multicast() && six.is_none_or(|s| s == x.is_ipv6()) => *v = Some(x),
+        Some(x) => c.report(Class::General, format!("{x} is not a multicast address of this family")),
+        None => {}
+    }
+}

@@ -1,0 +1,439 @@
+//! Lines to sections: the cursor, and the readers of values.
+
+use crate::diag::{Class, Diagnostics, Span, suggest};
+use crate::foreign;
+use crate::host::Host;
+use crate::model::{Config, Root, Script, User};
+use crate::section::Section;
+use crate::source::{Line, LineKind, Word, split_command};
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where parsing stands.
+pub(crate) struct Cx<'a> {
+    lines: &'a [Line],
+    /// The next line.
+    at: usize,
+    /// The line being read.
+    line: Option<&'a Line>,
+    pub host: &'a dyn Host,
+    pub diagnostics: Diagnostics,
+    said: std::collections::HashSet<&'static str>,
+    eof_said: bool,
+}
+
+/// Parses everything.
+pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics) {
+    let mut c = Cx {
+        lines,
+        at: 0,
+        line: None,
+        host,
+        diagnostics: Diagnostics::default(),
+        said: Default::default(),
+        eof_said: false,
+    };
+    let mut root = Root::default();
+    while let Some(line) = c.lines.get(c.at) {
+        c.at += 1;
+        c.line = Some(line);
+        match line.kind {
+            LineKind::Text => {
+                let Some(word) = c.keyword() else { continue };
+                if !root.take(&word, &mut c) && !foreign::take(&word, &mut root, &mut c) {
+                    let known = Root::KEYWORDS.iter().map(|k| k.word).chain(foreign::roots());
+                    c.unknown(&word, known);
+                }
+            }
+            LineKind::Open => {
+                c.diagnostics.push(Class::UnexpectedOpenBrace, Some(line.span), "unexpected '{'");
+                c.at -= 1;
+                c.skip_block();
+            }
+            LineKind::Close => c.diagnostics.push(Class::UnexpectedCloseBrace, Some(line.span), "unexpected '}'"),
+        }
+    }
+    (root.into_config(), c.diagnostics)
+}
+
+impl<'a> Cx<'a> {
+    /// First word of the current line.
+    pub fn keyword(&self) -> Option<String> {
+        self.line.and_then(|l| l.words.first()).map(|w| w.text.clone())
+    }
+
+    /// A word of the current line; 0 is the keyword.
+    pub fn word(&self, n: usize) -> Option<&'a Word> {
+        self.line.and_then(|l| l.words.get(n))
+    }
+
+    /// All words of the current line.
+    pub fn words(&self) -> &'a [Word] {
+        self.line.map_or(&[], |l| &l.words)
+    }
+
+    /// Place of the current keyword.
+    pub fn place(&self) -> Option<Span> {
+        self.line.map(|l| l.words.first().map_or(l.span, |w| w.span))
+    }
+
+    /// A report at the current keyword.
+    pub fn report(&mut self, class: Class, text: impl Into<String>) {
+        let at = self.place();
+        self.diagnostics.push(class, at, text);
+    }
+
+    /// A report at a word.
+    pub fn report_at(&mut self, class: Class, word: &Word, text: impl Into<String>) {
+        self.diagnostics.push(class, Some(word.span), text);
+    }
+
+    /// Says once for each keyword that it has no effect yet.
+    pub fn unsupported(&mut self, word: &'static str) {
+        if self.said.insert(word) {
+            self.report(
+                Class::Unsupported,
+                format!("'{word}' is known to keepalived, but not supported yet: it has no effect"),
+            );
+        }
+    }
+
+    /// Reports an unknown keyword and passes over its block, if it has one.
+    pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
+        let help = suggest(word, known).map(|s| format!("did you mean `{s}`?"));
+        let at = self.place();
+        self.diagnostics.push_help(Class::UnknownKeyword, at, format!("unknown keyword '{word}'"), help);
+        self.skip_block();
+    }
+
+    /// The block that must follow the current line begins; false (and a report) when there is none.
+    pub fn open(&mut self) -> bool {
+        if self.lines.get(self.at).is_some_and(|l| l.kind == LineKind::Open) {
+            self.at += 1;
+            return true;
+        }
+        let word = self.keyword().unwrap_or_default();
+        self.report(Class::MissingOpenBrace, format!("'{word}' needs a block in braces"));
+        false
+    }
+
+    /// A block follows; nothing is said when none does.
+    pub fn open_quietly(&self) -> bool {
+        self.lines.get(self.at).is_some_and(|l| l.kind == LineKind::Open)
+    }
+
+    /// Passes over the block that begins here; the end of the file inside it is said.
+    pub fn skip_open_block(&mut self) {
+        self.at += 1;
+        let mut depth = 1usize;
+        while let Some(line) = self.lines.get(self.at) {
+            self.at += 1;
+            match line.kind {
+                LineKind::Open => depth += 1,
+                LineKind::Close => depth -= 1,
+                LineKind::Text => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+        if !std::mem::replace(&mut self.eof_said, true) {
+            self.diagnostics.push(Class::MissingCloseBrace, None, "the file ends inside a block: '}' is missing");
+        }
+    }
+
+    /// The next text line of the open block; false at its end.
+    pub fn next(&mut self) -> bool {
+        loop {
+            let Some(line) = self.lines.get(self.at) else {
+                if !std::mem::replace(&mut self.eof_said, true) {
+                    self.diagnostics.push(
+                        Class::MissingCloseBrace,
+                        None,
+                        "the file ends inside a block: '}' is missing",
+                    );
+                }
+                return false;
+            };
+            self.at += 1;
+            match line.kind {
+                LineKind::Text => {
+                    self.line = Some(line);
+                    return true;
+                }
+                LineKind::Close => return false,
+                LineKind::Open => {
+                    self.diagnostics.push(Class::UnexpectedOpenBrace, Some(line.span), "unexpected '{'");
+                    self.at -= 1;
+                    self.skip_block();
+                }
+            }
+        }
+    }
+
+    /// Passes over a block with all that is in it, if one begins here.
+    pub fn skip_block(&mut self) {
+        if self.open_quietly() {
+            self.skip_open_block();
+        }
+    }
+
+    /// The value of the current keyword; a missing one is the error that keepalived stops at.
+    pub fn value(&mut self) -> Option<&'a Word> {
+        let word = self.word(1);
+        if word.is_none() {
+            let keyword = self.keyword().unwrap_or_default();
+            self.report(Class::MissingParameter, format!("'{keyword}' needs a value"));
+        }
+        word
+    }
+
+    /// A whole decimal number.
+    pub fn int<T: TryFrom<i64>>(&mut self, v: &mut T, low: i64, high: i64) {
+        if let Some(n) = self.value().and_then(|w| self.number(w, low, high)).and_then(|n| T::try_from(n).ok()) {
+            *v = n;
+        }
+    }
+
+    /// The same, into an option.
+    pub fn some_int<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, low: i64, high: i64) {
+        if let Some(n) = self.value().and_then(|w| self.number(w, low, high)).and_then(|n| T::try_from(n).ok()) {
+            *v = Some(n);
+        }
+    }
+
+    /// Reads a number of a range from a word.
+    pub fn number(&mut self, w: &Word, low: i64, high: i64) -> Option<i64> {
+        let digits = w.text.strip_prefix(['+', '-']).unwrap_or(&w.text);
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        match w.text.parse::<i64>() {
+            Ok(n) if plain && (low..=high).contains(&n) => Some(n),
+            Ok(n) if plain => {
+                self.report_at(Class::InvalidNumber, w, format!("{n} is not between {low} and {high}"));
+                None
+            }
+            _ => {
+                self.report_at(Class::InvalidNumber, w, format!("'{}' is not a whole number", w.text));
+                None
+            }
+        }
+    }
+
+    /// A number that is at least `least`; less counts as `least` and is reported.
+    pub fn at_least<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, least: i64) {
+        let Some(w) = self.value() else { return };
+        let Some(n) = self.number(w, 0, i64::from(u32::MAX)) else { return };
+        if n < least {
+            self.report_at(Class::General, w, format!("{n} is too small, using {least}"));
+        }
+        *v = T::try_from(n.max(least)).ok();
+    }
+
+    /// Seconds with up to six decimals.
+    pub fn seconds(&mut self, v: &mut Option<Duration>, low: f64, high: f64) {
+        let Some(w) = self.value() else { return };
+        if let Some(d) = self.duration(w, low, high) {
+            *v = Some(d);
+        }
+    }
+
+    /// Reads seconds from a word.
+    pub fn duration(&mut self, w: &Word, low: f64, high: f64) -> Option<Duration> {
+        let text = w.text.strip_prefix('+').unwrap_or(&w.text);
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || (whole.is_empty() && decimals.is_empty()) || decimals.len() > 6 {
+            self.report_at(
+                Class::InvalidNumber,
+                w,
+                format!("'{}' is not a number of seconds with at most 6 decimals", w.text),
+            );
+            return None;
+        }
+        let seconds: f64 = text.parse().unwrap_or(f64::MAX);
+        if seconds < low || seconds > high {
+            self.report_at(Class::InvalidNumber, w, format!("{text} is not between {low} and {high} seconds"));
+            return None;
+        }
+        let micros = format!("{decimals:0<6}").parse::<u64>().unwrap_or(0);
+        Some(Duration::from_micros(whole.parse::<u64>().unwrap_or(0).saturating_mul(1_000_000).saturating_add(micros)))
+    }
+
+    /// Sets a flag.
+    pub fn flag(&mut self, v: &mut bool) {
+        *v = true;
+    }
+
+    /// A truth value; without one it is true.
+    pub fn boolean(&mut self, v: &mut Option<bool>) {
+        match self.word(1).map(|w| w.text.as_str()) {
+            None | Some("true" | "on" | "yes") => *v = Some(true),
+            Some("false" | "off" | "no") => *v = Some(false),
+            Some(other) => {
+                let text = format!("'{other}' is neither true nor false");
+                self.report(Class::General, text);
+            }
+        }
+    }
+
+    /// Text.
+    pub fn text(&mut self, v: &mut Option<String>) {
+        if let Some(w) = self.value() {
+            *v = Some(w.text.clone());
+        }
+    }
+
+    /// Text that may be left out.
+    pub fn optional_text(&mut self, v: &mut Option<String>) {
+        *v = Some(self.word(1).map(|w| w.text.clone()).unwrap_or_default());
+    }
+
+    /// An address.
+    pub fn address(&mut self, v: &mut Option<IpAddr>) {
+        let Some(w) = self.value() else { return };
+        match IpAddr::from_str(&w.text) {
+            Ok(a) => *v = Some(a),
+            Err(_) => self.report_at(Class::General, w, format!("'{}' is not an IP address", w.text)),
+        }
+    }
+
+    /// The name of a block; `None`, a report, and the block passed over when it is missing, doubled or known already.
+    pub fn block_name(&mut self, known: &dyn Fn(&str) -> bool) -> Option<String> {
+        let keyword = self.keyword().unwrap_or_default();
+        match self.words() {
+            [_, name] => {
+                if known(&name.text) {
+                    self.report(
+                        Class::General,
+                        format!("{keyword} '{}' is defined already, ignoring this one", name.text),
+                    );
+                    self.skip_block();
+                    return None;
+                }
+                Some(name.text.clone())
+            }
+            [_] => {
+                self.report(Class::General, format!("{keyword} needs a name, ignoring the block"));
+                self.skip_block();
+                None
+            }
+            _ => {
+                self.report(Class::General, format!("{keyword} takes one name, ignoring the block"));
+                self.skip_block();
+                None
+            }
+        }
+    }
+
+    /// Lines of words until the block ends.
+    pub fn list(&mut self, mut each: impl FnMut(&mut Self)) {
+        if self.open() {
+            while self.next() {
+                each(self);
+            }
+        }
+    }
+
+    /// Every word of a block's lines.
+    pub fn names(&mut self, v: &mut Vec<String>) {
+        self.list(|c| v.extend(c.words().iter().map(|w| w.text.clone())));
+    }
+
+    /// A user, and perhaps a group: words from `n` on.
+    pub fn user(&mut self, n: usize) -> Option<User> {
+        let (name, group) = (self.word(n)?, self.word(n + 1));
+        let Some((uid, gid)) = self.host.user(&name.text) else {
+            self.report_at(Class::General, name, format!("there is no user '{}'", name.text));
+            return None;
+        };
+        let gid = match group {
+            None => gid,
+            Some(g) => match self.host.group(&g.text) {
+                Some(gid) => gid,
+                None => {
+                    self.report_at(Class::General, g, format!("there is no group '{}'", g.text));
+                    return None;
+                }
+            },
+        };
+        Some(User { uid, gid })
+    }
+
+    /// A notification script: `SCRIPT [USER [GROUP]]`, the script being one word, quoted when it has arguments. The first is kept.
+    pub fn script(&mut self, v: &mut Option<Script>) {
+        let Some(word) = self.value() else { return };
+        if v.is_some() {
+            let keyword = self.keyword().unwrap_or_default();
+            self.report(Class::General, format!("{keyword} is given already, ignoring this one"));
+            return;
+        }
+        let mut user = None;
+        if let Some(name) = self.word(2) {
+            match self.host.user(&name.text) {
+                Some((uid, gid)) => {
+                    let gid = self.word(3).and_then(|g| self.host.group(&g.text)).unwrap_or(gid);
+                    user = Some(User { uid, gid });
+                }
+                // keepalived says nothing of it in a test.
+                None => self.report_at(
+                    Class::Note,
+                    name,
+                    format!("there is no user '{}', the script is not run", name.text),
+                ),
+            }
+            if user.is_none() {
+                return;
+            }
+        }
+        *v = self.command(&word.text, word).map(|s| Script { user, ..s });
+    }
+
+    /// The command of a tracker: the whole line.
+    pub fn command_line(&mut self, v: &mut Option<Script>) {
+        let Some(word) = self.value() else { return };
+        let text = if word.quoted && self.words().len() == 2 { word.text.clone() } else { self.rest_of_line() };
+        *v = self.command(&text, word);
+    }
+
+    /// The current line without its keyword.
+    pub fn rest_of_line(&self) -> String {
+        let Some(line) = self.line else { return String::new() };
+        let keyword = line.words.first().map_or(0, |w| w.text.len());
+        line.raw.get(keyword..).unwrap_or("").trim().to_string()
+    }
+
+    /// A command. Text that only a shell understands is kept whole.
+    pub fn command(&mut self, text: &str, at: &Word) -> Option<Script> {
+        let argv = match split_command(text) {
+            Ok(a) if !a.is_empty() => a,
+            Ok(_) => {
+                self.report_at(Class::General, at, "the command is empty");
+                return None;
+            }
+            Err(e) => {
+                self.report_at(Class::UnmatchedQuote, at, format!("command: {e}"));
+                return None;
+            }
+        };
+        Some(Script { shell: shell(text, &argv), text: text.to_string(), argv, user: None, line: at.span.line })
+    }
+}
+
+/// The shell that a command needs, if it needs one: bash for `[[`, sh for other shell syntax or built-ins.
+fn shell(text: &str, argv: &[String]) -> Option<String> {
+    let first = argv.first().map(String::as_str).unwrap_or("");
+    if first.starts_with('<') {
+        return None;
+    }
+    let operators = ["&&", "||", ";", "|", ">", "$(", "`"].iter().any(|o| text.contains(o));
+    let builtin =
+        matches!(first, "[[" | "[" | "if" | "for" | "while" | "case" | "test" | "exit" | ":" | "!" | "{" | "(");
+    let path = first.starts_with('/');
+    if text.contains("[[") || text.contains("<(") {
+        return Some("bash".into());
+    }
+    ((operators && !(path && !text.contains("&&") && !text.contains("||") && !text.contains('|')))
+        || (builtin && !path))
+        .then(|| "sh".into())
+}

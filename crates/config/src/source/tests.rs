@@ -1,0 +1,142 @@
+use super::*;
+use proptest::prelude::*;
+
+/// Files in memory.
+struct Memory(HashMap<PathBuf, Vec<u8>>);
+
+impl Reader for Memory {
+    fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
+        let bytes = self.0.get(path).cloned().ok_or(ReadError::NotFound)?;
+        if bytes.len() as u64 > most { Err(ReadError::TooLarge) } else { Ok(bytes) }
+    }
+    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
+        let head = pattern.trim_end_matches("*.conf");
+        let mut found: Vec<PathBuf> = self
+            .0
+            .keys()
+            .filter(|k| k.to_string_lossy().starts_with(head) && *k != Path::new("main"))
+            .cloned()
+            .collect();
+        found.sort();
+        found
+    }
+    fn environment(&self, name: &str) -> Option<String> {
+        (name == "SITE").then(|| "north".into())
+    }
+}
+
+fn read(files: &[(&str, &str)]) -> Source {
+    let files = files.iter().map(|(n, t)| (PathBuf::from(n), t.as_bytes().to_vec())).collect();
+    load(Path::new("main"), &Memory(files), &Options { config_id: "me".into(), ..Default::default() })
+}
+
+/// Lines as text, words separated by `|`.
+fn shown(source: &Source) -> Vec<String> {
+    source
+        .lines
+        .iter()
+        .map(|l| match l.kind {
+            LineKind::Open => "{".into(),
+            LineKind::Close => "}".into(),
+            LineKind::Text => l.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join("|"),
+        })
+        .collect()
+}
+
+#[test]
+fn comments_quotes_and_braces_in_every_layout() {
+    let s = read(&[("main", "a b # c\r\n! all\nx \"y # z\" w{ k v }\n}\nq \\# r\n")]);
+    assert_eq!(shown(&s), ["a|b", "x|y # z|w", "{", "k|v", "}", "}", "q|#|r"]);
+    assert_eq!(s.diagnostics.counted(), 0);
+}
+
+#[test]
+fn columns_point_into_the_file_as_written() {
+    let s = read(&[("main", "  key   value { sub 1 }\n")]);
+    let columns: Vec<(u32, u32)> =
+        s.lines.iter().flat_map(|l| l.words.iter().map(|w| (w.span.column, w.span.width))).collect();
+    assert_eq!(columns, [(3, 3), (9, 5), (17, 3), (21, 1)]);
+}
+
+#[test]
+fn variables_are_replaced_and_unknown_ones_stay() {
+    let s = read(&[("main", "$A=one\n$B=${A}two\nx $A ${B}y $NOPE $A.z\ne ${_ENV SITE} $_INSTANCE $_HASH\n")]);
+    assert_eq!(shown(&s), ["x|one|onetwoy|$NOPE|$A.z", "e|north|me|#"]);
+}
+
+#[test]
+fn a_definition_may_span_lines() {
+    let s = read(&[("main", "$BLOCK= \\\n a { \\\n b 1 \\\n }\n$BLOCK\n")]);
+    assert_eq!(shown(&s), ["a", "{", "b|1", "}"]);
+}
+
+#[test]
+fn conditions_keep_and_drop_lines() {
+    let s = read(&[("main", "@me a\n@other b\n@^me c\n@^other d\n")]);
+    assert_eq!(shown(&s), ["a", "d"]);
+}
+
+#[test]
+fn repeats_make_lines() {
+    let s = read(&[(
+        "main",
+        "~SEQ(i,1,2,5) ip 10.0.0.$i\n~SEQx(h,9,b) h $h\n~LST({a,b},{1,2},{3}) p $a-x ${b}\n~LST(n,u,v) n ${n}\n",
+    )]);
+    assert_eq!(
+        shown(&s),
+        ["ip|10.0.0.1", "ip|10.0.0.3", "ip|10.0.0.5", "h|9", "h|a", "h|b", "p|$a-x|2", "p|$a-x", "n|u", "n|v"]
+    );
+    assert!(read(&[("main", "~SEQ(i,1,0,5) x\n")]).diagnostics.counted() > 0);
+}
+
+#[test]
+fn nested_repeats_multiply() {
+    let s = read(&[("main", "~SEQ(a,1,2) ~SEQ(b,1,2) v ${a}${b}\n")]);
+    assert_eq!(shown(&s), ["v|11", "v|12", "v|21", "v|22"]);
+}
+
+#[test]
+fn includes_are_followed_and_loops_end() {
+    let s = read(&[("main", "a\ninclude x.conf\nb\n"), ("x.conf", "c\n")]);
+    assert_eq!(shown(&s), ["a", "c", "b"]);
+    let looped = read(&[("main", "include main\n")]);
+    assert!(looped.diagnostics.include_failed);
+    let missing = read(&[("main", "include nothing\n")]);
+    assert_eq!((missing.diagnostics.exit_status(), missing.diagnostics.iter().count()), (0, 1));
+    assert_eq!(read(&[("main", "includem nothing\n")]).diagnostics.exit_status(), 6);
+    assert_eq!(shown(&read(&[("main", "include d/{a,b}.conf\n"), ("d/a.conf", "1"), ("d/b.conf", "2")])), ["1", "2"]);
+}
+
+#[test]
+fn a_bomb_of_definitions_is_bounded() {
+    let mut text = String::from("$a0=xxxxxxxxxxxxxxxxxxxx\n");
+    for i in 1..40 {
+        text.push_str(&format!("$a{i}=${{a{}}}${{a{}}}\n", i - 1, i - 1));
+    }
+    text.push_str("use $a39\n");
+    let s = read(&[("main", &text)]);
+    assert!(s.lines.iter().map(|l| l.raw.len()).sum::<usize>() <= 4 * EXPANDED);
+}
+
+#[test]
+fn commands_are_split_like_a_shell_does() {
+    assert_eq!(
+        split_command(r#"/bin/x 'a b' "c d"e \x41\n f\ g"#),
+        Ok(vec!["/bin/x".to_string(), "a b".into(), "c de".into(), "A\n".into(), "f g".into()])
+    );
+    assert_eq!(split_command("'open"), Err(CommandError::UnmatchedQuote));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_or_grow(text in "[a-z$~{}@\"'\\\\#!=(),0-9 \n\t_SEQLSTinclude]{0,400}") {
+        let s = read(&[("main", &text)]);
+        prop_assert!(s.lines.len() < 100_000);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        let files = [(PathBuf::from("main"), bytes)].into_iter().collect();
+        let _ = load(Path::new("main"), &Memory(files), &Options::default());
+    }
+}

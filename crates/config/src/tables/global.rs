@@ -1,0 +1,346 @@
+section! {
+    /// The file's top level.
+    Root, "(root)" {
+        /// Run in the named network namespace.
+        live "net_namespace" "NAME" "-" "none" => net_namespace: Option<String> = None, |c, v| c.text(v);
+        /// Put pid files under /run/keepalived.
+        live "use_pid_dir" "-" "-" "off" => use_pid_dir: bool = false, |c, v| c.flag(v);
+        /// Name of this daemon when several run.
+        live "instance" "NAME" "-" "none" => instance: Option<String> = None, |c, v| c.text(v);
+        /// How long the parent waits for children at a stop.
+        live "child_wait_time" "SECS" "0-4294967295" "5" => child_wait_time: Option<u64> = None, |c, v| c.some_int(v, 0, 4_294_967_295);
+        /// Poll link state instead of netlink.
+        later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
+        /// Network namespace of the checker.
+        later "net_namespace_ipvs" "[NAME]" "-" "none" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        /// Allow ipsets in a namespace.
+        later "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
+        /// Global settings.
+        live "global_defs" "{ ... }" "-" "-" => globals: GlobalDefs = GlobalDefs::default(), |c, v| block(v, c);
+        /// Addresses kept configured while the daemon runs.
+        live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<Object> = Vec::new(), |c, v| {
+            c.list(|c| v.extend(crate::lines::address(c, None).map(|a| Object::Address(a.0))));
+        };
+        /// One virtual router.
+        live "vrrp_instance" "NAME { ... }" "unique NAME" "-" => instances: Vec<VrrpInstance> = Vec::new(), |c, v| {
+            let place = c.place();
+            if let Some(name) = c.block_name(&|n| v.iter().any(|i: &VrrpInstance| i.name == n)) {
+                let mut i = VrrpInstance { name, line: place.map_or(0, |p| p.line), ..Default::default() };
+                block(&mut i, c);
+                v.push(i);
+            }
+        };
+        /// Instances that change state together.
+        live "vrrp_sync_group" "NAME { ... }" "unique NAME" "-" => groups: Vec<SyncGroup> = Vec::new(), |c, v| {
+            if let Some(name) = c.block_name(&|n| v.iter().any(|g: &SyncGroup| g.name == n)) {
+                let mut g = SyncGroup { name, ..Default::default() };
+                block(&mut g, c);
+                v.push(g);
+            }
+        };
+        /// A script whose result is tracked.
+        live "vrrp_script" "NAME { ... }" "unique NAME" "-" => scripts: Vec<VrrpScript> = Vec::new(), |c, v| {
+            let place = c.place();
+            if let Some(name) = c.block_name(&|n| v.iter().any(|s: &VrrpScript| s.name == n)) {
+                let mut s = VrrpScript { name, line: place.map_or(0, |p| p.line), ..Default::default() };
+                block(&mut s, c);
+                v.push(s);
+            }
+        };
+        /// A file with a number that is tracked.
+        live "track_file" "NAME { ... }" "unique NAME" "-" => files: Vec<TrackFile> = Vec::new(), |c, v| {
+            if let Some(name) = c.block_name(&|n| v.iter().any(|f: &TrackFile| f.name == n)) {
+                let mut f = TrackFile { name, ..Default::default() };
+                block(&mut f, c);
+                if f.file.is_none() {
+                    c.report(Class::General, format!("track_file {} names no file, ignoring it", f.name));
+                } else {
+                    v.push(f);
+                }
+            }
+        };
+        /// A process whose presence is tracked.
+        live "vrrp_track_process" "NAME { ... }" "unique NAME" "-" => processes: Vec<TrackProcess> = Vec::new(), |c, v| {
+            if let Some(name) = c.block_name(&|n| v.iter().any(|p: &TrackProcess| p.name == n)) {
+                let mut p = TrackProcess { name, ..Default::default() };
+                block(&mut p, c);
+                if p.process.is_none() {
+                    c.report(Class::General, format!("vrrp_track_process {} names no process, ignoring it", p.name));
+                } else {
+                    v.push(p);
+                }
+            }
+        };
+    }
+    also {
+        /// Routes kept configured.
+        live "static_routes" "{ route lines }" "-" "-" => |c, s| {
+            c.list(|c| s.statics.extend(crate::lines::route(c).map(Object::Route)));
+        };
+        /// Policy rules kept configured.
+        live "static_rules" "{ rule lines }" "-" "-" => |c, s| {
+            let mut next = 16384;
+            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next).map(Object::Rule)));
+        };
+        /// Older spelling of track_file.
+        live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
+            if let Some(name) = c.block_name(&|n| s.files.iter().any(|f| f.name == n)) {
+                let mut f = TrackFile { name, ..Default::default() };
+                block(&mut f, c);
+                s.files.push(f);
+            }
+        };
+        /// Instances that own static entries.
+        later "track_group" "NAME { group { ... } }" "unique NAME" "-" => |c, s| c.skip_block();
+        /// Shared pacing of gratuitous ARPs.
+        later "garp_group" "{ ... }" "-" "-" => |c, s| c.skip_block();
+        /// Interfaces polled for link state.
+        later "linkbeat_interfaces" "{ IF ... }" "-" "-" => |c, s| c.skip_block();
+        /// Delays before acting on link changes.
+        later "interface_up_down_delays" "{ IF DOWN [UP] ... }" "-" "-" => |c, s| c.skip_block();
+    }
+    plain {
+        /// There are virtual servers.
+        has_checker: bool;
+        /// Names of BFD sessions.
+        bfd: Vec<String>;
+    }
+}
+
+section! {
+    /// global_defs.
+    GlobalDefs, "global_defs" {
+        /// Identifier in mail subjects.
+        live "router_id" "STRING" "-" "host name" => router_id: Option<String> = None, |c, v| c.text(v);
+        /// Mail recipients.
+        live "notification_email" "{ ADDR ... }" "-" "none" => notification_email: Vec<String> = Vec::new(), |c, v| {
+            let before = v.len();
+            c.names(v);
+            if v.len() == before {
+                c.report(Class::General, "notification_email names nobody");
+            }
+        };
+        /// Mail sender.
+        live "notification_email_from" "ADDR" "-" "user@host" => notification_email_from: Option<String> = None, |c, v| c.text(v);
+        /// Mail relay.
+        live "smtp_server" "HOST [PORT]" "port 1-65535" "none / 25" => smtp_server: Option<(String, u16)> = None, |c, v| {
+            let Some(host) = c.value() else { return };
+            let port = match c.word(2) {
+                Some(p) => match c.number(p, 1, 65535) {
+                    Some(n) => u16::try_from(n).unwrap_or(25),
+                    None => return,
+                },
+                None => 25,
+            };
+            if host.text.parse::<IpAddr>().is_err() && !c.host.resolves(&host.text) {
+                c.report_at(Class::General, host, format!("smtp_server '{}' has no address, ignoring it", host.text));
+                return;
+            }
+            *v = Some((host.text.clone(), port));
+        };
+        /// Name said in HELO.
+        live "smtp_helo_name" "NAME" "-" "host name" => smtp_helo_name: Option<String> = None, |c, v| c.text(v);
+        /// Limit of the mail connection.
+        live "smtp_connect_timeout" "SECS" "1-4294" "30" => smtp_connect_timeout: Option<u64> = None, |c, v| c.at_least(v, 1);
+        /// Mail on state changes everywhere.
+        live "smtp_alert" "[BOOL]" "-" "unset" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
+        /// Mail on state changes of instances.
+        live "smtp_alert_vrrp" "[BOOL]" "-" "unset" => smtp_alert_vrrp: Option<bool> = None, |c, v| c.boolean(v);
+        /// No mail on FAULT.
+        live "no_email_faults" "-" "-" "off" => no_email_faults: bool = false, |c, v| c.flag(v);
+        /// Run before children start.
+        live "startup_script" "SCRIPT [USER [GROUP]]" "-" "none" => startup_script: Option<Script> = None, |c, v| c.script(v);
+        /// Limit of startup_script.
+        live "startup_script_timeout" "SECS" "1-1000" "10" => startup_script_timeout: u64 = 10, |c, v| c.int(v, 1, 1000);
+        /// Run after children stopped.
+        live "shutdown_script" "SCRIPT [USER [GROUP]]" "-" "none" => shutdown_script: Option<Script> = None, |c, v| c.script(v);
+        /// Limit of shutdown_script.
+        live "shutdown_script_timeout" "SECS" "1-1000" "10" => shutdown_script_timeout: u64 = 10, |c, v| c.int(v, 1, 1000);
+        /// Interfaces may be absent at start. steadfast always allows that; the word silences the report.
+        live "dynamic_interfaces" "[allow_if_changes]" "-" "off" => dynamic_interfaces: bool = false, |c, v| c.flag(v);
+        /// Interface of static addresses that name none.
+        live "default_interface" "IF" "existing" "eth0" => default_interface: Option<String> = None, |c, v| c.text(v);
+        /// IPv4 group of adverts.
+        live "vrrp_mcast_group4" "ADDR" "224.0.0.0/4" "224.0.0.18" => vrrp_mcast_group4: Option<IpAddr> = None, |c, v| multicast(c, v, Some(false));
+        /// IPv6 group of adverts.
+        live "vrrp_mcast_group6" "ADDR" "ff00::/8" "ff02::12" => vrrp_mcast_group6: Option<IpAddr> = None, |c, v| multicast(c, v, Some(true));
+        /// Delay of the second burst of gratuitous ARPs.
+        live "vrrp_garp_master_delay" "SECS" "0-4294" "5" => garp_master_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
+        /// Gratuitous ARPs in a burst.
+        live "vrrp_garp_master_repeat" "N" ">=1" "5" => garp_master_repeat: Option<u32> = None, |c, v| c.at_least(v, 1);
+        /// Period of refresh bursts.
+        live "vrrp_garp_master_refresh" "SECS" "0-4294" "0" => garp_master_refresh: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
+        /// Gratuitous ARPs in a refresh burst.
+        live "vrrp_garp_master_refresh_repeat" "N" ">=1" "1" => garp_master_refresh_repeat: Option<u32> = None, |c, v| c.at_least(v, 1);
+        /// Delay of the second burst after a lower-priority advert.
+        live "vrrp_garp_lower_prio_delay" "SECS" "0-4294" "master delay" => garp_lower_prio_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
+        /// Gratuitous ARPs after a lower-priority advert.
+        live "vrrp_garp_lower_prio_repeat" "N" ">=0" "master repeat" => garp_lower_prio_repeat: Option<u32> = None, |c, v| c.at_least(v, 0);
+        /// Gap between gratuitous ARPs of an interface.
+        live "vrrp_garp_interval" "SECS" "0.000001-" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        /// Gap between neighbour advertisements of an interface.
+        live "vrrp_gna_interval" "SECS" "0.000001-" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        /// One gratuitous ARP, no second burst, no refresh repeats.
+        live "vrrp_min_garp" "[BOOL]" "-" "off" => min_garp: Option<bool> = None, |c, v| c.boolean(v);
+        /// Missed adverts before takeover.
+        live "vrrp_down_timer_adverts" "N" "1-100" "3" => down_timer_adverts: Option<u8> = None, |c, v| c.some_int(v, 1, 100);
+        /// Do not answer lower-priority adverts at once.
+        live "vrrp_lower_prio_no_advert" "[BOOL]" "-" "off" => lower_prio_no_advert: Option<bool> = None, |c, v| c.boolean(v);
+        /// Send one advert before backing off.
+        live "vrrp_higher_prio_send_advert" "[BOOL]" "-" "off" => higher_prio_send_advert: Option<bool> = None, |c, v| c.boolean(v);
+        /// Default version.
+        live "vrrp_version" "2|3" "2-3" "2" => vrrp_version: Option<u8> = None, |c, v| c.some_int(v, 2, 3);
+        /// Accept unicast adverts from listed peers only; always so here.
+        live "vrrp_check_unicast_src" "[BOOL]" "-" "on" => check_unicast_src: Option<bool> = None, |c, v| c.boolean(v);
+        /// Do not check the address list of the known master.
+        live "vrrp_skip_check_adv_addr" "[BOOL]" "-" "off" => skip_check_adv_addr: Option<bool> = None, |c, v| c.boolean(v);
+        /// Enforce the RFC.
+        live "vrrp_strict" "[BOOL]" "-" "off" => strict: Option<bool> = None, |c, v| c.boolean(v);
+        /// Nice value of the VRRP child.
+        live "vrrp_priority" "N" "-20-19" "0" => vrrp_priority: Option<i32> = None, |c, v| c.some_int(v, -20, 19);
+        /// Real-time priority of the VRRP child.
+        live "vrrp_rt_priority" "N" "1-99" "off" => vrrp_rt_priority: Option<i32> = None, |c, v| {
+            let Some(w) = c.value() else { return };
+            let Some(n) = c.number(w, 0, i64::from(u32::MAX)) else { return };
+            if !(1..=99).contains(&n) {
+                c.report_at(Class::General, w, format!("{n} is not between 1 and 99, using {}", n.clamp(1, 99)));
+            }
+            *v = i32::try_from(n.clamp(1, 99)).ok();
+        };
+        /// Lock memory of the VRRP child.
+        live "vrrp_no_swap" "-" "-" "off" => vrrp_no_swap: bool = false, |c, v| c.flag(v);
+        /// CPUs of the VRRP child.
+        live "vrrp_cpu_affinity" "CPU ..." "0-1023" "none" => vrrp_cpu_affinity: Vec<u32> = Vec::new(), |c, v| {
+            if c.value().is_some() {
+                for w in c.words().iter().skip(1) {
+                    v.extend(c.number(w, 0, 1023).and_then(|n| u32::try_from(n).ok()));
+                }
+            }
+        };
+        /// Real-time CPU limit of the VRRP child in microseconds.
+        live "vrrp_rlimit_rttime" "USECS" ">=1" "10000" => vrrp_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
+        /// FIFO of all events.
+        live "notify_fifo" "PATH [USER [GROUP]]" "-" "none" => notify_fifo: Option<Script> = None, |c, v| c.script(v);
+        /// Its reader.
+        live "notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
+        /// FIFO of VRRP events.
+        live "vrrp_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => vrrp_notify_fifo: Option<Script> = None, |c, v| c.script(v);
+        /// Its reader.
+        live "vrrp_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => vrrp_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
+        /// FIFO lines for priority changes too.
+        live "vrrp_notify_priority_changes" "[BOOL]" "-" "off" => notify_priority_changes: Option<bool> = None, |c, v| c.boolean(v);
+        /// All states again on reload.
+        live "fifo_write_vrrp_states_on_reload" "-" "-" "off" => fifo_write_vrrp_states_on_reload: bool = false, |c, v| c.flag(v);
+        /// Default account of scripts.
+        live "script_user" "USER [GROUP]" "existing" "keepalived_script, else root" => script_user: Option<User> = None, |c, v| {
+            if c.value().is_some() {
+                *v = c.user(1).or(*v);
+            }
+        };
+        /// Refuse root scripts that others could change.
+        live "enable_script_security" "-" "-" "off" => enable_script_security: bool = false, |c, v| c.flag(v);
+        /// Hold all instances after start.
+        live "vrrp_startup_delay" "SECS" "0.001-" "0" => startup_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
+        /// Log adverts of unknown router ids.
+        live "log_unknown_vrids" "-" "-" "off" => log_unknown_vrids: bool = false, |c, v| c.flag(v);
+        /// Address owners drop adverts.
+        live "vrrp_owner_ignore_adverts" "[BOOL]" "-" "off" => owner_ignore_adverts: Option<bool> = None, |c, v| c.boolean(v);
+        /// Layout of the JSON dump.
+        live "json_version" "1|2" "1-2" "1" => json_version: Option<u8> = None, |c, v| c.some_int(v, 1, 2);
+        /// Name of the data dump.
+        live "state_dump_file" "PATH" "-" "/tmp/keepalived.data" => state_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Name of the statistics dump.
+        live "stats_dump_file" "PATH" "-" "/tmp/keepalived.stats" => stats_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Name of the JSON dump.
+        live "json_dump_file" "PATH" "-" "/tmp/keepalived.json" => json_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Seed of ${_RANDOM}.
+        live "random_seed" "N" "uint32" "time" => random_seed: Option<u64> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
+        /// File creation mask.
+        live "umask" "NUM" "0-0777" "inherited" => umask: Option<u32> = None, |c, v| {
+            let Some(w) = c.value() else { return };
+            let parsed = match w.text.as_str() {
+                t if t.starts_with("0x") => u32::from_str_radix(t.get(2..).unwrap_or(""), 16).ok(),
+                t if t.starts_with('0') => u32::from_str_radix(t, 8).ok(),
+                t if t.starts_with('I') => mode_bits(t),
+                t => t.parse().ok(),
+            };
+            match parsed.filter(|m| *m <= 0o777) {
+                Some(m) => *v = Some(m),
+                None => c.report_at(Class::General, w, format!("'{}' is not a file creation mask", w.text)),
+            }
+        };
+        /// Test a new file before a reload; always so here.
+        live "reload_check_config" "[LOGFILE]" "-" "on" => reload_check_config: Option<String> = None, |c, v| c.optional_text(v);
+        /// Which include problems are errors.
+        live "include_check" "[[+|-]read|match|wildcard_match|brace_match]..." "-" "none" => include_check: bool = false, |c, v| {
+            *v = true;
+            for w in c.words().iter().skip(1) {
+                if !matches!(w.text.trim_start_matches(['+', '-']), "read" | "match" | "wildcard_match" | "brace_match") {
+                    c.report_at(Class::General, w, format!("unknown include check '{}'", w.text));
+                }
+            }
+        };
+        /// Takeover at once from a master of lower priority (steadfast's own; on unless strict).
+        live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
+        /// Serve on until the successor is heard (steadfast's own; on unless strict).
+        live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
+    }
+    also {
+        /// Older spelling of vrrp_rlimit_rttime.
+        live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.vrrp_rlimit_rttime, 1);
+        /// iptables chains.
+        later "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| {};
+        /// nftables table.
+        later "nftables" "[TABLE]" "name" "keepalived" => |c, s| {};
+        /// Real-time priority ceiling.
+        later "max_auto_priority" "[PRIO]" "-1-99" "0" => |c, s| {
+            if c.word(1).is_some() {
+                c.int(&mut 0i32, -1, 99);
+            }
+        };
+        /// Distinct names of the children.
+        later "process_names" "-" "-" "off" => |c, s| {};
+        /// IPVS connection sync daemon.
+        later "lvs_sync_daemon" "IF [inst NAME] [id N] ..." "-" "none" => |c, s| { c.value(); };
+        /// SNMP traps.
+        later "enable_traps" "-" "-" "off" => |c, s| {};
+        /// keepalived MIB, VRRP part.
+        later "enable_snmp_vrrp" "-" "-" "off" => |c, s| {};
+        /// keepalived MIB, checker part.
+        later "enable_snmp_checker" "-" "-" "off" => |c, s| {};
+        /// Mail on state changes of servers.
+        later "smtp_alert_checker" "[BOOL]" "-" "unset" => |c, s| c.boolean(&mut None);
+        /// Log every failed probe.
+        later "checker_log_all_failures" "[BOOL]" "-" "off" => |c, s| c.boolean(&mut None);
+        /// FIFO of LVS events.
+        later "lvs_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => |c, s| { c.value(); };
+        /// Its reader.
+        later "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => |c, s| { c.value(); };
+    }
+    plain {
+        /// Seen words of global_defs that have no field; for dumps.
+        extra: Vec<String>;
+    }
+}
+
+/// `IRUSR|IWUSR…`.
+fn mode_bits(text: &str) -> Option<u32> {
+    text.split('|').try_fold(0, |mask, bit| {
+        let bit = match bit.trim() {
+            "IRUSR" => 0o400,
+            "IWUSR" => 0o200,
+            "IXUSR" => 0o100,
+            "IRWXU" => 0o700,
+            "IRGRP" => 0o040,
+            "IWGRP" => 0o020,
+            "IXGRP" => 0o010,
+            "IRWXG" => 0o070,
+            "IROTH" => 0o004,
+            "IWOTH" => 0o002,
+            "IXOTH" => 0o001,
+            "IRWXO" => 0o007,
+            _ => return None,
+        };
+        Some(mask | bit)
+    })
+}

@@ -1,0 +1,218 @@
+//! The requesting side, and the set of objects that are ours.
+
+use super::build::message;
+use super::{Channel, Event, Mirror, Read};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::RouteAttribute;
+use netlink_packet_route::rule::RuleAttribute;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::os::fd::RawFd;
+use steadfast_core::kernel::Object;
+
+/// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
+const WINDOW: usize = 128;
+
+/// What became of a request that failed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The object.
+    pub object: Object,
+    /// It was to be added.
+    pub add: bool,
+    /// Error number.
+    pub errno: i32,
+}
+
+/// Puts objects into the kernel and takes them out.
+pub struct Kernel {
+    channel: Channel,
+    sequence: u32,
+    pending: HashMap<u32, (Object, bool)>,
+    waiting: VecDeque<(Object, bool)>,
+    owned: HashSet<Object>,
+}
+
+impl Kernel {
+    /// Opens the socket.
+    pub fn open() -> io::Result<Self> {
+        Ok(Kernel {
+            channel: Channel::open(&[], 1 << 20)?,
+            sequence: 0,
+            pending: HashMap::new(),
+            waiting: VecDeque::new(),
+            owned: HashSet::new(),
+        })
+    }
+
+    /// The descriptor to watch.
+    pub fn fd(&self) -> RawFd {
+        self.channel.fd()
+    }
+
+    /// Adds an object; there already is success.
+    pub fn add(&mut self, object: Object, mirror: &Mirror) {
+        self.owned.insert(object.clone());
+        self.waiting.push_back((object, true));
+        self.pump(mirror);
+    }
+
+    /// Removes an object; not there is success.
+    pub fn remove(&mut self, object: Object, mirror: &Mirror) {
+        self.owned.remove(&object);
+        self.waiting.push_back((object, false));
+        self.pump(mirror);
+    }
+
+    /// Nothing is outstanding.
+    pub fn idle(&self) -> bool {
+        self.pending.is_empty() && self.waiting.is_empty()
+    }
+
+    fn pump(&mut self, mirror: &Mirror) {
+        while self.pending.len() < WINDOW {
+            let Some((object, add)) = self.waiting.pop_front() else { break };
+            // While its interface is absent there is nothing to add to; the machine acts when the interface appears.
+            let Some(request) = message(&object, add, mirror) else { continue };
+            let flags = match (&object, add) {
+                (Object::Rule(_), true) => NLM_F_ACK | NLM_F_CREATE,
+                (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+                (_, false) => NLM_F_ACK,
+            };
+            self.sequence = self.sequence.wrapping_add(1);
+            match self.channel.send(request, flags, self.sequence) {
+                Ok(()) => {
+                    self.pending.insert(self.sequence, (object, add));
+                }
+                Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {
+                    self.waiting.push_front((object, add));
+                    break;
+                }
+                Err(e) => log::warn!("netlink: cannot send a request for {object}: {e}"),
+            }
+        }
+    }
+
+    /// Takes answers; failures that matter are added to `failed`.
+    pub fn read(&mut self, mirror: &Mirror, failed: &mut Vec<Outcome>) -> io::Result<()> {
+        loop {
+            match self.channel.read()? {
+                Read::Empty => break,
+                Read::Overrun => {
+                    // Answers are lost; what was asked is asked again, for it is all idempotent.
+                    let again: Vec<_> = self.pending.drain().map(|(_, v)| v).collect();
+                    self.waiting.extend(again);
+                }
+                Read::Messages(messages) => {
+                    for m in messages {
+                        let NetlinkPayload::Error(e) = &m.payload else { continue };
+                        let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
+                        let errno = e.code.map_or(0, |c| -c.get());
+                        let fine = matches!(
+                            (errno, add),
+                            (0, _)
+                                | (libc::EEXIST, true)
+                                | (libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT | libc::ENODEV, false)
+                        );
+                        if !fine {
+                            failed.push(Outcome { object, add, errno });
+                        }
+                    }
+                }
+            }
+        }
+        self.pump(mirror);
+        Ok(())
+    }
+
+    /// The object of ours that an event says somebody removed. Removals that we asked for are not ours any more by then.
+    pub fn lost(&self, event: &Event, mirror: &Mirror) -> Option<Object> {
+        match event {
+            Event::AddressRemoved(interface, cidr) => self
+                .owned
+                .iter()
+                .find(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
+                .cloned(),
+            Event::RouteRemoved(m) => self
+                .owned
+                .iter()
+                .find(|o| {
+                    let Object::Route(r) = o else { return false };
+                    let Some(RouteNetlinkMessage::NewRoute(ours)) = message(o, true, mirror) else { return false };
+                    let destination = |m: &netlink_packet_route::route::RouteMessage| {
+                        let d = m.attributes.iter().find_map(|a| match a {
+                            RouteAttribute::Destination(d) => Some(d.clone()),
+                            _ => None,
+                        });
+                        (m.header.address_family, m.header.destination_prefix_length, d)
+                    };
+                    let table = m
+                        .attributes
+                        .iter()
+                        .find_map(|a| if let RouteAttribute::Table(t) = a { Some(*t) } else { None });
+                    let metric = m
+                        .attributes
+                        .iter()
+                        .find_map(|a| if let RouteAttribute::Priority(p) = a { Some(*p) } else { None });
+                    destination(m) == destination(&ours)
+                        && table.unwrap_or(u32::from(m.header.table)) == r.table
+                        && r.metric.is_none_or(|ours| metric == Some(ours))
+                })
+                .cloned(),
+            Event::RuleRemoved(m) => self
+                .owned
+                .iter()
+                .find(|o| {
+                    let Some(RouteNetlinkMessage::NewRule(ours)) = message(o, true, mirror) else { return false };
+                    let key = |m: &netlink_packet_route::rule::RuleMessage| {
+                        let mut keys: Vec<String> = m
+                            .attributes
+                            .iter()
+                            .filter(|a| {
+                                matches!(
+                                    a,
+                                    RuleAttribute::Priority(_)
+                                        | RuleAttribute::Source(_)
+                                        | RuleAttribute::Destination(_)
+                                        | RuleAttribute::Iifname(_)
+                                        | RuleAttribute::Table(_)
+                                )
+                            })
+                            .map(|a| format!("{a:?}"))
+                            .collect();
+                        keys.sort();
+                        (m.header.family, m.header.src_len, m.header.dst_len, keys)
+                    };
+                    key(m) == key(&ours)
+                })
+                .cloned(),
+            _ => None,
+        }
+    }
+
+    /// Addresses of ours that the mirror does not show, for use after a resync or a link's return.
+    pub fn missing(&self, mirror: &Mirror) -> Vec<Object> {
+        let busy: HashSet<&Object> = self.pending.values().chain(&self.waiting).map(|(o, _)| o).collect();
+        self.owned
+            .iter()
+            .filter(|o| !busy.contains(o))
+            .filter(|o| match o {
+                Object::Address(a) => {
+                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.cidr))
+                }
+                _ => false,
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Routes and rules of ours, which a link that went down takes with it silently.
+    pub fn routes_via(&self, interface: &str) -> Vec<Object> {
+        self.owned
+            .iter()
+            .filter(|o| matches!(o, Object::Route(r) if r.interface.as_deref().is_none_or(|i| i == interface)))
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,257 @@
+//! The listening side: a copy of the kernel's links and addresses.
+
+use super::{Channel, Read};
+use netlink_packet_core::{NLM_F_DUMP, NetlinkPayload};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::RawFd;
+use steadfast_core::{IpCidr, Mac};
+
+/// One link, whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Link {
+    /// Index.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// Up and running.
+    pub up: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Hardware address.
+    pub mac: Mac,
+    /// Usable addresses in the kernel's order.
+    pub addresses: Vec<IpCidr>,
+}
+
+/// Something that happened in the kernel.
+#[derive(Debug)]
+pub enum Event {
+    /// A link appeared or changed.
+    Link(Link),
+    /// A link of this name is gone.
+    Gone(String),
+    /// An address was removed: interface name and address.
+    AddressRemoved(String, IpCidr),
+    /// A route was removed.
+    RouteRemoved(Box<RouteMessage>),
+    /// A rule was removed.
+    RuleRemoved(Box<RuleMessage>),
+    /// Messages were lost; everything was read anew, and removals may have been missed.
+    Resynced,
+}
+
+/// The copy.
+pub struct Mirror {
+    channel: Channel,
+    links: BTreeMap<u32, Link>,
+    sequence: u32,
+    /// Dumps that are still to be asked for, one at a time.
+    dumps: Vec<RouteNetlinkMessage>,
+    dumping: bool,
+    /// Indices seen in the dump under way; the others are gone.
+    seen: Option<BTreeSet<u32>>,
+}
+
+const IFA_F_TENTATIVE: u32 = 0x40;
+const IFA_F_DADFAILED: u32 = 0x08;
+const IFA_F_OPTIMISTIC: u32 = 0x04;
+
+impl Mirror {
+    /// Opens the socket and asks for everything. The answers come by [`Mirror::read`]; [`Mirror::settled`] tells when all is in.
+    pub fn open(receive_buffer: usize) -> io::Result<Self> {
+        // RTNLGRP_*: link 1, ipv4 address 5, ipv4 route 7, ipv4 rule 8, ipv6 address 9, ipv6 route 11, ipv6 rule 19.
+        let channel = Channel::open(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)?;
+        let mut mirror =
+            Mirror { channel, links: BTreeMap::new(), sequence: 0, dumps: Vec::new(), dumping: false, seen: None };
+        mirror.resync()?;
+        Ok(mirror)
+    }
+
+    /// The descriptor to watch.
+    pub fn fd(&self) -> RawFd {
+        self.channel.fd()
+    }
+
+    /// No dump is under way.
+    pub fn settled(&self) -> bool {
+        !self.dumping && self.dumps.is_empty()
+    }
+
+    /// A present link by name.
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|l| l.name == name)
+    }
+
+    /// A present link by index.
+    pub fn by_index(&self, index: u32) -> Option<&Link> {
+        self.links.get(&index)
+    }
+
+    /// All present links.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    fn resync(&mut self) -> io::Result<()> {
+        let mut address = AddressMessage::default();
+        address.header.family = AddressFamily::Unspec;
+        self.dumps =
+            vec![RouteNetlinkMessage::GetAddress(address), RouteNetlinkMessage::GetLink(LinkMessage::default())];
+        self.seen = Some(BTreeSet::new());
+        if self.dumping { Ok(()) } else { self.next_dump() }
+    }
+
+    fn next_dump(&mut self) -> io::Result<()> {
+        self.dumping = false;
+        if let Some(request) = self.dumps.pop() {
+            self.sequence = self.sequence.wrapping_add(1);
+            self.channel.send(request, NLM_F_DUMP, self.sequence)?;
+            self.dumping = true;
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, at most `budget` datagrams; true when more may be left. Changes of one link within one call are one
+    /// event.
+    pub fn read(&mut self, budget: usize, events: &mut Vec<Event>) -> io::Result<bool> {
+        let mut changed: BTreeSet<u32> = BTreeSet::new();
+        let mut more = true;
+        for _ in 0..budget {
+            match self.channel.read()? {
+                Read::Empty => {
+                    more = false;
+                    break;
+                }
+                Read::Overrun => {
+                    log::warn!("netlink: receive buffer overrun, reading everything anew");
+                    self.resync()?;
+                    events.push(Event::Resynced);
+                }
+                Read::Messages(messages) => {
+                    for m in messages {
+                        match m.payload {
+                            NetlinkPayload::InnerMessage(inner) => self.take(inner, &mut changed, events),
+                            NetlinkPayload::Done(_) => self.dump_done(events)?,
+                            NetlinkPayload::Error(_) => self.next_dump()?,
+                            NetlinkPayload::Overrun(_) => {
+                                self.resync()?;
+                                events.push(Event::Resynced);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        events.extend(changed.iter().filter_map(|i| self.links.get(i)).cloned().map(Event::Link));
+        Ok(more)
+    }
+
+    fn dump_done(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        self.next_dump()?;
+        // Links come first; those that the dump did not have are gone.
+        if let Some(seen) = self.seen.take_if(|_| self.dumps.is_empty()) {
+            let gone: Vec<u32> = self.links.keys().filter(|i| !seen.contains(i)).copied().collect();
+            for index in gone {
+                if let Some(link) = self.links.remove(&index) {
+                    events.push(Event::Gone(link.name));
+                }
+            }
+            for link in self.links.values_mut() {
+                // The dump of addresses that follows fills them again.
+                link.addresses.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: RouteNetlinkMessage, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) {
+        match message {
+            RouteNetlinkMessage::NewLink(m) => {
+                let index = m.header.index;
+                // AF_BRIDGE notifications speak of ports, not of links.
+                if m.header.interface_family != netlink_packet_route::AddressFamily::Unspec {
+                    return;
+                }
+                if let Some(seen) = &mut self.seen {
+                    seen.insert(index);
+                }
+                let mut link = self.links.get(&index).cloned().unwrap_or_default();
+                let old_name = link.name.clone();
+                link.index = index;
+                link.up = m.header.flags.contains(LinkFlags::Up) && m.header.flags.contains(LinkFlags::Running);
+                for a in m.attributes {
+                    match a {
+                        LinkAttribute::IfName(n) => link.name = n,
+                        LinkAttribute::Mtu(n) => link.mtu = n,
+                        LinkAttribute::Address(bytes) => link.mac = Mac(bytes.try_into().unwrap_or_default()),
+                        _ => {}
+                    }
+                }
+                if !old_name.is_empty() && old_name != link.name {
+                    events.push(Event::Gone(old_name));
+                }
+                // An index that is reused under one name: the old link went without a word.
+                self.links.retain(|i, l| *i == index || l.name != link.name);
+                self.links.insert(index, link);
+                changed.insert(index);
+            }
+            RouteNetlinkMessage::DelLink(m) => {
+                if m.header.interface_family == netlink_packet_route::AddressFamily::Unspec
+                    && let Some(link) = self.links.remove(&m.header.index)
+                {
+                    changed.remove(&m.header.index);
+                    events.push(Event::Gone(link.name));
+                }
+            }
+            RouteNetlinkMessage::NewAddress(m) => {
+                let (index, usable) = (
+                    m.header.index,
+                    flags(&m) & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 || flags(&m) & IFA_F_OPTIMISTIC != 0,
+                );
+                let Some(cidr) = cidr(&m) else { return };
+                let Some(link) = self.links.get_mut(&index) else { return };
+                let known = link.addresses.iter().position(|a| *a == cidr);
+                match (usable, known) {
+                    (true, None) => link.addresses.push(cidr),
+                    (false, Some(at)) => {
+                        link.addresses.remove(at);
+                    }
+                    _ => return,
+                }
+                changed.insert(index);
+            }
+            RouteNetlinkMessage::DelAddress(m) => {
+                let Some(cidr) = cidr(&m) else { return };
+                if let Some(link) = self.links.get_mut(&m.header.index) {
+                    link.addresses.retain(|a| *a != cidr);
+                    changed.insert(m.header.index);
+                    events.push(Event::AddressRemoved(link.name.clone(), cidr));
+                }
+            }
+            RouteNetlinkMessage::DelRoute(m) => events.push(Event::RouteRemoved(Box::new(m))),
+            RouteNetlinkMessage::DelRule(m) => events.push(Event::RuleRemoved(Box::new(m))),
+            _ => {}
+        }
+    }
+}
+
+fn flags(m: &AddressMessage) -> u32 {
+    m.attributes
+        .iter()
+        .find_map(|a| if let AddressAttribute::Flags(f) = a { Some(f.bits()) } else { None })
+        .unwrap_or(u32::from(m.header.flags.bits()))
+}
+
+/// Local is ours; Address is the peer's on point-to-point links and the same otherwise.
+fn cidr(m: &AddressMessage) -> Option<IpCidr> {
+    let local = m.attributes.iter().find_map(|a| if let AddressAttribute::Local(x) = a { Some(*x) } else { None });
+    let address = m.attributes.iter().find_map(|a| if let AddressAttribute::Address(x) = a { Some(*x) } else { None });
+    Some(IpCidr { address: local.or(address)?, prefix: m.header.prefix_len })
+}

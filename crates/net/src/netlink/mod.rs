@@ -1,0 +1,94 @@
+//! rtnetlink: what links and addresses there are, and putting objects into the kernel.
+//!
+//! Two sockets. One listens: a dump at start, notifications after it, a new dump after an overrun. The other carries requests;
+//! many are sent in a row and their answers are matched by sequence number when they come, so that a thousand addresses cost one
+//! round trip and nothing ever waits.
+
+mod build;
+mod kernel;
+mod mirror;
+
+pub use kernel::{Kernel, Outcome};
+pub use mirror::{Event, Link, Mirror};
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// What a read brought.
+pub(crate) enum Read {
+    Messages(Vec<NetlinkMessage<RouteNetlinkMessage>>),
+    Empty,
+    /// The kernel dropped messages.
+    Overrun,
+}
+
+/// A netlink socket that is not blocking.
+pub(crate) struct Channel {
+    socket: Socket,
+    buffer: Vec<u8>,
+}
+
+impl Channel {
+    pub(crate) fn open(groups: &[u32], receive_buffer: usize) -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.set_non_blocking(true)?;
+        let _ = socket.set_rx_buf_sz(receive_buffer);
+        for g in groups {
+            socket.add_membership(*g)?;
+        }
+        Ok(Channel { socket, buffer: Vec::with_capacity(64 * 1024) })
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    pub(crate) fn send(&self, payload: RouteNetlinkMessage, flags: u16, sequence: u32) -> io::Result<()> {
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(payload));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        let _ = NLM_F_ACK;
+        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), libc::MSG_DONTWAIT).map(|_| ())
+    }
+
+    /// Takes one datagram. Only the kernel is believed: any local process may send to a netlink socket.
+    pub(crate) fn read(&mut self) -> io::Result<Read> {
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(64 * 1024);
+            match self.socket.recv_from(&mut self.buffer, libc::MSG_DONTWAIT) {
+                Ok((_, from)) if from.port_number() != 0 => {}
+                Ok(_) => return Ok(Read::Messages(parse(&self.buffer))),
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::EAGAIN) => return Ok(Read::Empty),
+                    Some(libc::EINTR) => {}
+                    Some(libc::ENOBUFS) => return Ok(Read::Overrun),
+                    _ => return Err(e),
+                },
+            }
+        }
+    }
+}
+
+/// The messages of a datagram. What cannot be understood is passed over; lengths that lie end it.
+pub fn parse(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
+    let mut messages = Vec::new();
+    while let Some(length) = bytes.get(..4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes) {
+        let length = length as usize;
+        let Some(one) = bytes.get(..length).filter(|_| length >= 16) else { break };
+        if let Ok(m) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(one) {
+            messages.push(m);
+        }
+        let step = length.div_ceil(4) * 4;
+        bytes = bytes.get(step..).unwrap_or_default();
+    }
+    messages
+}

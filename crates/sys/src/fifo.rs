@@ -1,0 +1,113 @@
+//! FIFOs for notification lines.
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Lines kept while nobody reads.
+const QUEUE: usize = 1024;
+
+/// An open FIFO. Lines are written whole or not at all; a full one never blocks: lines wait in a bounded queue, then the oldest
+/// are dropped.
+pub struct Fifo {
+    path: PathBuf,
+    fd: OwnedFd,
+    created: bool,
+    queue: VecDeque<String>,
+    /// Lines lost because nobody read.
+    pub lost: u64,
+}
+
+/// Why a FIFO cannot be used.
+#[derive(Debug)]
+pub enum FifoError {
+    /// The path names something else.
+    NotFifo(PathBuf),
+    /// The kernel refused.
+    System(PathBuf, nix::Error),
+}
+
+impl fmt::Display for FifoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FifoError::NotFifo(p) => write!(f, "{} exists and is no FIFO", p.display()),
+            FifoError::System(p, e) => write!(f, "FIFO {}: {e}", p.display()),
+        }
+    }
+}
+
+impl std::error::Error for FifoError {}
+
+impl Fifo {
+    /// Makes the FIFO if it is absent (mode 0644 less umask), gives it its owner, and opens it for reading and writing, so that
+    /// opening never waits for a reader.
+    pub fn open(path: &Path, owner: Option<(u32, u32)>) -> Result<Self, FifoError> {
+        let err = |e| FifoError::System(path.to_path_buf(), e);
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
+        let created = match nix::unistd::mkfifo(path, mode) {
+            Ok(()) => true,
+            Err(nix::Error::EEXIST) => false,
+            Err(e) => return Err(err(e)),
+        };
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|e| match e {
+            nix::Error::ELOOP => FifoError::NotFifo(path.to_path_buf()),
+            e => err(e),
+        })?;
+        let kind = nix::sys::stat::fstat(&fd).map_err(err)?.st_mode & libc::S_IFMT;
+        if kind != libc::S_IFIFO {
+            return Err(FifoError::NotFifo(path.to_path_buf()));
+        }
+        if let Some((uid, gid)) = owner {
+            nix::unistd::fchown(&fd, Some(uid.into()), Some(gid.into())).map_err(err)?;
+        }
+        Ok(Fifo { path: path.to_path_buf(), fd, created, queue: VecDeque::new(), lost: 0 })
+    }
+
+    /// Writes a line, now or when there is room.
+    pub fn line(&mut self, line: String) {
+        if self.queue.len() >= QUEUE {
+            self.queue.pop_front();
+            self.lost += 1;
+        }
+        self.queue.push_back(line);
+        self.flush();
+    }
+
+    /// Writes what waits. True while something still waits.
+    pub fn flush(&mut self) -> bool {
+        while let Some(line) = self.queue.front() {
+            match nix::unistd::write(&self.fd, line.as_bytes()) {
+                Ok(_) => {
+                    self.queue.pop_front();
+                }
+                Err(nix::Error::EINTR) => {}
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the FIFO if this process made it.
+    pub fn remove(self) {
+        if self.created {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Convenience for messages.
+impl From<FifoError> for io::Error {
+    fn from(e: FifoError) -> Self {
+        io::Error::other(e.to_string())
+    }
+}

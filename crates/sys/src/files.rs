@@ -1,0 +1,84 @@
+//! Files that others read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Writes a dump: a new file of mode 0600 beside the target, then renamed over it, so that no reader sees half of it, no link
+/// is followed and nobody holds the new file open already. The final name is then opened for writing and closed, for watchers
+/// that wait for that event on that name.
+pub fn write_dump(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for attempt in 0..16u32 {
+        let temporary = directory.join(format!(".{name}.{}.{attempt}", std::process::id()));
+        let open =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&temporary);
+        match open {
+            Ok(mut file) => {
+                let done = file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&temporary, path));
+                if let Err(e) = done {
+                    let _ = std::fs::remove_file(&temporary);
+                    return Err(e);
+                }
+                let _ = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+                return Ok(());
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// Reads the number in a tracked file: blanks around it are allowed; an empty, absent or unreadable file counts as 0. At most
+/// 64 bytes are looked at.
+pub fn read_number(path: &Path) -> i64 {
+    let mut text = String::new();
+    match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => {
+            let _ = file.take(64).read_to_string(&mut text);
+        }
+        Err(_) => return 0,
+    }
+    text.trim().parse().unwrap_or(0)
+}
+
+/// True when the file can be opened for reading.
+pub fn readable(path: &Path) -> bool {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).is_ok()
+}
+
+/// Writes the initial value of a tracked file; `overwrite` replaces an existing one.
+pub fn init_number(path: &Path, value: i64, overwrite: bool) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+    if overwrite {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    match options.open(path) {
+        Ok(mut file) => writeln!(file, "{value}"),
+        Err(e) if !overwrite && e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Seconds since 1970, for dumps.
+pub fn wall_clock() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|d| d.as_secs_f64()).unwrap_or(0.0)
+}
+
+/// Reads a small file, at most `limit` bytes.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a kernel setting under /proc/sys.
+pub fn write_setting(path: &Path, value: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}

@@ -1,0 +1,184 @@
+//! Logging that never blocks the caller.
+//!
+//! `log` macros format into a line, the line goes into a bounded queue, and one thread writes. A full pipe, a stalled terminal
+//! or a dead syslog daemon holds that thread up and nobody else; lines that find no room are counted and the count is logged.
+
+use log::{Level, LevelFilter};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Lines that wait at most.
+const QUEUE: usize = 4096;
+
+/// Where lines go.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Identity: `Keepalived`, `Keepalived_vrrp` and so on.
+    pub ident: String,
+    /// To stderr.
+    pub console: bool,
+    /// To syslog.
+    pub syslog: bool,
+    /// Syslog facility number (3 is daemon).
+    pub facility: u8,
+    /// To this file too.
+    pub file: Option<PathBuf>,
+    /// 0 plain, 1 detail (-D), 2 debug.
+    pub detail: u8,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Condvar,
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<(Level, String)>,
+    dropped: u64,
+    writing: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+static SHARED: std::sync::OnceLock<Arc<Shared>> = std::sync::OnceLock::new();
+
+/// What env_logger writes into: the level is the first byte of the line.
+struct Into(Arc<Shared>);
+
+impl Write for Into {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let level = match bytes.first() {
+            Some(b'3') => Level::Error,
+            Some(b'4') => Level::Warn,
+            Some(b'6') => Level::Info,
+            _ => Level::Debug,
+        };
+        let text = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default()).trim_end().to_string();
+        let mut queue = self.0.lock();
+        if queue.lines.len() >= QUEUE {
+            queue.dropped += 1;
+        } else {
+            queue.lines.push_back((level, text));
+            drop(queue);
+            self.0.more.notify_one();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Starts logging for this process. A second call changes nothing.
+pub fn start(options: Options) {
+    let shared = Arc::new(Shared { queue: Mutex::default(), more: Condvar::new(), idle: Condvar::new() });
+    if SHARED.set(shared.clone()).is_err() {
+        return;
+    }
+    let level = match options.detail {
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    let writer = shared.clone();
+    // Signals belong to the signalfd of the main thread; the mask is inherited.
+    let _ = std::thread::Builder::new()
+        .name("log".into())
+        .stack_size(128 * 1024)
+        .spawn(move || write_lines(&writer, &options));
+    let _ = env_logger::Builder::new()
+        .filter_level(level)
+        .format(|out, record| {
+            let level = match record.level() {
+                Level::Error => '3',
+                Level::Warn => '4',
+                Level::Info => '6',
+                Level::Debug | Level::Trace => '7',
+            };
+            writeln!(out, "{level}{}", record.args())
+        })
+        .target(env_logger::Target::Pipe(Box::new(Into(shared))))
+        .try_init();
+}
+
+/// Waits until everything is written, at most for `limit`.
+pub fn flush(limit: Duration) {
+    if let Some(shared) = SHARED.get() {
+        let queue = shared.lock();
+        let _ =
+            shared.idle.wait_timeout_while(queue, limit, |q| !q.lines.is_empty() || q.writing).map(|(q, _)| drop(q));
+    }
+}
+
+fn write_lines(shared: &Shared, options: &Options) {
+    // journald names its stream; its lines carry their priority in front.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let mut file =
+        options.file.as_ref().and_then(|p| std::fs::OpenOptions::new().create(true).append(true).open(p).ok());
+    let mut syslog: Option<UnixDatagram> = None;
+    let pid = std::process::id();
+    loop {
+        let (batch, dropped) = {
+            let mut queue = shared.lock();
+            queue.writing = false;
+            if queue.lines.is_empty() {
+                shared.idle.notify_all();
+            }
+            while queue.lines.is_empty() {
+                queue = shared.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.writing = true;
+            (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.dropped))
+        };
+        let lost = (dropped > 0).then(|| (Level::Warn, format!("{dropped} log lines lost: nobody read fast enough")));
+        for (level, text) in batch.into_iter().chain(lost) {
+            let priority = match level {
+                Level::Error => 3,
+                Level::Warn => 4,
+                Level::Info => 6,
+                Level::Debug | Level::Trace => 7,
+            };
+            let stamped = format!("{}: {text}\n", local_time());
+            if options.console {
+                let line = if journal { format!("<{priority}>{text}\n") } else { stamped.clone() };
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+            if let Some(file) = &mut file {
+                let _ = file.write_all(stamped.as_bytes());
+            }
+            if options.syslog {
+                let line = format!("<{}>{}[{pid}]: {text}", u32::from(options.facility) * 8 + priority, options.ident);
+                if syslog.as_ref().is_none_or(|s| s.send(line.as_bytes()).is_err()) {
+                    syslog = UnixDatagram::unbound().ok().filter(|s| s.connect("/dev/log").is_ok());
+                    if let Some(s) = &syslog {
+                        let _ = s.send(line.as_bytes());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Local time in the form of asctime.
+fn local_time() -> String {
+    let mut buffer = [0u8; 32];
+    // SAFETY: localtime_r and strftime write into memory of the given sizes; the format ends with NUL.
+    let n = unsafe {
+        let now = libc::time(std::ptr::null_mut());
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&now, &mut parts);
+        libc::strftime(buffer.as_mut_ptr().cast(), buffer.len(), c"%a %b %e %H:%M:%S %Y".as_ptr(), &parts)
+    };
+    String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,168 @@
+//! How this process is scheduled and named.
+
+use std::ffi::CString;
+use std::io;
+
+/// SIGTERM when the parent ends. Returns false when the parent is gone already.
+pub fn die_with_parent(parent: i32) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+        libc::getppid() == parent
+    }
+}
+
+/// Orphans of our children become ours.
+pub fn adopt_orphans() {
+    // SAFETY: no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+}
+
+/// Name in `ps -o comm`, cut to 15 bytes.
+pub fn name(name: &str) {
+    if let Ok(name) = CString::new(name.bytes().take(15).collect::<Vec<u8>>()) {
+        // SAFETY: the string ends with NUL and outlives the call.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
+/// Nice value, -20..=19.
+pub fn nice(value: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) })
+}
+
+/// SCHED_RR with reset on fork.
+pub fn realtime(priority: i32) -> io::Result<()> {
+    // SAFETY: sched_param is plain data, for which zero is valid.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameters.sched_priority = priority;
+    // SAFETY: `parameters` outlives the call.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) })
+}
+
+/// Limit of uninterrupted real-time CPU in microseconds: soft half of hard.
+pub fn rttime(micros: u64) -> io::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    Ok(setrlimit(Resource::RLIMIT_RTTIME, micros / 2, micros)?)
+}
+
+/// Locks present and future memory.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) })
+}
+
+/// CPUs that this process may use.
+pub fn affinity(cpus: &[usize]) -> io::Result<()> {
+    let mut set = nix::sched::CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu)?;
+    }
+    Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
+/// Enters a named network namespace.
+pub fn enter_network_namespace(name: &str) -> io::Result<()> {
+    let file = std::fs::File::open(format!("/run/netns/{name}"))?;
+    Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
+}
+
+/// True with the capabilities of CAP_NET_ADMIN and CAP_NET_RAW effective.
+pub fn may_administrate_network() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let caps =
+        status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|h| u64::from_str_radix(h.trim(), 16).ok());
+    caps.is_none_or(|c| c & (1 << 12) != 0 && c & (1 << 13) != 0)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Goes into the background: the caller's copy ends once [`Background::done`] is called in the daemon, or with status 1 when the
+/// daemon ends before. Must be called while the process has one thread.
+pub fn daemonise() -> io::Result<Background> {
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    // SAFETY: one thread, so nothing is in an in-between state in the copy.
+    if let nix::unistd::ForkResult::Parent { .. } = unsafe { nix::unistd::fork() }? {
+        drop(writer);
+        let mut status = [1u8];
+        let n = nix::unistd::read(&reader, &mut status).unwrap_or(0);
+        std::process::exit(if n == 1 { i32::from(status[0]) } else { 1 });
+    }
+    nix::unistd::setsid()?;
+    // SAFETY: as above.
+    if let nix::unistd::ForkResult::Parent { .. } = unsafe { nix::unistd::fork() }? {
+        std::process::exit(0);
+    }
+    std::env::set_current_dir("/")?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(Background(Some(writer)))
+}
+
+/// The other side of a background start.
+pub struct Background(Option<std::os::fd::OwnedFd>);
+
+impl Background {
+    /// A start in the foreground.
+    pub const fn none() -> Self {
+        Background(None)
+    }
+
+    /// Tells the waiting copy how the start went.
+    pub fn done(&mut self, status: u8) {
+        if let Some(fd) = self.0.take() {
+            let _ = nix::unistd::write(&fd, &[status]);
+        }
+    }
+}
+
+/// Sets the file creation mask.
+pub fn umask(mask: u32) {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
+}
+
+/// Our process id.
+pub fn pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+/// A line about the running kernel: release and version.
+pub fn kernel() -> String {
+    let read =
+        |f: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{f}")).unwrap_or_default().trim().to_string();
+    format!("{} {} {}", read("ostype"), read("osrelease"), read("version"))
+}
+
+/// Tells the service manager something; nothing happens without one.
+pub fn tell_manager(what: Tell) {
+    let states: &[sd_notify::NotifyState<'_>] = match what {
+        Tell::Ready => &[sd_notify::NotifyState::Ready],
+        Tell::Stopping => &[sd_notify::NotifyState::Stopping],
+        Tell::Alive => &[sd_notify::NotifyState::Watchdog],
+        Tell::Reloading => {
+            if let Ok(stamp) = sd_notify::NotifyState::monotonic_usec_now() {
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading, stamp]);
+            }
+            return;
+        }
+    };
+    let _ = sd_notify::notify(states);
+}
+
+/// What a service manager is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tell {
+    /// The start, or a reload, is complete.
+    Ready,
+    /// A reload begins.
+    Reloading,
+    /// A stop begins.
+    Stopping,
+    /// The watchdog is fed.
+    Alive,
+}

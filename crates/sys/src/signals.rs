@@ -1,0 +1,64 @@
+//! Signals as events.
+
+use nix::sys::signalfd::SfdFlags;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// SIGRTMIN+2 in glibc: JSON dump.
+pub const JSON: i32 = 36;
+/// SIGRTMAX-1: statistics, then clear.
+pub const STATS_CLEAR: i32 = 63;
+
+/// A signalfd.
+pub struct Signals {
+    fd: std::os::fd::OwnedFd,
+}
+
+impl Signals {
+    /// Blocks the daemon's signals for this thread and those that it starts, and opens the descriptor. SIGPIPE is ignored.
+    pub fn new() -> io::Result<Self> {
+        let mut raw = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset initialises the set; the other calls get a valid set and valid signal numbers. signalfd with -1
+        // makes a new descriptor that nobody else owns.
+        let fd = unsafe {
+            libc::sigemptyset(raw.as_mut_ptr());
+            for s in [
+                libc::SIGHUP,
+                libc::SIGTERM,
+                libc::SIGINT,
+                libc::SIGUSR1,
+                libc::SIGUSR2,
+                libc::SIGCHLD,
+                JSON,
+                STATS_CLEAR,
+            ] {
+                libc::sigaddset(raw.as_mut_ptr(), s);
+            }
+            let set = raw.assume_init();
+            if libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            let fd = libc::signalfd(-1, &set, (SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).bits());
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd)
+        };
+        Ok(Signals { fd })
+    }
+
+    /// The descriptor to watch.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The next signal number, if one is pending.
+    pub fn next(&self) -> Option<i32> {
+        let mut info = [0u8; std::mem::size_of::<libc::signalfd_siginfo>()];
+        match nix::unistd::read(&self.fd, &mut info) {
+            Ok(n) if n == info.len() => Some(i32::from_ne_bytes([info[0], info[1], info[2], info[3]])),
+            _ => None,
+        }
+    }
+}

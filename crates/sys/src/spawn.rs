@@ -1,0 +1,127 @@
+//! Starting programs.
+//!
+//! A blocked signal mask is inherited through exec, so every program is started here, where it is cleared.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    /// Argument vector; the first is the file (searched in PATH when it has no slash).
+    pub argv: Vec<OsString>,
+    /// Another name in argv[0].
+    pub argv0: Option<OsString>,
+    /// User and group; `None` keeps ours.
+    pub user: Option<(u32, u32)>,
+    /// A process group of its own, so that all of it can be ended.
+    pub group: bool,
+    /// Descriptors that stay open in the program, under the same numbers.
+    pub keep: Vec<RawFd>,
+    /// Keep stdout and stderr; otherwise they go to /dev/null. stdin always does.
+    pub output: bool,
+    /// The program gets SIGTERM when we end.
+    pub die_with_us: bool,
+    /// Remove IFS, LD_PRELOAD and LD_LIBRARY_PATH from the environment.
+    pub clean_environment: bool,
+}
+
+/// Starts a program; returns its process id. The caller reaps it after SIGCHLD with [`reap`].
+pub fn spawn(spec: &Spec) -> io::Result<i32> {
+    let Some((file, arguments)) = spec.argv.split_first() else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    let mut command = Command::new(file);
+    command.args(arguments).stdin(Stdio::null());
+    if let Some(name) = &spec.argv0 {
+        command.arg0(name);
+    }
+    if !spec.output {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    if spec.clean_environment {
+        for name in ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"] {
+            command.env_remove(name);
+        }
+    }
+    if spec.group {
+        command.process_group(0);
+    }
+    let keep = spec.keep.clone();
+    let user = spec.user;
+    let die_with_us = spec.die_with_us;
+    // SAFETY: between fork and exec only async-signal-safe calls are made, on memory prepared before the fork.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            // A script must not inherit our real-time class or nice value's privilege to starve others.
+            for fd in &keep {
+                libc::fcntl(*fd, libc::F_SETFD, 0);
+            }
+            if die_with_us {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            }
+            if let Some((uid, gid)) = user
+                && (libc::setgroups(1, &gid) != 0 || libc::setgid(gid) != 0 || libc::setuid(uid) != 0)
+            {
+                let e = io::Error::last_os_error();
+                // An ordinary user may run things as himself only.
+                if libc::getuid() != uid || libc::getgid() != gid {
+                    return Err(e);
+                }
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn()?;
+    Ok(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Exit status.
+    Exited(i32),
+    /// Signal number.
+    Signalled(i32),
+}
+
+/// Takes one ended child, if there is one.
+pub fn reap() -> Option<(i32, End)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+        if pid <= 0 {
+            return None;
+        }
+        if libc::WIFEXITED(status) {
+            return Some((pid, End::Exited(libc::WEXITSTATUS(status))));
+        }
+        if libc::WIFSIGNALED(status) {
+            return Some((pid, End::Signalled(libc::WTERMSIG(status))));
+        }
+    }
+}
+
+/// Sends a signal to one process that we started.
+pub fn signal(pid: i32, signal: i32) {
+    if pid > 1 {
+        // SAFETY: kill has no memory effects.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
+/// Sends a signal to the process group of a program started with `group`.
+pub fn signal_group(pid: i32, signal: i32) {
+    if pid > 1 {
+        // SAFETY: as above.
+        unsafe { libc::kill(-pid, signal) };
+    }
+}
