@@ -60,10 +60,22 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
         if first.starts_with('<') {
             continue;
         }
-        any = true;
+        if security && root && s.user.is_none() {
+            d.push_help(
+                Class::General,
+                None,
+                format!("{}: with script security a script needs an account, ignoring it", place(script.line)),
+                Some("give script_user in global_defs, or make an account named keepalived_script".into()),
+            );
+            s.disabled = true;
+            continue;
+        }
         if let Some(shell) = &script.shell {
+            // keepalived takes the first word for a program and the rest for its arguments; here a shell runs the text.
+            let program = !matches!(host.script(first), ScriptFile::Missing);
+            any |= program;
             d.push(
-                Class::Warning,
+                if program { Class::Note } else { Class::Warning },
                 None,
                 format!("{}: '{}' is shell text, running it by {shell}", place(script.line), script.text),
             );
@@ -96,15 +108,16 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
                 s.disabled = true;
             }
             ScriptFile::Insecure(why) if as_root => {
+                any = true;
                 d.push(Class::Note, None, format!("{}: script '{first}' is unsafe: {why}", place(script.line)));
             }
-            ScriptFile::Insecure(_) | ScriptFile::Good(_) => {}
+            ScriptFile::Insecure(_) | ScriptFile::Good(_) => any = true,
         }
     }
     // Notification scripts that are missing are silent in a test, and they count as scripts only when they exist.
     let mut exists = |s: &Script| {
         let first = s.argv.first().map(String::as_str).unwrap_or("");
-        s.shell.is_some() || !matches!(host.script(first), ScriptFile::Missing)
+        s.shell.is_none() && !matches!(host.script(first), ScriptFile::Missing)
     };
     let notify = config.instances.iter().flat_map(|i| {
         [&i.notify, &i.notify_backup, &i.notify_fault, &i.notify_master, &i.notify_stop, &i.notify_master_rx_lower_pri]
@@ -133,6 +146,18 @@ fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &
     });
 }
 
+/// Drops weighted trackers of an address owner, whose priority never changes.
+fn weighted(entries: &mut Vec<Track>, defaults: &HashMap<String, i32>, owner: &str, d: &mut Diagnostics) {
+    entries.retain(|t| {
+        let plain = t.weight.or(defaults.get(&t.name).copied()).unwrap_or(0) == 0;
+        if !plain {
+            let text = format!("({owner}) an address owner's priority cannot change, ignoring tracking of {}", t.name);
+            d.push(Class::General, None, text);
+        }
+        plain
+    });
+}
+
 fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
     let globals = config.globals.clone();
     let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
@@ -140,6 +165,8 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
     let script_lines: HashMap<String, u32> = config.scripts.iter().map(|s| (s.name.clone(), s.line)).collect();
     let files = names(config.files.iter().map(|f| &f.name).collect());
     let processes = names(config.processes.iter().map(|p| &p.name).collect());
+    let bfd: HashSet<String> = config.bfd.iter().cloned().collect();
+    let script_weights: HashMap<String, i32> = config.scripts.iter().map(|s| (s.name.clone(), s.weight.0)).collect();
     let mut taken: HashMap<(String, u8, bool), Vec<String>> = HashMap::new();
     let mut refused = false;
     let mut keep = Vec::new();
@@ -160,6 +187,10 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
             known(&mut i.track_script, &scripts, "script", &i.name, d);
             known(&mut i.track_file, &files, "file", &i.name, d);
             known(&mut i.track_process, &processes, "process", &i.name, d);
+            known(&mut i.track_bfd, &bfd, "BFD session", &i.name, d);
+            if i.priority == Some(255) {
+                weighted(&mut i.track_script, &script_weights, &i.name, d);
+            }
             let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
             let same = taken.entry(key).or_default();
             if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
@@ -205,6 +236,8 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
         say!(General, "interface {interface} does not exist now, the instance waits for it");
     }
+    i.unicast_words = i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
+    i.src_ip = i.src_ip.or(i.unicast_src);
     let strict = i.strict_mode.or(globals.strict).unwrap_or(false);
     i.strict_mode = Some(strict);
     // Addresses: the first decides the family.
@@ -336,10 +369,10 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         fits
     });
     if i.unicast_peer.is_empty() {
-        if i.src_ip.is_some() && i.unicast_ttl.is_some() {
-            say!(General, "unicast_ttl without unicast_peer, ignoring it");
-            i.unicast_ttl = None;
+        if i.unicast_words {
+            say!(Deprecated, "unicast settings without unicast_peer: adverts go by multicast");
         }
+        i.unicast_ttl = None;
     } else if strict {
         say!(General, "strict mode does not allow unicast, the instance is refused");
         return false;
@@ -347,6 +380,12 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     if i.src_ip.is_some_and(|s| s.is_ipv6() != six && !i.virtual_ipaddress.is_empty()) {
         say!(General, "the source address is of the other family, ignoring it");
         i.src_ip = None;
+    }
+    if i.vmac_xmit_base && !i.use_vmac {
+        say!(General, "vmac_xmit_base without use_vmac, ignoring it");
+    }
+    if i.use_vmac && !i.unicast_peer.is_empty() && !i.vmac_xmit_base {
+        say!(General, "use_vmac with unicast needs vmac_xmit_base");
     }
     // Tracking.
     i.track_interface.retain(|t| {

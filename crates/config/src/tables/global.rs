@@ -67,6 +67,9 @@ section! {
                 if p.process.is_none() {
                     c.report(Class::General, format!("vrrp_track_process {} names no process, ignoring it", p.name));
                 } else {
+                    if p.quorum_max.is_some_and(|m| m < p.quorum) {
+                        c.report(Class::General, format!("vrrp_track_process {}: quorum is above quorum_max", p.name));
+                    }
                     v.push(p);
                 }
             }

@@ -73,7 +73,7 @@ section! {
             });
         };
         /// Source address of adverts.
-        live "unicast_src_ip" "ADDR" "-" "the link's" => src_ip: Option<IpAddr> = None, |c, v| c.address(v);
+        live "unicast_src_ip" "ADDR" "-" "the link's" => unicast_src: Option<IpAddr> = None, |c, v| c.address(v);
         /// Per-instance multicast group.
         live "mcast_dst_ip" "ADDR" "multicast" "global group" => mcast_dst_ip: Option<IpAddr> = None, |c, v| multicast(c, v, None);
         /// Accept adverts from listed peers only; always so here, `no` turns it off.
@@ -224,6 +224,10 @@ section! {
         name: String;
         /// Line of the configuration.
         line: u32;
+        /// Source address of adverts, by either keyword.
+        src_ip: Option<IpAddr>;
+        /// A keyword of unicast operation was used.
+        unicast_words: bool;
     }
 }
 

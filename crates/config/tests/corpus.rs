@@ -1,0 +1,113 @@
+//! Real configurations, and what keepalived said of them. They are not part of the project: the test reads them from the folder
+//! that STEADFAST_CORPUS names (`corpus/configs`, `corpus/verdicts.tsv`, `reference/cases`), and says so when there is none.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use steadfast_config::host::{FakeHost, Host, ScriptFile};
+use steadfast_config::source::{FsReader, Options};
+use steadfast_config::{SystemHost, load};
+
+/// Sections that keepalived checks and steadfast only passes over so far.
+const FOREIGN: [&str; 4] = ["virtual_server", "virtual_server_group", "bfd_instance", "SSL"];
+
+fn folder() -> Option<PathBuf> {
+    let found = std::env::var_os("STEADFAST_CORPUS").map(PathBuf::from);
+    if found.is_none() {
+        println!("SKIPPED: no corpus of real configurations (STEADFAST_CORPUS is not set)");
+    }
+    found
+}
+
+fn table(path: &Path) -> Vec<HashMap<String, String>> {
+    let text = std::fs::read_to_string(path).expect("table");
+    let mut lines = text.lines();
+    let head: Vec<&str> = lines.next().expect("heading").split('\t').collect();
+    lines.map(|l| head.iter().map(|h| h.to_string()).zip(l.split('\t').map(str::to_string)).collect()).collect()
+}
+
+/// The machine that the error cases were tried on: three links, its own scripts.
+struct CaseHost(FakeHost);
+
+impl Host for CaseHost {
+    fn interface(&self, name: &str) -> Option<bool> {
+        self.0.interface(name)
+    }
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        SystemHost.user(name).filter(|_| name != "keepalived_script")
+    }
+    fn group(&self, name: &str) -> Option<u32> {
+        SystemHost.group(name)
+    }
+    fn script(&self, word: &str) -> ScriptFile {
+        SystemHost.script(word)
+    }
+    fn table(&self, table: &str, name: &str) -> Option<u32> {
+        self.0.table(table, name)
+    }
+    fn resolves(&self, name: &str) -> bool {
+        self.0.resolves(name)
+    }
+    fn own_user(&self) -> (u32, u32) {
+        (0, 0)
+    }
+}
+
+fn compare(what: &str, rows: Vec<(String, PathBuf, i32, bool)>, host: &dyn Host, most: usize) {
+    let mut differ = Vec::new();
+    let mut same = 0;
+    for (name, path, theirs, all) in rows {
+        let options = Options { config_id: "me".into(), include_check_all: all, ..Default::default() };
+        let outcome = load(&path, &FsReader, &options, host);
+        let ours = if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() };
+        // A crash, a hang or a script-security verdict that hides the rest is compared as "reported".
+        let theirs = if theirs < 0 || theirs == 124 || theirs == 139 { 5 } else { theirs };
+        if ours == theirs {
+            same += 1;
+        } else {
+            let first = outcome.diagnostics.iter().find(|d| d.class > steadfast_config::diag::Class::Unsupported);
+            differ.push(format!("{name}: ours {ours}, theirs {theirs}: {}", first.map_or("", |d| &d.message)));
+        }
+    }
+    println!("{what}: {same} alike, {} differ", differ.len());
+    differ.iter().for_each(|d| println!("  {d}"));
+    assert!(differ.len() <= most, "{what}: {} verdicts differ, {most} are known", differ.len());
+}
+
+#[test]
+fn verdicts_on_real_files_are_keepalived_s() {
+    let Some(folder) = folder() else { return };
+    let rows = |column: &str| {
+        table(&folder.join("corpus/verdicts.tsv"))
+            .into_iter()
+            .filter(|r| r.get("has_include").is_none_or(|i| i.is_empty() || i == "0"))
+            .filter(|r| !r["sections"].split(',').any(|s| FOREIGN.contains(&s)))
+            .filter_map(|r| {
+                Some((r["file"].clone(), folder.join("corpus/configs").join(&r["file"]), r[column].parse().ok()?, false))
+            })
+            .collect::<Vec<_>>()
+    };
+    let host = |all_interfaces, all_scripts| FakeHost { all_interfaces, all_scripts, ..Default::default() };
+    compare("interfaces there, scripts absent", rows("exit_243"), &host(true, false), 32);
+    compare("no interface", rows("exit_243_noif"), &host(false, false), 32);
+    compare("interfaces and scripts there", rows("exit_243_scripts"), &host(true, true), 40);
+}
+
+#[test]
+fn verdicts_on_error_cases_are_keepalived_s() {
+    let Some(folder) = folder() else { return };
+    let rows = table(&folder.join("reference/cases/results.tsv"))
+        .into_iter()
+        .filter(|r| r["extra_args"].is_empty() || r["extra_args"] == "-i me" || r["extra_args"] == "-e")
+        .filter(|r| {
+            let text = std::fs::read_to_string(folder.join("reference/cases").join(&r["file"])).unwrap_or_default();
+            !FOREIGN.iter().any(|s| text.contains(s))
+        })
+        .filter_map(|r| {
+            let path = folder.join("reference/cases").join(&r["file"]);
+            let name = format!("{} {}", r["case"], r["input_gist"]);
+            Some((name, path, r["exit_code_2.4.3"].parse().ok()?, r["extra_args"] == "-e"))
+        })
+        .collect();
+    let links = FakeHost { interfaces: ["eth0", "ifb0", "ifb1"].map(String::from).to_vec(), ..Default::default() };
+    compare("error cases", rows, &CaseHost(links), 9);
+}
