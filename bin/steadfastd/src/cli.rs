@@ -199,8 +199,7 @@ pub fn parse(arguments: &[String]) -> Request {
             }
             found.push((entry.1, value));
         } else if let Some(shorts) = word.strip_prefix('-').filter(|s| !s.is_empty()) {
-            let mut characters = shorts.char_indices();
-            while let Some((i, c)) = characters.next() {
+            for (i, c) in shorts.char_indices() {
                 let Some(entry) = TABLE.iter().find(|t| t.0 == c && c != '\0') else {
                     return Request::Print(format!("{program}: invalid option -- '{c}'\n{}", help(program)), 1);
                 };

@@ -150,7 +150,11 @@ impl Host for FakeHost {
         (self.all_interfaces || name == "lo" || self.interfaces.iter().any(|i| i == name)).then_some(name == "lo")
     }
     fn user(&self, name: &str) -> Option<(u32, u32)> {
-        if matches!(name, "root" | "nobody" | "daemon" | "haproxy" | "nginx") { Some((0, 0)) } else { self.users.get(name).copied() }
+        if matches!(name, "root" | "nobody" | "daemon" | "haproxy" | "nginx") {
+            Some((0, 0))
+        } else {
+            self.users.get(name).copied()
+        }
     }
     fn group(&self, name: &str) -> Option<u32> {
         self.user(name).map(|u| u.1)
@@ -158,7 +162,11 @@ impl Host for FakeHost {
     fn script(&self, word: &str) -> ScriptFile {
         // Programs of the system are there in any case.
         let system = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"].iter().any(|d| word.starts_with(d));
-        if self.all_scripts || system || !word.contains('/') { ScriptFile::Good(PathBuf::from(word)) } else { ScriptFile::Missing }
+        if self.all_scripts || system || !word.contains('/') {
+            ScriptFile::Good(PathBuf::from(word))
+        } else {
+            ScriptFile::Missing
+        }
     }
     fn table(&self, _: &str, name: &str) -> Option<u32> {
         match name {

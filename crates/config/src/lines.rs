@@ -207,7 +207,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
     while let Some(option) = w.next() {
         match option.text.as_str() {
             "dev" => {
-                let Some(dev) = w.value(option) else { return None };
+                let dev = w.value(option)?;
                 if w.c.host.interface(&dev.text).is_none() {
                     w.c.report_at(Class::General, dev, format!("interface '{}' does not exist now", dev.text));
                 }

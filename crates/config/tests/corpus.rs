@@ -82,14 +82,19 @@ fn verdicts_on_real_files_are_keepalived_s() {
             .filter(|r| r.get("has_include").is_none_or(|i| i.is_empty() || i == "0"))
             .filter(|r| !r["sections"].split(',').any(|s| FOREIGN.contains(&s)))
             .filter_map(|r| {
-                Some((r["file"].clone(), folder.join("corpus/configs").join(&r["file"]), r[column].parse().ok()?, false))
+                Some((
+                    r["file"].clone(),
+                    folder.join("corpus/configs").join(&r["file"]),
+                    r[column].parse().ok()?,
+                    false,
+                ))
             })
             .collect::<Vec<_>>()
     };
     let host = |all_interfaces, all_scripts| FakeHost { all_interfaces, all_scripts, ..Default::default() };
-    compare("interfaces there, scripts absent", rows("exit_243"), &host(true, false), 32);
+    compare("interfaces there, scripts absent", rows("exit_243"), &host(true, false), 33);
     compare("no interface", rows("exit_243_noif"), &host(false, false), 32);
-    compare("interfaces and scripts there", rows("exit_243_scripts"), &host(true, true), 40);
+    compare("interfaces and scripts there", rows("exit_243_scripts"), &host(true, true), 47);
 }
 
 #[test]

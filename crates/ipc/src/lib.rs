@@ -39,6 +39,9 @@ pub enum Dump {
     Json,
 }
 
+/// A script that the parent runs: argument vector, account, limit in seconds.
+pub type ParentScript = (Vec<String>, Option<(u32, u32)>, u64);
+
 /// What the parent must know of a configuration. Everything else it passes on unread.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Facts {
@@ -46,10 +49,10 @@ pub struct Facts {
     pub vrrp: bool,
     /// There is something for the checker child to do.
     pub checker: bool,
-    /// Run before children start: argument vector, account, limit in seconds.
-    pub startup: Option<(Vec<String>, Option<(u32, u32)>, u64)>,
+    /// Run before children start.
+    pub startup: Option<ParentScript>,
     /// Run after children stopped.
-    pub shutdown: Option<(Vec<String>, Option<(u32, u32)>, u64)>,
+    pub shutdown: Option<ParentScript>,
     /// How long to wait for children at a stop, in seconds.
     pub child_wait: u64,
     /// Name of this daemon among several.

@@ -166,7 +166,7 @@ impl Instance {
 
     /// Notes who is master.
     pub fn heard(&mut self, from: IpAddr, priority: u8) {
-        if self.master.is_none_or(|(a, _)| a != from) {
+        if self.master.is_some_and(|(a, _)| a != from) {
             self.rearm();
         }
         self.master = Some((from, priority));

@@ -1,1 +1,61 @@
+//! Real daemons in network namespaces of their own: hosts on one bridge, a client that pings the virtual address, a forger of
+//! packets. Nothing touches the network of the machine that runs it.
+#![forbid(unsafe_code)]
 
+pub mod daemon;
+pub mod lan;
+pub mod wire;
+
+pub use daemon::{Daemon, Kind};
+pub use lan::{Host, Lan};
+
+use std::time::{Duration, Instant};
+
+/// Waits for something, with a bound; true when it came.
+pub fn eventually(bound: Duration, mut what: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + bound;
+    loop {
+        if what() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Why daemons cannot be run here; `None` when they can.
+pub fn obstacle() -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("not root: network namespaces cannot be made".into());
+    }
+    let probe = format!("sfprobe{}", std::process::id());
+    let made = std::process::Command::new("ip").args(["netns", "add", &probe]).output();
+    match made {
+        Ok(o) if o.status.success() => {
+            let _ = std::process::Command::new("ip").args(["netns", "del", &probe]).output();
+            None
+        }
+        Ok(o) => Some(format!("network namespaces cannot be made: {}", String::from_utf8_lossy(&o.stderr).trim())),
+        Err(e) => Some(format!("iproute2 is not there: {e}")),
+    }
+}
+
+/// Leaves a test, loudly, where it cannot run.
+#[macro_export]
+macro_rules! require {
+    () => {
+        if let Some(why) = $crate::obstacle() {
+            println!("SKIPPED: {}: {why}", module_path!());
+            return;
+        }
+    };
+    (keepalived) => {
+        $crate::require!();
+        if $crate::daemon::keepalived().is_none() {
+            println!("SKIPPED: {}: keepalived is not installed", module_path!());
+            return;
+        }
+    };
+}

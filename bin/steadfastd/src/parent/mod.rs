@@ -8,7 +8,7 @@ use role::Role;
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
+use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, ParentScript, parse};
 use steadfast_supervisor::{End, Verdict, Watch};
 use steadfast_sys::pidfile::{PidError, PidFile};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
@@ -566,7 +566,7 @@ impl Daemon {
 }
 
 /// A script that the parent runs and waits for, with a limit.
-fn run_script(name: &str, script: &Option<(Vec<String>, Option<(u32, u32)>, u64)>) {
+fn run_script(name: &str, script: &Option<ParentScript>) {
     let Some((argv, user, limit)) = script else { return };
     let spec = Spec {
         argv: argv.iter().map(Into::into).collect(),

@@ -146,10 +146,8 @@ impl Role {
                 Message::Keep { key, bytes } if bytes.is_empty() => {
                     self.kept.remove(&key);
                 }
-                Message::Keep { key, bytes } => {
-                    if self.kept.len() < KEPT || self.kept.contains_key(&key) {
-                        self.kept.insert(key, bytes);
-                    }
+                Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(&key) => {
+                    self.kept.insert(key, bytes);
                 }
                 _ => {}
             }

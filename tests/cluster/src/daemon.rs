@@ -1,0 +1,167 @@
+//! Daemons.
+
+use crate::{Host, eventually};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Which daemon.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Ours.
+    Steadfast,
+    /// Debian's keepalived.
+    Keepalived,
+}
+
+/// Our daemon: beside the test programs, or where STEADFASTD says.
+pub fn steadfastd() -> PathBuf {
+    if let Some(path) = std::env::var_os("STEADFASTD") {
+        return path.into();
+    }
+    let me = std::env::current_exe().expect("own path");
+    let found = me.ancestors().map(|d| d.join("steadfastd")).find(|p| p.is_file());
+    found.expect("steadfastd is not built: run `cargo build` first")
+}
+
+/// keepalived, if installed.
+pub fn keepalived() -> Option<PathBuf> {
+    ["/usr/sbin/keepalived", "/sbin/keepalived"].iter().map(PathBuf::from).find(|p| p.is_file())
+}
+
+/// A running daemon with files of its own.
+pub struct Daemon {
+    /// Folder with its configuration, log and pid files.
+    pub folder: tempfile::TempDir,
+    child: Child,
+    dead: bool,
+}
+
+impl Daemon {
+    /// Starts a daemon in a host.
+    pub fn start(host: &Host, kind: Kind, configuration: &str) -> Daemon {
+        let folder = tempfile::tempdir().expect("folder");
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        Self::start_in(host, kind, configuration, folder, Stdio::from(log))
+    }
+
+    /// The same, with a folder and a log of the caller's.
+    pub fn start_in(host: &Host, kind: Kind, configuration: &str, folder: tempfile::TempDir, log: Stdio) -> Daemon {
+        let path = |n: &str| folder.path().join(n);
+        std::fs::write(path("conf"), configuration).expect("configuration");
+        let program = match kind {
+            Kind::Steadfast => steadfastd(),
+            Kind::Keepalived => keepalived().expect("keepalived"),
+        };
+        let mut command = host.command(program.to_str().expect("path"));
+        command.args(["-n", "-l", "-D", "-f"]).arg(path("conf"));
+        command.arg("-p").arg(path("pid")).arg("-r").arg(path("vrrp.pid")).arg("-c").arg(path("check.pid"));
+        if kind == Kind::Keepalived {
+            command.arg("-B").env("TMPDIR", folder.path());
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
+        let daemon = Daemon { folder, child, dead: false };
+        let up = || daemon.pid_of("vrrp.pid").is_some();
+        assert!(eventually(Duration::from_secs(10), up), "the daemon does not start:\n{}", daemon.log());
+        daemon
+    }
+
+    /// Path of a file of this daemon.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read(self.path("log")).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits for words in the log.
+    pub fn wait_log(&self, words: &str, bound: Duration) {
+        assert!(eventually(bound, || self.log().contains(words)), "'{words}' does not come:\n{}", self.log());
+    }
+
+    /// The process id in a pid file.
+    pub fn pid_of(&self, file: &str) -> Option<i32> {
+        std::fs::read_to_string(self.path(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Sends a signal to the parent.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        send(self.pid_of("pid").expect("pid"), signal);
+    }
+
+    /// New configuration, SIGHUP.
+    pub fn reload(&self, configuration: &str) {
+        std::fs::write(self.path("conf"), configuration).expect("configuration");
+        self.signal(nix::sys::signal::Signal::SIGHUP);
+    }
+
+    /// Orderly stop, and its exit status.
+    pub fn stop(mut self) -> Option<i32> {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub fn ended(&mut self) -> Option<i32> {
+        let mut status = None;
+        let over = eventually(Duration::from_secs(15), || {
+            status = self.child.try_wait().expect("wait");
+            status.is_some()
+        });
+        assert!(over, "the daemon does not end:\n{}", self.log());
+        self.dead = true;
+        status.and_then(|s| s.code())
+    }
+
+    /// Power off: every process at once, without a word.
+    pub fn crash(mut self) {
+        self.kill_all();
+    }
+
+    fn kill_all(&mut self) {
+        if std::mem::replace(&mut self.dead, true) {
+            return;
+        }
+        for pid in [self.pid_of("pid"), self.pid_of("vrrp.pid"), self.pid_of("check.pid")].into_iter().flatten() {
+            if comm(pid).is_some_and(|c| c.starts_with("steadfast") || c.starts_with("keepalived") || c == "exe") {
+                send(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill_all();
+        if std::thread::panicking() {
+            eprintln!("--- log of {}\n{}", self.folder.path().display(), self.log());
+        }
+    }
+}
+
+/// Sends a signal to a process that a test started.
+pub fn send(pid: i32, signal: nix::sys::signal::Signal) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+}
+
+fn comm(pid: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|c| c.trim().to_string())
+}
+
+/// Runs our daemon to its end with some arguments: exit status, stdout, stderr.
+pub fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let out = Command::new(steadfastd()).args(arguments).output().expect("run");
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+/// Writes a file and names it.
+pub fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("file");
+    path.to_str().expect("path").to_string()
+}

@@ -1,0 +1,79 @@
+//! Forged and observed packets. Call these on a thread that lives in a host.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+use steadfast_vrrp::Version;
+use steadfast_vrrp::wire::Repr;
+
+/// The IPv4 group of VRRP.
+pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+/// A version 2 advert of 10.77.0.100 and router id 51.
+pub fn advert(source: Ipv4Addr, priority: u8) -> Vec<u8> {
+    let addresses = [IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100))];
+    Repr {
+        version: Version::V2,
+        vrid: 51,
+        priority,
+        interval: Duration::from_secs(1),
+        addresses: &addresses,
+        password: None,
+    }
+    .emit(IpAddr::V4(source), IpAddr::V4(GROUP), false)
+}
+
+/// Sends forged packets in turn, `rate` a second for a time; returns how many went out.
+pub fn forge(packets: Vec<(u32, Vec<u8>)>, to: Ipv4Addr, rate: u32, during: Duration) -> u64 {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("raw socket");
+    socket.bind_device(Some(b"eth0")).expect("bind");
+    let to = SocketAddrV4::new(to, 0).into();
+    let start = Instant::now();
+    let mut sent = 0u64;
+    while start.elapsed() < during {
+        let due = (start.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+        if sent >= due {
+            std::thread::sleep(Duration::from_micros(200));
+            continue;
+        }
+        let (ttl, bytes) = &packets[sent as usize % packets.len()];
+        let _ = socket.set_multicast_ttl_v4(*ttl);
+        let _ = socket.set_ttl_v4(*ttl);
+        let _ = socket.send_to(bytes, &to);
+        sent += 1;
+    }
+    sent
+}
+
+/// A stamped advert.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// When, since the observation began.
+    pub at: Duration,
+    /// Sender.
+    pub from: Ipv4Addr,
+    /// TTL.
+    pub ttl: u8,
+    /// Priority.
+    pub priority: u8,
+}
+
+/// Listens to adverts of router id 51 for a time.
+pub fn observe(interface: u32, during: Duration) -> Vec<Seen> {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("raw socket");
+    socket.join_multicast_v4_n(&GROUP, &socket2::InterfaceIndexOrAddress::Index(interface)).expect("join");
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+    let start = Instant::now();
+    let mut seen = Vec::new();
+    while start.elapsed() < during {
+        let mut buffer = [0u8; 2048];
+        let Ok(n) = std::io::Read::read(&mut (&socket), &mut buffer) else { continue };
+        let b = &buffer[..n];
+        let head = usize::from(b[0] & 15) * 4;
+        if b.len() >= head + 8 && b[head + 1] == 51 {
+            let from = Ipv4Addr::new(b[12], b[13], b[14], b[15]);
+            seen.push(Seen { at: start.elapsed(), from, ttl: b[8], priority: b[head + 2] });
+        }
+    }
+    seen
+}
