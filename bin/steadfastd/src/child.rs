@@ -125,14 +125,14 @@ impl Parent {
 
 /// The checker role. There is nothing to check yet: it beats, hears the VRRP child, and stops.
 pub fn checker(options: &Options) -> i32 {
+    // SIGTERM is for the parent to translate; a child listens to its pipe. Blocked before a thread is started.
+    let Ok(_signals) = steadfast_sys::signals::Signals::new() else { return 1 };
     start_logging(options, "Keepalived_healthcheckers");
     if !schedule::die_with_parent(options.parent) {
         return 0;
     }
     let (Ok(mut reactor), Ok(mut parent)) = (Reactor::new(), Parent::new(options)) else { return 1 };
     let brother = options.descriptors.get(2).and_then(|fd| Reader::inherited(*fd).ok());
-    // SIGTERM is for the parent to translate; a child listens to its pipe.
-    let Ok(_signals) = steadfast_sys::signals::Signals::new() else { return 1 };
     if parent.register(&reactor).is_err() {
         return 1;
     }

@@ -43,11 +43,13 @@ const COUNT: Duration = Duration::from_secs(1);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
+    // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
+    let Ok(signals) = Signals::new() else { return 1 };
     start_logging(options, "Keepalived_vrrp");
     if !schedule::die_with_parent(options.parent) {
         return 0;
     }
-    let status = match Role::start(options) {
+    let status = match Role::start(options, signals) {
         Ok(Some(mut role)) => role.run(),
         Ok(None) => 0,
         Err(e) => {
@@ -90,9 +92,8 @@ struct Role {
 
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when the parent wants nothing after all.
-    fn start(options: &Options) -> io::Result<Option<Role>> {
+    fn start(options: &Options, signals: Signals) -> io::Result<Option<Role>> {
         let mut reactor = Reactor::new()?;
-        let signals = Signals::new()?;
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
