@@ -283,6 +283,8 @@ impl Router {
             i.listening = false;
             self.send(now, n, ours, out);
             self.timers.set(Timer::Main(n), now + interval);
+            // Who gives up was master too, and has announced the addresses as its own.
+            self.announce_after_contention(now, n, out);
             return;
         }
         // RFC 9568 section 6.4.3: higher, or equal with a numerically greater address.

@@ -62,6 +62,8 @@ pub struct Seen {
 pub fn observe(interface: u32, during: Duration) -> Vec<Seen> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("raw socket");
     socket.join_multicast_v4_n(&GROUP, &socket2::InterfaceIndexOrAddress::Index(interface)).expect("join");
+    // A flood must not push the packets out that are looked for.
+    let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &(64 << 20));
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
     let start = Instant::now();
     let mut seen = Vec::new();
