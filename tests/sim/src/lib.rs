@@ -116,6 +116,7 @@ impl World {
             family,
             adverts: 0,
             trace: VecDeque::new(),
+            lossy: false,
         };
         for n in 0..nodes {
             let mut config = Config::default();
@@ -390,7 +391,10 @@ impl World {
                         ));
                     }
                 }
+                // The winner learns of contention by one advert of the loser. If just that one is lost, clients wait until their
+                // entries run out; so this is looked at after rounds without loss.
                 if side == 0
+                    && !self.lossy
                     && let Some(holder) = live.first()
                     && self.client[i].is_some_and(|n| n != *holder)
                 {
@@ -462,10 +466,6 @@ impl World {
                 self.note("the partition heals".into());
                 self.client_moves();
                 self.side.iter_mut().for_each(|s| *s = 0);
-                // The winner learns of the contention by one advert of the loser. If just that one is lost, clients wait until
-                // their entries run out; so the moment of healing is without loss here.
-                self.loss_ppm = 0;
-                self.run(self.interval() * 2);
             }
             6 | 7 if self.nodes[n].router.is_some() => {
                 let i = self.rng.below(self.instances as u64) as usize;
@@ -502,10 +502,12 @@ impl World {
         let mut world = World::new(seed);
         let mut result = Ok(());
         for _ in 0..8 {
+            let lossy = world.rng.below(2) == 0;
+            world.lossy = lossy;
             for _ in 0..1 + world.rng.below(3) {
                 world.fault();
                 let pause = Duration::from_nanos(world.rng.below(2 * world.down().as_nanos() as u64));
-                world.loss_ppm = [0, 10_000, 200_000][world.rng.below(3) as usize];
+                world.loss_ppm = if lossy { [10_000, 200_000][world.rng.below(2) as usize] } else { 0 };
                 world.run(pause);
             }
             world.loss_ppm = 0;
@@ -521,6 +523,9 @@ impl World {
             }
             if result.is_err() {
                 break;
+            }
+            if lossy {
+                world.client.iter_mut().for_each(|c| *c = None);
             }
         }
         match result {
