@@ -57,6 +57,8 @@ pub struct World {
     /// Adverts sent so far.
     pub adverts: u64,
     trace: VecDeque<String>,
+    /// Packets were lost in this round.
+    lossy: bool,
 }
 
 /// What a seed made.
