@@ -218,9 +218,11 @@ impl World {
             router.handle(now, Input::Link(self.link(n, i)), &mut out);
         }
         router.poll(now, &mut out);
-        if !hand_over {
-            // The daemon clears what an earlier life left and nobody handed over.
-            self.nodes[n].objects.clear();
+        // The daemon clears what an earlier life left and this one does not hold.
+        for (i, held) in router.views().map(|v| v.objects_set).enumerate() {
+            if !held {
+                self.nodes[n].objects.remove(&virtual_address(self.family, i).to_string());
+            }
         }
         self.nodes[n].router = Some(router);
         self.nodes[n].stopping = false;
@@ -420,7 +422,7 @@ impl World {
     fn client_moves(&mut self) {
         for i in 0..self.instances {
             let holders = self.holders(i, 0);
-            self.client[i] = self.client[i].filter(|n| holders.contains(n) && self.nodes[*n].router.is_some());
+            self.client[i] = self.client[i].filter(|n| holders.contains(n) && self.state(*n, i) == Some(State::Master));
         }
     }
 
