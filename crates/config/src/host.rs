@@ -50,12 +50,18 @@ impl Host for SystemHost {
         if name.contains('/') || name.is_empty() || name == "." || name == ".." {
             return None;
         }
+        // /proc/self/net is that of our network namespace, which /sys need not be. Read once: a large configuration asks often.
+        static LINKS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+        let links = LINKS.get_or_init(|| {
+            let list = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+            list.lines().filter_map(|l| l.split_once(':')).map(|(n, _)| n.trim().to_string()).collect()
+        });
         // ARPHRD_LOOPBACK
-        std::fs::read_to_string(format!("/sys/class/net/{name}/type")).ok().map(|t| t.trim() == "772").or_else(|| {
-            // A network namespace of its own without its own /sys.
-            let list = std::fs::read_to_string("/proc/net/dev").ok()?;
-            list.lines().any(|l| l.split(':').next().is_some_and(|n| n.trim() == name)).then_some(name == "lo")
-        })
+        let loopback = || {
+            name == "lo"
+                || std::fs::read_to_string(format!("/sys/class/net/{name}/type")).is_ok_and(|t| t.trim() == "772")
+        };
+        links.iter().any(|l| l == name).then(loopback)
     }
 
     fn user(&self, name: &str) -> Option<(u32, u32)> {

@@ -20,6 +20,8 @@ pub(crate) struct Cx<'a> {
     pub host: &'a dyn Host,
     pub diagnostics: Diagnostics,
     said: std::collections::HashSet<&'static str>,
+    /// Blocks by kind and name; a search through all of them for each would take square time.
+    blocks: std::collections::HashSet<(String, String)>,
     eof_said: bool,
 }
 
@@ -32,6 +34,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics) {
         host,
         diagnostics: Diagnostics::default(),
         said: Default::default(),
+        blocks: Default::default(),
         eof_said: false,
     };
     let mut root = Root::default();
@@ -299,11 +302,12 @@ impl<'a> Cx<'a> {
     }
 
     /// The name of a block; `None`, a report, and the block passed over when it is missing, doubled or known already.
-    pub fn block_name(&mut self, known: &dyn Fn(&str) -> bool) -> Option<String> {
+    pub fn block_name(&mut self) -> Option<String> {
         let keyword = self.keyword().unwrap_or_default();
         match self.words() {
             [_, name] => {
-                if known(&name.text) {
+                let kind = keyword.strip_prefix("vrrp_track_file").map_or(keyword.clone(), |_| "track_file".into());
+                if !self.blocks.insert((kind, name.text.clone())) {
                     self.report(
                         Class::General,
                         format!("{keyword} '{}' is defined already, ignoring this one", name.text),

@@ -405,6 +405,14 @@ impl World {
                     return Err(format!("the client asks {:?} for V{i}, held by {holder}", self.client[i]));
                 }
             }
+            for n in &alive {
+                let well = self.nodes[*n].links[..self.instances].iter().all(|l| *l) && self.nodes[*n].script_ok;
+                for i in 0..self.instances {
+                    if well && self.state(*n, i) == Some(State::Fault) {
+                        return Err(format!("node {n} has no fault, but V{i} stays in FAULT"));
+                    }
+                }
+            }
             if self.instances > 1 {
                 for n in &alive {
                     let states: Vec<_> = (0..self.instances).map(|i| self.state(*n, i)).collect();

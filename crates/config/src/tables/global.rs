@@ -24,7 +24,7 @@ section! {
         /// One virtual router.
         live "vrrp_instance" "NAME { ... }" "unique NAME" "-" => instances: Vec<VrrpInstance> = Vec::new(), |c, v| {
             let place = c.place();
-            if let Some(name) = c.block_name(&|n| v.iter().any(|i: &VrrpInstance| i.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut i = VrrpInstance { name, line: place.map_or(0, |p| p.line), ..Default::default() };
                 block(&mut i, c);
                 v.push(i);
@@ -32,7 +32,7 @@ section! {
         };
         /// Instances that change state together.
         live "vrrp_sync_group" "NAME { ... }" "unique NAME" "-" => groups: Vec<SyncGroup> = Vec::new(), |c, v| {
-            if let Some(name) = c.block_name(&|n| v.iter().any(|g: &SyncGroup| g.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut g = SyncGroup { name, ..Default::default() };
                 block(&mut g, c);
                 v.push(g);
@@ -41,7 +41,7 @@ section! {
         /// A script whose result is tracked.
         live "vrrp_script" "NAME { ... }" "unique NAME" "-" => scripts: Vec<VrrpScript> = Vec::new(), |c, v| {
             let place = c.place();
-            if let Some(name) = c.block_name(&|n| v.iter().any(|s: &VrrpScript| s.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut s = VrrpScript { name, line: place.map_or(0, |p| p.line), ..Default::default() };
                 block(&mut s, c);
                 v.push(s);
@@ -49,7 +49,7 @@ section! {
         };
         /// A file with a number that is tracked.
         live "track_file" "NAME { ... }" "unique NAME" "-" => files: Vec<TrackFile> = Vec::new(), |c, v| {
-            if let Some(name) = c.block_name(&|n| v.iter().any(|f: &TrackFile| f.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut f = TrackFile { name, ..Default::default() };
                 block(&mut f, c);
                 if f.file.is_none() {
@@ -61,7 +61,7 @@ section! {
         };
         /// A process whose presence is tracked.
         live "vrrp_track_process" "NAME { ... }" "unique NAME" "-" => processes: Vec<TrackProcess> = Vec::new(), |c, v| {
-            if let Some(name) = c.block_name(&|n| v.iter().any(|p: &TrackProcess| p.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut p = TrackProcess { name, ..Default::default() };
                 block(&mut p, c);
                 if p.process.is_none() {
@@ -87,7 +87,7 @@ section! {
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
-            if let Some(name) = c.block_name(&|n| s.files.iter().any(|f| f.name == n)) {
+            if let Some(name) = c.block_name() {
                 let mut f = TrackFile { name, ..Default::default() };
                 block(&mut f, c);
                 s.files.push(f);
