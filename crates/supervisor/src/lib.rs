@@ -73,6 +73,11 @@ impl Child {
         self.heard = now;
     }
 
+    /// It was being ended because it was silent.
+    pub fn was_silent(&self) -> bool {
+        self.aborted.is_some()
+    }
+
     /// It ended without being told to.
     pub fn ended(&mut self, now: Time, end: End) -> Verdict {
         // Fatal at run time, configuration, permission: the same would happen again.

@@ -101,6 +101,23 @@ fn a_killed_child_costs_no_failover() {
 }
 
 #[test]
+fn a_frozen_child_is_ended_and_its_successor_listens_first() {
+    require!();
+    let lan = Lan::new(2);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    holds(&lan.hosts[0], 10);
+    b.wait_log("master set to", seconds(5));
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGSTOP);
+    // The peer takes over after its own timer, the watchdog ends the frozen process after five seconds.
+    holds(&lan.hosts[1], 5);
+    a.wait_log("does not answer, ending it", seconds(10));
+    a.wait_log("died: Respawning", seconds(5));
+    assert!(eventually(seconds(10), || holder_is(&lan, 0)), "in the end the higher priority holds it alone");
+    assert!(!a.log().contains("Going on as MASTER"));
+}
+
+#[test]
 fn a_reload_loses_no_advert_and_a_broken_file_changes_nothing() {
     require!();
     let lan = Lan::new(3);

@@ -504,6 +504,11 @@ impl Daemon {
         );
         match verdict {
             Verdict::Restart(delay) => {
+                // Who was silent or is away for longer may have been succeeded by a peer: his state is no news any more, and the
+                // new process listens first.
+                if (role.watch.was_silent() || !delay.is_zero()) && role.forget() {
+                    log::info!("the {title} process starts without its predecessor's state");
+                }
                 log::error!("{title} child process({what}) died: Respawning");
                 if !delay.is_zero() {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());

@@ -120,6 +120,11 @@ impl Role {
         }
     }
 
+    /// Drops what was kept; true when there was something.
+    pub fn forget(&mut self) -> bool {
+        !std::mem::take(&mut self.kept).is_empty()
+    }
+
     pub fn stop(&mut self, epoch: u64, keep_objects: bool) {
         self.told_to_stop = true;
         self.say(epoch, Message::Stop { keep_objects });
