@@ -1,147 +1,82 @@
-//! Gratuitous ARPs and unsolicited neighbour advertisements: when, how many, how fast.
+//! Pacing of gratuitous ARPs and unsolicited neighbour advertisements.
 
-use crate::router::{Router, Timer};
-use crate::{InstanceConfig, Output};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::{State, Time};
+use steadfast_core::{Family, Time};
 
-/// Announcements that wait on one interface at most; a burst over thousands of addresses is cut, the refresh mends it.
-const QUEUE: usize = 65_536;
+/// Most announcements that wait on one link; later ones are dropped, because the schedule repeats them anyhow.
+const MOST: usize = 65_536;
 
-/// Sends announcements at once, or one per interval and interface.
-pub(crate) struct Announcer {
-    garp: Duration,
-    gna: Duration,
-    queues: HashMap<String, (VecDeque<IpAddr>, Time)>,
+/// One announcement that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Waiting {
+    /// Slot of the instance; the announcement is void when it is not master any more.
+    pub instance: u32,
+    pub address: IpAddr,
 }
 
-impl Announcer {
-    pub fn new(garp: Duration, gna: Duration) -> Self {
-        Announcer { garp, gna, queues: HashMap::new() }
-    }
-
-    pub fn set_pace(&mut self, garp: Duration, gna: Duration) {
-        self.garp = garp;
-        self.gna = gna;
-    }
-
-    /// One announcement, now or in its turn. True when something waits.
-    fn put(&mut self, now: Time, interface: &str, address: IpAddr, out: &mut Vec<Output>) -> bool {
-        let pace = self.pace(address);
-        if pace.is_zero() {
-            out.push(Output::Announce { interface: interface.to_string(), address });
-            return false;
-        }
-        let (queue, _) = self.queues.entry(interface.to_string()).or_insert_with(|| (VecDeque::new(), now));
-        if queue.len() < QUEUE {
-            queue.push_back(address);
-        }
-        true
-    }
-
-    fn pace(&self, address: IpAddr) -> Duration {
-        match address {
-            IpAddr::V4(_) => self.garp,
-            IpAddr::V6(_) => self.gna,
-        }
-    }
-
-    /// Sends what is due; returns when to come again.
-    pub fn due(&mut self, now: Time, out: &mut Vec<Output>) -> Option<Time> {
-        let (garp, gna) = (self.garp, self.gna);
-        for (interface, (queue, at)) in &mut self.queues {
-            while *at <= now
-                && let Some(address) = queue.pop_front()
-            {
-                let pace = if address.is_ipv4() { garp } else { gna };
-                *at = now + pace;
-                out.push(Output::Announce { interface: interface.clone(), address });
-            }
-        }
-        self.queues.values().filter(|(q, _)| !q.is_empty()).map(|(_, at)| *at).min()
-    }
+#[derive(Debug)]
+struct Queue {
+    interface: String,
+    family: Family,
+    waiting: VecDeque<Waiting>,
+    next: Time,
 }
 
-/// Addresses to announce, with their interfaces.
-fn announced(config: &InstanceConfig) -> impl Iterator<Item = (&str, IpAddr)> {
-    config.addresses.iter().chain(&config.excluded).map(|a| (a.interface.as_str(), a.cidr.address))
+/// Queues by link and family. They exist only where a gap is configured.
+#[derive(Debug, Default)]
+pub(crate) struct Pacer {
+    index: HashMap<(String, Family), u32>,
+    queues: Vec<Queue>,
+    gap_v4: Duration,
+    gap_v6: Duration,
 }
 
-impl Router {
-    /// `repeat` announcements of each address of an instance.
-    pub(crate) fn announce(&mut self, now: Time, i: usize, repeat: u32, out: &mut Vec<Output>) {
-        let Some(instance) = self.instances.get(i) else { return };
-        let mut waits = false;
-        for _ in 0..repeat {
-            for (interface, address) in announced(&instance.config) {
-                waits |= self.announcer.put(now, interface, address, out);
+impl Pacer {
+    /// Sets the gaps. What waits stays.
+    pub fn set_gaps(&mut self, v4: Duration, v6: Duration) {
+        self.gap_v4 = v4;
+        self.gap_v6 = v6;
+    }
+
+    /// The gap of a family.
+    pub fn gap(&self, family: Family) -> Duration {
+        match family {
+            Family::V4 => self.gap_v4,
+            Family::V6 => self.gap_v6,
+        }
+    }
+
+    /// Queues an announcement; returns the queue and when it is to be served next, for a timer.
+    pub fn push(&mut self, now: Time, interface: &str, waiting: Waiting) -> (u32, Time) {
+        let family = Family::of(waiting.address);
+        let id = match self.index.get(&(interface.to_owned(), family)) {
+            Some(id) => *id,
+            None => {
+                let id = self.queues.len() as u32;
+                self.queues.push(Queue { interface: interface.into(), family, waiting: VecDeque::new(), next: now });
+                self.index.insert((interface.into(), family), id);
+                id
             }
-        }
-        if waits && self.timers.get(Timer::Pace).is_none() {
-            self.timers.set(Timer::Pace, now);
-        }
-    }
-
-    /// One announcement of one address.
-    pub(crate) fn announce_one(&mut self, now: Time, interface: &str, address: IpAddr, out: &mut Vec<Output>) {
-        if self.announcer.put(now, interface, address, out) && self.timers.get(Timer::Pace).is_none() {
-            self.timers.set(Timer::Pace, now);
-        }
-    }
-
-    /// The announcements of a new master.
-    pub(crate) fn announce_mastership(&mut self, now: Time, i: usize, out: &mut Vec<Output>) {
-        let Some(instance) = self.instances.get_mut(i) else { return };
-        instance.announced = Some(now);
-        let garp = instance.config.garp.clone();
-        self.announce(now, i, garp.repeat, out);
-        if !garp.delay.is_zero() {
-            self.timers.set(Timer::GarpDelay(i), now + garp.delay);
-        }
-        if !garp.refresh.is_zero() {
-            self.timers.set(Timer::GarpRefresh(i), now + garp.refresh);
-        }
-    }
-
-    /// After contention for the addresses: somebody else announced them, clients may have his MAC. At most one burst in a
-    /// second, so that a stubborn peer cannot make us flood the link; the burst that was left out follows at the end of it.
-    pub(crate) fn announce_after_contention(&mut self, now: Time, i: usize, out: &mut Vec<Output>) {
-        let Some(instance) = self.instances.get_mut(i) else { return };
-        let garp = instance.config.garp.clone();
-        if garp.lower_prio_repeat == 0 && instance.config.strict {
-            return;
-        }
-        if instance.announced.is_none_or(|at| now.since(at) >= Duration::from_secs(1)) {
-            instance.announced = Some(now);
-            self.announce(now, i, garp.lower_prio_repeat.max(1), out);
-            if !garp.lower_prio_delay.is_zero() {
-                self.timers.set(Timer::GarpLower(i), now + garp.lower_prio_delay);
-            }
-        } else if self.timers.get(Timer::GarpLower(i)).is_none_or(|at| at > now + Duration::from_secs(1)) {
-            self.timers.set(Timer::GarpLower(i), now + Duration::from_secs(1));
-        }
-    }
-
-    pub(crate) fn second_burst(&mut self, now: Time, i: usize, timer: Timer, out: &mut Vec<Output>) {
-        let Some(instance) = self.instances.get_mut(i).filter(|x| x.state == State::Master && x.objects_set) else {
-            return;
         };
-        let garp = &instance.config.garp;
-        let repeat = if matches!(timer, Timer::GarpLower(_)) { garp.lower_prio_repeat.max(1) } else { garp.repeat };
-        instance.announced = Some(now);
-        self.announce(now, i, repeat, out);
+        let Some(queue) = self.queues.get_mut(id as usize) else { return (id, now) };
+        if queue.waiting.len() < MOST {
+            queue.waiting.push_back(waiting);
+        }
+        (id, queue.next.max(now))
     }
 
-    pub(crate) fn refresh_burst(&mut self, now: Time, i: usize, out: &mut Vec<Output>) {
-        let Some(instance) = self.instances.get(i).filter(|x| x.state == State::Master && x.objects_set) else {
-            return;
-        };
-        let (refresh, repeat) = (instance.config.garp.refresh, instance.config.garp.refresh_repeat);
-        self.announce(now, i, repeat, out);
-        if !refresh.is_zero() {
-            self.timers.set(Timer::GarpRefresh(i), now + refresh);
-        }
+    /// Serves a queue: one announcement and its link, and when the next is due.
+    pub fn pop(&mut self, now: Time, id: u32) -> Option<(Waiting, &str, Option<Time>)> {
+        let gap = self.queues.get(id as usize).map(|q| self.gap(q.family))?;
+        let queue = self.queues.get_mut(id as usize)?;
+        let waiting = queue.waiting.pop_front()?;
+        queue.next = now + gap;
+        let next = if queue.waiting.is_empty() { None } else { Some(queue.next) };
+        Some((waiting, &queue.interface, next))
     }
 }
+
+#[cfg(test)]
+mod tests;

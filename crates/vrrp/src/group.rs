@@ -1,128 +1,159 @@
-//! Sync groups: members are master together or not at all.
+//! Sync groups: instances that are master together or not at all.
 
-use crate::router::{Router, Timer};
+use crate::instance::{After, Instance};
+use crate::router::Router;
 use crate::{GroupConfig, Notice, Output};
 use log::Level;
-use std::collections::HashMap;
 use steadfast_core::{State, Time};
 
-/// One group.
+/// One sync group.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub config: GroupConfig,
-    pub members: Vec<usize>,
+    /// Slots of its members.
+    pub members: Vec<u32>,
+    /// State that was last told.
     pub state: State,
 }
 
-impl Router {
-    /// Builds the groups from the configuration; known states are kept by name.
-    pub(crate) fn bind_groups(&mut self) {
-        let known: HashMap<String, State> = self.groups.iter().map(|g| (g.config.name.clone(), g.state)).collect();
-        let index: HashMap<&str, usize> =
-            self.config.instances.iter().enumerate().map(|(n, i)| (i.name.as_str(), n)).collect();
-        self.groups = self
-            .config
-            .groups
-            .iter()
-            .map(|c| Group {
-                members: c.members.iter().filter_map(|m| index.get(m.as_str()).copied()).collect(),
-                state: known.get(&c.name).copied().unwrap_or_default(),
-                config: c.clone(),
-            })
-            .collect();
-        for i in &mut self.instances {
-            i.group = None;
-        }
-        for (g, group) in self.groups.iter().enumerate() {
-            for m in &group.members {
-                if let Some(i) = self.instances.get_mut(*m) {
-                    i.group = Some(g);
-                }
+impl Instance {
+    /// Would become master if the rest of its group did: it is one, its timer ran out, its master gave up or is lower than
+    /// it is now, or, where a member's master said priority 0 at `given_up`, its own has not been heard since. The last is
+    /// what hands the member over whose link was cut: it would otherwise hold the others back for its whole timer.
+    fn ready(&self, given_up: Option<Time>) -> bool {
+        match self.state {
+            State::Master => !self.releasing(),
+            State::Backup => {
+                self.wants
+                    || self.fast.is_some()
+                    || self.zero_heard.is_some()
+                    || given_up.is_some_and(|t| self.last_heard.is_none_or(|h| h < t))
+                    || (self.takes_over_early()
+                        && self.preempts()
+                        && !matches!(self.delay, crate::machine::Delay::Idle | crate::machine::Delay::Running)
+                        && self.master.is_some_and(|(_, p)| p < self.priority()))
             }
-        }
-    }
-
-    /// Notes a group's state; the notice to send when it has changed. A group that only leaves Init for Init says nothing.
-    pub(crate) fn set_group_state(&mut self, g: usize, state: State) -> Option<Output> {
-        let group = self.groups.get_mut(g)?;
-        if std::mem::replace(&mut group.state, state) == state {
-            return None;
-        }
-        let notice = match state {
-            State::Init => return None,
-            State::Backup => Notice::Backup,
-            State::Master => Notice::Master,
-            State::Fault => Notice::Fault,
-        };
-        Some(Output::Group { name: group.config.name.clone(), notice })
-    }
-
-    fn update_group(&mut self, g: usize, out: &mut Vec<Output>) {
-        let Some(members) = self.groups.get(g).map(|g| g.members.clone()) else { return };
-        let state = self.unit_state(&members);
-        out.extend(self.set_group_state(g, state));
-    }
-
-    fn log_sync(&self, g: usize, state: State, out: &mut Vec<Output>) {
-        if let Some(group) = self.groups.get(g) {
-            out.push(Output::Log(
-                Level::Info,
-                format!("VRRP_Group({}) Syncing instances to {state} state", group.config.name),
-            ));
-        }
-    }
-
-    /// A member's timer has fired: all become master when all want to.
-    pub(crate) fn group_fired(&mut self, now: Time, n: usize, g: usize, out: &mut Vec<Output>) {
-        let Some(members) = self.groups.get(g).map(|g| g.members.clone()) else { return };
-        let ready = members.iter().all(|m| {
-            self.instances
-                .get(*m)
-                .is_some_and(|i| i.state == State::Master || (i.state == State::Backup && i.wants_master))
-        });
-        if !ready {
-            self.arm_master_down(now, n);
-            return;
-        }
-        self.log_sync(g, State::Master, out);
-        for m in members {
-            if self.instances.get(m).is_some_and(|i| i.state != State::Master) {
-                self.become_master(now, m, out);
-            }
-        }
-        self.update_group(g, out);
-    }
-
-    /// A member has gone to backup: the others follow.
-    pub(crate) fn group_stepped_down(&mut self, now: Time, n: usize, out: &mut Vec<Output>) {
-        let Some(g) = self.instances.get(n).and_then(|i| i.group) else { return };
-        let Some(members) = self.groups.get(g).map(|g| g.members.clone()) else { return };
-        if members.len() > 1 {
-            self.log_sync(g, State::Backup, out);
-        }
-        for m in members {
-            if m == n {
-                continue;
-            }
-            let Some(i) = self.instances.get_mut(m) else { continue };
-            i.wants_master = false;
-            if i.state == State::Master {
-                self.follow_to_backup(now, m, out);
-            }
-        }
-        self.update_group(g, out);
-    }
-
-    /// The master of one member gives up: it gives all members up, also those on a link that is cut and cannot say so.
-    pub(crate) fn group_master_leaves(&mut self, now: Time, n: usize) {
-        let Some(g) = self.instances.get(n).and_then(|i| i.group) else { return };
-        let Some(members) = self.groups.get(g).map(|g| g.members.clone()) else { return };
-        for m in members {
-            let Some(i) = self.instances.get(m).filter(|i| m != n && i.state == State::Backup) else { continue };
-            let soon = now + i.skew();
-            if self.timers.get(Timer::Main(m)).is_none_or(|at| at > soon) {
-                self.timers.set(Timer::Main(m), soon);
-            }
+            State::Init | State::Fault => false,
         }
     }
 }
+
+impl Router {
+    /// Slots of an instance's group, or the instance alone.
+    pub(crate) fn members_with(&self, i: u32) -> Vec<u32> {
+        match self.slot(i).and_then(|x| x.group).and_then(|g| self.groups.get(g as usize)) {
+            Some(g) => g.members.clone(),
+            None => vec![i],
+        }
+    }
+
+    fn group_of(&self, i: u32) -> Option<&Group> {
+        self.slot(i).and_then(|x| x.group).and_then(|g| self.groups.get(g as usize))
+    }
+
+    pub(crate) fn log_group(&self, i: u32, state: &str, out: &mut Vec<Output>) {
+        if let Some(g) = self.group_of(i) {
+            let text = format!("VRRP_Group({}) Syncing instances to {state} state", g.config.name);
+            out.push(Output::Log(Level::Info, text));
+        }
+    }
+
+    /// Builds the groups from the configuration, keeping the state of those that stay.
+    pub(crate) fn define_groups(&mut self, configs: &[GroupConfig]) {
+        let old = std::mem::take(&mut self.groups);
+        for x in self.slots.iter_mut().flatten() {
+            x.group = None;
+        }
+        for config in configs {
+            let members: Vec<u32> = config
+                .members
+                .iter()
+                .filter_map(|m| self.order.iter().copied().find(|i| self.name(*i) == m.as_str()))
+                .filter(|i| self.slot(*i).is_some_and(|x| x.group.is_none()))
+                .collect();
+            let g = self.groups.len() as u32;
+            for m in &members {
+                if let Some(x) = self.slot_mut(*m) {
+                    x.group = Some(g);
+                }
+            }
+            let state = old.iter().find(|o| o.config.name == config.name).map_or(State::Init, |o| o.state);
+            self.groups.push(Group { config: config.clone(), members, state });
+        }
+    }
+
+    /// At start the group speaks before its members.
+    pub(crate) fn group_starts_backup(&mut self, members: &[u32], tell: bool, out: &mut Vec<Output>) {
+        let Some(g) = members.first().and_then(|m| self.slot(*m)).and_then(|x| x.group) else { return };
+        if let Some(group) = self.groups.get_mut(g as usize) {
+            group.state = State::Backup;
+            if tell {
+                out.push(Output::Group { name: group.config.name.clone(), notice: Notice::Backup });
+            }
+        }
+    }
+
+    /// Tells the state of the group once all members have arrived in it.
+    pub(crate) fn settle_group_of(&mut self, i: u32, out: &mut Vec<Output>) {
+        let Some(g) = self.group_of(i) else { return };
+        let mut members = g.members.iter().filter_map(|m| self.slot(*m));
+        let Some(first) = members.next().map(|x| x.state) else { return };
+        if members.any(|x| x.state != first) || g.members.iter().filter_map(|m| self.slot(*m)).any(Instance::releasing)
+        {
+            return;
+        }
+        let notice = match first {
+            State::Master => Notice::Master,
+            State::Backup => Notice::Backup,
+            State::Fault => Notice::Fault,
+            State::Init => return,
+        };
+        let Some(g) = self.slot(i).and_then(|x| x.group) else { return };
+        if let Some(group) = self.groups.get_mut(g as usize)
+            && group.state != first
+        {
+            group.state = first;
+            out.push(Output::Group { name: group.config.name.clone(), notice });
+        }
+    }
+
+    /// May this member, whose timer ran out, become master?
+    pub(crate) fn group_ready(&self, i: u32) -> bool {
+        let Some(g) = self.group_of(i) else { return true };
+        let given_up = self.slot(i).and_then(|x| x.zero_heard);
+        g.members.iter().filter(|m| **m != i).filter_map(|m| self.slot(*m)).all(|x| x.ready(given_up))
+    }
+
+    /// All members in one step.
+    pub(crate) fn group_to_master(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        let members = self.members_with(i);
+        if members.len() > 1 {
+            self.log_group(i, "MASTER", out);
+        }
+        for m in members {
+            if self.slot(m).is_some_and(|x| x.state == State::Backup) {
+                self.become_master(m, now, out);
+            }
+        }
+        self.settle_group_of(i, out);
+    }
+
+    /// A member went to Backup: the others say priority 0 and hand over.
+    pub(crate) fn group_follows_to_backup(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        let others: Vec<u32> = self
+            .members_with(i)
+            .into_iter()
+            .filter(|m| *m != i && self.slot(*m).is_some_and(Instance::leads))
+            .collect();
+        if others.is_empty() {
+            return;
+        }
+        self.log_group(i, "BACKUP", out);
+        for m in others {
+            self.leave_master(m, After::Evaluate, true, now, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,218 +1,318 @@
-//! One virtual router's own state. What it does is in `state.rs` and `receive.rs`.
+//! One virtual router: its data, and what can be computed from them alone.
 
-use crate::wire::Repr;
-use crate::{Auth, Counters, InstanceConfig, Send, View, timing};
+use crate::machine::{Delay, Standing};
+use crate::tracking::{Assessment, Fault};
+use crate::wire::{self, ChecksumForm};
+use crate::{Counters, InstanceConfig, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::Object;
-use steadfast_core::{State, Time};
+use steadfast_core::{Family, State, Time};
 
-/// Kinds of receive errors that are logged once until re-armed.
+/// What a hand-over leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Fault {
+pub(crate) enum After {
+    /// FAULT or Backup, as the trackers then say.
+    Evaluate,
+    /// The daemon stops.
+    Stop,
+    /// The instance was removed by a reload.
+    Delete,
+}
+
+/// What a master is doing besides being master.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// Nothing special.
+    Normal,
+    /// Listening before sending, after having overslept.
+    Listening,
+    /// Handing over.
+    Releasing(After),
+}
+
+/// Kinds of log lines that are written once and then held back until the instance's situation changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Once {
     Length,
-    HopLimit,
+    Ttl,
     Version,
     AuthType,
-    Auth,
+    AuthData,
     Interval,
     Kind,
     Checksum,
-    Destination,
+    Cast,
     Source,
     AddressList,
-    NoAddress,
-    LowerPriority,
+    Count,
+    LinkLocal,
+    OwnAddress,
+    LowerDiscarded,
+    OwnerConflict,
+    IntervalLearned,
+    Fits,
 }
 
-/// A mastership that is being given up softly: the addresses are still served, adverts are not sent any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Release {
-    /// When the addresses go, whatever happens.
-    pub until: Time,
+/// At most `most` in `window`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limit {
+    since: Time,
+    count: u32,
+}
+
+impl Limit {
+    pub fn allow(&mut self, now: Time, most: u32, window: Duration) -> bool {
+        if self.count == 0 || now.since(self.since) >= window {
+            self.since = now;
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= most
+    }
 }
 
 /// One virtual router.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Instance {
     pub config: InstanceConfig,
     pub state: State,
-    /// The start-up delay is over and the first look at links and trackers was taken.
-    pub started: bool,
-    /// A script's first result is awaited; nothing is said until it is there.
-    pub waiting: bool,
-    /// Effective priority.
-    pub priority: u8,
-    /// Index of the own link while it is present.
-    pub ifindex: Option<u32>,
-    /// Source address of adverts in use.
-    pub source: Option<IpAddr>,
-    pub faults: Vec<String>,
-    /// Group that it is a member of.
-    pub group: Option<usize>,
-    /// Its timer has fired, and it waits for the other members of the group.
-    pub wants_master: bool,
+    pub mode: Mode,
+    /// Index of its sync group.
+    pub group: Option<u32>,
+    pub assessed: Assessment,
+    /// A second owner was heard for too long: advertise 254 until it is gone.
+    pub owner_lowered: bool,
+    /// When another owner was last heard.
+    pub owner_heard: Option<Time>,
     pub master: Option<(IpAddr, u8)>,
     pub master_interval: Duration,
-    pub objects_set: bool,
-    pub release: Option<Release>,
-    /// It overslept as master and listens before it sends.
-    pub listening: bool,
+    /// Its master-down timer has run out, but its sync group was not ready.
+    pub wants: bool,
+    /// Priority 0 was heard, and nothing since.
+    pub zero_heard: Option<Time>,
+    /// The last advert of a master.
+    pub last_heard: Option<Time>,
+    /// An early takeover is under way; the deadline that the master-down timer had before.
+    pub fast: Option<Time>,
+    pub delay: Delay,
+    /// The master-down timer ran out late and was given a moment to read what has queued up.
+    pub graced: bool,
     pub last_sent: Time,
-    /// When a running preempt_delay is over.
-    pub preempt_at: Option<Time>,
-    pub logged: u32,
-    pub last_transition: Time,
+    /// Adverts sent out of turn since the last one in turn.
+    pub replies: u32,
+    /// The router that we took over from while it was alive, and until when its last words are expected.
+    pub preempted: Option<(IpAddr, Time)>,
+    /// Last announcement that a contention caused, and how many there were within its second.
+    pub reannounced: Option<Time>,
+    pub bursts: u32,
+    pub objects_set: bool,
     pub counters: Counters,
-    /// Last announcement after contention, to bound their number.
-    pub announced: Option<Time>,
-    /// Repairs of lost objects: start of the window and number in it.
-    pub repairs: (Time, u32),
-    /// Process restarted: go on in this state.
-    pub resume: Option<State>,
-    addresses: Vec<IpAddr>,
+    pub last_transition: Time,
+    /// State that a former process handed over.
+    pub restored: Option<State>,
+    logged: u32,
+    rearm: Limit,
+    chatter: Limit,
+    /// The advertised addresses in wire form.
+    pub wire_addresses: Vec<u8>,
 }
 
 impl Instance {
-    pub fn new(config: InstanceConfig, now: Time) -> Self {
-        let addresses = config.addresses.iter().map(|a| a.cidr.address).collect();
-        Instance {
+    pub fn new(config: InstanceConfig, now: Time) -> Instance {
+        let mut instance = Instance {
             state: State::Init,
-            started: false,
-            waiting: false,
-            priority: config.priority,
-            ifindex: None,
-            source: None,
-            faults: Vec::new(),
+            mode: Mode::Normal,
             group: None,
-            wants_master: false,
+            assessed: Assessment { priority: config.priority, ..Assessment::default() },
+            owner_lowered: false,
+            owner_heard: None,
             master: None,
             master_interval: config.advert_interval,
-            objects_set: false,
-            release: None,
-            listening: false,
+            wants: false,
+            zero_heard: None,
+            last_heard: None,
+            fast: None,
+            delay: Delay::None,
+            graced: false,
             last_sent: now,
-            preempt_at: None,
-            logged: 0,
-            last_transition: now,
+            replies: 0,
+            preempted: None,
+            reannounced: None,
+            bursts: 0,
+            objects_set: false,
             counters: Counters::default(),
-            announced: None,
-            repairs: (now, 0),
-            resume: None,
-            addresses,
+            last_transition: now,
+            restored: None,
+            logged: 0,
+            rearm: Limit::default(),
+            chatter: Limit::default(),
+            wire_addresses: Vec::new(),
             config,
+        };
+        instance.rebuild();
+        instance
+    }
+
+    /// Recomputes what is derived from the configuration.
+    pub fn rebuild(&mut self) {
+        self.wire_addresses.clear();
+        // before the link is known nothing is sent, so nothing need be left out
+        let most = if self.assessed.index.is_some() { self.assessed.fits } else { 255 };
+        for a in self.config.addresses.iter().take(most) {
+            match (a.cidr.address, self.config.family) {
+                (IpAddr::V4(a), Family::V4) => self.wire_addresses.extend_from_slice(&a.octets()),
+                (IpAddr::V6(a), Family::V6) => self.wire_addresses.extend_from_slice(&a.octets()),
+                _ => {}
+            }
         }
     }
 
-    /// Takes a new configuration; the running state stays.
-    pub fn reconfigure(&mut self, config: InstanceConfig) {
-        self.addresses = config.addresses.iter().map(|a| a.cidr.address).collect();
-        if self.state == State::Master || config.advert_interval != self.config.advert_interval {
-            self.master_interval = config.advert_interval;
+    /// Addresses in an advert.
+    pub fn address_count(&self) -> u8 {
+        u8::try_from(self.wire_addresses.len() / wire::address_len(self.config.family)).unwrap_or(255)
+    }
+
+    /// Effective priority.
+    pub fn priority(&self) -> u8 {
+        if self.owner_lowered { 254 } else { self.assessed.priority }
+    }
+
+    pub fn standing(&self) -> Standing {
+        match (self.state, self.mode) {
+            (State::Init | State::Fault, _) => Standing::Aside,
+            (State::Backup, _) => Standing::Backup,
+            (State::Master, Mode::Normal) => Standing::Master,
+            (State::Master, Mode::Listening) => Standing::Listening,
+            (State::Master, Mode::Releasing(_)) => Standing::Releasing,
         }
-        self.config = config;
     }
 
-    /// Addresses carried in adverts.
-    pub fn addresses(&self) -> &[IpAddr] {
-        &self.addresses
+    pub fn releasing(&self) -> bool {
+        matches!(self.mode, Mode::Releasing(_))
     }
 
-    /// Every kernel object that goes with mastership, in the order of adding: addresses, routes, rules.
-    pub fn objects(&self) -> impl DoubleEndedIterator<Item = Object> + '_ {
-        let c = &self.config;
-        c.addresses
-            .iter()
-            .chain(&c.excluded)
-            .cloned()
-            .map(Object::Address)
-            .chain(c.routes.iter().cloned().map(Object::Route))
-            .chain(c.rules.iter().cloned().map(Object::Rule))
+    /// Master and not on the way out.
+    pub fn leads(&self) -> bool {
+        self.state == State::Master && !self.releasing()
     }
 
-    /// Master-down interval: version 3 uses the interval that was heard, version 2 its own.
-    pub fn master_down(&self) -> Duration {
-        timing::master_down(self.config.version, self.priority, self.master_interval, self.config.down_timer_adverts)
+    pub fn faulty(&self) -> bool {
+        !self.assessed.faults.is_empty()
+    }
+
+    pub fn dead_link(&self) -> bool {
+        self.assessed.faults.iter().any(Fault::is_dead_link)
+    }
+
+    /// An owner always preempts (RFC 9568 section 6.1).
+    pub fn preempts(&self) -> bool {
+        self.config.preempt || self.config.priority == 255
+    }
+
+    pub fn is_owner_at_start(&self) -> bool {
+        self.config.start_master && self.config.priority == 255
+    }
+
+    pub fn takes_over_early(&self) -> bool {
+        self.config.fast_takeover && !self.config.strict && !self.assessed.pending
+    }
+
+    /// Interval of the adverts that count for our timers.
+    pub fn timing_interval(&self) -> Duration {
+        match self.config.version {
+            Version::V2 => self.config.advert_interval,
+            Version::V3 => self.master_interval,
+        }
     }
 
     pub fn skew(&self) -> Duration {
-        timing::skew(self.config.version, self.priority, self.master_interval)
+        timing::skew(self.config.version, self.priority(), self.timing_interval())
     }
 
-    /// The shortest time after which a peer may have taken over from a silent master.
-    pub fn overslept(&self, now: Time) -> bool {
-        let limit = match self.config.timer_expired_backup {
-            Some(p) => {
-                timing::master_down(self.config.version, p, self.config.advert_interval, self.config.down_timer_adverts)
-            }
-            None => self.config.advert_interval * u32::from(self.config.down_timer_adverts),
-        };
-        self.state == State::Master && now.since(self.last_sent) > limit
+    pub fn master_down(&self) -> Duration {
+        timing::master_down(
+            self.config.version,
+            self.priority(),
+            self.timing_interval(),
+            self.config.down_timer_adverts.max(1),
+        )
     }
 
-    /// True once for each kind of error until re-armed.
-    pub fn first(&mut self, fault: Fault) -> bool {
-        let bit = 1u32 << (fault as u8);
+    /// Silence after which our peers may have taken over: their shortest master-down time.
+    pub fn peers_patience(&self) -> Duration {
+        timing::master_down(
+            self.config.version,
+            255,
+            self.config.advert_interval,
+            self.config.down_timer_adverts.max(1),
+        )
+    }
+
+    /// The first time since the situation changed. Marks it.
+    pub fn first(&mut self, kind: Once) -> bool {
+        let bit = 1u32 << (kind as u32);
         let first = self.logged & bit == 0;
         self.logged |= bit;
         first
     }
 
-    /// Errors may be logged again.
-    pub fn rearm(&mut self) {
-        self.logged = 0;
-    }
-
-    /// Notes who is master.
-    pub fn heard(&mut self, from: IpAddr, priority: u8) {
-        if self.master.is_some_and(|(a, _)| a != from) {
-            self.rearm();
+    /// The situation changed: each kind may be logged once more. Not more often than ten times a minute.
+    pub fn rearm_logs(&mut self, now: Time) -> bool {
+        let allowed = self.rearm.allow(now, 10, Duration::from_secs(60));
+        if allowed {
+            self.logged = 0;
         }
-        self.master = Some((from, priority));
+        allowed
     }
 
-    /// Adverts with a priority, one for each destination. Empty while there is no link or source address.
-    pub fn adverts(&self, priority: u8) -> Vec<Send> {
-        let (Some(interface), Some(source)) = (self.ifindex, self.source) else { return Vec::new() };
+    /// A line about an ordinary event that a peer causes: five in ten seconds.
+    pub fn may_chat(&mut self, now: Time) -> bool {
+        self.chatter.allow(now, 5, Duration::from_secs(10))
+    }
+
+    /// Everything that a master puts into the kernel, in order of adding.
+    pub fn objects(config: &InstanceConfig) -> impl DoubleEndedIterator<Item = Object> + '_ {
+        let addresses = config.addresses.iter().chain(&config.excluded).cloned().map(Object::Address);
+        let routes = config.routes.iter().cloned().map(Object::Route);
+        let rules = config.rules.iter().cloned().map(Object::Rule);
+        addresses.chain(routes).chain(rules)
+    }
+
+    /// Sends an advert to everybody. False: nothing could be sent.
+    pub fn emit(&mut self, priority: u8, now: Time, out: &mut Vec<Output>) -> bool {
+        let (Some(interface), Some(source)) = (self.assessed.index, self.assessed.source) else { return false };
         let c = &self.config;
-        let repr = Repr {
-            version: c.version,
-            vrid: c.vrid,
-            priority,
-            interval: c.advert_interval,
-            addresses: &self.addresses,
-            password: match c.auth {
-                Auth::Pass(p) => Some(p),
-                Auth::None => None,
-            },
+        let form = match (c.version, c.family) {
+            (Version::V2, Family::V4) => ChecksumForm::Plain,
+            (Version::V3, Family::V4) if c.checksum_without_pseudo => ChecksumForm::Plain,
+            _ => ChecksumForm::Pseudo,
         };
-        let send = |destination, hop_limit| Send {
-            interface,
-            source,
-            destination,
-            hop_limit,
-            payload: repr.emit(source, destination, c.checksum_without_pseudo),
+        let message = |destination: IpAddr| {
+            let head = wire::Head {
+                version: c.version,
+                vrid: c.vrid,
+                priority,
+                interval: c.advert_interval,
+                count: self.address_count(),
+            };
+            Output::Send(Send {
+                interface,
+                source,
+                destination,
+                hop_limit: timing::hop_limit(c.unicast.as_ref()),
+                payload: wire::emit_raw(head, &self.wire_addresses, &c.auth, form, source, destination),
+            })
         };
         match &c.unicast {
-            // RFC 9568 section 5.1.1.3: 255 always.
-            None => vec![send(c.group, 255)],
-            Some(u) => u.peers.iter().map(|p| send(p.address, u.ttl)).collect(),
+            None => out.push(message(c.group)),
+            Some(u) => out.extend(u.peers.iter().map(|p| message(p.address))),
         }
-    }
-
-    pub fn view(&self) -> View<'_> {
-        View {
-            config: &self.config,
-            state: self.state,
-            priority: self.priority,
-            faults: self.faults.clone(),
-            objects_set: self.objects_set,
-            master: self.master,
-            master_interval: self.master_interval,
-            last_transition: self.last_transition,
-            counters: self.counters,
-            source: self.source,
+        self.last_sent = now;
+        self.counters.advert_sent += 1;
+        if priority == 0 {
+            self.counters.pri_zero_sent += 1;
         }
+        true
     }
 }

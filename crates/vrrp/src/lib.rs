@@ -10,23 +10,27 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod adverts;
 mod config;
+mod due;
 mod garp;
 mod group;
 mod instance;
 mod io;
+mod machine;
+mod objects;
 mod receive;
 mod reload;
 mod router;
 mod script;
-mod state;
+#[cfg(test)]
+mod testkit;
 pub mod timing;
-mod track;
+mod tracking;
+mod transitions;
 pub mod wire;
+mod world;
 
 pub use config::*;
 pub use io::*;
 pub use router::Router;
-
-#[cfg(test)]
-mod tests;

@@ -1,179 +1,317 @@
-//! A new configuration while running: what is the same stays untouched, timers and addresses included.
+//! Reload: a new configuration is compared with the running one, and only what differs is touched.
 
-use crate::instance::Instance;
-use crate::router::{Router, Timer};
+use crate::instance::{After, Instance, Mode};
+use crate::router::{Key, Life, Router};
 use crate::script::Script;
-use crate::track::Counted;
-use crate::{Config, InstanceConfig, Notice, Output};
+use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig};
 use log::Level;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
 use steadfast_core::kernel::Object;
-use steadfast_core::{Family, State, Time, Timers};
+use steadfast_core::{Family, State, Time};
 
-/// What makes an instance the same across a reload.
-#[derive(PartialEq, Eq, Hash)]
-struct Identity<'a>(u8, Family, &'a str, Option<(Option<IpAddr>, Vec<IpAddr>)>);
+/// What makes an instance of the new configuration the same as one of the old.
+type Identity = (u8, Family, String, Option<IpAddr>);
 
-fn identity(c: &InstanceConfig) -> Identity<'_> {
-    let unicast = c.unicast.as_ref().map(|u| (c.source, u.peers.iter().map(|p| p.address).collect()));
-    Identity(c.vrid, c.family, &c.interface, unicast)
+fn identity(c: &InstanceConfig) -> Identity {
+    (c.vrid, c.family, c.interface.clone(), c.unicast.as_ref().and(c.source))
 }
 
 impl Router {
-    /// Replaces the configuration.
+    /// Takes over a new configuration. Instances that are the same keep state and timers untouched; those that differ are
+    /// changed in place; those that are gone say priority 0 and let go; new ones start.
     pub fn reload(&mut self, now: Time, config: Config, out: &mut Vec<Output>) {
-        if self.stopping.is_some() {
+        if matches!(self.life, Life::Stopping { .. } | Life::Stopped) {
             return;
         }
-        let old_timers = std::mem::replace(&mut self.timers, Timers::new());
-        let old_config = std::mem::replace(&mut self.config, config);
-        let old_instances = std::mem::take(&mut self.instances);
-        self.announcer.set_pace(self.config.garp_interval, self.config.gna_interval);
-        self.reload_trackers(now, &old_config, &old_timers);
-        self.reload_statics(&old_config, out);
-        if let Some(at) = old_timers.get(Timer::Start) {
-            self.timers.set(Timer::Start, at);
+        self.adopt_settings(&config);
+        let mut old: HashMap<Identity, u32> = HashMap::new();
+        // those that still hand over after their removal are among them: they may be wanted again
+        for (i, x) in self.slots.iter().enumerate() {
+            if let Some(x) = x {
+                old.insert(identity(&x.config), i as u32);
+            }
         }
-        self.timers.set(Timer::Pace, now);
-
-        let mut left: Vec<Option<(usize, Instance)>> = old_instances.into_iter().enumerate().map(Some).collect();
-        let mut fresh = Vec::new();
-        for (n, c) in self.config.instances.clone().into_iter().enumerate() {
-            // The unicast peers may change; then the plain identity still says which instance is meant.
-            let exact = left.iter().position(|o| o.as_ref().is_some_and(|(_, o)| identity(&o.config) == identity(&c)));
-            let found = exact.or_else(|| {
-                left.iter().position(|o| {
-                    o.as_ref().is_some_and(|(_, o)| {
-                        let p = &o.config;
-                        (p.vrid, p.family, &p.interface, &p.name) == (c.vrid, c.family, &c.interface, &c.name)
-                    })
-                })
-            });
-            match found.and_then(|at| left.get_mut(at)).and_then(Option::take) {
-                Some((was, instance)) => {
-                    for timer in [
-                        Timer::Main,
-                        Timer::Fast,
-                        Timer::Release,
-                        Timer::GarpDelay,
-                        Timer::GarpRefresh,
-                        Timer::GarpLower,
-                        Timer::Repair,
-                    ] {
-                        if let Some(at) = old_timers.get(timer(was)) {
-                            self.timers.set(timer(n), at);
-                        }
+        // trackers first: what instances are compared against must be the new world
+        self.define_scripts(&config.scripts, false, now, out);
+        self.trackers.define_files(&config.files);
+        self.trackers.define_processes(&config.processes);
+        let mut order = Vec::with_capacity(config.instances.len());
+        let mut changed = Vec::new();
+        let mut added = Vec::new();
+        for c in config.instances {
+            match old.remove(&identity(&c)) {
+                Some(i) => {
+                    order.push(i);
+                    if let Some(x) = self.slot_mut(i)
+                        && x.mode == Mode::Releasing(After::Delete)
+                    {
+                        x.mode = Mode::Releasing(After::Evaluate);
                     }
-                    self.instances.push(instance);
-                    self.reload_instance(now, n, c, out);
+                    if let Some(x) = self.slot_mut(i)
+                        && x.config != c
+                    {
+                        let before = std::mem::replace(&mut x.config, c);
+                        changed.push((i, before));
+                    }
                 }
-                None => {
-                    self.instances.push(Instance::new(c, now));
-                    fresh.push(n);
+                None => added.push((order.len(), c)),
+            }
+        }
+        let mut gone: Vec<u32> = old.into_values().collect();
+        gone.sort_unstable();
+        for (n, (at, c)) in added.into_iter().enumerate() {
+            let i = self.free_slot();
+            if let Some(slot) = self.slots.get_mut(i as usize) {
+                *slot = Some(Instance::new(c, now));
+            }
+            order.insert(at + n, i);
+        }
+        self.order = order;
+        let gone_groups: Vec<String> = self
+            .groups
+            .iter()
+            .map(|g| g.config.name.clone())
+            .filter(|name| !config.groups.iter().any(|g| g.name == *name))
+            .collect();
+        self.define_groups(&config.groups);
+        self.reindex();
+        // what is new is held before anything old is let go: an address that moves between two owners never leaves the kernel
+        let old_statics = self.hold_statics(&config.statics, out);
+        for (i, before) in &changed {
+            self.hold_fresh(*i, before, now, out);
+        }
+        for (i, before) in &changed {
+            self.change(*i, before, now, out);
+        }
+        for i in gone {
+            self.remove(i, now, out);
+        }
+        for name in gone_groups {
+            out.push(Output::Group { name, notice: Notice::Deleted });
+        }
+        self.drop_statics(&old_statics, out);
+        self.evaluate_all(now, out);
+        self.tidy();
+    }
+
+    /// A slot that nobody uses.
+    fn free_slot(&mut self) -> u32 {
+        match self.slots.iter().position(Option::is_none) {
+            Some(i) => i as u32,
+            None => {
+                self.slots.push(None);
+                self.slots.len() as u32 - 1
+            }
+        }
+    }
+
+    /// Adds what a changed instance has now and had not before, and announces it.
+    fn hold_fresh(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot(i).filter(|x| x.objects_set) else { return };
+        let leads = x.leads();
+        let repeat = x.config.garp.repeat.max(1);
+        let old: HashSet<Object> = Instance::objects(before).collect();
+        let fresh: Vec<Object> = Instance::objects(&x.config).filter(|o| !old.contains(o)).collect();
+        for object in &fresh {
+            self.hold(object.clone(), out);
+        }
+        for _ in 0..if leads { repeat } else { 0 } {
+            for object in &fresh {
+                if let Object::Address(a) = object {
+                    self.announce(i, &a.interface, a.cidr.address, now, out);
                 }
             }
         }
-        for (_, gone) in left.into_iter().flatten() {
-            removed(gone, out);
-        }
-        self.bind_groups();
-        self.bind_links();
-        self.tracked_changed(now, out);
     }
 
-    fn reload_trackers(&mut self, now: Time, old: &Config, old_timers: &Timers<Timer>) {
-        let mut scripts: Vec<Script> = Vec::new();
-        for (i, c) in self.config.scripts.iter().enumerate() {
-            let known = self.script_index.get(&c.name).copied();
-            let script = match known.and_then(|k| self.scripts.get(k)).filter(|s| s.config.command == c.command) {
-                Some(s) => {
-                    let mut s = s.clone();
-                    s.carry_over(c.clone());
-                    s.due = s.due.min(now + c.interval);
-                    s
-                }
-                None => Script::new(c.clone(), now),
-            };
-            self.timers.set(Timer::Script(i), script.due);
-            if let Some(at) = known.and_then(|k| old_timers.get(Timer::ScriptLimit(k))) {
-                self.timers.set(Timer::ScriptLimit(i), at);
-            }
-            scripts.push(script);
-        }
-        self.scripts = scripts;
-        self.script_index = self.config.scripts.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
-        let files = std::mem::take(&mut self.files);
-        self.files =
-            self.config.files.iter().map(|f| (f.name.clone(), files.get(&f.name).copied().unwrap_or(0))).collect();
-        let mut processes = std::mem::take(&mut self.processes);
-        for (i, c) in self.config.processes.iter().enumerate() {
-            let mut counted = processes.remove(&c.name).unwrap_or_else(|| Counted::new(c.clone()));
-            counted.config = c.clone();
-            self.processes.insert(c.name.clone(), counted);
-            if let Some(at) =
-                old.processes.iter().position(|p| p.name == c.name).and_then(|k| old_timers.get(Timer::Process(k)))
-            {
-                self.timers.set(Timer::Process(i), at);
+    /// The rest of the difference of one instance.
+    fn change(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot(i) else { return };
+        let (set, leads) = (x.objects_set, x.leads());
+        let after = x.config.clone();
+        if set {
+            let new: HashSet<Object> = Instance::objects(&after).collect();
+            for object in Instance::objects(before).rev().filter(|o| !new.contains(o)) {
+                self.let_go(object, out);
             }
         }
+        let on_wire = |c: &InstanceConfig| {
+            (
+                c.version,
+                c.priority,
+                c.advert_interval,
+                c.addresses.iter().map(|a| a.cidr.address).collect::<Vec<_>>(),
+                c.auth.clone(),
+                c.unicast.clone(),
+                c.source,
+                c.group,
+                c.checksum_without_pseudo,
+            )
+        };
+        if before.advert_interval != after.advert_interval
+            || before.version != after.version
+            || before.down_timer_adverts != after.down_timer_adverts
+        {
+            self.retime(i, now);
+        }
+        if let Some(x) = self.slot_mut(i) {
+            if before.preempt_delay != after.preempt_delay && x.delay != crate::machine::Delay::Running {
+                x.delay = if x.state != State::Backup || after.preempt_delay.is_zero() {
+                    crate::machine::Delay::None
+                } else {
+                    crate::machine::Delay::Idle
+                };
+            }
+            x.rearm_logs(now);
+        }
+        let assessed = self.slot(i).map(|x| self.trackers.assess(&x.config, x.assessed.source));
+        if let (Some(x), Some(assessed)) = (self.slot_mut(i), assessed) {
+            let priority = x.priority();
+            // where it may not take part any more is decided for all together afterwards
+            x.assessed.priority = assessed.priority;
+            x.assessed.source = assessed.source.or(x.assessed.source);
+            x.assessed.fits = assessed.fits;
+            x.rebuild();
+            let new = x.priority();
+            if priority != new {
+                self.log(Level::Info, i, format_args!("Changing effective priority from {priority} to {new}"), out);
+            }
+        }
+        if leads && on_wire(before) != on_wire(&after) {
+            // peers learn of it at once
+            self.advertise(i, now, out);
+        }
+        if leads {
+            self.rearm_refresh(i, before, now);
+        }
     }
 
-    fn reload_statics(&self, old: &Config, out: &mut Vec<Output>) {
-        let (before, after): (HashSet<&Object>, HashSet<&Object>) =
-            (old.statics.iter().collect(), self.config.statics.iter().collect());
-        out.extend(old.statics.iter().rev().filter(|o| !after.contains(o)).cloned().map(Output::Remove));
-        out.extend(self.config.statics.iter().filter(|o| !before.contains(o)).cloned().map(Output::Add));
+    fn rearm_refresh(&mut self, i: u32, before: &InstanceConfig, now: Time) {
+        let Some(refresh) = self.config_of(i).map(|c| c.garp.refresh) else { return };
+        if refresh != before.garp.refresh {
+            let key = Key::Instance(i, crate::router::Which::GarpRefresh);
+            if refresh.is_zero() {
+                self.timers.cancel(key);
+            } else {
+                self.timers.set(key, now + refresh);
+            }
+        }
     }
 
-    /// An instance that stays: objects change by their difference, everything else takes effect with its next use.
-    fn reload_instance(&mut self, now: Time, n: usize, config: InstanceConfig, out: &mut Vec<Output>) {
-        let Some(i) = self.instances.get_mut(n) else { return };
-        if i.config == config {
+    /// An instance is in the configuration no more.
+    fn remove(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot_mut(i) else { return };
+        if x.releasing() {
+            x.mode = Mode::Releasing(After::Delete);
             return;
         }
-        let before: Vec<Object> = i.objects().collect();
-        let interval_changed = i.config.advert_interval != config.advert_interval;
-        let (owner_before, owner) = (i.config.priority == 255, config.priority == 255);
-        i.reconfigure(config);
-        let after: Vec<Object> = i.objects().collect();
-        let (master, set, state) = (i.state == State::Master, i.objects_set, i.state);
-        if set {
-            let keep: HashSet<&Object> = after.iter().collect();
-            let had: HashSet<&Object> = before.iter().collect();
-            out.extend(before.iter().rev().filter(|o| !keep.contains(o)).cloned().map(Output::Remove));
-            out.extend(after.iter().filter(|o| !had.contains(o)).cloned().map(Output::Add));
+        if x.leads() {
+            self.leave_master(i, After::Delete, true, now, out);
+        } else {
+            self.finish_delete(i, now, out);
         }
-        if master && set && before != after {
-            // Peers learn the new list at once, clients the new addresses.
-            let priority = self.instances.get(n).map_or(0, |i| i.priority);
-            self.send(now, n, priority, out);
-            self.announce_mastership(now, n, out);
+    }
+
+    /// Nothing of a removed instance is left but the word of it.
+    pub(crate) fn finish_delete(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        self.quiet(i);
+        let Some(x) = self.slots.get_mut(i as usize).and_then(Option::take) else { return };
+        let notice = if x.config.notify_deleted { Notice::Deleted } else { Notice::Fault };
+        out.push(Output::Log(Level::Info, format!("({}) removed", x.config.name)));
+        out.push(Output::Instance { name: x.config.name.clone(), notice, priority: x.priority() });
+        self.reindex();
+        self.finish_stop(now, out);
+    }
+
+    /// Scripts: those with the same command keep their history, the others begin anew.
+    pub(crate) fn define_scripts(&mut self, configs: &[ScriptConfig], assume: bool, now: Time, out: &mut Vec<Output>) {
+        let mut old: HashMap<String, (u32, Script)> = HashMap::new();
+        let first_time = self.life == Life::Settling;
+        for (id, script) in std::mem::take(&mut self.trackers.scripts).into_iter().enumerate() {
+            old.insert(script.config.name.clone(), (id as u32, script));
         }
-        if interval_changed || owner != owner_before {
-            match state {
-                State::Master => {
-                    let interval = self.instances.get(n).map(|i| i.config.advert_interval).unwrap_or_default();
-                    self.timers.set(Timer::Main(n), now + interval);
+        let mut timers = Vec::new();
+        let mut kept = Vec::new();
+        self.trackers.script_index.clear();
+        for config in configs {
+            let id = self.trackers.scripts.len() as u32;
+            let script = match old.remove(&config.name) {
+                Some((before, mut script)) if script.config.command == config.command => {
+                    timers.push((before, id, None));
+                    if script.config != *config {
+                        script.adopt(config.clone());
+                    }
+                    if let Some(good) = script.verdict() {
+                        let word = if good { "successful" } else { "failed" };
+                        kept.push(format!("VRRP_Script({}) considered {word} on reload", config.name));
+                    }
+                    script
                 }
-                State::Backup => self.arm_master_down(now, n),
-                _ => {}
+                former => {
+                    let mut script = Script::new(config.clone(), assume);
+                    let mut limit = None;
+                    if former.is_some_and(|(_, s)| s.running()) {
+                        out.push(Output::KillScript(config.name.clone(), Kill::Term));
+                        limit = Some(now + script.wait_for_former());
+                    }
+                    timers.push((u32::MAX, id, limit));
+                    script
+                }
+            };
+            self.trackers.script_index.insert(config.name.clone(), id);
+            self.trackers.scripts.push(script);
+        }
+        let mut gone: Vec<(u32, Script)> = old.into_values().collect();
+        gone.sort_by_key(|(id, _)| *id);
+        for (_, script) in &gone {
+            if script.running() {
+                out.push(Output::KillScript(script.config.name.clone(), Kill::Term));
             }
+        }
+        // timers follow their scripts to the new numbers
+        let all: Vec<(Option<Time>, Option<Time>)> = timers
+            .iter()
+            .map(|(before, _, _)| {
+                (self.timers.get(Key::ScriptRun(*before)), self.timers.get(Key::ScriptLimit(*before)))
+            })
+            .collect();
+        for id in 0..(timers.len() + gone.len()) as u32 {
+            self.timers.cancel(Key::ScriptRun(id));
+            self.timers.cancel(Key::ScriptLimit(id));
+        }
+        // many scripts at once would be a storm of processes
+        let crowd = configs.len() > 16;
+        for ((_, id, fresh_limit), (run, limit)) in timers.iter().zip(all) {
+            let spread = if crowd { Duration::from_micros(self.rng.below(500_000)) } else { Duration::ZERO };
+            self.timers.set(Key::ScriptRun(*id), run.unwrap_or(now + spread));
+            if let Some(at) = fresh_limit.or(limit) {
+                self.timers.set(Key::ScriptLimit(*id), at);
+            }
+        }
+        if !first_time {
+            out.extend(kept.into_iter().map(|text| Output::Log(Level::Info, text)));
+        }
+    }
+
+    /// Addresses, routes and rules that are there while the daemon runs: adds the new ones, returns those that went.
+    pub(crate) fn hold_statics(&mut self, statics: &[Object], out: &mut Vec<Output>) -> Vec<Object> {
+        let new: HashSet<&Object> = statics.iter().collect();
+        let old = std::mem::replace(&mut self.statics, statics.to_vec());
+        let before: HashSet<&Object> = old.iter().collect();
+        for object in statics.iter().filter(|o| !before.contains(o)) {
+            self.hold(object.clone(), out);
+        }
+        old.iter().filter(|o| !new.contains(o)).cloned().collect()
+    }
+
+    fn drop_statics(&mut self, gone: &[Object], out: &mut Vec<Output>) {
+        for object in gone.iter().rev() {
+            self.let_go(object.clone(), out);
         }
     }
 }
 
-/// An instance that the new configuration does not have.
-fn removed(gone: Instance, out: &mut Vec<Output>) {
-    let name = gone.config.name.clone();
-    if gone.state == State::Master {
-        out.push(Output::Log(Level::Info, format!("({name}) sent 0 priority")));
-        out.extend(gone.adverts(0).into_iter().map(Output::Send));
-    }
-    if gone.objects_set {
-        out.extend(gone.objects().rev().map(Output::Remove));
-    }
-    out.push(Output::Log(Level::Info, format!("({name}) removed by reload")));
-    let notice = if gone.config.notify_deleted { Notice::Deleted } else { Notice::Fault };
-    out.push(Output::Instance { name, notice, priority: gone.priority });
-}
+#[cfg(test)]
+mod tests;

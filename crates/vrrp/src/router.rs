@@ -1,193 +1,233 @@
-//! The machine that holds all virtual routers of a host.
+//! The whole of it: all virtual routers of one daemon, their groups, trackers and timers, behind one interface.
 
-use crate::garp::Announcer;
+use crate::garp::Pacer;
 use crate::group::Group;
-use crate::instance::Instance;
-use crate::script::{Run, Script};
-use crate::track::{Counted, Links};
-use crate::{Config, Input, Kill, Listen, Output, Snapshot, View};
-use std::collections::HashMap;
-use std::net::IpAddr;
+use crate::instance::{After, Instance, Mode};
+use crate::objects::Held;
+use crate::tracking::Trackers;
+use crate::{Config, Input, InstanceConfig, Kill, Listen, Output, Received, Snapshot, Tracked, View};
+use log::Level;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Rng, State, Time, Timers};
 
-/// What a timer is for. The number is an index of the kind's own list.
+/// Timers of one instance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Timer {
-    /// Start-up: links and trackers are looked at for the first time.
-    Start,
-    /// Master-down timer of a backup, advert timer of a master.
-    Main(usize),
-    /// Takeover from a master of lower priority.
-    Fast(usize),
-    /// End of a soft release.
-    Release(usize),
-    /// Second burst of announcements.
-    GarpDelay(usize),
-    /// Refresh burst.
-    GarpRefresh(usize),
-    /// Second burst after a lower-priority advert.
-    GarpLower(usize),
-    /// Lost objects are put back late.
-    Repair(usize),
-    /// Paced announcements.
-    Pace,
-    /// A script is due.
-    Script(usize),
-    /// A script's time is up.
-    ScriptLimit(usize),
-    /// A process tracker's delay is over.
-    Process(usize),
-    /// Lost static objects are put back late.
-    Statics,
+pub(crate) enum Which {
+    /// Master-down timer.
+    Down,
+    /// Next advert.
+    Advert,
+    /// Preemption delay.
+    Delay,
+    /// End of a hand-over.
+    Release,
+    /// End of listening after having overslept.
+    Listen,
+    /// Second burst of announcements after becoming master.
+    GarpAgain,
+    /// Refresh of announcements.
+    GarpRefresh,
+    /// Second burst after a contention.
+    GarpLower,
+    /// Announcement after the last of several contentions.
+    GarpAfter,
+    /// Two owners.
+    Owner,
 }
 
-/// All virtual routers, groups and trackers of a host. See the crate's documentation for how to drive it.
+/// All timers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Key {
+    /// What is told before the first poll counts as the state at start.
+    Settle,
+    /// End of the startup delay.
+    Startup,
+    /// Repair of lost objects.
+    Repair,
+    /// Queue of announcements.
+    Pace(u32),
+    /// Next run of a script.
+    ScriptRun(u32),
+    /// Time limit of a run.
+    ScriptLimit(u32),
+    /// Delayed report of a process tracker.
+    Process(u32),
+    /// Instance by slot.
+    Instance(u32, Which),
+}
+
+/// Where the daemon's life stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// Before the first poll.
+    Settling,
+    /// Held back by the startup delay.
+    Delayed,
+    /// Running.
+    Running,
+    /// Handing over before the end.
+    Stopping {
+        /// Leave the objects in the kernel.
+        keep: bool,
+    },
+    /// Over.
+    Stopped,
+}
+
+/// Global settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub startup_delay: Duration,
+    pub log_unknown_vrids: bool,
+}
+
+/// All virtual routers of one daemon. Feed it with [`Router::handle`], call [`Router::poll`] when [`Router::poll_at`] says so,
+/// and carry out what comes out in order.
+///
+/// What is handed over (links, files, processes) between construction and the first poll counts as the state of the world at
+/// start: no instance moves before the first poll, which is due at once.
+#[derive(Debug)]
 pub struct Router {
-    pub(crate) config: Config,
-    pub(crate) instances: Vec<Instance>,
+    pub(crate) settings: Settings,
+    pub(crate) slots: Vec<Option<Instance>>,
+    /// Slots in order of the configuration; those that only hand over are not among them.
+    pub(crate) order: Vec<u32>,
     pub(crate) groups: Vec<Group>,
-    pub(crate) scripts: Vec<Script>,
-    pub(crate) script_index: HashMap<String, usize>,
-    pub(crate) files: HashMap<String, i64>,
-    pub(crate) processes: HashMap<String, Counted>,
-    pub(crate) links: Links,
-    pub(crate) timers: Timers<Timer>,
-    pub(crate) announcer: Announcer,
-    /// (interface index, family, router id) to instances; several only with different unicast peers.
-    pub(crate) index: HashMap<(u32, Family, u8), Vec<usize>>,
-    pub(crate) started: bool,
-    pub(crate) stopping: Option<bool>,
-    pub(crate) stopped: bool,
-    pub(crate) statics_repairs: (Time, u32),
-    pub(crate) unknown_logged: u32,
+    pub(crate) trackers: Trackers,
+    pub(crate) statics: Vec<Object>,
+    /// Who may be meant by a packet.
+    pub(crate) lookup: HashMap<(u32, Family, u8), Vec<u32>>,
+    /// Who depends on an interface, by name.
+    pub(crate) by_interface: HashMap<String, Vec<u32>>,
+    /// Who depends on a script, file or process.
+    pub(crate) by_tracker: HashMap<Tracked, Vec<u32>>,
+    /// Who depends on every link, because its source address may be on any.
+    pub(crate) roaming: Vec<u32>,
+    pub(crate) timers: Timers<Key>,
     pub(crate) rng: Rng,
+    pub(crate) held: Held,
+    pub(crate) pacer: Pacer,
+    pub(crate) life: Life,
+    unknown: HashSet<(u32, Family, u8)>,
 }
 
 impl Router {
-    /// A router that starts from nothing. Links are to be told at the same instant, before the first [`Router::poll`].
+    /// A router that starts from nothing.
     pub fn new(config: Config, seed: u64, now: Time, out: &mut Vec<Output>) -> Router {
-        Self::restore(config, &[], seed, now, out)
+        Router::restore(config, &[], seed, now, out)
     }
 
-    /// A router that goes on where a predecessor ended: its masters stay masters.
+    /// The successor of a process that died. A master goes on as master: its objects are added again, its first advert follows
+    /// at once, and no notification is repeated. Backups start a fresh timer.
     pub fn restore(config: Config, snapshots: &[Snapshot], seed: u64, now: Time, out: &mut Vec<Output>) -> Router {
         let mut router = Router {
-            instances: Vec::new(),
+            settings: Settings::default(),
+            slots: Vec::new(),
+            order: Vec::new(),
             groups: Vec::new(),
-            scripts: config.scripts.iter().map(|c| Script::new(c.clone(), now)).collect(),
-            script_index: config.scripts.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect(),
-            files: config.files.iter().map(|f| (f.name.clone(), 0)).collect(),
-            processes: config.processes.iter().map(|c| (c.name.clone(), Counted::new(c.clone()))).collect(),
-            links: Links::default(),
+            trackers: Trackers::default(),
+            statics: Vec::new(),
+            lookup: HashMap::new(),
+            by_interface: HashMap::new(),
+            by_tracker: HashMap::new(),
+            roaming: Vec::new(),
             timers: Timers::new(),
-            announcer: Announcer::new(config.garp_interval, config.gna_interval),
-            index: HashMap::new(),
-            started: false,
-            stopping: None,
-            stopped: false,
-            statics_repairs: (now, 0),
-            unknown_logged: 0,
             rng: Rng::new(seed),
-            config,
+            held: Held::default(),
+            pacer: Pacer::default(),
+            life: Life::Settling,
+            unknown: HashSet::new(),
         };
-        router.instances = router.config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect();
-        for s in snapshots {
-            if let Some(i) = router.instances.iter_mut().find(|i| i.config.name == s.name) {
-                i.resume = Some(s.state);
-                i.master = s.master.map(|m| (m, s.master_priority));
-                if s.master_interval > 0 && s.state != State::Master {
-                    i.master_interval = Duration::from_nanos(s.master_interval);
+        router.adopt_settings(&config);
+        for c in config.instances {
+            let mut instance = Instance::new(c, now);
+            if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
+                instance.restored = Some(s.state);
+                instance.master = s.master.map(|m| (m, s.master_priority));
+                if s.state == State::Backup && s.master_interval > 0 {
+                    instance.master_interval = Duration::from_nanos(s.master_interval);
                 }
             }
+            router.order.push(router.slots.len() as u32);
+            router.slots.push(Some(instance));
         }
-        router.bind_groups();
-        for (i, s) in router.scripts.iter().enumerate() {
-            router.timers.set(Timer::Script(i), s.due);
-        }
-        let delay = if snapshots.is_empty() { router.config.startup_delay } else { Duration::ZERO };
-        router.timers.set(Timer::Start, now + delay);
-        for object in &router.config.statics {
-            out.push(Output::Add(object.clone()));
-        }
+        router.define_groups(&config.groups);
+        router.define_scripts(&config.scripts, !snapshots.is_empty(), now, out);
+        router.trackers.define_files(&config.files);
+        router.trackers.define_processes(&config.processes);
+        router.hold_statics(&config.statics, out);
+        router.reindex();
+        router.timers.set(Key::Settle, now);
         router
     }
 
-    /// Takes one event.
-    pub fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) {
-        match input {
-            Input::Packet(packet) => self.receive(now, packet, out),
-            Input::Link(link) => self.link(now, link, out),
-            Input::LinkGone(name) => self.link_gone(now, name, out),
-            Input::ScriptEnded(name, end) => {
-                let Some(&i) = self.script_index.get(name) else { return };
-                let Some(script) = self.scripts.get_mut(i) else { return };
-                if script.run == Run::Idle {
-                    return;
-                }
-                let verdict = script.ended(end);
-                self.timers.cancel(Timer::ScriptLimit(i));
-                out.extend(verdict.logs.into_iter().map(|l| Output::Log(log::Level::Info, l)));
-                if verdict.changed {
-                    self.tracked_changed(now, out);
-                }
-            }
-            Input::File(name, value) => {
-                if let Some(old) = self.files.get_mut(name)
-                    && std::mem::replace(old, value) != value
-                {
-                    self.tracked_changed(now, out);
-                }
-            }
-            Input::Process(name, count) => self.process_count(now, name, count, out),
-            Input::ObjectLost(object) => self.object_lost(now, object, out),
-            Input::ObjectRefused(object, errno) => {
-                out.push(Output::Log(log::Level::Warn, format!("the kernel refused {object} (error {errno})")));
-            }
-            Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
-        }
+    pub(crate) fn adopt_settings(&mut self, config: &Config) {
+        self.settings = Settings { startup_delay: config.startup_delay, log_unknown_vrids: config.log_unknown_vrids };
+        self.pacer.set_gaps(config.garp_interval, config.gna_interval);
+        self.unknown.clear();
     }
 
-    /// When [`Router::poll`] is due; it may be asked earlier at no harm.
+    /// When [`Router::poll`] has something to do; `None`: not before the next input.
     pub fn poll_at(&self) -> Option<Time> {
         self.timers.peek()
     }
 
-    /// Carries out what is due at `now`.
+    /// Does what is due.
     pub fn poll(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some((timer, due)) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Start => self.start(now, out),
-                Timer::Main(i) => self.main_timer(now, i, due, out),
-                Timer::Fast(i) => self.timer_fired(now, i, out),
-                Timer::Release(i) => self.end_release(now, i, out),
-                Timer::GarpDelay(i) | Timer::GarpLower(i) => self.second_burst(now, i, timer, out),
-                Timer::GarpRefresh(i) => self.refresh_burst(now, i, out),
-                Timer::Repair(i) => self.repair(now, i, out),
-                Timer::Statics => out.extend(self.config.statics.iter().cloned().map(Output::Add)),
-                Timer::Pace => {
-                    if let Some(at) = self.announcer.due(now, out) {
-                        self.timers.set(Timer::Pace, at);
-                    }
-                }
-                Timer::Script(i) => self.script_due(now, i, out),
-                Timer::ScriptLimit(i) => self.script_limit(now, i, out),
-                Timer::Process(i) => self.process_delay_over(now, i, out),
-            }
+        while let Some((key, due)) = self.timers.pop_due(now) {
+            self.fire(key, due, now, out);
         }
     }
 
-    /// What sockets must listen to.
+    /// Sweeps replaced timers off the top of the heap, so that [`Router::poll_at`] is exact and nobody is woken for nothing.
+    pub(crate) fn tidy(&mut self) {
+        // looking for what is due skims the heap; nothing but a timer armed at the epoch itself can be due there
+        if let Some((key, at)) = self.timers.pop_due(Time::ZERO) {
+            self.timers.set(key, at);
+        }
+    }
+
+    /// Takes in one thing that happened.
+    pub fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Vec<Output>) {
+        if self.life == Life::Stopped {
+            return;
+        }
+        match input {
+            Input::Packet(packet) => self.on_packet(now, &packet, out),
+            Input::Link(link) => self.on_link(now, link, out),
+            Input::LinkGone(name) => self.on_link_gone(now, name, out),
+            Input::ScriptEnded(name, end) => self.on_script_ended(now, name, end, out),
+            Input::File(name, value) => {
+                if self.trackers.files.insert(name.to_owned(), value) != Some(value) {
+                    self.tracker_changed(&Tracked::File(name.into()), now, out);
+                }
+            }
+            Input::Process(name, count) => self.on_process(now, name, count, out),
+            Input::ObjectLost(object) => self.on_object_lost(now, object, out),
+            Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
+            Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
+        }
+        self.tidy();
+    }
+
+    /// Sockets that are needed.
     pub fn listening(&self) -> Vec<Listen> {
         let mut all: Vec<Listen> = Vec::new();
-        let mut at: HashMap<(&str, Family), usize> = HashMap::new();
-        for i in &self.instances {
-            let c = &i.config;
-            let n = *at.entry((&c.interface, c.family)).or_insert_with(|| {
-                all.push(Listen { interface: c.interface.clone(), family: c.family, groups: vec![], vrids: vec![] });
+        let mut index: HashMap<(&str, Family), usize> = HashMap::new();
+        for instance in self.slots.iter().flatten() {
+            let c = &instance.config;
+            let at = *index.entry((c.interface.as_str(), c.family)).or_insert_with(|| {
+                all.push(Listen {
+                    interface: c.interface.clone(),
+                    family: c.family,
+                    groups: Vec::new(),
+                    vrids: Vec::new(),
+                });
                 all.len() - 1
             });
-            if let Some(listen) = all.get_mut(n) {
+            if let Some(listen) = all.get_mut(at) {
                 if c.unicast.is_none() && !listen.groups.contains(&c.group) {
                     listen.groups.push(c.group);
                 }
@@ -201,78 +241,339 @@ impl Router {
         all
     }
 
-    /// State for a successor process.
+    /// What a successor process needs to go on.
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        self.instances
-            .iter()
-            .map(|i| Snapshot {
-                name: i.config.name.clone(),
-                state: if i.release.is_some() { State::Backup } else { i.state },
-                master_interval: u64::try_from(i.master_interval.as_nanos()).unwrap_or(0),
-                master: i.master.map(|m| m.0),
-                master_priority: i.master.map_or(0, |m| m.1),
+        self.instances()
+            .map(|x| Snapshot {
+                name: x.config.name.clone(),
+                // who hands over must not come back as master
+                state: if x.releasing() { State::Backup } else { x.state },
+                master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
+                master: x.master.map(|(a, _)| a),
+                master_priority: x.master.map_or(0, |(_, p)| p),
             })
             .collect()
     }
 
-    /// Every instance as seen from outside, in the order of the configuration.
-    pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.instances.iter().map(Instance::view)
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.order.iter().filter_map(|i| self.slots.get(*i as usize).and_then(Option::as_ref))
     }
 
-    /// Name and state of every sync group.
+    /// All instances in order of the configuration.
+    pub fn views(&self) -> impl Iterator<Item = View<'_>> {
+        self.instances().map(|x| {
+            let mut faults: Vec<String> = x.assessed.faults.iter().map(ToString::to_string).collect();
+            if let Some(g) = x.group.and_then(|g| self.groups.get(g as usize)) {
+                for m in g.members.iter().filter_map(|m| self.slot(*m)) {
+                    if m.faulty() && m.config.name != x.config.name {
+                        faults.push(format!("{} of sync group {} is in FAULT", m.config.name, g.config.name));
+                    }
+                }
+            }
+            if x.state == State::Init && x.assessed.waiting {
+                faults.push("waiting for the first result of a script".into());
+            }
+            View {
+                config: &x.config,
+                state: x.state,
+                priority: x.priority(),
+                faults,
+                objects_set: x.objects_set,
+                master: x.master,
+                master_interval: x.master_interval,
+                last_transition: x.last_transition,
+                counters: x.counters,
+                source: x.assessed.source,
+            }
+        })
+    }
+
+    /// Names of instances that said priority 0 and serve on until their successor is heard. They count as MASTER until then.
+    pub fn handing_over(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().flatten().filter(|x| x.releasing()).map(|x| x.config.name.as_str())
+    }
+
+    /// State of each sync group.
     pub fn group_states(&self) -> Vec<(String, State)> {
         self.groups.iter().map(|g| (g.config.name.clone(), g.state)).collect()
     }
 
     /// Script trackers: name, whether good, whether a run is under way.
     pub fn script_states(&self) -> Vec<(&str, bool, bool)> {
-        self.scripts.iter().map(|s| (s.config.name.as_str(), s.ok == Some(true), s.run != Run::Idle)).collect()
+        let scripts = self.trackers.scripts.iter();
+        scripts.map(|s| (s.config.name.as_str(), s.verdict() == Some(true), s.running())).collect()
+    }
+
+    /// Processes counted by each process tracker, and whether they are as required.
+    pub fn process_states(&self) -> impl Iterator<Item = (&str, Option<u32>, bool)> {
+        self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
     }
 
     /// Sets all counters to zero.
     pub fn clear_counters(&mut self) {
-        for i in &mut self.instances {
-            i.counters = Default::default();
+        for x in self.slots.iter_mut().flatten() {
+            x.counters = crate::Counters::default();
         }
     }
 
-    fn script_due(&mut self, now: Time, i: usize, out: &mut Vec<Output>) {
-        let Some(script) = self.scripts.get_mut(i) else { return };
-        // Intervals do not drift: the next run counts from when this one was due. After a pause none is made up for.
-        script.due += script.config.interval;
-        if script.due <= now {
-            script.due = now + script.config.interval;
+    pub(crate) fn slot(&self, i: u32) -> Option<&Instance> {
+        self.slots.get(i as usize).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn slot_mut(&mut self, i: u32) -> Option<&mut Instance> {
+        self.slots.get_mut(i as usize).and_then(Option::as_mut)
+    }
+
+    pub(crate) fn name(&self, i: u32) -> &str {
+        self.slot(i).map_or("", |x| x.config.name.as_str())
+    }
+
+    pub(crate) fn log(&self, level: Level, i: u32, text: std::fmt::Arguments<'_>, out: &mut Vec<Output>) {
+        out.push(Output::Log(level, format!("({}) {text}", self.name(i))));
+    }
+
+    /// Rebuilds what is looked up: after a change of configuration or of a link's index.
+    pub(crate) fn reindex(&mut self) {
+        self.by_interface.clear();
+        self.by_tracker.clear();
+        self.trackers.managed.clear();
+        self.trackers.sensitive.clear();
+        self.roaming.clear();
+        for (i, slot) in self.slots.iter().enumerate() {
+            let Some(x) = slot else { continue };
+            let i = i as u32;
+            let c = &x.config;
+            let mut interfaces: Vec<&str> = vec![&c.interface];
+            interfaces.extend(c.addresses.iter().chain(&c.excluded).map(|a| a.interface.as_str()));
+            for track in &c.tracks {
+                match &track.what {
+                    Tracked::Interface(name) => interfaces.push(name),
+                    other => {
+                        let users = self.by_tracker.entry(other.clone()).or_default();
+                        if users.last() != Some(&i) {
+                            users.push(i);
+                        }
+                    }
+                }
+            }
+            for name in interfaces {
+                if let Some(users) = self.by_interface.get_mut(name) {
+                    if users.last() != Some(&i) {
+                        users.push(i);
+                    }
+                } else {
+                    self.by_interface.insert(name.to_owned(), vec![i]);
+                }
+            }
+            for a in c.addresses.iter().chain(&c.excluded) {
+                match self.trackers.managed.get_mut(&a.interface) {
+                    Some(set) => {
+                        set.insert(a.cidr.address);
+                    }
+                    None => {
+                        self.trackers.managed.insert(a.interface.clone(), HashSet::from([a.cidr.address]));
+                    }
+                }
+            }
         }
-        self.timers.set(Timer::Script(i), script.due);
-        if script.run == Run::Idle {
-            script.run = Run::Running;
-            self.timers.set(Timer::ScriptLimit(i), now + script.config.timeout);
-            out.push(Output::StartScript(script.config.name.clone()));
+        for (i, slot) in self.slots.iter().enumerate() {
+            let Some(c) = slot.as_ref().map(|x| &x.config) else { continue };
+            let ours = |a| self.trackers.managed.get(&c.interface).is_some_and(|m| m.contains(&a));
+            if c.priority == 255 || c.source.is_some_and(ours) {
+                self.trackers.sensitive.insert(c.interface.clone());
+            }
+            if c.unicast.is_some() && c.source.is_some() {
+                self.roaming.push(i as u32);
+            }
+        }
+        self.relookup();
+    }
+
+    /// Rebuilds the packet lookup.
+    pub(crate) fn relookup(&mut self) {
+        self.lookup.clear();
+        for (i, slot) in self.slots.iter().enumerate() {
+            let Some(x) = slot else { continue };
+            let Some(link) = self.trackers.links.get(&x.config.interface) else { continue };
+            self.lookup.entry((link.index, x.config.family, x.config.vrid)).or_default().push(i as u32);
         }
     }
 
-    /// TERM at the limit, KILL two seconds later, KILL again every ten.
-    fn script_limit(&mut self, now: Time, i: usize, out: &mut Vec<Output>) {
-        let Some(script) = self.scripts.get_mut(i) else { return };
-        let (kill, wait) = match script.run {
-            Run::Idle => return,
-            Run::Running => (Kill::Term, 2),
-            Run::Terminating => (Kill::Kill, 2),
-            Run::Killing => (Kill::Kill, 10),
+    /// The instance that a packet is for. Several may share a router id where their unicast addresses differ.
+    fn addressee(&self, packet: &Received<'_>) -> Result<u32, Option<u8>> {
+        let Some(vrid) = packet.payload.get(1).copied() else { return Err(None) };
+        let Some(candidates) = self.lookup.get(&(packet.interface, Family::of(packet.source), vrid)) else {
+            return Err(Some(vrid));
         };
-        script.run = if kill == Kill::Term { Run::Terminating } else { Run::Killing };
-        self.timers.set(Timer::ScriptLimit(i), now + Duration::from_secs(wait));
-        out.push(Output::KillScript(script.config.name.clone(), kill));
+        if let [only] = candidates.as_slice() {
+            return Ok(*only);
+        }
+        let config = |i: &&u32| self.slot(**i).map(|x| (&x.config, x.assessed.source));
+        let multicast = packet.destination.is_multicast();
+        let fits = |i: &&u32| {
+            config(i).is_some_and(|(c, source)| match &c.unicast {
+                None => multicast && c.group == packet.destination,
+                Some(_) => !multicast && source == Some(packet.destination),
+            })
+        };
+        let peer = |i: &&u32| {
+            config(i).is_some_and(|(c, _)| {
+                c.unicast.as_ref().is_some_and(|u| u.peers.iter().any(|p| p.address == packet.source))
+            })
+        };
+        candidates
+            .iter()
+            .find(|i| fits(i) && (multicast || peer(i)))
+            .or_else(|| candidates.iter().find(fits))
+            .copied()
+            .ok_or(Some(vrid))
     }
 
-    /// Looks the candidates for a packet up.
-    pub(crate) fn candidates(&self, interface: u32, source: IpAddr, vrid: u8) -> &[usize] {
-        self.index.get(&(interface, Family::of(source), vrid)).map_or(&[], Vec::as_slice)
+    fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
+        let i = match self.addressee(packet) {
+            Ok(i) => i,
+            Err(vrid) => {
+                if let Some(vrid) = vrid
+                    && self.settings.log_unknown_vrids
+                    && self.unknown.len() < 4096
+                    && self.unknown.insert((packet.interface, Family::of(packet.source), vrid))
+                {
+                    out.push(Output::Log(
+                        Level::Info,
+                        format!("received an advert from {} for unknown VRID {vrid}", packet.source),
+                    ));
+                }
+                return;
+            }
+        };
+        let Some(x) = self.slot_mut(i) else { return };
+        if x.state != State::Backup && x.state != State::Master {
+            return;
+        }
+        let Some(header) = x.check(packet, out) else { return };
+        self.notice_oversleep(i, now, out);
+        self.on_advert(i, now, packet.source, &header, out);
     }
 
-    /// A value to spread things with.
-    pub(crate) fn jitter(&mut self, below: Duration) -> Duration {
-        Duration::from_nanos(self.rng.below(u64::try_from(below.as_nanos()).unwrap_or(u64::MAX)))
+    fn fire(&mut self, key: Key, due: Time, now: Time, out: &mut Vec<Output>) {
+        match key {
+            Key::Settle => self.settle(now, out),
+            Key::Startup => {
+                self.life = Life::Running;
+                self.evaluate_all(now, out);
+            }
+            Key::Repair => self.repair(now, out),
+            Key::Pace(id) => self.pace(id, now, out),
+            Key::ScriptRun(id) => self.run_script(id, now, out),
+            Key::ScriptLimit(id) => self.limit_script(id, now, out),
+            Key::Process(id) => {
+                let changed = self.trackers.processes.get_mut(id as usize).filter(|p| p.count.is_some());
+                if let Some(p) = changed
+                    && p.report()
+                {
+                    let what = Tracked::Process(p.config.name.clone());
+                    self.tracker_changed(&what, now, out);
+                }
+            }
+            Key::Instance(i, which) => self.fire_instance(i, which, due, now, out),
+        }
+    }
+
+    /// The world at start has been told: begin.
+    fn settle(&mut self, now: Time, out: &mut Vec<Output>) {
+        let restored = self.instances().any(|x| x.restored.is_some());
+        if !self.settings.startup_delay.is_zero() && !restored {
+            self.life = Life::Delayed;
+            self.timers.set(Key::Startup, now + self.settings.startup_delay);
+            out.push(Output::Log(
+                Level::Info,
+                format!("delaying startup of all instances for {:?}", self.settings.startup_delay),
+            ));
+            self.evaluate_all(now, out);
+            return;
+        }
+        self.life = Life::Running;
+        self.evaluate_all(now, out);
+    }
+
+    pub(crate) fn evaluate_all(&mut self, now: Time, out: &mut Vec<Output>) {
+        let all = self.order.clone();
+        self.reevaluate(&all, now, out);
+    }
+
+    fn stop(&mut self, now: Time, keep: bool, out: &mut Vec<Output>) {
+        if let Life::Stopping { .. } = self.life {
+            // asked twice: no more waiting
+            let waiting: Vec<u32> =
+                (0..self.slots.len() as u32).filter(|i| self.slot(*i).is_some_and(Instance::releasing)).collect();
+            for i in waiting {
+                self.finish_release(i, None, now, out);
+            }
+            self.finish_stop(now, out);
+            return;
+        }
+        for key in [Key::Settle, Key::Startup] {
+            self.timers.cancel(key);
+        }
+        for id in 0..self.trackers.scripts.len() as u32 {
+            self.timers.cancel(Key::ScriptRun(id));
+            self.timers.cancel(Key::ScriptLimit(id));
+            if let Some(s) = self.trackers.scripts.get(id as usize)
+                && s.running()
+            {
+                out.push(Output::KillScript(s.config.name.clone(), Kill::Term));
+            }
+        }
+        self.life = Life::Stopping { keep };
+        for i in 0..self.slots.len() as u32 {
+            if self.slot(i).is_some_and(|x| x.leads()) {
+                self.leave_master(i, After::Stop, !keep, now, out);
+            } else if !self.slot(i).is_some_and(Instance::releasing) {
+                self.quiet(i);
+                // deaf from now on: nobody stands up during the stop
+                self.set_state(i, State::Init, now);
+            }
+        }
+        self.finish_stop(now, out);
+    }
+
+    /// Says the end, if nobody hands over any more.
+    pub(crate) fn finish_stop(&mut self, now: Time, out: &mut Vec<Output>) {
+        let busy = self.slots.iter().flatten().any(|x| x.state == State::Master);
+        if busy || !matches!(self.life, Life::Stopping { .. }) {
+            return;
+        }
+        self.life = Life::Stopped;
+        for i in self.order.clone() {
+            self.quiet(i);
+            if let Some(x) = self.slot_mut(i) {
+                x.state = State::Init;
+                x.mode = Mode::Normal;
+                x.last_transition = now;
+                out.push(Output::Instance {
+                    name: x.config.name.clone(),
+                    notice: crate::Notice::Stop,
+                    priority: x.priority(),
+                });
+            }
+        }
+        for g in &mut self.groups {
+            g.state = State::Init;
+            out.push(Output::Group { name: g.config.name.clone(), notice: crate::Notice::Stop });
+        }
+        for object in std::mem::take(&mut self.statics).into_iter().rev() {
+            if self.held.release(&object) {
+                out.push(Output::Remove(object));
+            }
+        }
+        self.timers = Timers::new();
+        out.push(Output::Stopped);
+    }
+
+    pub(crate) fn config_of(&self, i: u32) -> Option<&InstanceConfig> {
+        self.slot(i).map(|x| &x.config)
     }
 }
+
+#[cfg(test)]
+mod tests;

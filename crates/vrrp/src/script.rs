@@ -1,152 +1,131 @@
-//! Script trackers: when to run, and what results mean.
+//! One script tracker: when it runs, how it is ended when it takes too long, and what its results amount to.
 
-use crate::{ScriptConfig, ScriptEnd};
-use steadfast_core::Time;
+use crate::{Kill, ScriptConfig, ScriptEnd};
+use std::time::Duration;
 
-/// What is being done about the run that is under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Run {
-    /// Nothing runs.
-    Idle,
-    /// Within its time.
-    Running,
-    /// SIGTERM was sent.
-    Terminating,
-    /// SIGKILL was sent.
-    Killing,
+/// Signals and pauses of a run that takes too long: TERM, two seconds, KILL, two seconds, KILL every ten seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// What a result changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Outcome {
+    /// The verdict is another one now, or the first.
+    pub changed: bool,
+    /// The exit status differs from the last one.
+    pub status_changed: bool,
+    /// It was ended by us.
+    pub timed_out: bool,
 }
 
 /// One script.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub config: ScriptConfig,
-    pub run: Run,
-    /// Counter 0..=rise+fall-1; OK from `rise` on.
+    /// 0..rise+fall-1; OK from `rise` on.
     counter: u32,
-    /// `None` until the first result.
-    pub ok: Option<bool>,
-    last_exit: Option<i32>,
-    /// When the next run is due.
-    pub due: Time,
-}
-
-/// What a result changed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Verdict {
-    /// The state is another now.
-    pub changed: bool,
-    /// Lines to log.
-    pub logs: Vec<String>,
+    /// The verdict, once there is one.
+    verdict: Option<bool>,
+    /// Signals sent to the present run; `None`: not running.
+    run: Option<u32>,
+    last: Option<ScriptEnd>,
+    /// The present run is of a former command; its result means nothing.
+    foreign: bool,
 }
 
 impl Script {
-    pub fn new(config: ScriptConfig, now: Time) -> Self {
-        let ok = config.init_fail.then_some(false);
-        Script { config, run: Run::Idle, counter: 0, ok, last_exit: None, due: now }
+    /// A script without history. `assume`: its state in a former life is taken to be good until the first result.
+    pub fn new(config: ScriptConfig, assume: bool) -> Script {
+        let rise = config.rise.max(1);
+        let (counter, verdict) = match (config.init_fail, assume) {
+            (_, true) => (rise.saturating_add(config.fall.max(1)) - 1, Some(true)),
+            (true, false) => (0, Some(false)),
+            (false, false) => (rise - 1, None),
+        };
+        Script { config, counter, verdict, run: None, last: None, foreign: false }
     }
 
-    /// The script was there before a reload and is the same still: its history stays.
-    pub fn carry_over(&mut self, config: ScriptConfig) {
-        let top = config.rise.saturating_add(config.fall).saturating_sub(1);
-        self.counter = match self.ok {
-            Some(true) => self.counter.clamp(config.rise, top),
-            _ => self.counter.min(config.rise.saturating_sub(1)),
+    /// OK, KO, or not known yet.
+    pub fn verdict(&self) -> Option<bool> {
+        self.verdict
+    }
+
+    /// No run has ended yet.
+    pub fn pending(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// A run is going on.
+    pub fn running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Period, never zero.
+    pub fn interval(&self) -> Duration {
+        self.config.interval.max(Duration::from_millis(10))
+    }
+
+    /// It is time for a run. True: start it; false: the last one has not ended, and none is doubled.
+    pub fn due(&mut self) -> bool {
+        if self.run.is_some() {
+            return false;
+        }
+        self.run = Some(0);
+        true
+    }
+
+    /// The time limit has passed: the signal to send, and when to look again.
+    pub fn expired(&mut self) -> Option<(Kill, Duration)> {
+        let sent = self.run.as_mut()?;
+        *sent = sent.saturating_add(1);
+        Some(match *sent {
+            1 => (Kill::Term, PATIENCE),
+            2 => (Kill::Kill, PATIENCE),
+            _ => (Kill::Kill, REPEAT),
+        })
+    }
+
+    /// A run of the former command of this name is being ended and must be waited for.
+    pub fn wait_for_former(&mut self) -> Duration {
+        self.run = Some(1);
+        self.foreign = true;
+        PATIENCE
+    }
+
+    /// A run has ended.
+    pub fn ended(&mut self, end: ScriptEnd) -> Outcome {
+        if std::mem::take(&mut self.foreign) {
+            self.run = None;
+            return Outcome::default();
+        }
+        let timed_out = self.run.is_some_and(|signals| signals > 0);
+        self.run = None;
+        let success = end == ScriptEnd::Exited(0) && !timed_out;
+        let first = self.last.is_none();
+        let status_changed = self.last.is_some_and(|l| l != end);
+        self.last = Some(end);
+        let (rise, fall) = (self.config.rise.max(1), self.config.fall.max(1));
+        if success {
+            self.counter = if self.counter < rise - 1 { self.counter + 1 } else { rise.saturating_add(fall) - 1 };
+        } else {
+            self.counter = if self.counter > rise { self.counter - 1 } else { 0 };
+        }
+        // a first failure decides at once, whatever `fall` says; with an assumed past it counts like any other
+        let now = if first && !success && self.verdict.is_none() { false } else { self.counter >= rise };
+        let changed = self.verdict.replace(now) != Some(now);
+        Outcome { changed, status_changed, timed_out }
+    }
+
+    /// The configuration changed in timing only.
+    pub fn adopt(&mut self, config: ScriptConfig) {
+        let max = config.rise.max(1).saturating_add(config.fall.max(1)) - 1;
+        self.counter = match self.verdict {
+            Some(true) => max,
+            _ => self.counter.min(config.rise.max(1) - 1),
         };
         self.config = config;
-    }
-
-    /// Success below rise−1 counts up, otherwise jumps to the top; failure above rise counts down, otherwise drops to zero.
-    pub fn ended(&mut self, end: ScriptEnd) -> Verdict {
-        let name = &self.config.name;
-        let timed_out = matches!(self.run, Run::Terminating | Run::Killing);
-        self.run = Run::Idle;
-        let mut verdict = Verdict::default();
-        let (rise, fall) = (self.config.rise.max(1), self.config.fall.max(1));
-        let success = end == ScriptEnd::Exited(0) && !timed_out;
-        if let ScriptEnd::Exited(status) = end
-            && !timed_out
-        {
-            if self.last_exit.is_some_and(|l| l != status) {
-                verdict.logs.push(format!("Script `{name}` now returning {status}"));
-            }
-            self.last_exit = Some(status);
-        }
-        let before = self.ok;
-        if success {
-            if self.counter < rise - 1 {
-                self.counter += 1;
-                // A first success that is not enough yet is a result all the same.
-                self.ok = Some(self.ok.unwrap_or(false));
-            } else {
-                self.counter = rise.saturating_add(fall) - 1;
-                self.ok = Some(true);
-                if before != Some(true) {
-                    verdict.logs.push(format!("VRRP_Script({name}) succeeded"));
-                }
-            }
-        } else {
-            if self.counter > rise {
-                self.counter -= 1;
-            } else {
-                self.counter = 0;
-                self.ok = Some(false);
-                if before != Some(false) {
-                    verdict.logs.push(match end {
-                        _ if timed_out => format!("VRRP_Script({name}) timed out"),
-                        ScriptEnd::Exited(s) => format!("VRRP_Script({name}) failed (exited with status {s})"),
-                        ScriptEnd::Signalled(s) => format!("VRRP_Script({name}) failed (due to signal {s})"),
-                        ScriptEnd::NotStarted => format!("VRRP_Script({name}) failed (could not be started)"),
-                    });
-                }
-            }
-        }
-        verdict.changed = before != self.ok;
-        verdict
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn script(rise: u32, fall: u32) -> Script {
-        let config = ScriptConfig {
-            name: "chk".into(),
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise,
-            fall,
-            init_fail: false,
-            command: String::new(),
-        };
-        Script::new(config, Time::ZERO)
-    }
-
-    fn run(s: &mut Script, results: &[i32]) -> Vec<Option<bool>> {
-        results
-            .iter()
-            .map(|r| {
-                s.run = Run::Running;
-                s.ended(ScriptEnd::Exited(*r));
-                s.ok
-            })
-            .collect()
-    }
-
-    #[test]
-    fn rise_and_fall_are_counted() {
-        let (yes, no) = (Some(true), Some(false));
-        assert_eq!(run(&mut script(1, 1), &[0, 1, 0]), [yes, no, yes]);
-        assert_eq!(run(&mut script(2, 3), &[0, 0, 1, 1, 0, 1, 1, 1]), [no, yes, yes, yes, yes, yes, yes, no]);
-        assert_eq!(run(&mut script(3, 1), &[1, 0, 0, 1, 0, 0, 0]), [no, no, no, no, no, no, yes]);
-    }
-
-    #[test]
-    fn a_script_that_we_ended_has_timed_out() {
-        let mut s = script(1, 1);
-        s.run = Run::Terminating;
-        let v = s.ended(ScriptEnd::Exited(0));
-        assert_eq!((s.ok, v.logs.as_slice()), (Some(false), &["VRRP_Script(chk) timed out".to_string()][..]));
-    }
-}
+mod tests;

@@ -1,53 +1,65 @@
-//! Intervals (RFC 9568 section 6.1, RFC 3768 section 6.1).
+//! The arithmetic of adverts and of the master-down timer. Everything is exact to the nanosecond, because a skew that is
+//! rounded to zero makes all backups stand up at once.
 
-use crate::Version;
+use crate::{Unicast, Version};
 use std::time::Duration;
 
-/// (256 − priority) × interval / 256. Version 2 takes the fraction of a second, whatever the interval.
-pub fn skew(version: Version, priority: u8, interval: Duration) -> Duration {
-    let unit = match version {
+/// Nanoseconds of a duration, saturating.
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What the skew is a fraction of: one second in version 2 (RFC 3768 section 6.1), the master's interval in version 3
+/// (RFC 9568 section 6.1).
+pub fn skew_unit(version: Version, master_interval: Duration) -> Duration {
+    match version {
         Version::V2 => Duration::from_secs(1),
-        Version::V3 => interval,
-    };
-    unit * (256 - u32::from(priority)) / 256
+        Version::V3 => master_interval,
+    }
 }
 
-/// How long a master may be silent: `adverts` × interval + skew.
-pub fn master_down(version: Version, priority: u8, interval: Duration, adverts: u8) -> Duration {
-    interval * u32::from(adverts) + skew(version, priority, interval)
+/// Skew_Time: (256 - priority)/256 of [`skew_unit`].
+pub fn skew(version: Version, priority: u8, master_interval: Duration) -> Duration {
+    let parts = 256 - u64::from(priority);
+    let unit = nanos(skew_unit(version, master_interval));
+    Duration::from_nanos((u128::from(unit) * u128::from(parts) / 256).try_into().unwrap_or(u64::MAX))
 }
 
-/// How long a backup waits before it takes over from a master whose advert is lower than its own: the highest priority goes
-/// first, all within 10 ms.
-pub fn fast_takeover(priority: u8) -> Duration {
-    Duration::from_micros((255 - u64::from(priority)) * 10_000 / 255)
+/// Master_Down_Interval: `adverts` intervals (3 in the RFCs) and the skew.
+pub fn master_down(version: Version, priority: u8, master_interval: Duration, adverts: u8) -> Duration {
+    master_interval.saturating_mul(u32::from(adverts)).saturating_add(skew(version, priority, master_interval))
 }
 
-/// How long a master that gives up serves on while it waits for its successor: the longest skew, and a margin for the way.
+/// How long a master that gives up goes on serving at most: the skew of the least possible priority and a margin for the
+/// successor's advert to arrive. One second in version 2.
 pub fn release_bound(version: Version, interval: Duration) -> Duration {
-    skew(version, 1, interval) + Duration::from_millis(50)
+    let unit = skew_unit(version, interval);
+    skew(version, 1, interval).saturating_add((unit / 256).max(Duration::from_millis(if nanos(unit) < 1_000_000_000 {
+        10
+    } else {
+        0
+    })))
+}
+
+/// Delay of an early takeover: 10 ms spread over the priorities, the highest first.
+pub fn takeover_spread(priority: u8) -> Duration {
+    Duration::from_nanos(10_000_000 * (255 - u64::from(priority)) / 255)
+}
+
+/// A version 3 interval in centiseconds, 1..=4095 (RFC 9568 section 5.2.7).
+pub fn centiseconds(interval: Duration) -> u16 {
+    u16::try_from((interval.as_millis() / 10).clamp(1, 4095)).unwrap_or(4095)
+}
+
+/// A version 2 interval in seconds, 1..=255 (RFC 3768 section 5.3.7).
+pub fn seconds(interval: Duration) -> u8 {
+    u8::try_from(interval.as_secs().clamp(1, 255)).unwrap_or(255)
+}
+
+/// Hop limit of adverts: 255, but for unicast what the administrator chose.
+pub fn hop_limit(unicast: Option<&Unicast>) -> u8 {
+    unicast.map_or(255, |u| u.ttl)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn skew_is_exact_and_never_zero() {
-        let second = Duration::from_secs(1);
-        assert_eq!(skew(Version::V2, 100, second), Duration::from_nanos(609_375_000));
-        assert_eq!(skew(Version::V2, 100, second * 10), Duration::from_nanos(609_375_000));
-        assert_eq!(skew(Version::V3, 100, second * 10), Duration::from_nanos(6_093_750_000));
-        for p in 1..=255 {
-            assert!(skew(Version::V3, p, Duration::from_millis(10)) > Duration::ZERO);
-        }
-        assert_eq!(master_down(Version::V3, 254, second, 3), Duration::from_nanos(3_007_812_500));
-    }
-
-    #[test]
-    fn the_highest_backup_is_first_and_all_are_within_ten_milliseconds() {
-        assert_eq!(fast_takeover(255), Duration::ZERO);
-        assert!(fast_takeover(200) < fast_takeover(100));
-        assert!(fast_takeover(1) < Duration::from_millis(10));
-    }
-}
+mod tests;

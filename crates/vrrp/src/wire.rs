@@ -1,254 +1,353 @@
-//! VRRP messages, versions 2 (RFC 3768 section 5.1) and 3 (RFC 9568 section 5.1).
+//! VRRP messages: the payload of IP protocol 112.
 //!
-//! ```text
-//!  Version 2                                          Version 3
-//!   0                   1                   2                   3
-//!   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//!  |Version| Type  |     VRID      |   Priority    |  Addr count   |
-//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//!  | v2: Auth type |  v2: Adv int  |           Checksum            |
-//!  | v3: rsv(4) Max advert int(12) |                               |
-//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//!  |                     addresses, 4 or 16 bytes each             |
-//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//!  | v2: authentication data, 8 bytes                              |
-//!  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-//! ```
+//! [`Header`] is the cheap look that decides whether a packet concerns us, [`Advert`] the owned form for emitting and for tests.
+//! Which of the checks failed is for the receiver to count, so parsing here is split into small steps that never panic.
 
-use crate::Version;
-use pnet::packet::ip::IpNextHeaderProtocols;
-use pnet::packet::util::{checksum, ipv4_checksum, ipv6_checksum};
+mod view;
+
+use crate::{Auth, Version, timing};
+use pnet_macros_support::packet::Packet as _;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use steadfast_core::Family;
+use view::{MutableV2Packet, MutableV3Packet, V2Packet, V3Packet};
 
-/// The view that pnet derives.
-mod view {
-    #![allow(missing_docs, dead_code, clippy::all)]
-    use pnet_macros::packet;
-    use pnet_macros_support::types::*;
-
-    /// The fixed part of a message; `word` is (auth type, interval) in version 2 and (reserved, interval) in version 3.
-    #[packet]
-    pub struct Header {
-        pub version: u4,
-        pub kind: u4,
-        pub vrid: u8,
-        pub priority: u8,
-        pub count: u8,
-        pub word: u16be,
-        pub checksum: u16be,
-        #[payload]
-        pub payload: Vec<u8>,
-    }
-}
-
-use view::{HeaderPacket, MutableHeaderPacket};
-
-/// Bytes before the addresses.
+/// IP protocol number of VRRP.
+pub const PROTOCOL: u8 = 112;
+/// Bytes before the address list.
 pub const HEADER: usize = 8;
-/// Version 2 authentication data.
+/// Bytes of authentication data after the address list of version 2.
 pub const AUTH: usize = 8;
 /// The only message type.
 pub const ADVERTISEMENT: u8 = 1;
-/// Index of the checksum in 16-bit words.
-const CHECKSUM_WORD: usize = 3;
 
-/// A message as received: checked for length, nothing else is promised.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Advert<'a> {
-    /// Version field, 0..=15.
-    pub version: u8,
-    /// Type field, 0..=15.
-    pub kind: u8,
-    /// Virtual router id.
-    pub vrid: u8,
-    /// Priority; 0 releases mastership.
-    pub priority: u8,
-    /// Number of addresses that the message says it has.
-    pub count: u8,
-    /// Version 2 authentication type; 0 in version 3.
-    pub auth_type: u8,
-    /// Interval between adverts. The four reserved bits of version 3 are ignored (section 5.2.6).
-    pub interval: Duration,
-    /// The address bytes.
-    pub addresses: &'a [u8],
-    /// Version 2 authentication data; empty in version 3.
-    pub auth: &'a [u8],
-}
-
-/// Why bytes are no message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WireError {
-    /// Shorter than the header, or than its address count says.
-    Length {
-        /// Bytes needed.
-        needed: usize,
-        /// Bytes there.
-        got: usize,
-    },
-}
-
-/// The router id of a message that is long enough to have one.
-pub fn vrid(bytes: &[u8]) -> Option<u8> {
-    bytes.get(1).copied()
-}
-
-/// Reads a message. Bytes behind the message (padding) are tolerated.
-pub fn parse(family: Family, bytes: &[u8]) -> Result<Advert<'_>, WireError> {
-    let short = |needed| WireError::Length { needed, got: bytes.len() };
-    let header = HeaderPacket::new(bytes).ok_or(short(HEADER))?;
-    let version = header.get_version();
-    let count = header.get_count();
-    let listed = usize::from(count) * address_size(family);
-    let auth = if version == 2 { AUTH } else { 0 };
-    let needed = HEADER + listed + auth;
-    let addresses = bytes.get(HEADER..HEADER + listed).ok_or(short(needed))?;
-    let auth = bytes.get(HEADER + listed..needed).ok_or(short(needed))?;
-    let word = header.get_word();
-    let (auth_type, interval) = if version == 2 {
-        ((word >> 8) as u8, Duration::from_secs(u64::from(word & 0xff)))
-    } else {
-        (0, Duration::from_millis(u64::from(word & 0x0fff) * 10))
-    };
-    Ok(Advert {
-        version,
-        kind: header.get_kind(),
-        vrid: header.get_vrid(),
-        priority: header.get_priority(),
-        count,
-        auth_type,
-        interval,
-        addresses,
-        auth,
-    })
-}
-
-impl Advert<'_> {
-    /// Length of the message in bytes, without padding.
-    pub fn length(&self) -> usize {
-        HEADER + self.addresses.len() + self.auth.len()
-    }
-
-    /// The addresses, in order.
-    pub fn addresses(&self, family: Family) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses.chunks_exact(address_size(family)).filter_map(address)
-    }
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(b) = <[u8; 4]>::try_from(bytes) {
-        return Some(IpAddr::V4(Ipv4Addr::from(b)));
-    }
-    <[u8; 16]>::try_from(bytes).ok().map(|b| IpAddr::V6(Ipv6Addr::from(b)))
-}
-
-/// Bytes of an address.
-pub const fn address_size(family: Family) -> usize {
+/// Bytes of one address.
+pub const fn address_len(family: Family) -> usize {
     match family {
         Family::V4 => 4,
         Family::V6 => 16,
     }
 }
 
-/// Which checksum a message carries.
+/// How many addresses fit into one advert on a link: never more than 255, less the IP header.
+pub fn max_addresses(version: Version, family: Family, mtu: u32) -> usize {
+    let ip = match family {
+        Family::V4 => 20,
+        Family::V6 => 40,
+    };
+    let rest = (mtu as usize).saturating_sub(ip + HEADER + if version == Version::V2 { AUTH } else { 0 });
+    (rest / address_len(family)).min(255)
+}
+
+/// The fixed part of a message, both versions. Fields that the version does not have are zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Checksum {
-    /// Over the message alone: version 2, and version 3 over IPv4 by RFC 9568 section 5.2.8.
-    Plain,
-    /// With a pseudo-header: version 3 over IPv6, and over IPv4 by RFC 5798.
-    Pseudo,
-    /// Neither is right.
-    Wrong,
-}
-
-/// Checks the checksum of the first `length` bytes. Over IPv4, version 3 messages may carry either form, whatever the sender's
-/// age; both are told apart so that an operator can see which a peer uses.
-pub fn verify(version: u8, bytes: &[u8], source: IpAddr, destination: IpAddr) -> Checksum {
-    let Some(carried) = HeaderPacket::new(bytes).map(|h| h.get_checksum()) else { return Checksum::Wrong };
-    let matches = |computed: u16| computed == carried;
-    match (source, destination) {
-        (IpAddr::V4(_), IpAddr::V4(_)) if matches(checksum(bytes, CHECKSUM_WORD)) => Checksum::Plain,
-        _ if version == 2 && matches(checksum(bytes, CHECKSUM_WORD)) => Checksum::Plain,
-        _ if version != 2 && pseudo(bytes, source, destination).is_some_and(matches) => Checksum::Pseudo,
-        _ => Checksum::Wrong,
-    }
-}
-
-fn pseudo(bytes: &[u8], source: IpAddr, destination: IpAddr) -> Option<u16> {
-    match (source, destination) {
-        // pnet has address types of its own when built without std; octets fit both.
-        (IpAddr::V4(s), IpAddr::V4(d)) => {
-            let (s, d) = (s.octets().into(), d.octets().into());
-            Some(ipv4_checksum(bytes, CHECKSUM_WORD, &[], &s, &d, IpNextHeaderProtocols::Vrrp))
-        }
-        (IpAddr::V6(s), IpAddr::V6(d)) => {
-            let (s, d) = (s.octets().into(), d.octets().into());
-            Some(ipv6_checksum(bytes, CHECKSUM_WORD, &[], &s, &d, IpNextHeaderProtocols::Vrrp))
-        }
-        _ => None,
-    }
-}
-
-/// What an advert says.
-#[derive(Clone, Copy, Debug)]
-pub struct Repr<'a> {
-    /// Version.
-    pub version: Version,
+pub struct Header {
+    /// Version nibble, unchecked.
+    pub version: u8,
+    /// Type nibble, unchecked.
+    pub kind: u8,
     /// Virtual router id.
     pub vrid: u8,
     /// Priority.
     pub priority: u8,
-    /// Interval; rounded down to seconds (version 2) or hundredths (version 3) and cut to what the field holds.
-    pub interval: Duration,
-    /// Addresses, at most 255, of one family.
-    pub addresses: &'a [IpAddr],
-    /// Password, version 2 only.
-    pub password: Option<[u8; 8]>,
+    /// Number of addresses.
+    pub count: u8,
+    /// Version 2: authentication type.
+    pub auth_type: u8,
+    /// Advert interval: seconds in version 2, centiseconds in version 3.
+    pub interval: u16,
 }
 
-impl Repr<'_> {
-    /// Writes the message; `plain_v4` leaves the pseudo-header out of a version 3 checksum over IPv4.
-    pub fn emit(&self, source: IpAddr, destination: IpAddr, plain_v4: bool) -> Vec<u8> {
-        let count = u8::try_from(self.addresses.len()).unwrap_or(u8::MAX);
-        let mut bytes = vec![0u8; HEADER];
-        if let Some(mut h) = MutableHeaderPacket::new(&mut bytes) {
-            h.set_version(match self.version {
-                Version::V2 => 2,
-                Version::V3 => 3,
-            });
-            h.set_kind(ADVERTISEMENT);
-            h.set_vrid(self.vrid);
-            h.set_priority(self.priority);
-            h.set_count(count);
-            h.set_word(match self.version {
-                Version::V2 => {
-                    let seconds = u16::try_from(self.interval.as_secs().clamp(1, 255)).unwrap_or(255);
-                    (u16::from(self.password.is_some()) << 8) | seconds
-                }
-                Version::V3 => u16::try_from((self.interval.as_millis() / 10).clamp(1, 4095)).unwrap_or(4095),
-            });
+impl Header {
+    /// Reads the first 8 bytes; `None` if there are fewer. Any version but 2 is read in the form of version 3.
+    pub fn read(message: &[u8]) -> Option<Header> {
+        let v3 = V3Packet::new(message)?;
+        let mut header = Header {
+            version: v3.get_version(),
+            kind: v3.get_kind(),
+            vrid: v3.get_vrid(),
+            priority: v3.get_priority(),
+            count: v3.get_count(),
+            auth_type: 0,
+            interval: v3.get_interval(),
+        };
+        if header.version == 2 {
+            let v2 = V2Packet::new(message)?;
+            header.auth_type = v2.get_auth_type();
+            header.interval = u16::from(v2.get_interval());
         }
-        for a in self.addresses.iter().take(usize::from(count)) {
+        Some(header)
+    }
+
+    /// Bytes that a message with this header has in a family.
+    pub fn message_len(&self, family: Family) -> usize {
+        HEADER + usize::from(self.count) * address_len(family) + if self.version == 2 { AUTH } else { 0 }
+    }
+
+    /// The interval as time.
+    pub fn interval(&self) -> Duration {
+        if self.version == 2 {
+            Duration::from_secs(u64::from(self.interval))
+        } else {
+            Duration::from_millis(u64::from(self.interval) * 10)
+        }
+    }
+}
+
+/// The bytes of the address list; empty if the message is too short for its count.
+pub fn address_bytes(message: &[u8], count: u8, family: Family) -> &[u8] {
+    message.get(HEADER..HEADER + usize::from(count) * address_len(family)).unwrap_or(&[])
+}
+
+/// The 8 bytes of authentication data of a version 2 message.
+pub fn auth_data(message: &[u8], count: u8, family: Family) -> Option<[u8; AUTH]> {
+    let at = HEADER + usize::from(count) * address_len(family);
+    message.get(at..at + AUTH)?.try_into().ok()
+}
+
+/// Addresses of a list as carried in an advert.
+pub fn addresses(bytes: &[u8], family: Family) -> impl Iterator<Item = IpAddr> + '_ {
+    bytes.chunks_exact(address_len(family)).filter_map(move |c| match family {
+        Family::V4 => <[u8; 4]>::try_from(c).ok().map(|b| IpAddr::V4(Ipv4Addr::from(b))),
+        Family::V6 => <[u8; 16]>::try_from(c).ok().map(|b| IpAddr::V6(Ipv6Addr::from(b))),
+    })
+}
+
+/// Which checksum a message carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChecksumForm {
+    /// Over the message alone: version 2, and version 3 over IPv4 by RFC 9568 section 5.2.8.
+    Plain,
+    /// Over pseudo-header and message: IPv6, and version 3 over IPv4 as RFC 5798 was read and keepalived and FRR send it.
+    Pseudo,
+}
+
+/// Sum of 16-bit words, not yet folded.
+fn sum(bytes: &[u8], mut acc: u64) -> u64 {
+    let mut words = bytes.chunks_exact(2);
+    for w in &mut words {
+        if let [a, b] = w {
+            acc += u64::from(u16::from_be_bytes([*a, *b]));
+        }
+    }
+    if let [last] = words.remainder() {
+        acc += u64::from(*last) << 8;
+    }
+    acc
+}
+
+fn fold(mut acc: u64) -> u16 {
+    while acc > 0xffff {
+        acc = (acc & 0xffff) + (acc >> 16);
+    }
+    // at most 0xffff after folding
+    !(acc as u16)
+}
+
+/// Sum of the pseudo-header (RFC 8200 section 8.1, and its IPv4 counterpart).
+fn pseudo(source: IpAddr, destination: IpAddr, len: usize) -> u64 {
+    let mut acc = u64::from(PROTOCOL) + (len as u64 & 0xffff) + (len as u64 >> 16);
+    for a in [source, destination] {
+        acc = match a {
+            IpAddr::V4(a) => sum(&a.octets(), acc),
+            IpAddr::V6(a) => sum(&a.octets(), acc),
+        };
+    }
+    acc
+}
+
+/// The checksum of a message whose checksum field is zero, in one form.
+pub fn checksum(message: &[u8], form: ChecksumForm, source: IpAddr, destination: IpAddr) -> u16 {
+    let start = match form {
+        ChecksumForm::Plain => 0,
+        ChecksumForm::Pseudo => pseudo(source, destination, message.len()),
+    };
+    fold(sum(message, start))
+}
+
+/// Checks a received message. `None`: wrong in every form that its version and family allow.
+pub fn verify(message: &[u8], version: Version, source: IpAddr, destination: IpAddr) -> Option<ChecksumForm> {
+    let plain = sum(message, 0);
+    // a message with its checksum in it sums up to 0xffff, whose complement is zero
+    let family = Family::of(source);
+    if fold(plain) == 0 && family == Family::V4 {
+        return Some(ChecksumForm::Plain);
+    }
+    let pseudo_allowed = version == Version::V3 || family == Family::V6;
+    if pseudo_allowed && fold(pseudo(source, destination, 0) + plain + message.len() as u64) == 0 {
+        return Some(ChecksumForm::Pseudo);
+    }
+    None
+}
+
+/// Why a message cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WireError {
+    /// Fewer bytes than the header, or not as many as its count says.
+    Length {
+        /// Bytes that there are.
+        have: usize,
+        /// Bytes that there should be.
+        want: usize,
+    },
+    /// Neither version 2 nor 3.
+    Version(u8),
+    /// Not an advertisement.
+    Kind(u8),
+    /// Authentication types but none and simple password.
+    AuthType(u8),
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::Length { have, want } => write!(f, "{have} bytes where {want} are needed"),
+            WireError::Version(v) => write!(f, "version {v}"),
+            WireError::Kind(k) => write!(f, "type {k}"),
+            WireError::AuthType(t) => write!(f, "authentication type {t}"),
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
+
+/// An advert, owned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Advert {
+    /// Version.
+    pub version: Version,
+    /// Virtual router id.
+    pub vrid: u8,
+    /// Priority; 0 gives mastership up.
+    pub priority: u8,
+    /// Interval; whole seconds in version 2, centiseconds in version 3.
+    pub interval: Duration,
+    /// Addresses, all of one family, at most 255.
+    pub addresses: Vec<IpAddr>,
+    /// Authentication; version 2 only.
+    pub auth: Auth,
+}
+
+impl Advert {
+    /// Reads a message. The checksum is not looked at: see [`verify`].
+    pub fn parse(message: &[u8], family: Family) -> Result<Advert, WireError> {
+        let header = Header::read(message).ok_or(WireError::Length { have: message.len(), want: HEADER })?;
+        let version = match header.version {
+            2 => Version::V2,
+            3 => Version::V3,
+            v => return Err(WireError::Version(v)),
+        };
+        if header.kind != ADVERTISEMENT {
+            return Err(WireError::Kind(header.kind));
+        }
+        let want = header.message_len(family);
+        if message.len() != want {
+            return Err(WireError::Length { have: message.len(), want });
+        }
+        let auth = match (version, header.auth_type) {
+            (Version::V3, _) | (Version::V2, 0) => Auth::None,
+            (Version::V2, 1) => Auth::Pass(
+                auth_data(message, header.count, family).ok_or(WireError::Length { have: message.len(), want })?,
+            ),
+            (Version::V2, t) => return Err(WireError::AuthType(t)),
+        };
+        Ok(Advert {
+            version,
+            vrid: header.vrid,
+            priority: header.priority,
+            interval: header.interval(),
+            addresses: addresses(address_bytes(message, header.count, family), family).collect(),
+            auth,
+        })
+    }
+
+    /// The message with its checksum. Addresses beyond the 255th are left out.
+    pub fn emit(&self, form: ChecksumForm, source: IpAddr, destination: IpAddr) -> Vec<u8> {
+        let mut list = Vec::new();
+        let mut count = 0u8;
+        for a in self.addresses.iter().take(255) {
             match a {
-                IpAddr::V4(a) => bytes.extend(a.octets()),
-                IpAddr::V6(a) => bytes.extend(a.octets()),
+                IpAddr::V4(a) => list.extend_from_slice(&a.octets()),
+                IpAddr::V6(a) => list.extend_from_slice(&a.octets()),
+            }
+            count += 1;
+        }
+        emit_raw(
+            Head { version: self.version, vrid: self.vrid, priority: self.priority, interval: self.interval, count },
+            &list,
+            &self.auth,
+            form,
+            source,
+            destination,
+        )
+    }
+}
+
+/// What [`emit_raw`] puts into the header.
+pub(crate) struct Head {
+    pub version: Version,
+    pub vrid: u8,
+    pub priority: u8,
+    pub interval: Duration,
+    pub count: u8,
+}
+
+/// Builds a message from an address list in wire form.
+pub(crate) fn emit_raw(
+    head: Head,
+    list: &[u8],
+    auth: &Auth,
+    form: ChecksumForm,
+    source: IpAddr,
+    destination: IpAddr,
+) -> Vec<u8> {
+    let tail = if head.version == Version::V2 { AUTH } else { 0 };
+    let mut message = vec![0; HEADER + list.len() + tail];
+    match head.version {
+        Version::V2 => {
+            if let Some(mut p) = MutableV2Packet::new(&mut message) {
+                p.set_version(2);
+                p.set_kind(ADVERTISEMENT);
+                p.set_vrid(head.vrid);
+                p.set_priority(head.priority);
+                p.set_count(head.count);
+                p.set_auth_type(match auth {
+                    Auth::None => 0,
+                    Auth::Pass(_) => 1,
+                });
+                p.set_interval(timing::seconds(head.interval));
+                let body = pnet_macros_support::packet::MutablePacket::payload_mut(&mut p);
+                let (addresses, secret) = body.split_at_mut(list.len());
+                addresses.copy_from_slice(list);
+                if let Auth::Pass(password) = auth {
+                    secret.copy_from_slice(password);
+                }
             }
         }
-        if self.version == Version::V2 {
-            bytes.extend(self.password.unwrap_or_default());
+        Version::V3 => {
+            if let Some(mut p) = MutableV3Packet::new(&mut message) {
+                p.set_version(3);
+                p.set_kind(ADVERTISEMENT);
+                p.set_vrid(head.vrid);
+                p.set_priority(head.priority);
+                p.set_count(head.count);
+                p.set_interval(timing::centiseconds(head.interval));
+                pnet_macros_support::packet::MutablePacket::payload_mut(&mut p).copy_from_slice(list);
+            }
         }
-        let sum = match (self.version, source) {
-            (Version::V2, _) => checksum(&bytes, CHECKSUM_WORD),
-            (Version::V3, IpAddr::V4(_)) if plain_v4 => checksum(&bytes, CHECKSUM_WORD),
-            (Version::V3, _) => pseudo(&bytes, source, destination).unwrap_or(0),
-        };
-        if let Some(mut h) = MutableHeaderPacket::new(&mut bytes) {
-            h.set_checksum(sum);
-        }
-        bytes
     }
+    let sum = checksum(&message, form, source, destination);
+    // both headers have the checksum in the same place
+    if let Some(mut p) = MutableV3Packet::new(&mut message) {
+        p.set_checksum(sum);
+    }
+    message
+}
+
+/// The checksum field as it stands in a message.
+pub fn stored_checksum(message: &[u8]) -> Option<u16> {
+    V3Packet::new(message).filter(|p| p.packet().len() >= HEADER).map(|p| p.get_checksum())
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
-use steadfast_vrrp::Version;
-use steadfast_vrrp::wire::Repr;
+use steadfast_vrrp::wire::{Advert, ChecksumForm};
+use steadfast_vrrp::{Auth, Version};
 
 /// The IPv4 group of VRRP.
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -12,15 +12,15 @@ pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// A version 2 advert of 10.77.0.100 and router id 51.
 pub fn advert(source: Ipv4Addr, priority: u8) -> Vec<u8> {
     let addresses = [IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100))];
-    Repr {
+    Advert {
         version: Version::V2,
         vrid: 51,
         priority,
         interval: Duration::from_secs(1),
-        addresses: &addresses,
-        password: None,
+        addresses: addresses.to_vec(),
+        auth: Auth::None,
     }
-    .emit(IpAddr::V4(source), IpAddr::V4(GROUP), false)
+    .emit(ChecksumForm::Plain, IpAddr::V4(source), IpAddr::V4(GROUP))
 }
 
 /// Sends forged packets in turn, `rate` a second for a time; returns how many went out.

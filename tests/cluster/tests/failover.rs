@@ -91,7 +91,7 @@ fn a_killed_child_costs_no_failover() {
     let before = a.pid_of("vrrp.pid");
     send(before.expect("pid"), Signal::SIGKILL);
     a.wait_log("died: Respawning", seconds(5));
-    a.wait_log("Going on as MASTER", seconds(5));
+    a.wait_log("continuing in MASTER state", seconds(5));
     assert!(eventually(seconds(5), || a.pid_of("vrrp.pid") != before));
     std::thread::sleep(seconds(4));
     let gap = ping.longest_gap();
@@ -114,7 +114,7 @@ fn a_frozen_child_is_ended_and_its_successor_listens_first() {
     a.wait_log("does not answer, ending it", seconds(10));
     a.wait_log("died: Respawning", seconds(5));
     assert!(eventually(seconds(10), || holder_is(&lan, 0)), "in the end the higher priority holds it alone");
-    assert!(!a.log().contains("Going on as MASTER"));
+    assert!(!a.log().contains("continuing in MASTER state"));
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! What happens when timers run out, and what lateness means.
+
+use crate::instance::Mode;
+use crate::machine::{Delay, Standing};
+use crate::router::{Router, Which};
+use crate::transitions::DRAIN;
+use crate::{Output, Version, timing};
+use log::Level;
+use std::time::Duration;
+use steadfast_core::{State, Time};
+
+impl Router {
+    pub(crate) fn fire_instance(&mut self, i: u32, which: Which, due: Time, now: Time, out: &mut Vec<Output>) {
+        match which {
+            Which::Down => self.down_expired(i, due, now, out),
+            Which::Advert => self.advert_due(i, due, now, out),
+            Which::Delay => {
+                if let Some(x) = self.slot_mut(i)
+                    && x.delay == Delay::Running
+                {
+                    x.delay = Delay::Over;
+                }
+            }
+            Which::Release => self.give_up_alone(i, now, out),
+            Which::Listen => {
+                if let Some(x) = self.slot_mut(i)
+                    && x.standing() == Standing::Listening
+                {
+                    x.mode = Mode::Normal;
+                    x.reannounced = Some(now);
+                    self.log(Level::Info, i, format_args!("nobody took over; going on as master"), out);
+                    self.advertise(i, now, out);
+                    self.burst(i, 1, now, out);
+                }
+            }
+            Which::GarpAgain => {
+                let repeat = self.config_of(i).map_or(0, |c| c.garp.repeat);
+                self.burst(i, repeat, now, out);
+            }
+            Which::GarpRefresh => {
+                let Some(c) = self.config_of(i) else { return };
+                let (repeat, again) = (c.garp.refresh_repeat, c.garp.refresh.max(Duration::from_millis(100)));
+                self.burst(i, repeat, now, out);
+                self.set_timer(i, Which::GarpRefresh, now + again);
+            }
+            Which::GarpLower => {
+                let repeat = self.config_of(i).map_or(0, |c| c.garp.lower_prio_repeat);
+                self.burst(i, repeat, now, out);
+            }
+            Which::GarpAfter => {
+                if let Some(x) = self.slot_mut(i) {
+                    x.reannounced = Some(now);
+                }
+                self.burst(i, 1, now, out);
+            }
+            Which::Owner => self.owner_timer(i, now, out),
+        }
+    }
+
+    pub(crate) fn down_expired(&mut self, i: u32, due: Time, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot_mut(i) else { return };
+        if x.state != State::Backup {
+            return;
+        }
+        // a process that was held up this long may have adverts waiting unread
+        if !x.graced && now.since(due) >= x.timing_interval() {
+            x.graced = true;
+            self.set_timer(i, Which::Down, now + DRAIN);
+            return;
+        }
+        x.wants = true;
+        if x.owner_lowered {
+            // the other owner is gone
+            x.owner_lowered = false;
+            self.priority_changed(i, 254, true, out);
+        }
+        self.log(Level::Info, i, format_args!("Receive advertisement timeout"), out);
+        if !self.group_ready(i) {
+            let Some(x) = self.slot_mut(i) else { return };
+            let at = match x.fast.take() {
+                Some(before) => {
+                    x.wants = false;
+                    before.max(now + DRAIN)
+                }
+                None => now + x.master_down(),
+            };
+            self.set_timer(i, Which::Down, at);
+            return;
+        }
+        self.group_to_master(i, now, out);
+    }
+
+    pub(crate) fn advert_due(&mut self, i: u32, due: Time, now: Time, out: &mut Vec<Output>) {
+        if self.notice_oversleep(i, now, out) {
+            return;
+        }
+        let Some(x) = self.slot_mut(i) else { return };
+        if x.standing() != Standing::Master {
+            return;
+        }
+        x.replies = 0;
+        let priority = x.priority();
+        x.emit(priority, now, out);
+        x.last_sent = now;
+        // by the deadline, not by the present, so that the rhythm does not drift
+        let interval = x.config.advert_interval.max(Duration::from_millis(1));
+        let next = if now.since(due) < interval / 2 { due + interval } else { now + interval };
+        self.set_timer(i, Which::Advert, next);
+    }
+
+    /// A master that was silent for so long that a peer may have taken over must listen before it sends.
+    pub(crate) fn notice_oversleep(&mut self, i: u32, now: Time, out: &mut Vec<Output>) -> bool {
+        let Some(x) = self.slot_mut(i) else { return false };
+        if x.standing() != Standing::Master {
+            return x.standing() == Standing::Listening;
+        }
+        let silent = now.since(x.last_sent);
+        let listens = silent >= x.peers_patience();
+        let expired = x
+            .config
+            .timer_expired_backup
+            .is_some_and(|p| silent >= timing::master_down(x.config.version, p, x.config.advert_interval, 3));
+        if expired {
+            self.log(Level::Warn, i, format_args!("was held up for {silent:?}: going to BACKUP"), out);
+            if let Some(x) = self.slot_mut(i) {
+                x.counters.release_master += 1;
+            }
+            self.remove_objects(i, out);
+            self.enter_backup(i, None, now, out);
+            self.group_follows_to_backup(i, now, out);
+            self.settle_group_of(i, out);
+            return true;
+        }
+        if !listens {
+            return false;
+        }
+        let window = (x.config.advert_interval + x.config.advert_interval / 8).clamp(DRAIN, Duration::from_secs(10));
+        x.mode = Mode::Listening;
+        self.log(Level::Warn, i, format_args!("was held up for {silent:?}: listening before the next advert"), out);
+        self.cancel_timer(i, Which::Advert);
+        self.set_timer(i, Which::Listen, now + window);
+        true
+    }
+
+    /// A version 2 instance ignores the master's interval, so a changed own one counts at once.
+    pub(crate) fn retime(&mut self, i: u32, now: Time) {
+        let advert = self.timer(i, Which::Advert);
+        let Some(x) = self.slot_mut(i) else { return };
+        let interval = x.config.advert_interval.max(Duration::from_millis(1));
+        match x.standing() {
+            Standing::Master => {
+                x.master_interval = interval;
+                let latest = now + interval;
+                if advert.is_none_or(|t| t > latest) {
+                    self.set_timer(i, Which::Advert, latest);
+                }
+            }
+            Standing::Backup => {
+                if x.config.version == Version::V2 || x.master.is_none() {
+                    x.master_interval = interval;
+                }
+                let at = now + x.master_down();
+                self.set_timer(i, Which::Down, at);
+            }
+            _ => x.master_interval = interval,
+        }
+    }
+}

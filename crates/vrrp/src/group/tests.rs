@@ -1,0 +1,175 @@
+use crate::testkit::*;
+use crate::*;
+use std::time::Duration;
+use steadfast_core::State;
+
+/// Two instances on eth0 and eth1, together.
+fn config(priority: u8) -> Config {
+    Config {
+        instances: vec![instance("OUT", 0, 51, priority), instance("IN", 1, 52, priority)],
+        groups: vec![GroupConfig {
+            name: "G".into(),
+            members: vec!["OUT".into(), "IN".into()],
+            tracking_weight: false,
+        }],
+        ..Config::default()
+    }
+}
+
+fn pair() -> Net {
+    let mut net = Net::new(vec![config(200), config(100)]);
+    net.run_for(10_000);
+    assert_eq!(states(&net, 0), [State::Master; 2]);
+    assert_eq!(states(&net, 1), [State::Backup; 2]);
+    net
+}
+
+fn states(net: &Net, n: usize) -> Vec<State> {
+    net.nodes[n].router.as_ref().expect("runs").views().map(|v| v.state).collect()
+}
+
+#[test]
+fn the_order_of_notices_at_start_master_fault_recovery_and_stop() {
+    let mut solo = Solo::new(config(100));
+    assert_eq!(notices(&solo.take()), ["[G] BACKUP", "OUT BACKUP", "IN BACKUP"]);
+    solo.run_ms(3700);
+    let out = solo.take();
+    assert_eq!(notices(&out), ["OUT MASTER", "IN MASTER", "[G] MASTER"]);
+    assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to MASTER state"));
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    solo.run_ms(1000);
+    let out = solo.take();
+    assert_eq!(notices(&out), ["OUT FAULT", "IN FAULT", "[G] FAULT"]);
+    assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to FAULT state"));
+    assert_eq!(solo.router.views().nth(1).expect("IN").faults, ["OUT of sync group G is in FAULT"]);
+    solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+    assert_eq!(notices(&solo.take()), ["OUT BACKUP", "IN BACKUP", "[G] BACKUP"]);
+    solo.input(Input::Stop { keep_objects: false });
+    assert_eq!(notices(&solo.take()), ["OUT STOP", "IN STOP", "[G] STOP"]);
+}
+
+#[test]
+fn a_cut_link_hands_over_all_members_together_without_waiting_for_the_silent_one() {
+    let mut net = pair();
+    let from = net.now;
+    net.set_link(0, 0, false);
+    // the healthy side says priority 0 at once and serves on
+    assert!(net.holds(0));
+    net.run_until(5_000, |n| states(n, 1) == [State::Master; 2]);
+    let took = net.now.since(from);
+    assert!(took < Duration::from_millis(620), "{took:?}");
+    net.run_for(10);
+    assert_eq!(states(&net, 0), [State::Fault; 2]);
+    assert!(!net.holds(0));
+    let healthy_gone = net
+        .when(
+            0,
+            from,
+            |o| matches!(o, Output::Remove(steadfast_core::kernel::Object::Address(a)) if a.interface == "eth1"),
+        )
+        .expect("removed");
+    let healthy_taken = net
+        .when(1, from, |o| matches!(o, Output::Announce { interface, .. } if interface == "eth1"))
+        .expect("announced");
+    assert!(healthy_gone >= healthy_taken, "no gap on the healthy side");
+}
+
+#[test]
+fn a_silent_link_alone_moves_nobody() {
+    let mut solo = Solo::new(config(100));
+    solo.take();
+    for _ in 0..20 {
+        solo.hear_nth(1, "10.0.1.9", 200);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.states(), [State::Backup; 2]);
+    // and when the other falls silent too, both go
+    solo.run_ms(3700);
+    assert_eq!(solo.states(), [State::Master; 2]);
+}
+
+#[test]
+fn priority_zero_on_one_member_does_not_override_a_master_that_is_heard_on_the_other() {
+    let mut solo = Solo::new(config(100));
+    solo.hear_nth(0, PEER, 200);
+    solo.hear_nth(1, "10.0.1.9", 200);
+    solo.run_ms(500);
+    solo.hear_nth(0, PEER, 0);
+    for _ in 0..5 {
+        solo.run_ms(300);
+        solo.hear_nth(1, "10.0.1.9", 200);
+    }
+    assert_eq!(solo.states(), [State::Backup; 2]);
+}
+
+#[test]
+fn a_member_that_yields_takes_the_others_with_it_and_hands_over() {
+    let mut solo = Solo::new(config(100));
+    solo.run_ms(3700);
+    solo.take();
+    solo.hear_nth(0, PEER, 200);
+    let out = solo.take();
+    assert_eq!(sent(&out), [100, 0], "the last word of one, priority 0 of the other");
+    assert_eq!(removed(&out), 1);
+    assert_eq!(notices(&out), ["OUT BACKUP"]);
+    solo.hear_nth(1, "10.0.1.9", 200);
+    let out = solo.take();
+    assert_eq!(removed(&out), 1);
+    assert_eq!(notices(&out), ["IN BACKUP", "[G] BACKUP"]);
+    assert_eq!(solo.states(), [State::Backup; 2]);
+}
+
+#[test]
+fn a_group_whose_master_sinks_is_taken_over_early_and_together() {
+    let mut solo = Solo::new(config(100));
+    for (i, from) in [(0, PEER), (1, "10.0.1.9")] {
+        solo.hear_nth(i, from, 200);
+    }
+    solo.run_ms(1000);
+    solo.hear_nth(0, PEER, 50);
+    solo.run_ms(9);
+    assert_eq!(solo.states(), [State::Backup; 2], "the other one is still well");
+    solo.hear_nth(1, "10.0.1.9", 50);
+    solo.run_ms(10);
+    assert_eq!(solo.states(), [State::Master; 2]);
+}
+
+#[test]
+fn a_lower_advert_on_one_member_refreshes_the_announcements_of_all() {
+    let mut solo = Solo::new(config(100));
+    solo.run_ms(3700);
+    solo.take();
+    solo.hear_nth(0, PEER, 50);
+    let out = solo.take();
+    assert_eq!(announced(&out), 10);
+    assert_eq!(notices(&out), ["OUT MASTER_RX_LOWER_PRI"]);
+}
+
+#[test]
+fn owners_in_state_master_start_as_masters_only_all_together() {
+    let mut c = config(255);
+    c.instances[0].start_master = true;
+    let solo = Solo::new(c.clone());
+    assert_eq!(solo.states(), [State::Backup; 2]);
+    c.instances[1].start_master = true;
+    let mut solo = Solo::new(c);
+    assert_eq!(solo.states(), [State::Master; 2]);
+    assert_eq!(notices(&solo.take()), ["OUT MASTER", "IN MASTER", "[G] MASTER"]);
+}
+
+#[test]
+fn an_orderly_stop_of_a_group_leaves_no_gap() {
+    let mut net = pair();
+    net.stop(0);
+    net.run_until(2_000, |n| n.stopped(0));
+    assert_eq!(states(&net, 1), [State::Master; 2]);
+    assert!(net.now.since(t(11_000)) < Duration::from_millis(620));
+}
+
+#[test]
+fn group_states_are_told() {
+    let mut solo = Solo::new(config(100));
+    assert_eq!(solo.router.group_states(), [("G".to_owned(), State::Backup)]);
+    solo.run_ms(3700);
+    assert_eq!(solo.router.group_states(), [("G".to_owned(), State::Master)]);
+}

@@ -1,0 +1,136 @@
+//! Which objects are in the kernel on our behalf, and putting back what somebody else takes away.
+
+use std::collections::HashMap;
+use std::time::Duration;
+use steadfast_core::Time;
+use steadfast_core::kernel::Object;
+
+/// Losses of one object within [`WINDOW`] that are repaired at once; further ones wait for [`PAUSE`].
+const QUICK: u32 = 5;
+const WINDOW: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Holders; an object shared by two instances stays until the last lets go.
+    holders: u32,
+    losses: u32,
+    window: Time,
+    refusals: u32,
+    repair: Option<Time>,
+    /// Order of arrival, so that repairs come in the same order in every run.
+    order: u64,
+}
+
+/// What to do about a loss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Repair {
+    /// Not ours.
+    None,
+    /// Put it back now. The number of losses in this window.
+    Now(u32),
+    /// Put it back at that time; true: say so, this is the first time.
+    Later(Time, bool),
+}
+
+/// The set.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    entries: HashMap<Object, Entry>,
+    sequence: u64,
+}
+
+impl Held {
+    /// Somebody holds it.
+    pub fn contains(&self, object: &Object) -> bool {
+        self.entries.contains_key(object)
+    }
+
+    /// One more holder; true: it is the first.
+    pub fn hold(&mut self, object: &Object) -> bool {
+        match self.entries.get_mut(object) {
+            Some(e) => {
+                e.holders += 1;
+                false
+            }
+            None => {
+                self.sequence += 1;
+                self.entries.insert(object.clone(), Entry { holders: 1, order: self.sequence, ..Entry::default() });
+                true
+            }
+        }
+    }
+
+    /// One holder less; true: it was the last.
+    pub fn release(&mut self, object: &Object) -> bool {
+        match self.entries.get_mut(object) {
+            Some(e) if e.holders > 1 => {
+                e.holders -= 1;
+                false
+            }
+            Some(_) => {
+                self.entries.remove(object);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Somebody took it away.
+    pub fn lost(&mut self, now: Time, object: &Object) -> Repair {
+        let Some(e) = self.entries.get_mut(object) else { return Repair::None };
+        if e.repair.is_some() {
+            // waiting already; hearing of it again must not put it off
+            return Repair::None;
+        }
+        if now.since(e.window) > WINDOW || e.losses == 0 {
+            e.window = now;
+            e.losses = 0;
+        }
+        e.losses = e.losses.saturating_add(1);
+        if e.losses <= QUICK {
+            return Repair::Now(e.losses);
+        }
+        // the window slides while the fight goes on, so that the pause holds
+        let first = e.losses == QUICK + 1;
+        e.window = now;
+        let at = now + PAUSE;
+        e.repair = Some(at);
+        Repair::Later(at, first)
+    }
+
+    /// The kernel refused it: try again later, with growing pauses. True: say so.
+    pub fn refused(&mut self, now: Time, object: &Object) -> Option<(Time, bool)> {
+        let e = self.entries.get_mut(object)?;
+        if let Some(at) = e.repair {
+            return Some((at, false));
+        }
+        let pause = (PAUSE * (1 << e.refusals.min(6))).min(LONGEST);
+        e.refusals = e.refusals.saturating_add(1);
+        let at = now + pause;
+        e.repair = Some(at);
+        Some((at, e.refusals == 1))
+    }
+
+    /// Objects whose repair is due, and when the next one is.
+    pub fn due(&mut self, now: Time) -> (Vec<Object>, Option<Time>) {
+        let mut due = Vec::new();
+        let mut next: Option<Time> = None;
+        for (object, e) in &mut self.entries {
+            match e.repair {
+                Some(at) if at <= now => {
+                    e.repair = None;
+                    due.push((e.order, object.clone()));
+                }
+                Some(at) => next = Some(next.map_or(at, |n| n.min(at))),
+                None => {}
+            }
+        }
+        due.sort_by_key(|(order, _)| *order);
+        (due.into_iter().map(|(_, o)| o).collect(), next)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+use crate::testkit::*;
+use crate::{Config, Input, Output};
+use steadfast_core::State;
+use steadfast_core::kernel::Address;
+
+fn vip() -> Object {
+    Object::Address(Address::new(cidr("10.0.0.151/24"), "eth0"))
+}
+
+#[test]
+fn a_lost_address_is_put_back_and_announced_at_once_and_the_state_stays() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    solo.input(Input::ObjectLost(&vip()));
+    let out = solo.take();
+    assert_eq!((added(&out), announced(&out)), (1, 1));
+    assert_eq!(solo.state(), State::Master);
+    assert!(logs(&out)[0].starts_with("Netlink reflector reports IP 10.0.0.151 removed from eth0"));
+}
+
+#[test]
+fn who_removes_it_again_and_again_is_answered_slower_and_the_log_stays_small() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    for _ in 0..10_000 {
+        solo.input(Input::ObjectLost(&vip()));
+        solo.run_ms(1);
+    }
+    let out = solo.take();
+    let times = added(&out);
+    assert!((6..=30).contains(&times), "{times} repairs in 10 s");
+    assert!(logs(&out).len() <= 4);
+    assert_eq!(solo.state(), State::Master);
+    // in the end it is there
+    solo.run_ms(1000);
+    assert_eq!(added(&solo.take()), 1);
+}
+
+#[test]
+fn what_is_not_ours_is_not_put_back() {
+    let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
+    solo.input(Input::ObjectLost(&vip()));
+    solo.run_ms(100);
+    assert_eq!(added(&solo.take()), 0);
+}
+
+#[test]
+fn a_refused_object_is_tried_again_with_growing_pauses() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    let mut tries = 0;
+    for _ in 0..130 {
+        solo.input(Input::ObjectRefused(&vip(), 19));
+        solo.take();
+        solo.run_ms(1000);
+        tries += added(&solo.take());
+    }
+    assert!((3..=10).contains(&tries), "{tries}");
+}
+
+#[test]
+fn an_address_of_two_instances_stays_until_the_last_lets_go() {
+    let mut h = Held::default();
+    assert!(h.hold(&vip()));
+    assert!(!h.hold(&vip()));
+    assert!(!h.release(&vip()));
+    assert!(h.release(&vip()));
+    assert!(!h.release(&vip()));
+}
+
+#[test]
+fn statics_are_added_at_start_put_back_and_removed_at_the_end() {
+    let object = Object::Address(Address::new(cidr("10.0.0.200/24"), "eth0"));
+    let mut solo = Solo::new(Config { statics: vec![object.clone()], ..one(instance("VI", 0, 51, 100)) });
+    assert_eq!(solo.out[0], Output::Add(object.clone()));
+    solo.take();
+    solo.input(Input::ObjectLost(&object));
+    let out = solo.take();
+    assert_eq!((added(&out), announced(&out)), (1, 0));
+    solo.input(Input::Stop { keep_objects: false });
+    assert!(solo.take().contains(&Output::Remove(object)));
+}
+
+#[test]
+fn objects_come_back_with_their_link() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.dont_track_primary = true;
+    let mut solo = Solo::master(one(c));
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    assert_eq!(solo.state(), State::Master);
+    solo.take();
+    solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+    assert_eq!(added(&solo.take()), 1);
+}

@@ -1,0 +1,297 @@
+use crate::testkit::*;
+use crate::*;
+use proptest::prelude::*;
+use std::collections::HashSet;
+use std::time::Duration;
+use steadfast_core::State;
+use steadfast_core::kernel::{Address, Object};
+
+fn vi() -> InstanceConfig {
+    instance("VI", 0, 51, 100)
+}
+
+fn extra(last: u8) -> Address {
+    Address::new(cidr(&format!("10.0.0.{last}/24")), "eth0")
+}
+
+fn reload(solo: &mut Solo, config: Config) -> Vec<Output> {
+    solo.take();
+    let now = solo.now;
+    solo.router.reload(now, config, &mut solo.out);
+    solo.take()
+}
+
+#[test]
+fn an_unchanged_master_and_an_unchanged_backup_are_not_touched() {
+    for master in [true, false] {
+        let mut solo = Solo::new(one(vi()));
+        if master {
+            solo.run_to_master();
+        }
+        solo.run_ms(400);
+        let due = solo.router.poll_at();
+        let out = reload(&mut solo, one(vi()));
+        assert_eq!(out, []);
+        assert_eq!(solo.router.poll_at(), due);
+    }
+}
+
+#[test]
+fn live_changes_lose_no_advert_and_no_state() {
+    let mut solo = Solo::master(one(vi()));
+    let mut adverts = 0;
+    for k in 0..20u8 {
+        solo.run_ms(499);
+        let mut c = vi();
+        c.priority = 100 + k;
+        c.garp.repeat = u32::from(k);
+        c.preempt = k % 2 == 0;
+        solo.run_ms(1);
+        adverts += sent(&solo.out).len();
+        adverts += sent(&reload(&mut solo, one(c))).len();
+        assert_eq!(solo.state(), State::Master);
+    }
+    assert!(adverts >= 10, "{adverts}");
+    solo.run_ms(1000);
+    assert_eq!(sent(&solo.take()), [119]);
+}
+
+#[test]
+fn addresses_are_changed_by_difference_and_peers_told_at_once() {
+    let mut c = vi();
+    c.addresses.push(extra(60));
+    let mut solo = Solo::master(one(c.clone()));
+    c.addresses[1] = extra(61);
+    let out = reload(&mut solo, one(c));
+    let changes: Vec<&Output> = out.iter().filter(|o| matches!(o, Output::Add(_) | Output::Remove(_))).collect();
+    assert_eq!(changes, [&Output::Add(Object::Address(extra(61))), &Output::Remove(Object::Address(extra(60)))]);
+    assert_eq!((sent(&out), announced(&out)), (vec![100], 5));
+    let Some(Output::Send(s)) = out.iter().find(|o| matches!(o, Output::Send(_))) else { panic!("no advert") };
+    assert_eq!(&s.payload[12..16], [10, 0, 0, 61]);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn an_address_that_moves_between_two_masters_never_leaves_the_kernel() {
+    let both = |first: bool| {
+        let (mut a, mut b) = (instance("A", 0, 51, 100), instance("B", 0, 52, 100));
+        if first {
+            a.addresses.push(extra(60))
+        } else {
+            b.addresses.push(extra(60))
+        }
+        Config { instances: vec![a, b], ..Config::default() }
+    };
+    let mut solo = Solo::new(both(true));
+    solo.run_ms(3700);
+    let out = reload(&mut solo, both(false));
+    assert_eq!((added(&out), removed(&out)), (0, 0));
+}
+
+#[test]
+fn a_removed_master_says_priority_zero_hands_over_and_is_reported() {
+    for (notify_deleted, word) in [(true, "VI DELETED"), (false, "VI FAULT")] {
+        let mut c = vi();
+        c.notify_deleted = notify_deleted;
+        let mut solo = Solo::master(one(c));
+        let out = reload(&mut solo, Config::default());
+        assert_eq!((sent(&out), removed(&out)), (vec![0], 0));
+        assert_eq!(solo.router.views().count(), 0);
+        assert_eq!(solo.router.listening().len(), 1, "to hear the successor");
+        solo.run_ms(1000);
+        let out = solo.take();
+        assert_eq!(removed(&out), 1);
+        assert_eq!(notices(&out), [word]);
+        assert!(solo.router.listening().is_empty());
+    }
+}
+
+#[test]
+fn a_removed_backup_is_gone_at_once_and_an_added_instance_starts() {
+    let mut solo = Solo::new(one(vi()));
+    let out = reload(&mut solo, one(instance("NEW", 0, 77, 100)));
+    assert_eq!(notices(&out), ["VI FAULT", "NEW BACKUP"]);
+    assert_eq!(sent(&out), []);
+    solo.run_ms(3610);
+    assert_eq!(solo.state(), State::Master);
+    assert_eq!(solo.router.listening()[0].vrids, [77]);
+}
+
+#[test]
+fn a_renamed_instance_is_the_same_one() {
+    let mut solo = Solo::master(one(vi()));
+    let mut c = vi();
+    c.name = "OTHER".into();
+    let out = reload(&mut solo, one(c));
+    assert_eq!((notices(&out).len(), sent(&out).len(), removed(&out)), (0, 0, 0));
+    assert_eq!((solo.state(), solo.view().config.name.as_str()), (State::Master, "OTHER"));
+}
+
+#[test]
+fn a_shorter_interval_counts_at_once() {
+    let mut solo = Solo::master(one(vi()));
+    let mut c = vi();
+    c.version = Version::V3;
+    c.advert_interval = Duration::from_millis(100);
+    reload(&mut solo, one(c));
+    solo.run_ms(1000);
+    assert_eq!(sent(&solo.take()).len(), 10);
+}
+
+fn with_script(command: &str, interval: u64) -> Config {
+    let mut c = vi();
+    c.tracks = vec![Track { what: Tracked::Script("chk".into()), weight: 0, reverse: false }];
+    let script = ScriptConfig {
+        name: "chk".into(),
+        interval: Duration::from_secs(interval),
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 2,
+        init_fail: false,
+        command: command.into(),
+    };
+    Config { scripts: vec![script], ..one(c) }
+}
+
+#[test]
+fn a_script_with_the_same_command_keeps_its_history_and_its_rhythm() {
+    let mut solo = Solo::new(with_script("a", 10));
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    solo.run_to_master();
+    let out = reload(&mut solo, with_script("a", 10));
+    assert_eq!(logs(&out), ["VRRP_Script(chk) considered successful on reload"]);
+    assert_eq!(solo.state(), State::Master);
+    let started = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::StartScript(_))).count();
+    let left = 10_000_000_000 - solo.now.as_nanos();
+    solo.run(Duration::from_nanos(left - 1));
+    assert_eq!(started(&solo.take()), 0);
+    solo.run(Duration::from_nanos(1));
+    assert_eq!(started(&solo.take()), 1);
+}
+
+#[test]
+fn a_script_with_another_command_waits_for_the_former_run_and_begins_anew() {
+    let mut solo = Solo::new(with_script("a", 10));
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    solo.run_ms(10_000);
+    assert_eq!(solo.state(), State::Master);
+    let out = reload(&mut solo, with_script("b", 10));
+    assert!(out.contains(&Output::KillScript("chk".into(), Kill::Term)));
+    assert_eq!(solo.state(), State::Master, "the unknown is no failure");
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(1)));
+    assert_eq!(solo.state(), State::Master, "the former command's result");
+    solo.run_ms(10_000);
+    assert!(solo.take().contains(&Output::StartScript("chk".into())));
+}
+
+#[test]
+fn statics_are_changed_by_difference() {
+    let statics = |last: u8| vec![Object::Address(extra(70)), Object::Address(extra(last))];
+    let mut solo = Solo::new(Config { statics: statics(71), ..one(vi()) });
+    let out = reload(&mut solo, Config { statics: statics(72), ..one(vi()) });
+    assert_eq!(out, [Output::Add(Object::Address(extra(72))), Output::Remove(Object::Address(extra(71)))]);
+}
+
+#[test]
+fn a_stop_during_the_hand_over_of_a_removed_instance_ends() {
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, one(instance("NEW", 0, 77, 100)));
+    solo.input(Input::Stop { keep_objects: false });
+    solo.run_ms(1100);
+    assert_eq!(solo.out.last(), Some(&Output::Stopped));
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
+    let address = 60u8..68;
+    let one = (50u8..54, 1u8..=254, prop::collection::vec(address, 0..4), any::<bool>(), any::<bool>());
+    (prop::collection::vec(one, 0..4), prop::collection::vec(68u8..72, 0..3)).prop_map(|(list, statics)| {
+        let mut seen = HashSet::new();
+        let mut config = Config::default();
+        for (vrid, priority, addresses, soft, grouped) in list {
+            if !seen.insert(vrid) {
+                continue;
+            }
+            let mut c = instance(&format!("V{vrid}"), 0, vrid, priority);
+            c.soft_release = soft;
+            let unique: HashSet<u8> = addresses.into_iter().collect();
+            let mut unique: Vec<u8> = unique.into_iter().collect();
+            unique.sort_unstable();
+            c.addresses = unique.into_iter().map(extra).collect();
+            if grouped {
+                if config.groups.is_empty() {
+                    config.groups.push(GroupConfig { name: "G".into(), members: vec![], tracking_weight: false });
+                }
+                config.groups[0].members.push(c.name.clone());
+            }
+            config.instances.push(c);
+        }
+        let statics: HashSet<u8> = statics.into_iter().collect();
+        let mut statics: Vec<u8> = statics.into_iter().collect();
+        statics.sort_unstable();
+        config.statics = statics.into_iter().map(|s| Object::Address(extra(s))).collect();
+        config
+    })
+}
+
+/// What the kernel holds after these outputs.
+fn kernel(held: &mut HashSet<Object>, out: &[Output], never_drop: &HashSet<Object>) {
+    for o in out {
+        match o {
+            Output::Add(x) => {
+                held.insert(x.clone());
+            }
+            Output::Remove(x) => {
+                assert!(!never_drop.contains(x), "{x} is in both and was dropped");
+                held.remove(x);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn wanted(config: &Config) -> HashSet<Object> {
+    let vips = config.instances.iter().flat_map(|c| c.addresses.iter().cloned().map(Object::Address));
+    vips.chain(config.statics.iter().cloned()).collect()
+}
+
+proptest! {
+    /// start(A); reload(B) ends in the kernel state of start(B), and what one instance has in both is never dropped.
+    #[test]
+    fn a_reload_ends_where_a_start_would(a in any_config(), b in any_config()) {
+        let mut solo = Solo::new(a.clone());
+        solo.run_ms(6_000);
+        let mut held = HashSet::new();
+        kernel(&mut held, &solo.take(), &HashSet::new());
+        prop_assert_eq!(&held, &wanted(&a));
+        let stay: HashSet<u8> = a.instances.iter().map(|c| c.vrid).filter(|v| b.instances.iter().any(|c| c.vrid == *v)).collect();
+        let of = |c: &Config| -> HashSet<Object> {
+            c.instances.iter().filter(|i| stay.contains(&i.vrid)).flat_map(|i| i.addresses.iter().cloned().map(Object::Address)).collect()
+        };
+        let both: HashSet<Object> = of(&a).intersection(&of(&b)).cloned().collect();
+        let out = reload(&mut solo, b.clone());
+        kernel(&mut held, &out, &both);
+        solo.run_ms(12_000);
+        kernel(&mut held, &solo.take(), &both);
+        prop_assert_eq!(&held, &wanted(&b));
+        solo.input(Input::Stop { keep_objects: false });
+        solo.run_ms(1_100);
+        let out = solo.take();
+        prop_assert_eq!(out.last(), Some(&Output::Stopped));
+        kernel(&mut held, &out, &HashSet::new());
+        prop_assert!(held.is_empty());
+    }
+}
+
+#[test]
+fn an_instance_that_comes_back_while_it_hands_over_is_the_same_one() {
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, Config::default());
+    solo.run_ms(100);
+    reload(&mut solo, one(vi()));
+    solo.run_ms(1000);
+    let out = solo.take();
+    assert_eq!(notices(&out), ["VI BACKUP"]);
+    solo.run_ms(3610);
+    assert_eq!(solo.state(), State::Master);
+    assert_eq!(added(&solo.take()), 1);
+}

@@ -1,0 +1,189 @@
+use super::*;
+use crate::testkit::*;
+
+#[test]
+fn two_routers_elect_take_over_and_release() {
+    let mut net = Net::pair(200, 100);
+    net.run_for(10_000);
+    assert_eq!(net.states(), [State::Master, State::Backup]);
+    assert!(net.holds(0) && !net.holds(1));
+    net.crash(0);
+    let at = net.now;
+    net.run_until(10_000, |n| n.state(1) == State::Master);
+    let took = net.now.since(at);
+    assert!(took <= Duration::from_millis(3610), "{took:?}");
+    assert!(took >= Duration::from_millis(2600), "{took:?}");
+    net.start(0);
+    net.run_until(10_000, |n| n.state(0) == State::Master);
+    net.run_for(10);
+    assert_eq!(net.states(), [State::Master, State::Backup]);
+    net.stop(0);
+    net.run_until(2_000, |n| n.stopped(0));
+    assert!(net.holds(1) && !net.holds(0));
+}
+
+fn restored(config: Config, snapshots: &[Snapshot]) -> Solo {
+    let mut out = Vec::new();
+    let router = Router::restore(config, snapshots, 1, t(0), &mut out);
+    let mut solo = Solo { router, out, now: t(0) };
+    solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0), ip("10.0.0.151")])));
+    solo.router.poll(t(0), &mut solo.out);
+    solo
+}
+
+#[test]
+fn a_successor_process_goes_on_as_master_and_tells_nobody() {
+    let solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    let snapshots = solo.router.snapshots();
+    let mut next = restored(one(instance("VI", 0, 51, 100)), &snapshots);
+    let out = next.take();
+    assert_eq!(next.state(), State::Master);
+    assert_eq!((sent(&out), added(&out), removed(&out)), (vec![100], 1, 0));
+    assert!(notices(&out).is_empty(), "{:?}", notices(&out));
+    next.run_ms(1000);
+    assert_eq!(sent(&next.take()), [100]);
+}
+
+#[test]
+fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_report() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.tracks = vec![crate::Track { what: Tracked::Script("chk".into()), weight: 20, reverse: false }];
+    let script = crate::ScriptConfig {
+        name: "chk".into(),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        rise: 1,
+        fall: 1,
+        init_fail: false,
+        command: "chk".into(),
+    };
+    let config = Config { scripts: vec![script], ..one(c) };
+    let snapshot =
+        Snapshot { name: "VI".into(), state: State::Master, master_interval: 0, master: None, master_priority: 0 };
+    let mut solo = restored(config, &[snapshot]);
+    assert_eq!(sent(&solo.take()), [120]);
+}
+
+#[test]
+fn a_restored_backup_starts_a_fresh_timer_in_silence() {
+    let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
+    solo.hear(PEER, 200);
+    let snapshots = solo.router.snapshots();
+    let mut next = restored(one(instance("VI", 0, 51, 100)), &snapshots);
+    assert!(notices(&next.take()).is_empty());
+    assert_eq!(next.view().master, Some((ip(PEER), 200)));
+    next.run_ms(3609);
+    assert_eq!(next.state(), State::Backup);
+}
+
+#[test]
+fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
+    let snapshot =
+        Snapshot { name: "VI".into(), state: State::Master, master_interval: 0, master: None, master_priority: 0 };
+    let mut out = Vec::new();
+    let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
+    router.handle(t(0), Input::Link(link(2, "eth0", false, &[addr(0, 0)])), &mut out);
+    router.poll(t(0), &mut out);
+    assert_eq!(removed(&out), 1);
+    assert_eq!(notices(&out), ["VI FAULT"]);
+}
+
+#[test]
+fn who_hands_over_does_not_come_back_as_master() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    solo.input(Input::Stop { keep_objects: false });
+    assert_eq!(solo.router.snapshots()[0].state, State::Backup);
+}
+
+#[test]
+fn one_socket_for_each_link_and_family() {
+    let mut v6 = crate::InstanceConfig::new("V6", "eth0", 51, Family::V6);
+    v6.addresses = vec![steadfast_core::kernel::Address::new(cidr("fe80::51/64"), "eth0")];
+    let config = Config {
+        instances: vec![instance("A", 0, 52, 1), instance("B", 0, 51, 1), instance("C", 1, 51, 1), v6],
+        ..Config::default()
+    };
+    let solo = Solo::new(config);
+    let listen = solo.router.listening();
+    assert_eq!(listen.len(), 3);
+    assert_eq!((listen[0].vrids.as_slice(), listen[0].groups.len()), ([51, 52].as_slice(), 1));
+    assert_eq!(listen[2].family, Family::V6);
+}
+
+#[test]
+fn statistics_count_and_can_be_cleared() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    solo.run_ms(3000);
+    solo.hear(PEER, 0);
+    solo.hear(PEER, 200);
+    let c = solo.view().counters;
+    assert_eq!((c.advert_sent, c.advert_rcvd, c.become_master, c.release_master), (6, 2, 1, 1));
+    assert_eq!((c.pri_zero_rcvd, c.pri_zero_sent), (1, 0));
+    solo.router.clear_counters();
+    assert_eq!(solo.view().counters, crate::Counters::default());
+}
+
+#[test]
+fn instances_of_one_router_id_are_told_apart_by_their_unicast_addresses() {
+    let uni = |name: &str, source: &str, peer: &str| {
+        let mut c = instance(name, 0, 51, 100);
+        c.source = Some(ip(source));
+        c.unicast = Some(crate::Unicast {
+            peers: vec![crate::Peer { address: ip(peer), min_ttl: 0, max_ttl: 255 }],
+            ttl: 255,
+            check_source: true,
+        });
+        c
+    };
+    let config =
+        Config { instances: vec![uni("A", "10.0.0.1", PEER), uni("B", "10.0.0.2", "10.0.0.8")], ..Config::default() };
+    let mut solo = Solo::new(config);
+    solo.input(Input::Link(link(2, "eth0", true, &[ip("10.0.0.1"), ip("10.0.0.2")])));
+    let bytes = solo.packet("10.0.0.8", 200, |_| {});
+    let packet =
+        Received { interface: 2, source: ip("10.0.0.8"), destination: ip("10.0.0.2"), hop_limit: 255, payload: &bytes };
+    solo.input(Input::Packet(packet));
+    let seen: Vec<_> = solo.router.views().map(|v| v.master.map(|m| m.0)).collect();
+    assert_eq!(seen, [None, Some(ip("10.0.0.8"))]);
+}
+
+#[test]
+fn a_thousand_instances_take_over_together_and_adverts_are_not_scanned_for() {
+    let mut config = Config::default();
+    for n in 0..1000u32 {
+        let (dev, vrid) = (n / 250, (n % 250 + 1) as u8);
+        let mut c = crate::InstanceConfig::new(&format!("V{n}"), "eth0", vrid, Family::V4);
+        let vip = format!("10.1.{dev}.{vrid}/24");
+        c.addresses = vec![steadfast_core::kernel::Address::new(cidr(&vip), format!("eth{dev}"))];
+        c.interface = format!("eth{dev}");
+        config.instances.push(c);
+    }
+    let mut solo = Solo::new(config);
+    for dev in 2..4u32 {
+        solo.input(Input::Link(link(dev + 2, &format!("eth{dev}"), true, &[addr(dev as usize, 0)])));
+    }
+    solo.run_ms(3700);
+    assert!(solo.states().iter().all(|s| *s == State::Master));
+    solo.take();
+    solo.run_ms(10_000);
+    assert_eq!(sent(&solo.take()).len(), 10_000);
+}
+
+#[test]
+fn an_mtu_limits_the_addresses_in_an_advert_but_not_those_in_the_kernel() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.addresses =
+        (1..=200u8).map(|n| steadfast_core::kernel::Address::new(cidr(&format!("10.0.3.{n}/24")), "eth0")).collect();
+    let mut out = Vec::new();
+    let mut small = link(2, "eth0", true, &[addr(0, 0)]);
+    small.mtu = 576;
+    let mut router = Router::new(one(c), 1, t(0), &mut out);
+    router.handle(t(0), Input::Link(small), &mut out);
+    let mut solo = Solo { router, out, now: t(0) };
+    solo.run_ms(3610);
+    let out = solo.take();
+    assert_eq!(added(&out), 200);
+    let Some(Output::Send(s)) = out.iter().find(|o| matches!(o, Output::Send(_))) else { panic!("no advert") };
+    assert!(s.payload.len() + 20 <= 576 && s.payload[3] == 135, "{} {}", s.payload.len(), s.payload[3]);
+    assert!(logs(&out).iter().any(|l| l.contains("135 of 200")));
+}

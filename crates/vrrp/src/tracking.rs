@@ -1,0 +1,276 @@
+//! What an instance depends on. Faults are a pure function of the present links and tracker results, never a bit that some
+//! event set: whatever order events come in, the same world gives the same answer.
+
+use crate::script::Script;
+use crate::{FileConfig, InstanceConfig, Link, ProcessConfig, Track, Tracked};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::net::IpAddr;
+use steadfast_core::Family;
+
+/// Why an instance may not take part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// Its interface does not exist.
+    LinkAbsent(String),
+    /// Its interface is down.
+    LinkDown(String),
+    /// Its interface has no address that adverts could come from.
+    NoSource(String),
+    /// The configured source address is not there.
+    SourceAbsent(IpAddr),
+    /// A tracked interface is down (or, reversed, up).
+    Interface(String),
+    /// The link of one of its addresses is down.
+    AddressLink(String),
+    /// A script failed.
+    Script(String),
+    /// A file says so.
+    File(String, i64),
+    /// A process is missing or too numerous.
+    Process(String),
+    /// Unicast without a peer.
+    NoPeer,
+}
+
+impl Fault {
+    /// Adverts cannot leave any more: there is nothing to hand over.
+    pub fn is_dead_link(&self) -> bool {
+        matches!(self, Fault::LinkAbsent(_) | Fault::LinkDown(_))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::LinkAbsent(i) => write!(f, "interface {i} does not exist"),
+            Fault::LinkDown(i) => write!(f, "interface {i} is down"),
+            Fault::NoSource(i) => write!(f, "interface {i} has no usable source address"),
+            Fault::SourceAbsent(a) => write!(f, "source address {a} is not configured"),
+            Fault::Interface(i) => write!(f, "tracked interface {i} failed"),
+            Fault::AddressLink(i) => write!(f, "interface {i} of a virtual address is down"),
+            Fault::Script(s) => write!(f, "script {s} failed"),
+            Fault::File(n, v) => write!(f, "file {n} has value {v}"),
+            Fault::Process(p) => write!(f, "process {p} is not as required"),
+            Fault::NoPeer => f.write_str("unicast without a peer"),
+        }
+    }
+}
+
+/// A process tracker.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub config: ProcessConfig,
+    /// As last told.
+    pub count: Option<u32>,
+    /// As reported, after the delays. Good until told otherwise.
+    pub ok: bool,
+}
+
+impl Process {
+    fn raw(&self) -> bool {
+        self.count.is_none_or(|c| c >= self.config.quorum && c <= self.config.quorum_max)
+    }
+
+    /// New count. The delay before the report changes: `None` for no change, zero for at once.
+    pub fn counted(&mut self, count: u32) -> Option<std::time::Duration> {
+        let first = self.count.is_none();
+        self.count = Some(count);
+        let raw = self.raw();
+        if raw == self.ok {
+            return None;
+        }
+        Some(match (first, raw) {
+            (true, _) => std::time::Duration::ZERO,
+            (false, true) => self.config.fork_delay,
+            (false, false) => self.config.terminate_delay,
+        })
+    }
+
+    /// The delay is over.
+    pub fn report(&mut self) -> bool {
+        let raw = self.raw();
+        std::mem::replace(&mut self.ok, raw) != raw
+    }
+}
+
+/// What follows for one instance.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Assessment {
+    /// Effective priority.
+    pub priority: u8,
+    /// Why it may not take part.
+    pub faults: Vec<Fault>,
+    /// A script whose failure would mean FAULT has not reported yet.
+    pub waiting: bool,
+    /// Some tracked script has not reported yet.
+    pub pending: bool,
+    /// Index of the interface.
+    pub index: Option<u32>,
+    /// Source address of adverts.
+    pub source: Option<IpAddr>,
+    /// Addresses that fit into one advert on this link.
+    pub fits: usize,
+}
+
+/// The world as last told.
+#[derive(Debug, Default)]
+pub(crate) struct Trackers {
+    pub links: HashMap<String, Link>,
+    pub scripts: Vec<Script>,
+    pub script_index: HashMap<String, u32>,
+    pub files: HashMap<String, i64>,
+    pub processes: Vec<Process>,
+    pub process_index: HashMap<String, u32>,
+    /// Addresses that we manage, by interface: never the source of adverts.
+    pub managed: HashMap<String, HashSet<IpAddr>>,
+    /// Interfaces where an address of ours may be a source all the same.
+    pub sensitive: HashSet<String>,
+}
+
+/// Link-local, for IPv6 sources (RFC 9568 section 5.1.2.1).
+pub(crate) fn is_link_local(a: IpAddr) -> bool {
+    matches!(a, IpAddr::V6(a) if (a.segments()[0] & 0xffc0) == 0xfe80)
+}
+
+impl Trackers {
+    fn up(&self, interface: &str) -> bool {
+        self.links.get(interface).is_some_and(|l| l.up)
+    }
+
+    /// The source address on a link: the configured one, else the one in use while it is there, else the first that is not
+    /// a virtual address. An owner's only address may be its virtual one.
+    fn source(&self, config: &InstanceConfig, link: &Link, present: Option<IpAddr>) -> Option<IpAddr> {
+        if config.source.is_some() {
+            return config.source;
+        }
+        let ours = self.managed.get(&config.interface);
+        let usable = |a: &IpAddr| match config.family {
+            Family::V4 => a.is_ipv4(),
+            Family::V6 => is_link_local(*a),
+        };
+        let candidates = || link.addresses.iter().map(|c| c.address).filter(usable);
+        let free = |a: &IpAddr| !ours.is_some_and(|o| o.contains(a));
+        present
+            .filter(|p| candidates().any(|a| a == *p && free(p)))
+            .or_else(|| candidates().find(free))
+            .or_else(|| if config.priority == 255 { candidates().next() } else { None })
+    }
+
+    /// Effective priority, faults, source: everything that follows from the world for one instance.
+    pub fn assess(&self, config: &InstanceConfig, present_source: Option<IpAddr>) -> Assessment {
+        let mut a = Assessment::default();
+        let own = &config.interface;
+        match self.links.get(own) {
+            None => a.faults.push(Fault::LinkAbsent(own.clone())),
+            Some(link) => {
+                a.index = Some(link.index);
+                a.fits = match link.mtu {
+                    0 => 255,
+                    mtu => crate::wire::max_addresses(config.version, config.family, mtu),
+                };
+                if !link.up && !config.dont_track_primary {
+                    a.faults.push(Fault::LinkDown(own.clone()));
+                }
+                a.source = self.source(config, link, present_source);
+                match (a.source, config.source) {
+                    (None, _) => a.faults.push(Fault::NoSource(own.clone())),
+                    (Some(_), Some(wanted)) => {
+                        let here = link.addresses.iter().any(|c| c.address == wanted);
+                        // a unicast source is bound to, so it must be somewhere on this host
+                        let anywhere = || self.links.values().any(|l| l.addresses.iter().any(|c| c.address == wanted));
+                        if (config.track_source && !here) || (config.unicast.is_some() && !here && !anywhere()) {
+                            a.faults.push(Fault::SourceAbsent(wanted));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if config.unicast.as_ref().is_some_and(|u| u.peers.is_empty()) {
+            a.faults.push(Fault::NoPeer);
+        }
+        for address in config.addresses.iter().chain(&config.excluded) {
+            let dev = &address.interface;
+            if dev != own && !address.no_track && !self.up(dev) {
+                let fault = Fault::AddressLink(dev.clone());
+                if !a.faults.contains(&fault) {
+                    a.faults.push(fault);
+                }
+            }
+        }
+        let mut sum = i64::from(config.priority);
+        for track in &config.tracks {
+            self.track(config, track, &mut sum, &mut a);
+        }
+        a.priority =
+            if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(config.priority) };
+        a
+    }
+
+    fn track(&self, config: &InstanceConfig, track: &Track, sum: &mut i64, a: &mut Assessment) {
+        let (good, fault) = match &track.what {
+            Tracked::Interface(name) => (Some(self.up(name)), Fault::Interface(name.clone())),
+            Tracked::Script(name) => {
+                let script = self.script_index.get(name).and_then(|i| self.scripts.get(*i as usize));
+                if script.is_some_and(|s| s.pending()) {
+                    a.pending = true;
+                }
+                let Some(script) = script else { return };
+                (script.verdict(), Fault::Script(name.clone()))
+            }
+            Tracked::Process(name) => {
+                let process = self.process_index.get(name).and_then(|i| self.processes.get(*i as usize));
+                let Some(process) = process else { return };
+                (Some(process.ok), Fault::Process(name.clone()))
+            }
+            Tracked::File(name) => return self.track_file(config, track, name, sum, a),
+        };
+        let weight = i64::from(track.weight);
+        match good.map(|g| g != track.reverse) {
+            None if weight == 0 => a.waiting = true,
+            None => {}
+            Some(false) if weight == 0 => a.faults.push(fault),
+            // a gain while good, a loss while bad
+            Some(good) if good == (weight > 0) => *sum += weight,
+            Some(_) => {}
+        }
+    }
+
+    fn track_file(&self, config: &InstanceConfig, track: &Track, name: &str, sum: &mut i64, a: &mut Assessment) {
+        let value = self.files.get(name).copied().unwrap_or(0);
+        if track.weight == 0 {
+            if (value != 0) != track.reverse {
+                a.faults.push(Fault::File(name.into(), value));
+            }
+            return;
+        }
+        let change = value.saturating_mul(i64::from(track.weight)).saturating_mul(if track.reverse { -1 } else { 1 });
+        if change <= -254 {
+            a.faults.push(Fault::File(name.into(), value));
+        } else if config.priority != 255 {
+            *sum += change.min(253);
+        }
+    }
+
+    /// Takes over the definitions, keeping what is known of those that stay.
+    pub fn define_files(&mut self, files: &[FileConfig]) {
+        self.files.retain(|name, _| files.iter().any(|f| f.name == *name));
+    }
+
+    /// Takes over the definitions, keeping what is known of those that stay.
+    pub fn define_processes(&mut self, processes: &[ProcessConfig]) {
+        let mut old = std::mem::take(&mut self.processes);
+        self.process_index.clear();
+        for config in processes {
+            let kept = old.iter().position(|p| p.config.name == config.name).map(|at| old.swap_remove(at));
+            let mut process = kept.unwrap_or(Process { config: config.clone(), count: None, ok: true });
+            process.config = config.clone();
+            self.process_index.insert(config.name.clone(), self.processes.len() as u32);
+            self.processes.push(process);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,828 @@
+use crate::testkit::*;
+use crate::*;
+use std::time::Duration;
+use steadfast_core::kernel::Address;
+use steadfast_core::{State, Time};
+
+const S: Duration = Duration::from_secs(1);
+
+fn vi(priority: u8) -> InstanceConfig {
+    instance("VI", 0, 51, priority)
+}
+
+fn is_master(o: &Output) -> bool {
+    matches!(o, Output::Instance { notice: Notice::Master, .. })
+}
+
+fn is_announce(o: &Output) -> bool {
+    matches!(o, Output::Announce { .. })
+}
+
+fn is_remove(o: &Output) -> bool {
+    matches!(o, Output::Remove(_))
+}
+
+fn priority_sent(o: &Output) -> Option<u8> {
+    if let Output::Send(s) = o { s.payload.get(2).copied() } else { None }
+}
+
+// ---- start and plain election -------------------------------------------------------------------------------------------
+
+#[test]
+fn start_goes_to_backup_and_the_timer_is_exact() {
+    let mut solo = Solo::new(one(vi(100)));
+    assert_eq!(logs(&solo.out).iter().filter(|l| **l == "(VI) Entering BACKUP STATE (init)").count(), 1);
+    assert_eq!(notices(&solo.take()), ["VI BACKUP"]);
+    let due = t(0) + Duration::from_nanos(3_609_375_000);
+    assert_eq!(solo.router.poll_at(), Some(due));
+    solo.now = due;
+    solo.router.poll(due, &mut solo.out);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn becoming_master_sends_the_advert_then_adds_then_announces_then_tells() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.take();
+    solo.run_ms(3610);
+    let out = solo.take();
+    let at = |what: fn(&Output) -> bool| out.iter().position(what).expect("there");
+    let send = at(|o| matches!(o, Output::Send(_)));
+    let add = at(|o| matches!(o, Output::Add(_)));
+    let announce = at(is_announce);
+    assert!(send < add && add < announce && announce < at(is_master), "{out:?}");
+    assert_eq!((sent(&out), added(&out), announced(&out)), (vec![100], 1, 5));
+    let text = logs(&out);
+    for token in ["(VI) Receive advertisement timeout", "(VI) Entering MASTER STATE", "(VI) setting VIPs."] {
+        assert!(text.contains(&token), "{token}");
+    }
+}
+
+#[test]
+fn an_owner_in_state_master_is_master_at_once_and_one_in_state_backup_is_not() {
+    let mut c = vi(255);
+    let mut solo = Solo::new(one(c.clone()));
+    assert_eq!(solo.state(), State::Backup);
+    solo.run(S * 3 + Duration::from_nanos(3_906_250));
+    assert_eq!(solo.state(), State::Master);
+    c.start_master = true;
+    let mut solo = Solo::new(one(c));
+    assert_eq!(solo.state(), State::Master);
+    assert!(!logs(&solo.take()).iter().any(|l| l.contains("BACKUP")));
+}
+
+#[test]
+fn state_master_without_ownership_changes_nothing() {
+    let mut c = vi(100);
+    c.start_master = true;
+    let mut solo = Solo::new(one(c));
+    solo.run_ms(3609);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
+fn the_startup_delay_holds_everybody() {
+    let mut config = one(vi(100));
+    config.startup_delay = S * 5;
+    let mut solo = Solo::new(config);
+    solo.run_ms(4999);
+    assert_eq!(solo.state(), State::Init);
+    solo.run_ms(2);
+    assert_eq!(solo.state(), State::Backup);
+    solo.run_ms(3609);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn adverts_keep_their_rhythm_although_the_loop_is_late() {
+    let mut solo = Solo::master(one(vi(100)));
+    let start = solo.now;
+    for _ in 0..100 {
+        solo.now = solo.router.poll_at().expect("due") + Duration::from_millis(40);
+        solo.router.poll(solo.now, &mut solo.out);
+    }
+    let adverts = sent(&solo.take()).len() as u64;
+    let elapsed = solo.now.since(start);
+    assert_eq!(adverts, elapsed.as_secs(), "{elapsed:?}");
+}
+
+#[test]
+fn priority_zero_shortens_the_timer_to_the_skew_and_repeating_it_puts_nothing_off() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.hear(PEER, 200);
+    solo.hear(PEER, 0);
+    let due = solo.now + Duration::from_nanos(609_375_000);
+    assert_eq!(solo.router.poll_at(), Some(due));
+    for _ in 0..6 {
+        solo.run_ms(100);
+        solo.hear(PEER, 0);
+    }
+    assert_eq!(solo.router.poll_at(), Some(due));
+    solo.run_ms(10);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn a_master_that_hears_priority_zero_advertises_at_once() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.run_ms(300);
+    solo.hear(PEER, 0);
+    let out = solo.take();
+    assert_eq!((sent(&out), announced(&out)), (vec![100], 1), "and announces: the sender was a master, too");
+    assert_eq!(solo.router.poll_at(), Some(solo.now + S));
+}
+
+#[test]
+fn ties_are_broken_by_the_greater_address() {
+    for (from, want) in [(PEER, State::Backup), (LOW_PEER, State::Master)] {
+        let mut solo = Solo::master(one(vi(100)));
+        solo.hear(from, 100);
+        assert_eq!(solo.state(), want);
+    }
+}
+
+#[test]
+fn version_3_skew_follows_the_masters_interval() {
+    let mut c = vi(100);
+    c.version = Version::V3;
+    let mut solo = Solo::new(one(c));
+    let bytes = solo.packet(PEER, 200, |a| a.interval = Duration::from_millis(200));
+    solo.receive(PEER, 255, &bytes);
+    assert_eq!(solo.router.poll_at(), Some(solo.now + Duration::from_millis(600) + Duration::from_nanos(121_875_000)));
+}
+
+// ---- preemption ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_known_master_that_sinks_below_us_is_taken_over_from_within_10_ms() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.hear(PEER, 200);
+    solo.run_ms(1000);
+    solo.take();
+    solo.hear(PEER, 80);
+    let due = solo.now + Duration::from_nanos(10_000_000 * 155 / 255);
+    assert_eq!(solo.router.poll_at(), Some(due));
+    solo.run_ms(10);
+    assert_eq!(solo.state(), State::Master);
+    assert_eq!(sent(&solo.take()), [100]);
+}
+
+#[test]
+fn an_early_takeover_is_called_off_by_a_higher_advert() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.hear(PEER, 200);
+    solo.hear(PEER, 80);
+    solo.run_ms(2);
+    solo.hear("10.0.0.8", 150);
+    solo.run_ms(3000);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
+fn of_three_backups_the_highest_takes_over_early_and_alone() {
+    let mut net = Net::new(vec![one(vi(200)), one(vi(100)), one(vi(150))]);
+    net.run_for(10_000);
+    assert_eq!(net.states(), [State::Master, State::Backup, State::Backup]);
+    let from = net.now;
+    let mut sick = vi(200);
+    sick.priority = 50;
+    let mut out = Vec::new();
+    let now = net.now;
+    net.nodes[0].router.as_mut().expect("runs").reload(now, one(sick), &mut out);
+    let packet = out.iter().find_map(|o| if let Output::Send(s) = o { Some(s.clone()) } else { None }).expect("advert");
+    for n in [1, 2] {
+        let r = Received {
+            interface: 2,
+            source: packet.source,
+            destination: packet.destination,
+            hop_limit: 255,
+            payload: &packet.payload,
+        };
+        net.input(n, Input::Packet(r));
+    }
+    net.run_for(20);
+    assert_eq!(net.states(), [State::Backup, State::Backup, State::Master]);
+    assert_eq!(net.when(1, from, is_master), None, "the lower one never stood up");
+}
+
+#[test]
+fn strict_mode_or_the_knob_keep_the_rfc_timing() {
+    for strict in [false, true] {
+        let mut c = vi(100);
+        c.strict = strict;
+        c.fast_takeover = false;
+        let mut solo = Solo::new(one(c));
+        solo.hear(PEER, 200);
+        let due = solo.router.poll_at();
+        solo.run_ms(1000);
+        solo.hear(PEER, 80);
+        assert_eq!(solo.router.poll_at(), due);
+        solo.run_ms(1000);
+        assert_eq!(solo.state(), State::Backup);
+    }
+}
+
+#[test]
+fn a_strict_instance_never_takes_over_early_even_where_the_knob_says_so() {
+    let mut c = vi(100);
+    c.strict = true;
+    let mut solo = Solo::new(one(c));
+    solo.hear(PEER, 200);
+    let due = solo.router.poll_at();
+    solo.hear(PEER, 80);
+    assert_eq!(solo.router.poll_at(), due);
+}
+
+#[test]
+fn nopreempt_accepts_a_lower_master() {
+    let mut c = vi(100);
+    c.preempt = false;
+    let mut solo = Solo::new(one(c));
+    for _ in 0..20 {
+        solo.hear(PEER, 50);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.state(), State::Backup);
+    assert_eq!(solo.view().master, Some((ip(PEER), 50)));
+}
+
+#[test]
+fn an_owner_preempts_although_nopreempt_is_written() {
+    let mut c = vi(255);
+    c.preempt = false;
+    let mut solo = Solo::new(one(c));
+    for _ in 0..4 {
+        solo.hear(PEER, 50);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn preempt_delay_counts_from_the_first_lower_advert_and_a_higher_one_cancels_it() {
+    let mut c = vi(100);
+    c.preempt_delay = S * 10;
+    let mut solo = Solo::new(one(c.clone()));
+    for _ in 0..10 {
+        solo.hear(PEER, 50);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.state(), State::Backup);
+    for _ in 0..2 {
+        solo.hear(PEER, 50);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.state(), State::Master);
+
+    let mut solo = Solo::new(one(c.clone()));
+    for k in 0..15 {
+        solo.hear(PEER, if k == 8 { 100 } else { 50 });
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.state(), State::Backup, "the delay began anew");
+
+    // and nobody there: no delay
+    let mut solo = Solo::new(one(c));
+    solo.run_ms(3610);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn a_started_router_learns_who_is_master_before_it_takes_over() {
+    let mut solo = Solo::new(one(vi(200)));
+    solo.hear(PEER, 100);
+    solo.run_ms(900);
+    assert_eq!(solo.state(), State::Backup);
+    solo.hear(PEER, 100);
+    solo.run_ms(10);
+    assert_eq!(solo.state(), State::Master);
+}
+
+// ---- handing over -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn an_orderly_stop_serves_on_until_the_successor_is_heard() {
+    let mut net = Net::pair(200, 100);
+    net.run_for(10_000);
+    let from = net.now;
+    net.stop(0);
+    assert_eq!(net.when(0, from, |o| priority_sent(o) == Some(0)), Some(from));
+    assert!(net.holds(0), "serves on");
+    net.run_until(2000, |n| n.stopped(0));
+    let taken = net.when(1, from, is_announce).expect("announced");
+    let given_up = net.when(0, from, is_remove).expect("removed");
+    assert!(given_up >= net.when(1, from, |o| matches!(o, Output::Add(_))).expect("added"));
+    assert!(given_up.since(taken) <= LATENCY, "both answer for no longer than the advert travels");
+    assert!(net.now.since(from) < Duration::from_millis(620));
+    assert_eq!(sent(&net.outputs_since(0, from)), [0], "no advert after it");
+    assert!(net.holds(1) && !net.holds(0));
+    assert_eq!(notices(&net.outputs_since(0, from)), ["VI STOP"]);
+}
+
+#[test]
+fn an_orderly_stop_without_a_successor_ends_after_a_second() {
+    let mut solo = Solo::master(one(vi(100)));
+    let from = solo.now;
+    solo.input(Input::Stop { keep_objects: false });
+    assert_eq!((sent(&solo.out), removed(&solo.out)), (vec![0], 0));
+    solo.run(S);
+    let gone = solo.out.iter().position(is_remove).expect("removed");
+    assert_eq!(sent(&solo.out[gone..]), [0], "once more, for a master that did not hear the first");
+    assert_eq!(removed(&solo.out), 1);
+    assert_eq!(solo.out.last(), Some(&Output::Stopped));
+    assert!(solo.now.since(from) <= S);
+    assert_eq!(solo.router.poll_at(), None);
+}
+
+#[test]
+fn a_second_stop_ends_the_waiting() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.input(Input::Stop { keep_objects: false });
+    solo.input(Input::Stop { keep_objects: false });
+    assert_eq!(solo.out.last(), Some(&Output::Stopped));
+}
+
+#[test]
+fn a_stop_that_keeps_objects_removes_none_and_waits_for_nobody() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.input(Input::Stop { keep_objects: true });
+    assert_eq!((sent(&solo.out), removed(&solo.out)), (vec![0], 0));
+    assert_eq!(solo.out.last(), Some(&Output::Stopped));
+}
+
+#[test]
+fn without_soft_release_the_address_goes_at_once() {
+    let mut c = vi(100);
+    c.soft_release = false;
+    let mut solo = Solo::master(one(c));
+    solo.input(Input::Stop { keep_objects: false });
+    let out = solo.take();
+    assert_eq!((sent(&out), removed(&out)), (vec![0], 1));
+    assert_eq!(out.last(), Some(&Output::Stopped));
+}
+
+fn with_script(priority: u8, weight: i32) -> Config {
+    let mut c = vi(priority);
+    c.tracks = vec![Track { what: Tracked::Script("chk".into()), weight, reverse: false }];
+    Config { instances: vec![c], scripts: vec![script("chk", 1)], ..Config::default() }
+}
+
+pub fn script(name: &str, seconds: u64) -> ScriptConfig {
+    ScriptConfig {
+        name: name.into(),
+        interval: S * seconds as u32,
+        timeout: S,
+        rise: 1,
+        fall: 1,
+        init_fail: false,
+        command: name.into(),
+    }
+}
+
+#[test]
+fn a_script_failure_hands_over_without_a_gap() {
+    let mut net = Net::new(vec![with_script(200, 0), one(vi(100))]);
+    net.input(0, Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    net.run_for(10_000);
+    assert_eq!(net.states(), [State::Master, State::Backup]);
+    let from = net.now;
+    net.input(0, Input::ScriptEnded("chk", ScriptEnd::Exited(1)));
+    // the run of that second must have been asked for
+    net.run_until(2000, |n| n.state(1) == State::Master);
+    assert!(net.holds(0), "until the advert has arrived");
+    net.run_for(1);
+    assert!(!net.holds(0));
+    assert_eq!(net.state(0), State::Fault);
+    assert_eq!(notices(&net.outputs_since(0, from)), ["VI FAULT"]);
+    assert!(net.now.since(from) < Duration::from_millis(620));
+}
+
+#[test]
+fn a_dead_link_gives_up_at_once() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    let out = solo.take();
+    assert_eq!(removed(&out), 1);
+    assert_eq!(notices(&out), ["VI FAULT"]);
+    assert_eq!(solo.state(), State::Fault);
+    assert_eq!(solo.view().faults, ["interface eth0 is down"]);
+    assert!(logs(&out).contains(&"(VI) Entering FAULT STATE"));
+    assert!(logs(&out).iter().any(|l| l.contains("interface eth0 is down")));
+}
+
+#[test]
+fn a_link_that_dies_during_a_hand_over_ends_it() {
+    let mut solo = Solo::new(with_script(100, 0));
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    solo.run_to_master();
+    solo.run_ms(1);
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(1)));
+    assert_eq!((solo.state(), removed(&solo.take())), (State::Master, 0));
+    assert_eq!(solo.router.handing_over().collect::<Vec<_>>(), ["VI"]);
+    solo.input(Input::LinkGone("eth0"));
+    assert_eq!((solo.state(), removed(&solo.take())), (State::Fault, 1));
+}
+
+// ---- contention ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn after_a_partition_the_winner_announces_itself_after_the_loser_has_let_go_whoever_speaks_first() {
+    // 20 phases of the two advert rhythms
+    for phase in 0..20u64 {
+        let mut net = Net::pair(200, 100);
+        net.run_for(10_000);
+        net.cut.insert((0, 1));
+        net.run_for(20_000 + phase * 53);
+        assert_eq!(net.states(), [State::Master, State::Master]);
+        let from = net.now;
+        net.cut.clear();
+        net.run_until(2000, |n| n.state(1) == State::Backup);
+        net.run_for(50);
+        let let_go = net.when(1, from, is_remove).expect("let go");
+        let again = net.last(0, is_announce).expect("announced");
+        assert!(again > let_go, "phase {phase}: the winner announced at {again}, the loser let go at {let_go}");
+        assert_eq!(net.states(), [State::Master, State::Backup]);
+        // and nobody is told of a new master
+        assert!(!net.outputs_since(0, from).iter().any(is_master));
+    }
+}
+
+#[test]
+fn the_loser_says_one_last_word_unless_it_is_strict() {
+    for strict in [false, true] {
+        let mut c = vi(100);
+        c.strict = strict;
+        let mut solo = Solo::master(one(c));
+        solo.hear(PEER, 200);
+        let out = solo.take();
+        assert_eq!(sent(&out), if strict { vec![] } else { vec![100] });
+        assert_eq!(solo.state(), State::Backup);
+        if !strict {
+            let removed = out.iter().position(is_remove).expect("removed");
+            let word = out.iter().position(|o| matches!(o, Output::Send(_))).expect("sent");
+            assert!(removed < word, "the winner must hear of it when the address is gone");
+        }
+        assert!(logs(&out).contains(&"(VI) Master received advert from 10.0.0.9 with higher priority 200, ours 100"));
+    }
+}
+
+#[test]
+fn strict_mode_with_higher_prio_send_advert_says_the_word() {
+    let mut c = vi(100);
+    c.strict = true;
+    c.higher_prio_send_advert = true;
+    let mut solo = Solo::master(one(c));
+    solo.hear(PEER, 200);
+    assert_eq!(sent(&solo.take()), [100]);
+}
+
+#[test]
+fn a_lower_advert_is_answered_announced_over_and_told() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.run_ms(400);
+    solo.hear(PEER, 50);
+    let out = solo.take();
+    assert_eq!((sent(&out), announced(&out)), (vec![100], 5));
+    assert_eq!(notices(&out), ["VI MASTER_RX_LOWER_PRI"]);
+    let line = "(VI) Received advert from 10.0.0.9 with lower priority 50, ours 100, forcing new election";
+    assert!(logs(&out).contains(&line));
+    solo.run_ms(5000);
+    // the second burst of becoming master and the second one of the contention
+    assert_eq!(announced(&solo.take()), 10);
+}
+
+#[test]
+fn contention_is_announced_even_where_the_schedule_says_none() {
+    let mut c = vi(100);
+    c.garp.lower_prio_repeat = 0;
+    c.lower_prio_no_advert = true;
+    let mut solo = Solo::master(one(c));
+    solo.hear(PEER, 50);
+    let out = solo.take();
+    assert_eq!((sent(&out), announced(&out)), (vec![], 1));
+}
+
+#[test]
+fn a_stream_of_lower_adverts_leads_to_bounded_adverts_announcements_and_log() {
+    let mut solo = Solo::master(one(vi(100)));
+    for _ in 0..9_500 {
+        solo.hear(PEER, 50);
+        solo.run_ms(1);
+    }
+    let out = solo.take();
+    assert!(sent(&out).len() <= 45, "{} adverts in 10 s", sent(&out).len());
+    // one burst a second, the schedule's second bursts beside
+    assert!(announced(&out) <= 130, "{} announcements in 10 s", announced(&out));
+    assert!(logs(&out).len() <= 40, "{} lines in 10 s", logs(&out).len());
+    // the last contention is announced over as well
+    solo.run_ms(1000);
+    assert!(announced(&solo.take()) >= 1);
+}
+
+#[test]
+fn the_last_word_of_a_master_that_we_pushed_aside_makes_no_noise() {
+    let mut net = Net::pair(100, 100);
+    let mut better = vi(200);
+    better.garp.delay = Duration::ZERO;
+    net.nodes[1].config = one(better);
+    net.crash(1);
+    net.run_for(10_000);
+    assert_eq!(net.state(0), State::Master);
+    let from = net.now;
+    net.start(1);
+    net.run_for(10_000);
+    assert_eq!(net.states(), [State::Backup, State::Master]);
+    let out = net.outputs_since(1, from);
+    assert_eq!(notices(&out), ["VI BACKUP", "VI MASTER"]);
+    assert!(!logs(&out).iter().any(|l| l.contains("forcing new election")));
+    let let_go = net.when(0, from, is_remove).expect("let go");
+    assert!(net.last(1, is_announce).expect("announced") > let_go);
+}
+
+#[test]
+fn two_owners_the_greater_address_steps_down_to_254_and_comes_back() {
+    let mut c = vi(255);
+    c.start_master = true;
+    let mut solo = Solo::new(one(c));
+    solo.take();
+    for _ in 0..3 {
+        solo.hear(LOW_PEER, 255);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.view().priority, 255, "2 adverts and 1.2 of the longest");
+    solo.run_ms(150);
+    solo.hear(LOW_PEER, 255);
+    solo.run_ms(100);
+    assert_eq!(solo.view().priority, 254);
+    solo.hear(LOW_PEER, 255);
+    assert_eq!(solo.state(), State::Backup);
+    assert!(logs(&solo.take()).iter().any(|l| l.contains("address owner")));
+    solo.run_ms(3100);
+    assert_eq!((solo.state(), solo.view().priority), (State::Master, 255));
+}
+
+#[test]
+fn two_owners_with_the_lower_address_back_off() {
+    let mut c = vi(255);
+    c.start_master = true;
+    let mut solo = Solo::new(one(c));
+    solo.hear(PEER, 255);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+// ---- oversleeping -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_master_that_overslept_listens_before_it_sends_and_steps_down_for_a_better_one() {
+    let mut net = Net::pair(100, 150);
+    net.crash(1);
+    net.run_for(10_000);
+    assert_eq!(net.state(0), State::Master);
+    net.nodes[0].paused = true;
+    net.start(1);
+    net.run_for(8_000);
+    assert_eq!(net.state(1), State::Master);
+    let from = net.now;
+    net.wake(0);
+    net.run_for(100);
+    assert_eq!(net.state(0), State::Backup);
+    // its last word is all that it says
+    assert_eq!(sent(&net.outputs_since(0, from)).len(), 1);
+    assert!(net.when(0, from, is_remove) <= net.when(0, from, |o| matches!(o, Output::Send(_))));
+}
+
+#[test]
+fn a_master_that_overslept_alone_listens_for_an_interval_and_goes_on() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.now += S * 6;
+    solo.router.poll(solo.now, &mut solo.out);
+    assert_eq!(sent(&solo.take()), []);
+    solo.run_ms(1100);
+    assert_eq!(sent(&solo.take()), []);
+    solo.run_ms(30);
+    let out = solo.take();
+    assert_eq!((sent(&out), announced(&out)), (vec![100], 1));
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn a_master_that_overslept_and_is_still_the_best_takes_the_address_back_as_soon_as_its_queue_is_read() {
+    let mut solo = Solo::master(one(vi(200)));
+    solo.now += S * 6;
+    solo.hear(PEER, 100);
+    solo.hear(PEER, 100);
+    solo.router.poll(solo.now, &mut solo.out);
+    assert_eq!(sent(&solo.take()), []);
+    solo.run_ms(10);
+    let out = solo.take();
+    assert_eq!(sent(&out), [200]);
+    assert!(announced(&out) > 0);
+}
+
+#[test]
+fn a_little_lateness_is_no_oversleeping() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.now += Duration::from_millis(2900);
+    solo.router.poll(solo.now, &mut solo.out);
+    assert_eq!(sent(&solo.take()), [100]);
+}
+
+#[test]
+fn timer_expired_backup_goes_to_backup() {
+    let mut c = vi(100);
+    c.preempt = false;
+    c.timer_expired_backup = Some(50);
+    let mut solo = Solo::master(one(c));
+    solo.now += S * 4;
+    solo.router.poll(solo.now, &mut solo.out);
+    assert_eq!(solo.state(), State::Backup);
+    assert_eq!(removed(&solo.take()), 1);
+}
+
+#[test]
+fn a_late_backup_reads_its_queue_before_it_stands_up() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.hear(PEER, 200);
+    solo.now += S * 10;
+    solo.router.poll(solo.now, &mut solo.out);
+    assert_eq!(solo.state(), State::Backup);
+    solo.hear(PEER, 200);
+    solo.run_ms(3000);
+    assert_eq!(solo.state(), State::Backup);
+    // and when there is nothing, it does
+    solo.now += S * 10;
+    solo.router.poll(solo.now, &mut solo.out);
+    solo.run_ms(10);
+    assert_eq!(solo.state(), State::Master);
+}
+
+// ---- the rest -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn announcements_follow_their_schedule() {
+    let mut c = vi(100);
+    c.garp.refresh = S * 10;
+    c.garp.refresh_repeat = 2;
+    c.excluded = vec![Address::new(cidr("10.0.0.99/24"), "eth0")];
+    let mut solo = Solo::new(one(c));
+    solo.take();
+    solo.run(Duration::from_nanos(3_609_375_000));
+    assert_eq!(announced(&solo.take()), 10);
+    solo.run_ms(4_999);
+    assert_eq!(announced(&solo.take()), 0);
+    solo.run_ms(1);
+    assert_eq!(announced(&solo.take()), 10);
+    solo.run_ms(5_000);
+    assert_eq!(announced(&solo.take()), 4);
+    solo.run_ms(10_000);
+    assert_eq!(announced(&solo.take()), 4);
+}
+
+#[test]
+fn a_start_takes_out_what_a_killed_process_left_behind() {
+    let mut out = Vec::new();
+    let mut router = Router::new(one(vi(100)), 1, t(0), &mut out);
+    router.handle(t(0), Input::Link(link(2, "eth0", true, &[addr(0, 0), ip("10.0.0.151")])), &mut out);
+    router.poll(t(0), &mut out);
+    assert_eq!(removed(&out), 1);
+    assert_eq!(router.views().next().and_then(|v| v.source), Some(addr(0, 0)));
+}
+
+#[test]
+fn priority_changes_are_told_where_wanted() {
+    let mut config = with_script(100, 20);
+    config.instances[0].notify_priority_changes = true;
+    let mut solo = Solo::new(config);
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    assert!(logs(&solo.out).contains(&"(VI) Changing effective priority from 100 to 120"));
+    assert!(notices(&solo.out).contains(&"VI BACKUP_PRIORITY".to_owned()));
+    solo.run_to_master();
+    solo.run_ms(1);
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(1)));
+    assert_eq!(notices(&solo.take()), ["VI MASTER_PRIORITY"]);
+    solo.run_ms(1000);
+    assert_eq!(sent(&solo.take()), [100], "in the next advert");
+    let _: Time = solo.now;
+}
+
+#[test]
+fn nobody_stands_up_while_the_daemon_stops() {
+    let mut a = instance("A", 0, 51, 100);
+    a.priority = 200;
+    let b = instance("B", 0, 52, 100);
+    let mut solo = Solo::new(Config { instances: vec![a, b], ..Config::default() });
+    for _ in 0..4 {
+        solo.hear_nth(1, PEER, 200);
+        solo.run_ms(1000);
+    }
+    assert_eq!(solo.states(), [State::Master, State::Backup]);
+    solo.hear_nth(1, PEER, 200);
+    solo.take();
+    solo.input(Input::Stop { keep_objects: false });
+    solo.hear_nth(1, PEER, 50);
+    solo.run_ms(100);
+    solo.hear_nth(1, PEER, 0);
+    solo.run_ms(1000);
+    let out = solo.take();
+    assert_eq!(sent(&out), [0, 0]);
+    assert_eq!(notices(&out), ["A STOP", "B STOP"]);
+}
+
+/// What may happen to a node of a cluster.
+#[derive(Clone, Debug)]
+enum Event {
+    Crash,
+    Start,
+    Pause,
+    Wake,
+    Link(bool),
+    Cut(usize),
+    Heal,
+    Stop,
+    Lost,
+}
+
+fn any_event() -> impl proptest::strategy::Strategy<Value = Event> {
+    use proptest::prelude::*;
+    prop_oneof![
+        Just(Event::Crash),
+        Just(Event::Start),
+        Just(Event::Pause),
+        Just(Event::Wake),
+        any::<bool>().prop_map(Event::Link),
+        (0usize..3).prop_map(Event::Cut),
+        Just(Event::Heal),
+        Just(Event::Stop),
+        Just(Event::Lost),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
+    /// Whatever happened: once all is well, the best router alone holds the address, and whoever is not master holds nothing.
+    #[test]
+    fn a_cluster_converges_on_its_best_router(
+        events in proptest::collection::vec((0usize..3, any_event(), 1u64..6000), 1..25),
+        v3: bool,
+        preempt: bool,
+    ) {
+        use proptest::prelude::*;
+        let node = |priority| {
+            let mut c = vi(priority);
+            c.preempt = preempt;
+            if v3 {
+                c.version = Version::V3;
+                c.advert_interval = Duration::from_millis(500);
+            }
+            one(c)
+        };
+        let mut net = Net::new(vec![node(100), node(150), node(200)]);
+        for (n, event, wait) in events {
+            match event {
+                Event::Crash => net.crash(n),
+                Event::Start => {
+                    if net.nodes[n].router.is_none() || net.nodes[n].stopped {
+                        net.start(n);
+                    }
+                }
+                Event::Pause => net.nodes[n].paused = true,
+                Event::Wake => net.wake(n),
+                Event::Link(up) => if !net.nodes[n].paused { net.set_link(n, 0, up) },
+                Event::Cut(m) => { net.cut.insert((n, m)); }
+                Event::Heal => net.cut.clear(),
+                Event::Stop => if !net.nodes[n].paused { net.stop(n) },
+                Event::Lost => {
+                    let object = net.nodes[n].held.iter().next().cloned();
+                    if let Some(object) = object {
+                        net.input(n, Input::ObjectLost(&object));
+                    }
+                }
+            }
+            net.run_for(wait);
+        }
+        net.cut.clear();
+        for n in 0..3 {
+            net.wake(n);
+            net.set_link(n, 0, true);
+            net.run_for(1500);
+            if net.nodes[n].router.is_none() || net.nodes[n].stopped {
+                net.start(n);
+            }
+        }
+        net.run_for(20_000);
+        let states = net.states();
+        prop_assert_eq!(states.iter().filter(|s| **s == State::Master).count(), 1, "{:?}", states);
+        for n in 0..3 {
+            prop_assert_eq!(net.holds(n), states[n] == State::Master, "{} {:?}", n, states);
+        }
+        if preempt {
+            prop_assert_eq!(states[2], State::Master);
+        }
+        // and it is quiet: one router sends, once an interval
+        let from = net.now;
+        net.run_for(10_000);
+        let adverts: usize = (0..3).map(|n| sent(&net.outputs_since(n, from)).len()).sum();
+        let want = if v3 { 20 } else { 10 };
+        prop_assert!(adverts == want || adverts == want + 1, "{} adverts", adverts);
+    }
+}

@@ -1,0 +1,270 @@
+//! What the world tells: links, trackers, scripts and kernel objects, and announcing addresses to it.
+
+use crate::garp::Waiting;
+use crate::instance::Instance;
+use crate::objects::Repair;
+use crate::router::{Key, Life, Router};
+use crate::{Link, Output, ScriptEnd, Tracked};
+use log::Level;
+use std::net::IpAddr;
+use steadfast_core::kernel::Object;
+use steadfast_core::{Family, Time};
+
+impl Router {
+    /// The interfaces' whole state is told; whoever depends on one is looked at anew.
+    pub(crate) fn on_link(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
+        let name = link.name.clone();
+        let old = self.trackers.links.insert(name.clone(), link);
+        let Some(new) = self.trackers.links.get(&name) else { return };
+        if old.as_ref() == Some(new) {
+            return;
+        }
+        let (up, index) = (new.up, new.index);
+        let same = old.as_ref().is_some_and(|o| self.makes_no_difference(o, new));
+        let was_up = old.as_ref().is_some_and(|l| l.up);
+        if old.as_ref().map(|l| l.index) != Some(index) {
+            self.relookup();
+        }
+        let users = self.by_interface.get(&name).cloned();
+        if up != was_up && users.is_some() && self.life != Life::Settling {
+            let word = if up { "up" } else { "down" };
+            out.push(Output::Log(Level::Info, format!("Netlink reports {name} {word}")));
+        }
+        if !same {
+            self.reevaluate(&users.unwrap_or_default(), now, out);
+            self.reevaluate(&self.roaming.clone(), now, out);
+        }
+        // routes go with the link, and everything goes with a link that was replaced
+        let replaced = old.as_ref().is_some_and(|l| l.index != index);
+        if up && (!was_up || replaced) && self.life != Life::Settling {
+            self.restore_objects(&name, out);
+        }
+    }
+
+    pub(crate) fn on_link_gone(&mut self, now: Time, name: &str, out: &mut Vec<Output>) {
+        if self.trackers.links.remove(name).is_none() {
+            return;
+        }
+        self.relookup();
+        if let Some(users) = self.by_interface.get(name).cloned() {
+            out.push(Output::Log(Level::Info, format!("Netlink reports {name} gone")));
+            self.reevaluate(&users, now, out);
+        }
+        self.reevaluate(&self.roaming.clone(), now, out);
+    }
+
+    /// Only addresses of ours came or went, which nobody's source depends on. With a thousand instances on one link there are
+    /// a thousand such changes at a takeover.
+    pub(crate) fn makes_no_difference(&self, old: &Link, new: &Link) -> bool {
+        let Some(managed) = self.trackers.managed.get(&new.name) else { return false };
+        let foreign =
+            |l: &Link| l.addresses.iter().filter(|c| !managed.contains(&c.address)).copied().collect::<Vec<_>>();
+        old.up == new.up
+            && old.index == new.index
+            && old.mtu == new.mtu
+            && !self.trackers.sensitive.contains(&new.name)
+            && foreign(old) == foreign(new)
+    }
+
+    /// Objects on a link that came back.
+    pub(crate) fn restore_objects(&mut self, interface: &str, out: &mut Vec<Output>) {
+        let on = |o: &Object| match o {
+            Object::Address(a) => a.interface == interface,
+            Object::Route(r) => {
+                r.interface.as_deref() == Some(interface)
+                    || r.interface.is_none()
+                    || r.nexthops.iter().any(|h| h.interface.as_deref() == Some(interface))
+            }
+            Object::Rule(_) => false,
+        };
+        let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
+        for x in self.slots.iter().flatten().filter(|x| x.objects_set) {
+            again.extend(Instance::objects(&x.config).filter(|o| on(o)));
+        }
+        out.extend(again.into_iter().map(Output::Add));
+    }
+
+    pub(crate) fn on_process(&mut self, now: Time, name: &str, count: u32, out: &mut Vec<Output>) {
+        let Some(id) = self.trackers.process_index.get(name).copied() else { return };
+        let Some(p) = self.trackers.processes.get_mut(id as usize) else { return };
+        match p.counted(count) {
+            None => self.timers.cancel(Key::Process(id)),
+            Some(delay) if delay.is_zero() => {
+                self.timers.cancel(Key::Process(id));
+                if p.report() {
+                    self.tracker_changed(&Tracked::Process(name.into()), now, out);
+                }
+            }
+            Some(delay) => {
+                if self.timers.get(Key::Process(id)).is_none() {
+                    self.timers.set(Key::Process(id), now + delay);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn tracker_changed(&mut self, what: &Tracked, now: Time, out: &mut Vec<Output>) {
+        if let Some(users) = self.by_tracker.get(what).cloned() {
+            self.reevaluate(&users, now, out);
+        }
+    }
+
+    pub(crate) fn on_object_lost(&mut self, now: Time, object: &Object, out: &mut Vec<Output>) {
+        match self.held.lost(now, object) {
+            Repair::None => {}
+            Repair::Now(times) => {
+                if times == 1 {
+                    out.push(Output::Log(Level::Warn, lost_text(object)));
+                }
+                self.put_back(object, now, out);
+            }
+            Repair::Later(at, first) => {
+                if first {
+                    let text = format!("{object} is removed again and again by somebody; putting it back more slowly");
+                    out.push(Output::Log(Level::Error, text));
+                }
+                self.arm_repair(at);
+            }
+        }
+    }
+
+    pub(crate) fn on_object_refused(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+        if let Some((at, first)) = self.held.refused(now, object) {
+            if first {
+                out.push(Output::Log(
+                    Level::Error,
+                    format!("the kernel refused {object}: error {errno}; trying again"),
+                ));
+            }
+            self.arm_repair(at);
+        }
+    }
+
+    pub(crate) fn arm_repair(&mut self, at: Time) {
+        if self.timers.get(Key::Repair).is_none_or(|t| at < t) {
+            self.timers.set(Key::Repair, at);
+        }
+    }
+
+    pub(crate) fn repair(&mut self, now: Time, out: &mut Vec<Output>) {
+        let (due, next) = self.held.due(now);
+        for object in &due {
+            self.put_back(object, now, out);
+        }
+        if let Some(at) = next {
+            self.arm_repair(at);
+        }
+    }
+
+    /// Adds an object that we hold, and announces it once if it is an address.
+    pub(crate) fn put_back(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) {
+        out.push(Output::Add(object.clone()));
+        let Object::Address(address) = object else { return };
+        let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
+            self.slot(*i).is_some_and(|x| {
+                x.objects_set && x.config.addresses.iter().chain(&x.config.excluded).any(|a| a == address)
+            })
+        });
+        if let Some(owner) = owner {
+            self.announce(owner, &address.interface.clone(), address.cidr.address, now, out);
+        }
+    }
+
+    /// One announcement, at once or by way of the queue.
+    pub(crate) fn announce(&mut self, i: u32, interface: &str, address: IpAddr, now: Time, out: &mut Vec<Output>) {
+        if self.pacer.gap(Family::of(address)).is_zero() {
+            out.push(Output::Announce { interface: interface.into(), address });
+            return;
+        }
+        let (id, at) = self.pacer.push(now, interface, Waiting { instance: i, address });
+        if self.timers.get(Key::Pace(id)).is_none() {
+            self.timers.set(Key::Pace(id), at);
+        }
+    }
+
+    pub(crate) fn pace(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
+        // void entries cost no gap
+        loop {
+            let Some((waiting, interface, next)) = self.pacer.pop(now, id) else { return };
+            let slot = self.slots.get(waiting.instance as usize).and_then(Option::as_ref);
+            if slot.is_some_and(|x| x.objects_set) {
+                out.push(Output::Announce { interface: interface.into(), address: waiting.address });
+                if let Some(at) = next {
+                    self.timers.set(Key::Pace(id), at);
+                }
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn on_script_ended(&mut self, now: Time, name: &str, end: ScriptEnd, out: &mut Vec<Output>) {
+        let Some(id) = self.trackers.script_index.get(name).copied() else { return };
+        let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
+        if !script.running() {
+            return;
+        }
+        self.timers.cancel(Key::ScriptLimit(id));
+        let outcome = script.ended(end);
+        let good = script.verdict() == Some(true);
+        if outcome.changed {
+            let text = match (good, outcome.timed_out, end) {
+                (true, _, _) => format!("VRRP_Script({name}) succeeded"),
+                (false, true, _) => format!("VRRP_Script({name}) timed out"),
+                (false, false, ScriptEnd::Exited(s)) => format!("VRRP_Script({name}) failed (exited with status {s})"),
+                (false, false, ScriptEnd::Signalled(s)) => format!("VRRP_Script({name}) failed (due to signal {s})"),
+                (false, false, ScriptEnd::NotStarted) => format!("VRRP_Script({name}) failed (could not be started)"),
+            };
+            out.push(Output::Log(Level::Info, text));
+        } else if outcome.status_changed
+            && let ScriptEnd::Exited(s) = end
+        {
+            out.push(Output::Log(Level::Info, format!("Script `{name}` now returning {s}")));
+        }
+        // a first result matters even where it changes no verdict: somebody may wait for it
+        self.tracker_changed(&Tracked::Script(name.into()), now, out);
+    }
+
+    pub(crate) fn run_script(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
+        self.timers.set(Key::ScriptRun(id), now + script.interval());
+        if script.due() {
+            let limit = script.config.timeout;
+            if !limit.is_zero() {
+                self.timers.set(Key::ScriptLimit(id), now + limit);
+            }
+            out.push(Output::StartScript(script.config.name.clone()));
+        }
+    }
+
+    pub(crate) fn limit_script(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
+        if let Some((kill, wait)) = script.expired() {
+            out.push(Output::KillScript(script.config.name.clone(), kill));
+            self.timers.set(Key::ScriptLimit(id), now + wait);
+        }
+    }
+
+    /// Puts an object into the kernel for one holder.
+    pub(crate) fn hold(&mut self, object: Object, out: &mut Vec<Output>) {
+        if self.held.hold(&object) {
+            out.push(Output::Add(object));
+        }
+    }
+
+    /// One holder less.
+    pub(crate) fn let_go(&mut self, object: Object, out: &mut Vec<Output>) {
+        if self.held.release(&object) {
+            out.push(Output::Remove(object));
+        }
+    }
+}
+
+/// What is said when somebody takes an object away.
+fn lost_text(object: &Object) -> String {
+    match object {
+        Object::Address(a) => {
+            format!("Netlink reflector reports IP {} removed from {}; putting it back", a.cidr.address, a.interface)
+        }
+        other => format!("{other} was removed by somebody; putting it back"),
+    }
+}
