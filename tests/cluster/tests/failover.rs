@@ -370,7 +370,7 @@ fn an_absent_interface_is_waited_for() {
     let lan = Lan::new(1);
     let text = conf(200, "").replace("eth0", "late0");
     let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
-    a.wait_log("interface late0 is absent", seconds(5));
+    a.wait_log("entering FAULT state: interface late0 does not exist", seconds(5));
     lan.hosts[0].ip("link add late0 type veth peer name late1");
     lan.hosts[0].ip("link set late1 up");
     lan.hosts[0].ip("addr add 10.78.0.1/24 dev late0");
