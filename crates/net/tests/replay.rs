@@ -1,0 +1,16 @@
+//! Replays the fuzzing seeds in every run.
+#![allow(clippy::disallowed_methods)] // a test may read files; the machine may not
+
+use std::path::Path;
+
+#[test]
+fn the_seeds_of_the_fuzzer_are_harmless() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds/netlink");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("seeds").flatten() {
+        let bytes = std::fs::read(entry.path()).expect("seed");
+        let _ = steadfast_net::netlink::parse(&bytes);
+        count += 1;
+    }
+    assert!(count > 0);
+}
