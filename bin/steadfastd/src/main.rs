@@ -9,6 +9,9 @@ mod vrrp;
 
 fn main() {
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    // Roles are started by way of /proc/self/exe; without this, ps and killall would know them as "exe".
+    let own = arguments.first().and_then(|a| a.rsplit('/').next()).filter(|n| !n.is_empty()).unwrap_or("steadfastd");
+    steadfast_sys::schedule::name(own);
     std::process::exit(match cli::parse(&arguments) {
         cli::Request::Print(text, status) => {
             eprint!("{text}");
