@@ -209,10 +209,11 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
     }
     config.instances = keep;
     config.refused |= refused;
+    crate::vmac::names(config, d);
 }
 
 /// True for IPv6.
-fn family(i: &VrrpInstance) -> bool {
+pub(crate) fn family(i: &VrrpInstance) -> bool {
     i.virtual_ipaddress
         .first()
         .map(|a| a.0.cidr.address.is_ipv6())
@@ -381,11 +382,21 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         say!(General, "the source address is of the other family, ignoring it");
         i.src_ip = None;
     }
-    if i.vmac_xmit_base && !i.use_vmac {
+    if i.vmac_xmit_base && i.use_vmac.is_none() {
         say!(General, "vmac_xmit_base without use_vmac, ignoring it");
+        i.vmac_xmit_base = false;
     }
-    if i.use_vmac && !i.unicast_peer.is_empty() && !i.vmac_xmit_base {
-        say!(General, "use_vmac with unicast needs vmac_xmit_base");
+    if i.vmac_xmit_base && strict {
+        say!(General, "strict mode does not allow vmac_xmit_base, ignoring it");
+        i.vmac_xmit_base = false;
+    }
+    if i.use_vmac.is_some() && !i.unicast_peer.is_empty() && !i.vmac_xmit_base {
+        say!(General, "unicast needs vmac_xmit_base, setting it");
+        i.vmac_xmit_base = true;
+    }
+    if strict && version == 2 && i.accept == Some(true) && priority != 255 {
+        say!(General, "strict mode of version 2 has no accept, ignoring it");
+        i.accept = None;
     }
     // Tracking.
     i.track_interface.retain(|t| {

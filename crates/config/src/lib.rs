@@ -15,6 +15,7 @@ pub mod model;
 mod parse;
 mod section;
 pub mod source;
+mod vmac;
 
 pub use host::{Host, SystemHost};
 pub use model::Config;

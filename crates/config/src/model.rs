@@ -63,6 +63,17 @@ pub enum InitialState {
     Backup,
 }
 
+/// `use_vmac`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Vmac {
+    /// Name of the link; the checks give one to every link.
+    pub name: Option<String>,
+    /// Hardware address; an octet that is not given is the router id.
+    pub mac: Option<[Option<u8>; 6]>,
+    /// Link group number.
+    pub group: Option<u32>,
+}
+
 /// `auth_type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]

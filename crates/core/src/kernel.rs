@@ -1,7 +1,7 @@
 //! Objects that steadfast puts into the kernel: addresses, routes and policy rules. They are values; `steadfast-net` turns
 //! them into netlink messages. Interfaces are named, because an interface may be absent now and come back with another index.
 
-use crate::{Family, IpCidr};
+use crate::{Family, IpCidr, Mac};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -264,9 +264,49 @@ impl fmt::Display for Rule {
     }
 }
 
+/// A macvlan in private mode that carries a virtual router MAC (RFC 9568 section 7.3).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct VirtualLink {
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// The link that it sits on.
+    pub base: String,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Family of its addresses; IPv6 is off on a link for IPv4.
+    pub family: Family,
+    /// Link group number.
+    pub group: Option<u32>,
+}
+
+impl fmt::Display for VirtualLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {} with {}", self.name, self.base, self.mac)
+    }
+}
+
+/// Traffic to or from an address is dropped, but for neighbour discovery: accept mode is off.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Block {
+    /// The address.
+    pub address: IpAddr,
+    /// Its link, for a link-local address, which is nobody's without it.
+    pub interface: Option<String>,
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "packets of {}", self.address)
+    }
+}
+
 /// Any object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Object {
+    /// A virtual link.
+    Link(VirtualLink),
+    /// A block of traffic.
+    Block(Block),
     /// An address.
     Address(Address),
     /// A route.
@@ -278,6 +318,8 @@ pub enum Object {
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Object::Link(l) => write!(f, "link {l}"),
+            Object::Block(b) => write!(f, "block of {b}"),
             Object::Address(a) => write!(f, "address {a}"),
             Object::Route(r) => write!(f, "route {r}"),
             Object::Rule(r) => write!(f, "rule {r}"),

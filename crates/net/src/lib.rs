@@ -5,4 +5,5 @@
 
 pub mod announce;
 pub mod netlink;
+pub mod nft;
 pub mod vrrp_socket;

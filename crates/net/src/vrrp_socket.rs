@@ -69,10 +69,11 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Opens the socket, bound to an interface, member of `groups`. `vrids` empty passes every router id.
+    /// Opens the socket, bound to an interface, member of `groups` on all of `links`, whose first is that interface. `vrids`
+    /// empty passes every router id.
     pub fn open(
         name: &str,
-        index: u32,
+        links: &[u32],
         family: Family,
         groups: &[IpAddr],
         vrids: &[u8],
@@ -95,13 +96,13 @@ impl Receiver {
                 let _ = option(raw, libc::IPPROTO_IPV6, 29, 0);
             }
         }
-        for group in groups {
+        for (group, link) in groups.iter().flat_map(|g| links.iter().map(move |l| (g, *l))) {
             match group {
-                IpAddr::V4(g) => socket.join_multicast_v4_n(g, &socket2::InterfaceIndexOrAddress::Index(index))?,
-                IpAddr::V6(g) => socket.join_multicast_v6(g, index)?,
+                IpAddr::V4(g) => socket.join_multicast_v4_n(g, &socket2::InterfaceIndexOrAddress::Index(link))?,
+                IpAddr::V6(g) => socket.join_multicast_v6(g, link)?,
             }
         }
-        Ok(Receiver { fd, family, interface: index, buffer: vec![0; LARGEST] })
+        Ok(Receiver { fd, family, interface: links.first().copied().unwrap_or(0), buffer: vec![0; LARGEST] })
     }
 
     /// The descriptor to watch.
@@ -322,6 +323,8 @@ fn open_sender(family: Family) -> io::Result<OwnedFd> {
             socket.set_multicast_loop_v6(false)?;
             socket.set_multicast_hops_v6(255)?;
             option(fd.as_raw_fd(), libc::IPPROTO_IPV6, libc::IPV6_TCLASS, TOS as i32)?;
+            // Adverts by a virtual link carry the link-local address of the link below it (IPV6_FREEBIND).
+            let _ = option(fd.as_raw_fd(), libc::IPPROTO_IPV6, 78, 1);
         }
     }
     // Adverts go out ahead of other traffic.

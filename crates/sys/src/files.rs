@@ -82,3 +82,9 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 pub fn write_setting(path: &Path, value: &str) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
 }
+
+/// Names of the entries of a folder; none when it cannot be read.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().into_string().ok()).collect()
+}

@@ -135,6 +135,10 @@ pub struct InstanceConfig {
     pub name: String,
     /// Interface the router runs on, by name. It may be absent.
     pub interface: String,
+    /// The virtual link (RFC 9568 section 7.3) that the addresses are on. It is among [`Config::statics`].
+    pub virtual_link: Option<String>,
+    /// Adverts go by the interface although there is a virtual link.
+    pub by_base: bool,
     /// Family of adverts and of the advertised addresses.
     pub family: Family,
     /// Protocol version.
@@ -168,6 +172,8 @@ pub struct InstanceConfig {
     pub routes: Vec<Route>,
     /// Policy rules present while master.
     pub rules: Vec<Rule>,
+    /// Accept mode (RFC 9568 section 6.1): packets to the virtual addresses are taken also by who does not own them.
+    pub accept: bool,
     /// Peers, when adverts go by unicast.
     pub unicast: Option<Unicast>,
     /// Configured source address of adverts; `None`: the interface's.
@@ -203,11 +209,18 @@ pub struct InstanceConfig {
 }
 
 impl InstanceConfig {
+    /// The link that adverts go by and come in by.
+    pub fn link(&self) -> &str {
+        self.virtual_link.as_deref().filter(|_| !self.by_base).unwrap_or(&self.interface)
+    }
+
     /// An instance with keepalived's defaults: version 2, priority 100, one advert a second, multicast, preempting.
     pub fn new(name: &str, interface: &str, vrid: u8, family: Family) -> Self {
         InstanceConfig {
             name: name.into(),
             interface: interface.into(),
+            virtual_link: None,
+            by_base: false,
             family,
             version: match family {
                 Family::V4 => Version::V2,
@@ -227,6 +240,7 @@ impl InstanceConfig {
             excluded: Vec::new(),
             routes: Vec::new(),
             rules: Vec::new(),
+            accept: true,
             unicast: None,
             source: None,
             track_source: false,

@@ -1,12 +1,12 @@
 //! One virtual router: its data, and what can be computed from them alone.
 
 use crate::machine::{Delay, Standing};
-use crate::tracking::{Assessment, Fault};
+use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
 use crate::{Counters, InstanceConfig, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Block, Object};
 use steadfast_core::{Family, State, Time};
 
 /// What a hand-over leads to.
@@ -198,7 +198,9 @@ impl Instance {
     }
 
     pub fn faulty(&self) -> bool {
-        !self.assessed.faults.is_empty()
+        // a virtual link that is still being made is waited for at the start
+        let waits = |f: &Fault| self.state == State::Init && matches!(f, Fault::VirtualLink(_));
+        self.assessed.faults.iter().any(|f| !waits(f))
     }
 
     pub fn dead_link(&self) -> bool {
@@ -273,10 +275,16 @@ impl Instance {
 
     /// Everything that a master puts into the kernel, in order of adding.
     pub fn objects(config: &InstanceConfig) -> impl DoubleEndedIterator<Item = Object> + '_ {
-        let addresses = config.addresses.iter().chain(&config.excluded).cloned().map(Object::Address);
+        let all = || config.addresses.iter().chain(&config.excluded);
+        let blocked = !config.accept && config.priority != 255;
+        let blocks = all().filter(move |_| blocked).map(|a| {
+            let linked = is_link_local(a.cidr.address).then(|| a.interface.clone());
+            Object::Block(Block { address: a.cidr.address, interface: linked })
+        });
+        let addresses = all().cloned().map(Object::Address);
         let routes = config.routes.iter().cloned().map(Object::Route);
         let rules = config.rules.iter().cloned().map(Object::Rule);
-        addresses.chain(routes).chain(rules)
+        blocks.chain(addresses).chain(routes).chain(rules)
     }
 
     /// Sends an advert to everybody. False: nothing could be sent.

@@ -218,9 +218,9 @@ impl Router {
         let mut index: HashMap<(&str, Family), usize> = HashMap::new();
         for instance in self.slots.iter().flatten() {
             let c = &instance.config;
-            let at = *index.entry((c.interface.as_str(), c.family)).or_insert_with(|| {
+            let at = *index.entry((c.link(), c.family)).or_insert_with(|| {
                 all.push(Listen {
-                    interface: c.interface.clone(),
+                    interface: c.link().to_owned(),
                     family: c.family,
                     groups: Vec::new(),
                     vrids: Vec::new(),
@@ -344,6 +344,7 @@ impl Router {
             let i = i as u32;
             let c = &x.config;
             let mut interfaces: Vec<&str> = vec![&c.interface];
+            interfaces.extend(c.virtual_link.as_deref());
             interfaces.extend(c.addresses.iter().chain(&c.excluded).map(|a| a.interface.as_str()));
             for track in &c.tracks {
                 match &track.what {
@@ -394,7 +395,7 @@ impl Router {
         self.lookup.clear();
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
-            let Some(link) = self.trackers.links.get(&x.config.interface) else { continue };
+            let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
             self.lookup.entry((link.index, x.config.family, x.config.vrid)).or_default().push(i as u32);
         }
     }
@@ -543,6 +544,7 @@ impl Router {
         if busy || !matches!(self.life, Life::Stopping { .. }) {
             return;
         }
+        let keep = matches!(self.life, Life::Stopping { keep: true });
         self.life = Life::Stopped;
         for i in self.order.clone() {
             self.quiet(i);
@@ -562,7 +564,8 @@ impl Router {
             out.push(Output::Group { name: g.config.name.clone(), notice: crate::Notice::Stop });
         }
         for object in std::mem::take(&mut self.statics).into_iter().rev() {
-            if self.held.release(&object) {
+            // addresses that are to stay need the link that they are on
+            if self.held.release(&object) && !(keep && matches!(object, Object::Link(_))) {
                 out.push(Output::Remove(object));
             }
         }

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     LinkAbsent(String),
     /// Its interface is down.
     LinkDown(String),
+    /// Its virtual link is absent or down while its interface is there.
+    VirtualLink(String),
     /// Its interface has no address that adverts could come from.
     NoSource(String),
     /// The configured source address is not there.
@@ -36,7 +38,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// Adverts cannot leave any more: there is nothing to hand over.
     pub fn is_dead_link(&self) -> bool {
-        matches!(self, Fault::LinkAbsent(_) | Fault::LinkDown(_))
+        matches!(self, Fault::LinkAbsent(_) | Fault::LinkDown(_) | Fault::VirtualLink(_))
     }
 }
 
@@ -45,6 +47,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::LinkAbsent(i) => write!(f, "interface {i} does not exist"),
             Fault::LinkDown(i) => write!(f, "interface {i} is down"),
+            Fault::VirtualLink(i) => write!(f, "virtual link {i} is absent or down"),
             Fault::NoSource(i) => write!(f, "interface {i} has no usable source address"),
             Fault::SourceAbsent(a) => write!(f, "source address {a} is not configured"),
             Fault::Interface(i) => write!(f, "tracked interface {i} failed"),
@@ -172,6 +175,13 @@ impl Trackers {
                 if !link.up && !config.dont_track_primary {
                     a.faults.push(Fault::LinkDown(own.clone()));
                 }
+                if config.link() != own {
+                    a.index = self.links.get(config.link()).map(|l| l.index);
+                }
+                if let Some(name) = config.virtual_link.as_ref().filter(|name| link.up && !self.up(name)) {
+                    a.faults.push(Fault::VirtualLink(name.clone()));
+                    a.waiting = true;
+                }
                 a.source = self.source(config, link, present_source);
                 match (a.source, config.source) {
                     (None, _) => a.faults.push(Fault::NoSource(own.clone())),
@@ -192,7 +202,7 @@ impl Trackers {
         }
         for address in config.addresses.iter().chain(&config.excluded) {
             let dev = &address.interface;
-            if dev != own && !address.no_track && !self.up(dev) {
+            if dev != own && config.virtual_link.as_ref() != Some(dev) && !address.no_track && !self.up(dev) {
                 let fault = Fault::AddressLink(dev.clone());
                 if !a.faults.contains(&fault) {
                     a.faults.push(fault);

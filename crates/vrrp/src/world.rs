@@ -75,7 +75,8 @@ impl Router {
                     || r.interface.is_none()
                     || r.nexthops.iter().any(|h| h.interface.as_deref() == Some(interface))
             }
-            Object::Rule(_) => false,
+            Object::Link(l) => l.base == interface,
+            Object::Rule(_) | Object::Block(_) => false,
         };
         let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
         for x in self.slots.iter().flatten().filter(|x| x.objects_set) {

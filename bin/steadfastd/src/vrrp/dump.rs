@@ -70,7 +70,7 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             promote_secondaries: plan.promote_secondaries.contains(&c.interface),
             advert_interval: c.advert_interval.as_secs_f64(),
             master_advert_interval: v.master_interval.as_secs_f64(),
-            accept: true,
+            accept: c.accept,
             nopreempt: !c.preempt,
             preempt_delay: c.preempt_delay.as_secs(),
             smtp_alert: notify.is_some_and(|n| n.mail),

@@ -2,21 +2,23 @@
 
 mod dump;
 mod plan;
+mod settings;
+mod system;
 mod tell;
 mod translate;
 
 use crate::child::{BEAT, Order, Parent, start_logging};
 use crate::cli::Options;
 use plan::{Plan, Probe};
+use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
 use steadfast_ipc::{Dump, Envelope, Message, decode, encode, frame};
-use steadfast_net::announce::Announcer;
-use steadfast_net::netlink::{Event, Kernel, Mirror};
-use steadfast_net::vrrp_socket::{Receiver, Sender};
+use steadfast_net::netlink::Event;
+use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::pipe::Writer;
@@ -24,6 +26,7 @@ use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, procs, schedule};
 use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
+use system::System;
 use tell::Teller;
 
 const SIGNALS: usize = 2;
@@ -31,8 +34,12 @@ const MIRROR: usize = 3;
 const KERNEL: usize = 4;
 const FILES: usize = 5;
 const BROTHER: usize = 6;
+const FIREWALL: usize = 7;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
+
+/// Key of what is kept that is no instance: a name cannot have a line break.
+const SETTINGS: &str = "\nsettings";
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
 const PACKETS: usize = 256;
@@ -65,10 +72,7 @@ struct Role {
     parent: Parent,
     signals: Signals,
     reactor: Reactor,
-    mirror: Mirror,
-    kernel: Kernel,
-    sender: Sender,
-    announcer: Announcer,
+    system: System,
     router: Router,
     plan: Plan,
     teller: Teller,
@@ -87,7 +91,8 @@ struct Role {
     beat: Time,
     count: Time,
     late: Duration,
-    send_failure: Option<Time>,
+    /// Addresses stay at the end.
+    keep_objects: bool,
 }
 
 impl Role {
@@ -97,6 +102,7 @@ impl Role {
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut settings = Settings::default();
         let mut ready = Vec::new();
         let config: Config = 'config: loop {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
@@ -104,6 +110,9 @@ impl Role {
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => break 'config decode(&bytes).map_err(io::Error::other)?,
+                    Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
+                        settings = decode(&bytes).unwrap_or_default();
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
@@ -113,11 +122,10 @@ impl Role {
         let plan = translate::plan(&config);
         drop(config);
         be_scheduled(&plan);
-        let mirror = Mirror::open(4 << 20)?;
-        let kernel = Kernel::open()?;
+        let system = System::open(&plan, settings)?;
         reactor.watch(signals.fd(), SIGNALS)?;
-        reactor.watch(mirror.fd(), MIRROR)?;
-        reactor.watch(kernel.fd(), KERNEL)?;
+        reactor.watch(system.mirror.fd(), MIRROR)?;
+        reactor.watch(system.kernel.fd(), KERNEL)?;
         let brother = options.descriptors.get(2).and_then(|fd| Writer::inherited(*fd).ok());
         let t = now();
         let mut out = Vec::new();
@@ -126,10 +134,7 @@ impl Role {
             parent,
             signals,
             reactor,
-            mirror,
-            kernel,
-            sender: Sender::new(),
-            announcer: Announcer::open()?,
+            system,
             router,
             plan,
             teller: Teller::default(),
@@ -148,7 +153,7 @@ impl Role {
             beat: t,
             count: t,
             late: Duration::ZERO,
-            send_failure: None,
+            keep_objects: false,
         };
         role.learn_links()?;
         role.configure();
@@ -165,14 +170,14 @@ impl Role {
         let limit = now() + Duration::from_secs(2);
         let mut ready = Vec::new();
         let mut events = Vec::new();
-        while !self.mirror.settled() && now() < limit {
-            self.mirror.read(DATAGRAMS, &mut events)?;
-            if !self.mirror.settled() {
+        while !self.system.mirror.settled() && now() < limit {
+            self.system.mirror.read(DATAGRAMS, &mut events)?;
+            if !self.system.mirror.settled() {
                 self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
             }
         }
         let t = now();
-        let links: Vec<Link> = self.mirror.links().map(link).collect();
+        let links: Vec<Link> = self.system.mirror.links().map(link).collect();
         for l in links {
             self.router.handle(t, Input::Link(l), &mut self.out);
         }
@@ -185,11 +190,10 @@ impl Role {
     fn configure(&mut self) {
         self.teller.configure(&self.plan);
         for interface in &self.plan.promote_secondaries {
-            let path = format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries");
-            if let Err(e) = files::write_setting(path.as_ref(), "1") {
-                log::warn!("cannot set promote_secondaries of {interface}: {e}");
-            }
+            self.system.settings.set(4, interface, "promote_secondaries", "1");
         }
+        let links: Vec<_> = self.system.mirror.links().cloned().collect();
+        links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();
         self.count_processes(now());
         self.sockets();
@@ -237,7 +241,7 @@ impl Role {
     fn sockets(&mut self) {
         let mut wanted: HashMap<(u32, Family), ()> = HashMap::new();
         for listen in self.router.listening() {
-            let Some(l) = self.mirror.by_name(&listen.interface).cloned() else { continue };
+            let Some(l) = self.system.mirror.by_name(&listen.interface).cloned() else { continue };
             let key = (l.index, listen.family);
             wanted.insert(key, ());
             let vrids = if self.plan.machine.log_unknown_vrids { Vec::new() } else { listen.vrids.clone() };
@@ -247,8 +251,10 @@ impl Role {
                 }
                 self.close_socket(key);
             }
+            // Membership on the base link too, so that switches hear of it from a MAC address that is always ours.
+            let links: Vec<u32> = std::iter::once(l.index).chain(l.parent.filter(|_| l.is_virtual)).collect();
             let opened =
-                Receiver::open(&l.name, l.index, listen.family, &listen.groups, &vrids, self.plan.receive_buffer);
+                Receiver::open(&l.name, &links, listen.family, &listen.groups, &vrids, self.plan.receive_buffer);
             match opened {
                 Ok(receiver) => {
                     let token = self.next_token;
@@ -283,14 +289,14 @@ impl Role {
         let mut leftovers = Vec::new();
         for v in self.router.views().filter(|v| !v.objects_set) {
             for a in v.config.addresses.iter().chain(&v.config.excluded) {
-                if self.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)) {
+                if self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)) {
                     leftovers.push(steadfast_core::kernel::Object::Address(a.clone()));
                 }
             }
         }
         for o in leftovers {
             log::info!("{o} is left from an earlier run, removing it");
-            self.kernel.remove(o, &self.mirror);
+            self.system.remove(o);
         }
     }
 
@@ -322,6 +328,7 @@ impl Role {
                 SIGNALS => signals = true,
                 MIRROR => self.netlink_more = true,
                 FILES => files_changed = true,
+                FIREWALL => self.system.firewall_readable(t),
                 KERNEL | BROTHER => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -391,7 +398,7 @@ impl Role {
 
     fn netlink(&mut self, t: Time) {
         let mut failed = Vec::new();
-        if let Err(e) = self.kernel.read(&self.mirror, &mut failed) {
+        if let Err(e) = self.system.kernel.read(&self.system.mirror, &mut failed) {
             log::error!("netlink: {e}");
         }
         for f in failed {
@@ -405,7 +412,7 @@ impl Role {
             return;
         }
         let mut events = Vec::new();
-        match self.mirror.read(DATAGRAMS, &mut events) {
+        match self.system.mirror.read(DATAGRAMS, &mut events) {
             Ok(more) => self.netlink_more = more,
             Err(e) => {
                 log::error!("netlink: {e}");
@@ -414,12 +421,13 @@ impl Role {
         }
         let mut links = false;
         for event in &events {
-            if let Some(object) = self.kernel.lost(event, &self.mirror) {
+            if let Some(object) = self.system.kernel.lost(event, &self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
             match event {
                 Event::Link(l) => {
                     links = true;
+                    self.system.prepare(l, &self.plan);
                     self.router.handle(t, Input::Link(link(l)), &mut self.out);
                 }
                 Event::Gone(name) => {
@@ -431,7 +439,7 @@ impl Role {
             }
         }
         if events.iter().any(|e| matches!(e, Event::Resynced)) {
-            for object in self.kernel.missing(&self.mirror) {
+            for object in self.system.kernel.missing(&self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
         }
@@ -495,6 +503,7 @@ impl Role {
                 },
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
+                    self.keep_objects = keep_objects;
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
                 }
                 Order::Message(Message::Dump(what)) => self.dump(what, t),
@@ -557,27 +566,20 @@ impl Role {
                 self.do_one(t, output);
             }
         }
+        self.system.flush();
+        if let Some(fd) = self.system.new_socket.take()
+            && let Err(e) = self.reactor.watch(fd, FIREWALL)
+        {
+            log::error!("nftables: cannot watch its socket: {e}");
+        }
     }
 
     fn do_one(&mut self, t: Time, output: Output) {
         match output {
-            Output::Send(s) => {
-                if let Err(e) = self.sender.send(s.interface, s.source, s.destination, s.hop_limit, &s.payload)
-                    && self.send_failure.is_none_or(|at| t.since(at) > Duration::from_secs(10))
-                {
-                    self.send_failure = Some(t);
-                    log::warn!("cannot send an advert to {}: {e}", s.destination);
-                }
-            }
-            Output::Add(object) => self.kernel.add(object, &self.mirror),
-            Output::Remove(object) => self.kernel.remove(object, &self.mirror),
-            Output::Announce { interface, address } => {
-                if let Some(l) = self.mirror.by_name(&interface)
-                    && let Err(e) = self.announcer.announce(l.index, l.mac, address)
-                {
-                    log::debug!("cannot announce {address} on {interface}: {e}");
-                }
-            }
+            Output::Send(s) => self.system.send(&s, t),
+            Output::Add(object) => self.system.add(object),
+            Output::Remove(object) => self.system.remove(object),
+            Output::Announce { interface, address } => self.system.announce(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
@@ -629,7 +631,13 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        let mut present = BTreeSet::new();
+        let mut present = BTreeSet::from([SETTINGS.to_string()]);
+        if let Ok(bytes) = encode(&self.system.settings)
+            && self.said.get(SETTINGS) != Some(&bytes)
+        {
+            self.parent.say(Message::Keep { key: SETTINGS.into(), bytes: bytes.clone() });
+            self.said.insert(SETTINGS.into(), bytes);
+        }
         for s in self.router.snapshots() {
             let Ok(bytes) = encode(&s) else { continue };
             present.insert(s.name.clone());
@@ -650,12 +658,15 @@ impl Role {
         let limit = now() + Duration::from_secs(1);
         let mut ready = Vec::new();
         let mut failed = Vec::new();
-        while now() < limit && !(self.kernel.idle() && self.teller.running.is_empty()) {
-            let _ = self.kernel.read(&self.mirror, &mut failed);
+        while now() < limit && !(self.system.kernel.idle() && self.teller.running.is_empty()) {
+            let _ = self.system.kernel.read(&self.system.mirror, &mut failed);
             if self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready).is_err() {
                 break;
             }
             self.take_signals(now());
+        }
+        if !self.keep_objects {
+            self.system.close();
         }
         self.teller.close();
         self.parent.flush();

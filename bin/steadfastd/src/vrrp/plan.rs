@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use steadfast_core::kernel::VirtualLink;
 use steadfast_notify::mail;
 use steadfast_vrrp::{Config, Notice};
 
@@ -113,6 +114,10 @@ pub struct Plan {
     pub processes: Vec<steadfast_sys::procs::Matcher>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
+    /// Virtual links; they are among the machine's static objects.
+    pub virtual_links: Vec<VirtualLink>,
+    /// How traffic is blocked.
+    pub firewall: steadfast_net::nft::Settings,
     /// JSON layout, 1 or 2.
     pub json_version: u8,
     /// Dump files: data, stats, JSON.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, Script, Track as Entry, User};
 use steadfast_core::Family;
+use steadfast_core::kernel::{Object, VirtualLink};
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
 use steadfast_vrrp as vrrp;
@@ -81,6 +82,11 @@ pub fn plan(c: &Config) -> Plan {
             arguments,
         });
     }
+    if g.vrrp_iptables {
+        log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
+    }
+    let virtual_links: Vec<VirtualLink> = c.instances.iter().filter_map(virtual_link).collect();
+    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
@@ -166,6 +172,11 @@ pub fn plan(c: &Config) -> Plan {
             .filter(|i| i.promote_secondaries)
             .filter_map(|i| i.interface.clone())
             .collect(),
+        virtual_links,
+        firewall: steadfast_net::nft::Settings {
+            table: g.nftables.clone().unwrap_or_else(|| "keepalived".into()),
+            priority: g.nftables_priority.unwrap_or(-1),
+        },
         json_version: g.json_version.unwrap_or(1),
         dumps: [
             g.state_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.data".into()).into(),
@@ -198,17 +209,36 @@ fn command(s: &Script, account: Option<User>) -> Command {
     Command { argv, user: s.user.or(account).map(|u| (u.uid, u.gid)) }
 }
 
+/// The family of an instance's adverts.
+fn family(i: &model::VrrpInstance) -> Family {
+    let six = i
+        .virtual_ipaddress
+        .first()
+        .map_or_else(|| i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()), |a| a.0.cidr.address.is_ipv6());
+    if six { Family::V6 } else { Family::V4 }
+}
+
+/// The virtual link of an instance.
+fn virtual_link(i: &model::VrrpInstance) -> Option<VirtualLink> {
+    let v = i.use_vmac.as_ref()?;
+    let family = family(i);
+    Some(VirtualLink {
+        name: v.name.clone()?,
+        base: i.interface.clone()?,
+        mac: v.address(family, i.virtual_router_id?),
+        family,
+        group: v.group,
+    })
+}
+
 fn instance(
     i: &model::VrrpInstance,
     g: &model::GlobalDefs,
     group: Option<&model::SyncGroup>,
     defaults: &HashMap<(u8, &str), (i32, bool)>,
 ) -> vrrp::InstanceConfig {
-    let six = i
-        .virtual_ipaddress
-        .first()
-        .map_or_else(|| i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()), |a| a.0.cidr.address.is_ipv6());
-    let family = if six { Family::V6 } else { Family::V4 };
+    let family = family(i);
+    let six = family == Family::V6;
     let interface = i.interface.clone().unwrap_or_default();
     let mut c = vrrp::InstanceConfig::new(&i.name, &interface, i.virtual_router_id.unwrap_or(1), family);
     let strict = i.strict_mode.unwrap_or(false);
@@ -228,6 +258,15 @@ fn instance(
     }
     c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
     c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
+    if let Some(link) = virtual_link(i) {
+        // Addresses of the instance's own link sit on its virtual link.
+        for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
+            a.interface = link.name.clone();
+        }
+        c.virtual_link = Some(link.name);
+        c.by_base = i.vmac_xmit_base;
+    }
+    c.accept = i.accept.unwrap_or(!strict) || c.priority == 255;
     c.routes = i.virtual_routes.clone();
     c.rules = i.virtual_rules.clone();
     if !i.unicast_peer.is_empty() {

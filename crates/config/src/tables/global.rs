@@ -285,16 +285,20 @@ section! {
         };
         /// Takeover at once from a master of lower priority (steadfast's own; on unless strict).
         live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
+        /// nftables table for the traffic of virtual addresses.
+        live "nftables" "[TABLE]" "name" "keepalived" => nftables: Option<String> = None, |c, v| c.optional_text(v);
+        /// Hook priority of its chains.
+        live "nftables_priority" "N" "int32" "-1" => nftables_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
+        /// Stem of the names of virtual links.
+        live "vmac_prefix" "STRING" "-" "vrrp" => vmac_prefix: Option<String> = None, |c, v| c.text(v);
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
     }
     also {
         /// Older spelling of vrrp_rlimit_rttime.
         live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.vrrp_rlimit_rttime, 1);
-        /// iptables chains.
-        later "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| {};
-        /// nftables table.
-        later "nftables" "[TABLE]" "name" "keepalived" => |c, s| {};
+        /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.
+        live "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| s.vrrp_iptables = true;
         /// Real-time priority ceiling.
         later "max_auto_priority" "[PRIO]" "-1-99" "0" => |c, s| {
             if c.word(1).is_some() {
@@ -323,6 +327,8 @@ section! {
     plain {
         /// Seen words of global_defs that have no field; for dumps.
         extra: Vec<String>;
+        /// iptables was asked for.
+        vrrp_iptables: bool;
     }
 }
 

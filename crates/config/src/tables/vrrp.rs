@@ -178,11 +178,11 @@ section! {
         /// IPv6 transport without IPv6 addresses.
         live "native_ipv6" "-" "-" "off" => native_ipv6: bool = false, |c, v| c.flag(v);
         /// Put the addresses on a macvlan with the virtual MAC.
-        later "use_vmac" "[NAME] [MAC] ..." "-" "off" => use_vmac: bool = false, |c, v| c.flag(v);
+        live "use_vmac" "[name IF|IF] [MAC] [netlink_notify_msg] [group G]" "name of at most 15 characters; MAC of 5 or 6 octets" "off" => use_vmac: Option<Vmac> = None, |c, v| crate::vmac::line(c, v);
         /// Adverts go by the base link.
-        later "vmac_xmit_base" "-" "-" "off" => vmac_xmit_base: bool = false, |c, v| c.flag(v);
+        live "vmac_xmit_base" "-" "-" "off" => vmac_xmit_base: bool = false, |c, v| c.flag(v);
         /// Drop packets to virtual addresses unless owner.
-        later "no_accept" "-" "-" "off" => no_accept: bool = false, |c, v| c.flag(v);
+        live "no_accept" "-" "-" "off" => accept: Option<bool> = None, |c, v| *v = Some(false);
     }
     also {
         /// Source address of adverts.
@@ -190,7 +190,7 @@ section! {
         /// Allow preemption.
         live "preempt" "-" "-" "on" => |c, s| s.nopreempt = false;
         /// Accept packets to virtual addresses.
-        live "accept" "-" "-" "on" => |c, s| s.no_accept = false;
+        live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
         /// HMAC authentication.
         later "auth_hmac" "{ ... }" "-" "none" => |c, s| c.skip_block();
         /// Virtual MAC links for addresses on other interfaces.

@@ -2,6 +2,7 @@
 
 use super::Mirror;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkInfo, LinkMessage, MacVlanMode};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
     RouteProtocol, RouteScope, RouteType, RouteVia,
@@ -10,11 +11,18 @@ use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleMessag
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::IpAddr;
 use steadfast_core::Family;
-use steadfast_core::kernel::{Address, Object, Route, RouteKind, Rule, RuleAction};
+use steadfast_core::kernel::{Address, Object, Route, RouteKind, Rule, RuleAction, VirtualLink};
 
 /// The message that adds an object, or the same for its removal. `None` while its interface is absent.
 pub(super) fn message(object: &Object, add: bool, mirror: &Mirror) -> Option<RouteNetlinkMessage> {
     Some(match (object, add) {
+        (Object::Link(l), true) => RouteNetlinkMessage::NewLink(link(l, mirror)?),
+        (Object::Link(l), false) => {
+            let mut m = LinkMessage::default();
+            m.header.index = mirror.by_name(&l.name).filter(|own| own.is_virtual)?.index;
+            RouteNetlinkMessage::DelLink(m)
+        }
+        (Object::Block(_), _) => return None,
         (Object::Address(a), true) => RouteNetlinkMessage::NewAddress(address(a, mirror)?),
         (Object::Address(a), false) => RouteNetlinkMessage::DelAddress(address(a, mirror)?),
         (Object::Route(r), true) => RouteNetlinkMessage::NewRoute(route(r, mirror)?),
@@ -29,6 +37,22 @@ fn family(f: Family) -> AddressFamily {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
     }
+}
+
+/// A macvlan, down: its settings must be right before it comes up.
+fn link(l: &VirtualLink, mirror: &Mirror) -> Option<LinkMessage> {
+    let mut m = LinkMessage::default();
+    m.attributes.push(LinkAttribute::IfName(l.name.clone()));
+    m.attributes.push(LinkAttribute::Link(mirror.by_name(&l.base)?.index));
+    m.attributes.push(LinkAttribute::Address(l.mac.0.to_vec()));
+    if let Some(g) = l.group {
+        m.attributes.push(LinkAttribute::Group(g));
+    }
+    m.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::MacVlan),
+        LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)])),
+    ]));
+    Some(m)
 }
 
 fn address(a: &Address, mirror: &Mirror) -> Option<AddressMessage> {

@@ -2,8 +2,9 @@
 
 use super::build::message;
 use super::{Channel, Event, Mirror, Read};
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NetlinkPayload};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
 use netlink_packet_route::route::RouteAttribute;
 use netlink_packet_route::rule::RuleAttribute;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -54,8 +55,33 @@ impl Kernel {
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
         self.owned.insert(object.clone());
+        if let Object::Link(l) = &object {
+            match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
+                (Some(old), Some(base)) if old.is_virtual && old.mac == l.mac && old.parent == Some(base.index) => {
+                    return;
+                }
+                // Of another address or on another link: made by nobody who needs it.
+                (Some(old), Some(_)) if old.is_virtual => {
+                    log::info!("{} is not as it should be, making it anew", l.name);
+                    self.waiting.push_back((object.clone(), false));
+                }
+                _ => {}
+            }
+        }
         self.waiting.push_back((object, true));
         self.pump(mirror);
+    }
+
+    /// Sets a link up.
+    pub fn raise(&mut self, index: u32) {
+        let mut m = LinkMessage::default();
+        m.header.index = index;
+        m.header.flags = LinkFlags::Up;
+        m.header.change_mask = LinkFlags::Up;
+        self.sequence = self.sequence.wrapping_add(1);
+        if let Err(e) = self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
+            log::warn!("netlink: cannot set a link up: {e}");
+        }
     }
 
     /// Removes an object; not there is success.
@@ -77,6 +103,7 @@ impl Kernel {
             let Some(request) = message(&object, add, mirror) else { continue };
             let flags = match (&object, add) {
                 (Object::Rule(_), true) => NLM_F_ACK | NLM_F_CREATE,
+                (Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };
@@ -109,8 +136,9 @@ impl Kernel {
                         let NetlinkPayload::Error(e) = &m.payload else { continue };
                         let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
                         let errno = e.code.map_or(0, |c| -c.get());
+                        let adopted = !matches!(object, Object::Link(_));
                         let fine = matches!(
-                            (errno, add),
+                            (errno, add && adopted),
                             (0, _)
                                 | (libc::EEXIST, true)
                                 | (libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT | libc::ENODEV, false)
@@ -129,6 +157,7 @@ impl Kernel {
     /// The object of ours that an event says somebody removed. Removals that we asked for are not ours any more by then.
     pub fn lost(&self, event: &Event, mirror: &Mirror) -> Option<Object> {
         match event {
+            Event::Gone(name) => self.owned.iter().find(|o| matches!(o, Object::Link(l) if l.name == *name)).cloned(),
             Event::AddressRemoved(interface, cidr) => self
                 .owned
                 .iter()
@@ -201,6 +230,7 @@ impl Kernel {
                 Object::Address(a) => {
                     mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.cidr))
                 }
+                Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),
                 _ => false,
             })
             .cloned()

@@ -3,7 +3,7 @@
 use super::{Channel, Read};
 use netlink_packet_core::{NLM_F_DUMP, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -25,6 +25,10 @@ pub struct Link {
     pub mtu: u32,
     /// Hardware address.
     pub mac: Mac,
+    /// Index of the link that it sits on.
+    pub parent: Option<u32>,
+    /// A macvlan.
+    pub is_virtual: bool,
     /// Usable addresses in the kernel's order.
     pub addresses: Vec<IpCidr>,
 }
@@ -190,6 +194,10 @@ impl Mirror {
                     match a {
                         LinkAttribute::IfName(n) => link.name = n,
                         LinkAttribute::Mtu(n) => link.mtu = n,
+                        LinkAttribute::Link(n) => link.parent = Some(n),
+                        LinkAttribute::LinkInfo(infos) => {
+                            link.is_virtual = infos.iter().any(|i| matches!(i, LinkInfo::Kind(InfoKind::MacVlan)));
+                        }
                         LinkAttribute::Address(bytes) => link.mac = Mac(bytes.try_into().unwrap_or_default()),
                         _ => {}
                     }

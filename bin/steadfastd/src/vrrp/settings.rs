@@ -1,0 +1,86 @@
+//! Kernel settings that are changed while the daemon runs and put back at its end.
+
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use steadfast_sys::files;
+
+/// What was there before, in order of the changes. It is handed to a successor process, which would otherwise take our values
+/// for the host's own.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Settings {
+    before: Vec<(String, String)>,
+}
+
+/// What `name` of a link is under.
+fn path(family: u8, link: &str, name: &str) -> String {
+    format!("/proc/sys/net/ipv{family}/conf/{link}/{name}")
+}
+
+fn read(path: &str) -> Option<String> {
+    let bytes = files::read_limited(Path::new(path), 64).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim().to_string())
+}
+
+fn write(path: &str, value: &str) {
+    if let Err(e) = files::write_setting(Path::new(path), value) {
+        log::warn!("cannot set {path} to {value}: {e}");
+    }
+}
+
+impl Settings {
+    /// Sets a value, and remembers the first one found.
+    pub fn set(&mut self, family: u8, link: &str, name: &str, value: &str) {
+        let path = path(family, link, name);
+        let Some(old) = read(&path) else { return };
+        if old == value {
+            return;
+        }
+        if !self.before.iter().any(|(p, _)| *p == path) {
+            self.before.push((path.clone(), old));
+        }
+        write(&path, value);
+    }
+
+    /// A base link of virtual links: it must not answer for their addresses with its own hardware address.
+    pub fn base(&mut self, link: &str) {
+        self.set(4, link, "arp_ignore", "1");
+        self.set(4, link, "arp_filter", "1");
+        // Answers leave by the base link; its questions to neighbours must not name a virtual address beside its own MAC.
+        self.set(4, link, "arp_announce", "2");
+        // The greater of a link's and the common value holds. A virtual link needs 0; all others keep what they had.
+        let Some(common) = read(&path(4, "all", "rp_filter")).filter(|v| v != "0") else { return };
+        for other in files::names(Path::new("/proc/sys/net/ipv4/conf")) {
+            if other != "all" && read(&path(4, &other, "rp_filter")).is_some_and(|own| own < common) {
+                self.set(4, &other, "rp_filter", &common);
+            }
+        }
+        self.set(4, "all", "rp_filter", "0");
+    }
+
+    /// A virtual link, before it comes up. It goes with us, so there is nothing to remember.
+    pub fn virtual_link(link: &str, six: bool) {
+        // IN6_ADDR_GEN_MODE_NONE: a link-local address made from the virtual MAC would be on every router of the group.
+        write(&path(6, link, "addr_gen_mode"), "1");
+        if six {
+            // It has no IPv4 address to answer for, and must not answer for those of other links.
+            write(&path(4, link, "arp_ignore"), "8");
+            return;
+        }
+        write(&path(6, link, "disable_ipv6"), "1");
+        for (name, value) in
+            [("arp_ignore", "1"), ("accept_local", "1"), ("rp_filter", "0"), ("promote_secondaries", "1")]
+        {
+            write(&path(4, link, name), value);
+        }
+    }
+
+    /// Puts everything back.
+    pub fn restore(&mut self) {
+        for (path, value) in self.before.drain(..).rev() {
+            // The link may be gone.
+            if read(&path).is_some() {
+                write(&path, &value);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the role does to the host: objects into the kernel, adverts and announcements onto the wire.
+
+use super::plan::Plan;
+use super::settings::Settings;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::time::Duration;
+use steadfast_core::kernel::{Block, Object};
+use steadfast_core::{Family, Time};
+use steadfast_net::announce::Announcer;
+use steadfast_net::netlink::{Kernel, Link, Mirror};
+use steadfast_net::nft::{Entry, Firewall};
+use steadfast_net::vrrp_socket::Sender;
+use steadfast_vrrp::Send;
+
+/// The firewall is put back this often within [`CALM`]; then somebody else wants it otherwise.
+const RESTORES: u32 = 10;
+const CALM: Duration = Duration::from_secs(10);
+
+/// The host.
+pub struct System {
+    /// Links and addresses.
+    pub mirror: Mirror,
+    /// Requests.
+    pub kernel: Kernel,
+    /// Settings that were changed.
+    pub settings: Settings,
+    firewall: Firewall,
+    /// A socket of the firewall that is to be watched.
+    pub new_socket: Option<RawFd>,
+    restores: (Time, u32),
+    sender: Sender,
+    announcer: Announcer,
+    send_failure: Option<Time>,
+    /// Index of each virtual link that was set up.
+    prepared: HashMap<String, u32>,
+}
+
+fn entry(b: &Block) -> Entry {
+    match (b.address, &b.interface) {
+        (IpAddr::V6(a), Some(link)) => Entry::LinkLocal(a, link.clone()),
+        (a, _) => Entry::Address(a),
+    }
+}
+
+impl System {
+    /// Opens what is needed at once.
+    pub fn open(plan: &Plan, settings: Settings) -> io::Result<Self> {
+        Ok(System {
+            mirror: Mirror::open(4 << 20)?,
+            kernel: Kernel::open()?,
+            settings,
+            firewall: Firewall::new(plan.firewall.clone()),
+            new_socket: None,
+            restores: (Time::ZERO, 0),
+            sender: Sender::new(),
+            announcer: Announcer::open()?,
+            send_failure: None,
+            prepared: HashMap::new(),
+        })
+    }
+
+    /// Puts an object into the kernel.
+    pub fn add(&mut self, object: Object) {
+        if let Object::Block(b) = &object {
+            self.firewall.add(entry(b));
+        } else {
+            // A block is there before the address that it is for.
+            self.flush();
+            self.kernel.add(object, &self.mirror);
+        }
+    }
+
+    /// Takes an object out of the kernel.
+    pub fn remove(&mut self, object: Object) {
+        match &object {
+            Object::Block(b) => self.firewall.remove(&entry(b)),
+            other => {
+                if let Object::Link(l) = other {
+                    self.firewall.remove(&Entry::Reports(l.family, l.name.clone()));
+                    self.prepared.remove(&l.name);
+                }
+                self.kernel.remove(object, &self.mirror);
+            }
+        }
+    }
+
+    /// Hands on what waits for the firewall.
+    pub fn flush(&mut self) {
+        match self.firewall.flush() {
+            Ok(true) => self.new_socket = self.firewall.fd(),
+            Ok(false) => {}
+            Err(e) => log::error!("nftables: {e}; traffic of virtual addresses is not blocked"),
+        }
+    }
+
+    /// A link that came or changed: virtual ones and what they sit on need their settings.
+    pub fn prepare(&mut self, link: &Link, plan: &Plan) {
+        if plan.virtual_links.iter().any(|v| v.base == link.name && v.family == Family::V4) {
+            self.settings.base(&link.name);
+        }
+        let Some(own) = plan.virtual_links.iter().find(|v| v.name == link.name) else { return };
+        if link.is_virtual && link.mac == own.mac && self.prepared.get(&link.name) != Some(&link.index) {
+            self.prepared.insert(link.name.clone(), link.index);
+            Settings::virtual_link(&link.name, own.family == Family::V6);
+            self.firewall.add(Entry::Reports(own.family, link.name.clone()));
+            self.flush();
+            self.kernel.raise(link.index);
+        }
+    }
+
+    /// What the firewall's socket says.
+    pub fn firewall_readable(&mut self, t: Time) {
+        let mut failed = Vec::new();
+        match self.firewall.read(&mut failed) {
+            Ok(false) => {}
+            Ok(true) => {
+                if t.since(self.restores.0) > CALM {
+                    self.restores = (t, 0);
+                }
+                self.restores.1 += 1;
+                if self.restores.1 <= RESTORES {
+                    log::warn!("nftables: somebody removed what is ours, putting it back");
+                    if let Err(e) = self.firewall.restore() {
+                        log::error!("nftables: {e}");
+                    }
+                } else if self.restores.1 == RESTORES + 1 {
+                    log::error!("nftables: what is ours is removed again and again by somebody, leaving it");
+                }
+            }
+            Err(e) => log::error!("nftables: {e}"),
+        }
+        failed.dedup();
+        for errno in failed.into_iter().take(3) {
+            let e = io::Error::from_raw_os_error(errno);
+            log::error!("nftables: the kernel refused a change: {e}");
+        }
+    }
+
+    /// Sends an advert.
+    pub fn send(&mut self, s: &Send, t: Time) {
+        if let Err(e) = self.sender.send(s.interface, s.source, s.destination, s.hop_limit, &s.payload)
+            && self.send_failure.is_none_or(|at| t.since(at) > Duration::from_secs(10))
+        {
+            self.send_failure = Some(t);
+            log::warn!("cannot send an advert to {}: {e}", s.destination);
+        }
+    }
+
+    /// Announces an address.
+    pub fn announce(&self, interface: &str, address: IpAddr) {
+        if let Some(l) = self.mirror.by_name(interface)
+            && let Err(e) = self.announcer.announce(l.index, l.mac, address)
+        {
+            log::debug!("cannot announce {address} on {interface}: {e}");
+        }
+    }
+
+    /// Leaves the host as it was found.
+    pub fn close(&mut self) {
+        if let Err(e) = self.firewall.close() {
+            log::warn!("nftables: cannot remove the tables: {e}");
+        }
+        self.settings.restore();
+    }
+}

@@ -1,0 +1,96 @@
+//! Virtual links: reading `use_vmac` and choosing names and hardware addresses.
+
+use crate::diag::{Class, Diagnostics};
+use crate::model::{Config, Vmac};
+use crate::parse::Cx;
+use std::collections::HashSet;
+use steadfast_core::{Family, Mac};
+
+/// `use_vmac [name IF|IF] [MAC] [netlink_notify_msg] [group G]`.
+pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
+    let mut new = Vmac::default();
+    let mut n = 1;
+    while let Some(w) = c.word(n) {
+        n += 1;
+        match w.text.as_str() {
+            // Netlink tells us of links in any case.
+            "netlink_notify_msg" => {}
+            "group" => {
+                let Some(value) = c.word(n) else {
+                    c.report(Class::MissingParameter, "'group' needs a value");
+                    break;
+                };
+                n += 1;
+                match value.text.parse() {
+                    Ok(g) => new.group = Some(g),
+                    Err(_) => c.report_at(Class::General, value, format!("'{}' is not a link group", value.text)),
+                }
+            }
+            "name" if new.name.is_none() && c.word(n).is_some() => {}
+            text => match mac(text) {
+                Some(m) => new.mac = Some(m),
+                None if text.contains(':') => {
+                    c.report_at(Class::General, w, format!("'{text}' is not a hardware address"));
+                }
+                None if text.len() > 15 => {
+                    c.report_at(Class::General, w, format!("interface name '{text}' is longer than 15 characters"));
+                }
+                None if new.name.is_none() => new.name = Some(text.to_string()),
+                None => c.report_at(Class::General, w, format!("'{text}' is one name too many")),
+            },
+        }
+    }
+    if v.is_some() {
+        c.report(Class::General, "use_vmac is given already, ignoring this one");
+    } else {
+        *v = Some(new);
+    }
+}
+
+/// Six octets, or five to which the router id is added.
+fn mac(text: &str) -> Option<[Option<u8>; 6]> {
+    let octets: Vec<u8> = text.split(':').map(|o| u8::from_str_radix(o, 16).ok()).collect::<Option<_>>()?;
+    match octets[..] {
+        [a, b, c, d, e, f] => Some([Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)]),
+        [a, b, c, d, e] => Some([Some(a), Some(b), Some(c), Some(d), Some(e), None]),
+        _ => None,
+    }
+}
+
+impl Vmac {
+    /// The hardware address: the one given, else the virtual router's (RFC 9568 section 7.3).
+    pub fn address(&self, family: Family, vrid: u8) -> Mac {
+        match self.mac {
+            Some(octets) => Mac(octets.map(|o| o.unwrap_or(vrid))),
+            None => Mac::virtual_router(family, vrid),
+        }
+    }
+}
+
+/// Gives every virtual link of the configuration a name of its own.
+pub(crate) fn names(config: &mut Config, d: &mut Diagnostics) {
+    let prefix = config.globals.vmac_prefix.clone().unwrap_or_else(|| "vrrp".into());
+    let mut taken: HashSet<String> = HashSet::new();
+    for i in &mut config.instances {
+        let six = crate::check::family(i);
+        let strict = i.strict_mode == Some(true);
+        let Some(v) = &mut i.use_vmac else { continue };
+        if strict && v.mac.take().is_some() {
+            let text = format!("({}) strict mode allows the standard virtual MAC only, using it", i.name);
+            d.push(Class::General, None, text);
+        }
+        if v.name.as_ref().is_some_and(|n| taken.contains(n)) {
+            let name = v.name.take().unwrap_or_default();
+            let text = format!("({}) the name {name} of its virtual link is in use, choosing another", i.name);
+            d.push(Class::General, None, text);
+        }
+        let name = v.name.get_or_insert_with(|| {
+            let vrid = i.virtual_router_id.unwrap_or(0);
+            let numbered = (1..).map(|n| format!("{prefix}{n}.{vrid}"));
+            let first = if six { format!("{prefix}6.{vrid}") } else { format!("{prefix}.{vrid}") };
+            // Bounded: each instance takes one.
+            std::iter::once(first).chain(numbered).take(100_000).find(|n| !taken.contains(n)).unwrap_or_default()
+        });
+        taken.insert(name.clone());
+    }
+}

@@ -1,0 +1,34 @@
+use super::*;
+
+/// A removal by somebody else, as `nft delete table ip keepalived` makes the kernel say it.
+fn event(kind: u8, port: u32, table: &str) -> Vec<u8> {
+    let mut name = table.as_bytes().to_vec();
+    name.push(0);
+    let attribute = (name.len() + 4) as u16;
+    name.resize(name.len().div_ceil(4) * 4, 0);
+    let mut bytes = Vec::new();
+    bytes.extend(((20 + 4 + name.len()) as u32).to_ne_bytes());
+    bytes.extend((SUBSYSTEM << 8 | u16::from(kind)).to_ne_bytes());
+    bytes.extend([0; 6]);
+    bytes.extend(port.to_ne_bytes());
+    bytes.extend([2, 0, 0, 0]);
+    bytes.extend(attribute.to_ne_bytes());
+    bytes.extend(1u16.to_ne_bytes());
+    bytes.extend(name);
+    bytes
+}
+
+#[test]
+fn only_removals_by_others_from_our_table_are_losses() {
+    let mut failed = Vec::new();
+    assert!(look(&event(2, 77, "keepalived"), 5, "keepalived", &mut failed));
+    assert!(look(&event(14, 77, "keepalived"), 5, "keepalived", &mut failed));
+    assert!(!look(&event(12, 77, "keepalived"), 5, "keepalived", &mut failed), "an addition");
+    assert!(!look(&event(2, 5, "keepalived"), 5, "keepalived", &mut failed), "our own");
+    assert!(!look(&event(2, 77, "keepalived2"), 5, "keepalived", &mut failed), "another table");
+    let all = event(2, 77, "keepalived");
+    for cut in 0..all.len() {
+        assert!(!look(all.get(..cut).unwrap_or_default(), 5, "keepalived", &mut failed), "cut at {cut}");
+    }
+    assert!(failed.is_empty());
+}

@@ -1,0 +1,155 @@
+//! Virtual MAC links, and traffic that is blocked because accept mode is off.
+
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::Duration;
+use steadfast_test_cluster::daemon::{keepalived, send};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+const VIP: &str = "10.77.0.100";
+const VIP6: &str = "fd77::100";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// One instance for each family, both with router id 51.
+fn conf(priority: u8, more: &str) -> String {
+    let instance = |name: &str, addresses: &str| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id 51\n version 3\n advert_int 0.2\n priority {priority}\n {more}\n \
+             virtual_ipaddress {{\n {addresses}\n }}\n}}\n"
+        )
+    };
+    let four = instance("V4", &format!("{VIP}/24"));
+    format!("{four}{}", instance("V6", &format!("fe80::77:100/64\n {VIP6}/64")))
+}
+
+/// What the client's kernel knows about an address.
+fn neighbour(client: &Host, address: &str) -> String {
+    client.show(&format!("neigh show {address}"))
+}
+
+fn answers(client: &Host, address: &str) -> bool {
+    let status = client.command("ping").args(["-c", "1", "-W", "1", address]).output();
+    status.is_ok_and(|o| o.status.success())
+}
+
+fn setting(host: &Host, link: &str, name: &str) -> String {
+    let path = format!("/proc/sys/net/ipv4/conf/{link}/{name}");
+    let out = host.inside(move || std::fs::read_to_string(path).unwrap_or_default());
+    out.join().expect("thread").trim().to_string()
+}
+
+#[test]
+fn the_virtual_mac_stays_while_the_master_changes() {
+    require!();
+    let ours = Kind::Steadfast;
+    for (first, second) in [(ours, ours), (ours, Kind::Keepalived), (Kind::Keepalived, ours)] {
+        if keepalived().is_none() && (first, second) != (ours, ours) {
+            println!("SKIPPED: virtual MAC with keepalived: it is not installed");
+            continue;
+        }
+        let lan = Lan::new(3);
+        let client = &lan.hosts[2];
+        let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+        let d = Daemon::start(b, second, &conf(100, "use_vmac"));
+        let c = Daemon::start(a, first, &conf(200, "use_vmac"));
+        assert!(eventually(seconds(15), || a.has(VIP) && a.has(VIP6) && !b.has(VIP) && !b.has(VIP6)), "{}", c.log());
+        let link = a.show("-d link show dev vrrp.51");
+        assert!(link.contains("00:00:5e:00:01:33") && link.contains("macvlan mode private"), "{link}");
+        assert!(eventually(seconds(5), || answers(client, VIP)), "no answer from {VIP}");
+        assert!(eventually(seconds(5), || answers(client, VIP6)), "no answer from {VIP6}");
+        // keepalived's other links answer for its IPv4 address, too.
+        let clean = first == Kind::Keepalived || neighbour(client, VIP).contains("00:00:5e:00:01:33");
+        assert!(clean, "{}", neighbour(client, VIP));
+        assert!(neighbour(client, VIP6).contains("00:00:5e:00:02:33"), "{}", neighbour(client, VIP6));
+        // The client's entry is for ever: only the virtual MAC itself can move.
+        client.ip(&format!("neigh replace {VIP} lladdr 00:00:5e:00:01:33 dev eth0 nud permanent"));
+        a.cable(false);
+        c.crash();
+        assert!(eventually(seconds(10), || b.has(VIP) && b.has(VIP6)), "{}", d.log());
+        assert!(eventually(seconds(5), || answers(client, VIP)), "no answer after the takeover");
+        assert!(neighbour(client, VIP).contains("00:00:5e:00:01:33"));
+    }
+}
+
+#[test]
+fn virtual_links_go_with_the_daemon_and_survive_its_child() {
+    require!();
+    let lan = Lan::new(2);
+    let (host, client) = (&lan.hosts[0], &lan.hosts[1]);
+    let before: Vec<String> = ["arp_ignore", "arp_filter"].iter().map(|n| setting(host, "eth0", n)).collect();
+    let d = Daemon::start(host, Kind::Steadfast, &conf(200, "use_vmac"));
+    assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+    assert_eq!(setting(host, "eth0", "arp_ignore"), "1");
+    assert_eq!(
+        (setting(host, "vrrp.51", "accept_local"), setting(host, "vrrp.51", "rp_filter")),
+        ("1".into(), "0".into())
+    );
+    let index = host.show("-o link show dev vrrp.51").split(':').next().map(str::to_string);
+    send(d.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    d.wait_log("continuing in MASTER state", seconds(5));
+    assert!(answers(client, VIP));
+    assert_eq!(
+        host.show("-o link show dev vrrp.51").split(':').next().map(str::to_string),
+        index,
+        "the link is the same"
+    );
+    // Somebody removes the link.
+    host.ip("link del vrrp.51");
+    assert!(eventually(seconds(5), || host.has(VIP) && answers(client, VIP)), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    assert!(!host.show("link").contains("vrrp"), "{}", host.show("link"));
+    let after: Vec<String> = ["arp_ignore", "arp_filter"].iter().map(|n| setting(host, "eth0", n)).collect();
+    assert_eq!(after, before, "settings are put back");
+}
+
+#[test]
+fn vmac_xmit_base_keeps_adverts_on_the_base_link() {
+    require!();
+    let lan = Lan::new(2);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, "use_vmac\n vmac_xmit_base"));
+    let e = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, "use_vmac\n vmac_xmit_base"));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP) && !lan.hosts[1].has(VIP)), "{}", d.log());
+    e.wait_log("master set to", seconds(5));
+    assert_eq!(d.stop(), Some(0));
+    assert!(eventually(seconds(5), || lan.hosts[1].has(VIP)), "{}", e.log());
+}
+
+#[test]
+fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
+    require!();
+    let lan = Lan::new(3);
+    let (host, client) = (&lan.hosts[0], &lan.hosts[1]);
+    for more in ["no_accept", "no_accept\n use_vmac", "strict_mode on"] {
+        let d = Daemon::start(host, Kind::Steadfast, &conf(200, more));
+        assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{more}: {}", d.log());
+        client.ip("neigh flush all");
+        assert!(!answers(client, VIP) && !answers(client, VIP6) && !answers(client, "fe80::77:100%eth0"), "{more}");
+        // Address resolution goes on all the same (RFC 9568 section 6.1).
+        for (address, mac) in [(VIP, "lladdr"), (VIP6, "lladdr")] {
+            assert!(neighbour(client, address).contains(mac), "{more}: {}", neighbour(client, address));
+        }
+        assert!(answers(client, "10.77.0.1"), "{more}: other addresses answer");
+        if Path::new("/usr/sbin/nft").exists() {
+            host.command("/usr/sbin/nft").args(["flush", "ruleset"]).status().expect("nft");
+            d.wait_log("putting it back", seconds(5));
+            assert!(!answers(client, VIP) && !answers(client, VIP6), "{more}: blocked again");
+        } else {
+            println!("SKIPPED: flushing of the firewall: nft is not installed");
+        }
+        send(d.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+        d.wait_log("continuing in MASTER state", seconds(5));
+        assert!(!answers(client, VIP) && !answers(client, VIP6), "{more}: blocked after the child's death");
+        // Accepted after a reload.
+        let accepting = more.replace("no_accept", "accept").replace("strict_mode on", "accept");
+        d.reload(&conf(200, &accepting));
+        assert!(eventually(seconds(5), || answers(client, VIP) && answers(client, VIP6)), "{more}: {}", d.log());
+        assert_eq!(d.stop(), Some(0));
+        if Path::new("/usr/sbin/nft").exists() {
+            let left = host.command("/usr/sbin/nft").args(["list", "tables"]).output().expect("nft");
+            assert!(left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));
+        }
+    }
+}
