@@ -37,6 +37,15 @@ pub fn test(options: &Options) -> i32 {
     if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() }
 }
 
+/// A dump of another process: the same path with a word before the extension.
+fn beside(path: &str, word: &str) -> String {
+    let file = path.rfind('/').map_or(0, |at| at + 1);
+    match path.get(file..).and_then(|name| name.rfind('.')) {
+        Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
+        _ => format!("{path}{word}"),
+    }
+}
+
 /// What the parent must know.
 fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
@@ -53,6 +62,7 @@ fn facts(outcome: &Outcome) -> Facts {
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
         umask: c.globals.umask,
+        parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Facts {
     pub pid_directory: bool,
     /// File creation mask.
     pub umask: Option<u32>,
+    /// Where the parent's dump goes.
+    pub parent_dump: String,
 }
 
 /// A message.

@@ -51,6 +51,7 @@ pub struct Child {
     started: Time,
     heard: Time,
     deaths: usize,
+    total: u64,
     aborted: Option<Time>,
     respawn: bool,
 }
@@ -58,7 +59,7 @@ pub struct Child {
 impl Child {
     /// A child that is not started yet. Without `respawn` (-R) its death stops the daemon.
     pub fn new(respawn: bool) -> Self {
-        Child { started: Time::ZERO, heard: Time::ZERO, deaths: 0, aborted: None, respawn }
+        Child { started: Time::ZERO, heard: Time::ZERO, deaths: 0, total: 0, aborted: None, respawn }
     }
 
     /// It was started.
@@ -73,6 +74,16 @@ impl Child {
         self.heard = now;
     }
 
+    /// How long it has been silent.
+    pub fn silent_for(&self, now: Time) -> Duration {
+        now.since(self.heard)
+    }
+
+    /// Times that it ended without being told to.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// It was being ended because it was silent.
     pub fn was_silent(&self) -> bool {
         self.aborted.is_some()
@@ -80,6 +91,7 @@ impl Child {
 
     /// It ended without being told to.
     pub fn ended(&mut self, now: Time, end: End) -> Verdict {
+        self.total += 1;
         // Fatal at run time, configuration, permission: the same would happen again.
         if let End::Exited(status @ (1 | 2 | 4)) = end {
             return Verdict::GiveUp(status);

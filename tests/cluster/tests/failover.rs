@@ -407,6 +407,8 @@ fn dumps_and_pid_files_are_where_tools_look() {
         read("json").starts_with("[{\"data\":{\"iname\":\"VI\"")
             && read("json").contains("10.77.0.100\\/24 dev eth0 scope global set")
     );
+    let written = || read("data_parent").contains("VRRP\n   State = running\n");
+    assert!(eventually(seconds(5), written), "{}", read("data_parent"));
     // A second copy finds the first and ends with 0.
     let (pid, path) = (a.path("pid"), a.path("conf"));
     let mut second = lan.hosts[0].command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
@@ -415,6 +417,35 @@ fn dumps_and_pid_files_are_where_tools_look() {
     assert_eq!(out.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&out.stderr).contains("already running"));
     assert!(lan.hosts[0].has(VIP));
+}
+
+#[test]
+fn a_stop_at_any_moment_of_the_start_is_obeyed() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let path = file(folder.path(), "conf", &conf(200, ""));
+    let mut worst = Duration::ZERO;
+    for n in 0..40u64 {
+        let mut command = lan.hosts[0].command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
+        command.args(["-n", "-l", "-f", &path]);
+        for (option, name) in [("-p", "pid"), ("-r", "vrrp"), ("-c", "check")] {
+            command.arg(option).arg(folder.path().join(name));
+        }
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
+        // Not to wait for anything: each round stops at another moment.
+        std::thread::sleep(Duration::from_millis(2 * n));
+        let begun = Instant::now();
+        send(child.id() as i32, Signal::SIGTERM);
+        let status = child.wait().expect("end");
+        worst = worst.max(begun.elapsed());
+        let text = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        // Before it listens to signals, the signal itself ends it.
+        assert!(status.success() || (status.code().is_none() && text.is_empty()), "{n}: {status}\n{text}");
+        assert!(begun.elapsed() < seconds(3), "{n}: {:?}\n{text}", begun.elapsed());
+    }
+    println!("longest stop during a start: {worst:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The parent: starts roles, watches them, relays configurations that it does not read, keeps what a successor needs.
 
+mod dump;
 mod role;
 
 use crate::child::start_logging;
@@ -58,6 +59,8 @@ struct Daemon {
     brothers: Option<(pipe::Reader, pipe::Writer)>,
     epoch: u64,
     announced: bool,
+    /// Configurations that were taken over.
+    readings: u64,
     log_text: &'static str,
 }
 
@@ -119,6 +122,7 @@ pub fn run(options: Box<Options>) -> i32 {
         brothers: None,
         epoch: 0,
         announced: false,
+        readings: 0,
         log_text: "Stopped",
     };
     let status = daemon.run();
@@ -193,20 +197,14 @@ impl Daemon {
                 log::info!("Stopping");
                 self.stop(0);
             }
-            SIGUSR1 => self.dump(Dump::Data),
-            SIGUSR2 => self.dump(Dump::Stats),
-            JSON => self.dump(Dump::Json),
-            STATS_CLEAR => self.dump(Dump::StatsClear),
+            SIGUSR1 => self.dump(Dump::Data, now()),
+            SIGUSR2 => self.dump(Dump::Stats, now()),
+            JSON => self.dump(Dump::Json, now()),
+            STATS_CLEAR => self.dump(Dump::StatsClear, now()),
             SIGCHLD => return self.reap(),
             _ => {}
         }
         None
-    }
-
-    fn dump(&mut self, what: Dump) {
-        for role in &mut self.roles {
-            role.say(self.epoch, Message::Dump(what));
-        }
     }
 
     /// Starts a loader.
@@ -274,10 +272,15 @@ impl Daemon {
         self.read_loader();
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
+        if self.stopping.is_some() {
+            // A stop came while it was reading: nothing is started any more.
+            return None;
+        }
         match (end, l.facts, l.config) {
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 self.facts = facts;
                 self.config = config;
+                self.readings += 1;
                 if l.reload {
                     self.apply_reload();
                 } else if let Some(status) = self.begin() {
@@ -328,7 +331,6 @@ impl Daemon {
                 return Some(1);
             }
         }
-        self.background.done(0);
         if self.options.namespace.is_none()
             && let Some(name) = self.facts.namespace.clone()
             && let Err(e) = schedule::enter_network_namespace(&name)
@@ -338,6 +340,8 @@ impl Daemon {
         }
         run_script("startup_script", &self.facts.startup);
         self.start_wanted();
+        // All pid files are there when the caller goes on.
+        self.background.done(0);
         if self.roles.iter().all(|r| r.pid.is_none()) {
             log::warn!("there is nothing to run in this configuration");
             self.ready();

@@ -120,6 +120,11 @@ impl Role {
         }
     }
 
+    /// Objects that are kept for a successor.
+    pub fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Drops what was kept; true when there was something.
     pub fn forget(&mut self) -> bool {
         !std::mem::take(&mut self.kept).is_empty()

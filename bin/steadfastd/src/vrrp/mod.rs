@@ -104,12 +104,17 @@ impl Role {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut settings = Settings::default();
         let mut ready = Vec::new();
-        let config: Config = 'config: loop {
+        let mut config: Option<Config> = None;
+        let config = loop {
+            if let Some(config) = config {
+                break config;
+            }
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
+            // All of what came: a stop may be right behind the configuration.
             for order in parent.orders() {
                 match order {
-                    Order::Config(bytes) => break 'config decode(&bytes).map_err(io::Error::other)?,
+                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
                     Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
                         settings = decode(&bytes).unwrap_or_default();
                     }
@@ -301,7 +306,10 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready = Vec::new();
+        // What came during the start was signalled then, and will not be signalled again.
+        let mut ready: Vec<Ready> =
+            (0..=FIREWALL).map(|token| Ready { token, readable: true, writable: true }).collect();
+        self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
             let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
