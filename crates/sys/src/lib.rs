@@ -10,6 +10,7 @@ pub mod logging;
 pub mod pidfile;
 pub mod pipe;
 pub mod procs;
+pub mod procwatch;
 pub mod reactor;
 pub mod schedule;
 pub mod signals;

@@ -1,6 +1,6 @@
 //! Processes that are counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What a process is compared with.
@@ -57,36 +57,77 @@ impl Matcher {
     }
 }
 
-/// Counts the processes of each matcher under a proc file system. One pass; processes that end in between are left out.
+/// Counts the processes of each matcher under a proc file system.
 pub fn count(proc: &Path, matchers: &[Matcher]) -> HashMap<String, u32> {
+    find(proc, matchers).0
+}
+
+/// Counts the processes of each matcher under a proc file system, and names those that match any. One pass; processes that end
+/// in between are left out.
+pub fn find(proc: &Path, matchers: &[Matcher]) -> (HashMap<String, u32>, HashSet<i32>) {
     let mut counts: HashMap<String, u32> = matchers.iter().map(|m| (m.name.clone(), 0)).collect();
-    let Ok(entries) = std::fs::read_dir(proc) else { return counts };
+    let mut matching = HashSet::new();
+    let Ok(entries) = std::fs::read_dir(proc) else { return (counts, matching) };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let path = entry.path();
-        let Ok(mut comm) = crate::files::read_limited(&path.join("comm"), 64) else { continue };
-        if comm.last() == Some(&b'\n') {
-            comm.pop();
-        }
-        let line = if matchers.iter().any(|m| m.full_command || m.arguments != Arguments::Ignored) {
-            crate::files::read_limited(&path.join("cmdline"), 16384).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let line = line.strip_suffix(&[0]).unwrap_or(&line);
-        let argv: Vec<&[u8]> = if line.is_empty() { Vec::new() } else { line.split(|b| *b == 0).collect() };
-        for m in matchers {
-            if m.matches(&comm, &argv)
-                && let Some(n) = counts.get_mut(&m.name)
-            {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
+        for m in one(proc, pid, matchers).matching() {
+            matching.insert(pid);
+            if let Some(n) = counts.get_mut(&m.name) {
                 *n += 1;
             }
         }
     }
-    counts
+    (counts, matching)
+}
+
+/// One process beside matchers.
+pub struct Compared<'m> {
+    comm: Vec<u8>,
+    line: Vec<u8>,
+    matchers: &'m [Matcher],
+}
+
+/// Looks at one process; one that is gone or a zombie matches nothing.
+pub fn one<'m>(proc: &Path, pid: i32, matchers: &'m [Matcher]) -> Compared<'m> {
+    let path = proc.join(pid.to_string());
+    let mut comm = crate::files::read_limited(&path.join("comm"), 64).unwrap_or_default();
+    if comm.last() == Some(&b'\n') {
+        comm.pop();
+    }
+    let mut line = Vec::new();
+    if matchers.iter().any(|m| m.full_command || m.arguments != Arguments::Ignored) {
+        line = crate::files::read_limited(&path.join("cmdline"), 16384).unwrap_or_default();
+        if line.last() == Some(&0) {
+            line.pop();
+        }
+    }
+    let mut compared = Compared { comm, line, matchers };
+    // A process that has ended and was not collected yet still has its name.
+    if compared.any() && zombie(&path) {
+        compared.comm.clear();
+        compared.line.clear();
+    }
+    compared
+}
+
+/// State Z or X in /proc/PID/stat, whose second field, the name, may contain anything and ends at the last bracket.
+fn zombie(path: &Path) -> bool {
+    let stat = crate::files::read_limited(&path.join("stat"), 512).unwrap_or_default();
+    let state = stat.iter().rposition(|b| *b == b')').and_then(|at| stat.get(at + 2));
+    !state.is_some_and(|s| !matches!(s, b'Z' | b'X' | b'x'))
+}
+
+impl<'m> Compared<'m> {
+    /// Those that match.
+    pub fn matching(&self) -> impl Iterator<Item = &'m Matcher> {
+        let argv: Vec<&[u8]> = if self.line.is_empty() { Vec::new() } else { self.line.split(|b| *b == 0).collect() };
+        self.matchers.iter().filter(move |m| m.matches(&self.comm, &argv))
+    }
+
+    /// One matches.
+    pub fn any(&self) -> bool {
+        self.matching().next().is_some()
+    }
 }
 
 #[cfg(test)]

@@ -22,9 +22,10 @@ use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::pipe::Writer;
+use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End};
-use steadfast_sys::{Reactor, Ready, files, logging, now, procs, schedule};
+use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
 use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
 use system::System;
 use tell::Teller;
@@ -35,6 +36,7 @@ const KERNEL: usize = 4;
 const FILES: usize = 5;
 const BROTHER: usize = 6;
 const FIREWALL: usize = 7;
+const PROCESSES: usize = 8;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -82,6 +84,7 @@ struct Role {
     readable: BTreeSet<usize>,
     netlink_more: bool,
     probes: HashMap<i32, String>,
+    processes: Processes,
     watcher: Option<Watcher>,
     brother: Option<Writer>,
     said: BTreeMap<String, Vec<u8>>,
@@ -149,6 +152,7 @@ impl Role {
             readable: BTreeSet::new(),
             netlink_more: false,
             probes: HashMap::new(),
+            processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
             said: BTreeMap::new(),
@@ -200,6 +204,12 @@ impl Role {
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();
+        self.processes = Processes::new(self.plan.processes.clone());
+        if let Some(fd) = self.processes.fd()
+            && let Err(e) = self.reactor.watch(fd, PROCESSES)
+        {
+            log::warn!("cannot watch processes: {e}");
+        }
         self.count_processes(now());
         self.sockets();
     }
@@ -235,7 +245,13 @@ impl Role {
 
     fn count_processes(&mut self, t: Time) {
         if !self.plan.processes.is_empty() {
-            for (name, count) in procs::count("/proc".as_ref(), &self.plan.processes) {
+            let reactor = &self.reactor;
+            let counts = self.processes.count(|fd| {
+                if let Err(e) = reactor.watch(fd, PROCESSES) {
+                    log::debug!("cannot watch a process: {e}");
+                }
+            });
+            for (name, count) in counts {
                 self.router.handle(t, Input::Process(&name, count), &mut self.out);
             }
         }
@@ -308,7 +324,7 @@ impl Role {
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
         let mut ready: Vec<Ready> =
-            (0..=FIREWALL).map(|token| Ready { token, readable: true, writable: true }).collect();
+            (0..=PROCESSES).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -331,11 +347,13 @@ impl Role {
         let mut signals = false;
         let mut parent = false;
         let mut files_changed = false;
+        let mut processes_changed = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
                 MIRROR => self.netlink_more = true,
                 FILES => files_changed = true,
+                PROCESSES => processes_changed = true,
                 FIREWALL => self.system.firewall_readable(t),
                 KERNEL | BROTHER => {}
                 n if n < SIGNALS => parent = true,
@@ -358,7 +376,9 @@ impl Role {
         if files_changed {
             self.changed_files(t);
         }
-        if t >= self.count && !self.plan.processes.is_empty() {
+        // Events of processes that are nobody's business are many; ends of those that are watched come by descriptors of their own.
+        let concerned = processes_changed && (self.processes.read() || self.processes.any_ended());
+        if concerned || (t >= self.count && !self.plan.processes.is_empty()) {
             self.count_processes(t);
         }
         if t >= self.beat {

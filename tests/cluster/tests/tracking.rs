@@ -1,0 +1,55 @@
+//! What trackers see of real processes.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+
+const VIP: &str = "10.77.0.100";
+
+#[test]
+fn the_end_of_a_tracked_process_is_noticed_at_once_and_its_return_soon() {
+    require!();
+    let lan = Lan::new(1);
+    // A program of a name that nobody else has.
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("sf-tracked");
+    std::fs::copy("/bin/sleep", &program).expect("copy");
+    let start = || {
+        let mut command = std::process::Command::new(&program);
+        command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Guard(command.spawn().expect("start"))
+    };
+    let mut process = start();
+    let conf = format!(
+        "vrrp_track_process tracked {{\n process sf-tracked\n weight 20\n}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n \
+         priority 200\n track_process {{\n tracked\n }}\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+    );
+    let host = &lan.hosts[0];
+    let a = Daemon::start(host, Kind::Steadfast, &conf);
+    let count = |words: &str| a.log().matches(words).count();
+    let (up, down) = ("effective priority from 200 to 220", "effective priority from 220 to 200");
+    a.wait_log("Entering MASTER STATE", Duration::from_secs(10));
+    let mut best = Duration::MAX;
+    for round in 1..=3 {
+        let begun = Instant::now();
+        // It is not collected yet: a process that has ended does not run, whoever its parent is.
+        process.0.kill().expect("kill");
+        assert!(eventually(Duration::from_secs(5), || count(down) == round), "{}", a.log());
+        best = best.min(begun.elapsed());
+        process = start();
+        assert!(eventually(Duration::from_secs(10), || count(up) == round), "{}", a.log());
+    }
+    println!("from the end of a tracked process to the new priority: {best:?}");
+    // Whoever counts once a second needs half a second on the average, and the best of three is rarely this good.
+    assert!(best < Duration::from_millis(150), "{best:?}");
+}
+
+/// Ended with the test.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
