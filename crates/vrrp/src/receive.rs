@@ -300,8 +300,9 @@ impl Instance {
             out.push(Output::Log(
                 Level::Error,
                 format!(
-                    "({}) address list mismatch: {source} advertises {}; configured here: {}",
+                    "({}) address list mismatch for router id {}: {source} advertises {}; configured here: {}",
                     self.config.name,
+                    self.config.vrid,
                     list(theirs, family),
                     list(&self.wire_addresses, family)
                 ),

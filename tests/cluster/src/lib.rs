@@ -27,6 +27,12 @@ pub fn eventually(bound: Duration, mut what: impl FnMut() -> bool) -> bool {
 
 /// Why daemons cannot be run here; `None` when they can.
 pub fn obstacle() -> Option<String> {
+    // Once: two probes of one process would be in each other's way.
+    static FOUND: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    FOUND.get_or_init(look_for_obstacle).clone()
+}
+
+fn look_for_obstacle() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("not root: network namespaces cannot be made".into());
     }

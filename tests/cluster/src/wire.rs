@@ -60,6 +60,11 @@ pub struct Seen {
 
 /// Listens to adverts of router id 51 for a time.
 pub fn observe(interface: u32, during: Duration) -> Vec<Seen> {
+    adverts(interface, 51, during, || false)
+}
+
+/// Listens to adverts of a router id until told to end, at most for a time.
+pub fn adverts(interface: u32, vrid: u8, during: Duration, ended: impl Fn() -> bool) -> Vec<Seen> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("raw socket");
     socket.join_multicast_v4_n(&GROUP, &socket2::InterfaceIndexOrAddress::Index(interface)).expect("join");
     // A flood must not push the packets out that are looked for.
@@ -67,12 +72,12 @@ pub fn observe(interface: u32, during: Duration) -> Vec<Seen> {
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
     let start = Instant::now();
     let mut seen = Vec::new();
-    while start.elapsed() < during {
+    while start.elapsed() < during && !ended() {
         let mut buffer = [0u8; 2048];
         let Ok(n) = std::io::Read::read(&mut (&socket), &mut buffer) else { continue };
         let b = &buffer[..n];
         let head = usize::from(b[0] & 15) * 4;
-        if b.len() >= head + 8 && b[head + 1] == 51 {
+        if b.len() >= head + 8 && b[head + 1] == vrid {
             let from = Ipv4Addr::new(b[12], b[13], b[14], b[15]);
             seen.push(Seen { at: start.elapsed(), from, ttl: b[8], priority: b[head + 2] });
         }
