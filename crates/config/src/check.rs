@@ -10,14 +10,15 @@ use std::time::Duration;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
-    let scripts_before = d.counted();
     let any_script = scripts(config, host, d);
-    let _ = scripts_before;
     instances(config, host, d);
     groups(config, d);
     if any_script && !config.globals.enable_script_security {
+        // keepalived ends at an absent interface before it comes to this, and its exit status with it.
+        let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
+        let early = !config.globals.dynamic_interfaces && config.instances.iter().any(absent);
         d.push_help(
-            Class::Security,
+            if early { Class::General } else { Class::Security },
             None,
             "scripts are configured, but script security is not enabled",
             Some("put enable_script_security into global_defs".into()),
@@ -46,10 +47,10 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
             s.disabled = true;
             continue;
         };
-        if !used.contains(s.name.as_str()) {
-            // A script used by nobody is not looked at.
-            s.disabled = true;
-            continue;
+        // A script that nobody tracks is looked at all the same, and never run.
+        s.disabled = !used.contains(s.name.as_str());
+        if s.disabled {
+            d.push(Class::Note, None, format!("{}: nobody tracks it", place(s.line)));
         }
         if s.user == Some(None) {
             d.push(Class::General, None, format!("{}: its user does not exist, ignoring it", place(s.line)));
@@ -237,7 +238,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
         say!(General, "interface {interface} does not exist now, the instance waits for it");
     }
-    i.unicast_words = i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
+    i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
     i.src_ip = i.src_ip.or(i.unicast_src);
     let strict = i.strict_mode.or(globals.strict).unwrap_or(false);
     i.strict_mode = Some(strict);
@@ -389,6 +390,9 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     if i.vmac_xmit_base && strict {
         say!(General, "strict mode does not allow vmac_xmit_base, ignoring it");
         i.vmac_xmit_base = false;
+    }
+    if i.use_vmac.is_some() && i.promote_secondaries {
+        say!(General, "promote_secondaries is always set for virtual links, ignoring it");
     }
     if i.use_vmac.is_some() && !i.unicast_peer.is_empty() && !i.vmac_xmit_base {
         say!(General, "unicast needs vmac_xmit_base, setting it");

@@ -153,7 +153,8 @@ pub struct FakeHost {
 
 impl Host for FakeHost {
     fn interface(&self, name: &str) -> Option<bool> {
-        (self.all_interfaces || name == "lo" || self.interfaces.iter().any(|i| i == name)).then_some(name == "lo")
+        ((self.all_interfaces && !name.contains('$')) || name == "lo" || self.interfaces.iter().any(|i| i == name))
+            .then_some(name == "lo")
     }
     fn user(&self, name: &str) -> Option<(u32, u32)> {
         if matches!(name, "root" | "nobody" | "daemon" | "haproxy" | "nginx") {
@@ -168,7 +169,8 @@ impl Host for FakeHost {
     fn script(&self, word: &str) -> ScriptFile {
         // Programs of the system are there in any case.
         let system = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"].iter().any(|d| word.starts_with(d));
-        if self.all_scripts || system || !word.contains('/') {
+        let bare = word.rsplit('/').next().unwrap_or(word);
+        if self.all_scripts || ((system || !word.contains('/')) && !["sudo", "check_rvip"].contains(&bare)) {
             ScriptFile::Good(PathBuf::from(word))
         } else {
             ScriptFile::Missing

@@ -284,7 +284,8 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
 /// A peer line.
 pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
     let first = c.word(0)?;
-    let Ok(address) = first.text.parse() else {
+    // A prefix length is passed over.
+    let Ok(address) = first.text.split('/').next().unwrap_or("").parse() else {
         c.report_at(Class::General, first, format!("'{}' is not an IP address", first.text));
         return None;
     };
@@ -312,6 +313,8 @@ pub(crate) fn route(c: &mut Cx<'_>) -> Option<Route> {
     let mut family: Option<Family> = None;
     let mut destination: Option<Option<IpCidr>> = None;
     let mut table = None;
+    // Gateways that do not say that they may be of the other family.
+    let mut plain_gateways = Vec::new();
     let start = c.place();
     let mut w = Words { c, n: 0 };
     while let Some(o) = w.next() {
@@ -335,10 +338,13 @@ pub(crate) fn route(c: &mut Cx<'_>) -> Option<Route> {
                     w.c.report_at(Class::Deprecated, o, "'gw' is deprecated, use 'via'");
                 }
                 let mut value = w.value(o)?;
-                if matches!(value.text.as_str(), "inet" | "inet6") {
+                let other = matches!(value.text.as_str(), "inet" | "inet6");
+                if other {
                     value = w.value(o)?;
                 }
-                r.via = Some(cidr(w.c, value)?.address);
+                let gateway = cidr(w.c, value)?.address;
+                plain_gateways.extend((!other).then_some(gateway));
+                r.via = Some(gateway);
             }
             "tos" | "dsfield" => r.tos = u8::try_from(w.named(o, "rt_dsfield", &[])?).unwrap_or(0),
             "table" => table = Some(w.named(o, "rt_tables", TABLES)?),
@@ -402,7 +408,7 @@ pub(crate) fn route(c: &mut Cx<'_>) -> Option<Route> {
     };
     let seen: Vec<Family> = destination.map(|d| d.address).into_iter().chain(r.source).map(Family::of).collect();
     r.family = family.or(seen.first().copied()).or(r.via.map(Family::of)).unwrap_or(Family::V4);
-    if seen.iter().any(|f| *f != r.family) {
+    if seen.into_iter().chain(plain_gateways.into_iter().map(Family::of)).any(|f| f != r.family) {
         w.c.diagnostics.push(Class::General, start, "route mixes IPv4 and IPv6, ignoring it");
         return None;
     }

@@ -295,7 +295,8 @@ impl<'a> Cx<'a> {
     /// An address.
     pub fn address(&mut self, v: &mut Option<IpAddr>) {
         let Some(w) = self.value() else { return };
-        match IpAddr::from_str(&w.text) {
+        // A prefix length is passed over.
+        match IpAddr::from_str(w.text.split('/').next().unwrap_or(&w.text)) {
             Ok(a) => *v = Some(a),
             Err(_) => self.report_at(Class::General, w, format!("'{}' is not an IP address", w.text)),
         }

@@ -8,7 +8,8 @@ use steadfast_core::{Family, Mac};
 
 /// `use_vmac [name IF|IF] [MAC] [netlink_notify_msg] [group G]`.
 pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
-    let mut new = Vmac::default();
+    // A second line adds to the first.
+    let new = v.get_or_insert_default();
     let mut n = 1;
     while let Some(w) = c.word(n) {
         n += 1;
@@ -39,11 +40,6 @@ pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
                 None => c.report_at(Class::General, w, format!("'{text}' is one name too many")),
             },
         }
-    }
-    if v.is_some() {
-        c.report(Class::General, "use_vmac is given already, ignoring this one");
-    } else {
-        *v = Some(new);
     }
 }
 

@@ -54,6 +54,9 @@ section! {
                 block(&mut f, c);
                 if f.file.is_none() {
                     c.report(Class::General, format!("track_file {} names no file, ignoring it", f.name));
+                } else if f.file.as_ref().is_some_and(|p| ["/proc/", "/sys/"].iter().any(|d| p.starts_with(d))) {
+                    let text = "is on a file system that tells nobody of changes, ignoring it";
+                    c.report(Class::General, format!("track_file {} {text}", f.name));
                 } else {
                     v.push(f);
                 }

@@ -60,18 +60,6 @@ section! {
             let mut next = 16384;
             c.list(|c| v.extend(crate::lines::rule(c, &mut next)));
         };
-        /// Send adverts to these addresses instead of multicast.
-        live "unicast_peer" "{ ADDR [min_ttl N] [max_ttl N] ... }" "ttl 0-255" "none" => unicast_peer: Vec<Peer> = Vec::new(), |c, v| {
-            c.list(|c| {
-                if let Some(p) = crate::lines::peer(c) {
-                    if v.iter().any(|x| x.address == p.address) {
-                        c.report(Class::General, format!("peer {} is given already, ignoring this one", p.address));
-                    } else {
-                        v.push(p);
-                    }
-                }
-            });
-        };
         /// Source address of adverts.
         live "unicast_src_ip" "ADDR" "-" "the link's" => unicast_src: Option<IpAddr> = None, |c, v| c.address(v);
         /// Per-instance multicast group.
@@ -185,6 +173,19 @@ section! {
         live "no_accept" "-" "-" "off" => accept: Option<bool> = None, |c, v| *v = Some(false);
     }
     also {
+        /// Send adverts to these addresses instead of multicast.
+        live "unicast_peer" "{ ADDR [min_ttl N] [max_ttl N] ... }" "ttl 0-255" "none" => |c, s| {
+            s.unicast_words = true;
+            c.list(|c| {
+                if let Some(p) = crate::lines::peer(c) {
+                    if s.unicast_peer.iter().any(|x| x.address == p.address) {
+                        c.report(Class::General, format!("peer {} is given already, ignoring this one", p.address));
+                    } else {
+                        s.unicast_peer.push(p);
+                    }
+                }
+            });
+        };
         /// Source address of adverts.
         live "mcast_src_ip" "ADDR" "-" "the link's" => |c, s| c.address(&mut s.src_ip);
         /// Allow preemption.
@@ -226,6 +227,8 @@ section! {
         line: u32;
         /// Source address of adverts, by either keyword.
         src_ip: Option<IpAddr>;
+        /// Where adverts go instead of the multicast group.
+        unicast_peer: Vec<Peer>;
         /// A keyword of unicast operation was used.
         unicast_words: bool;
     }
