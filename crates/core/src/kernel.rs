@@ -309,10 +309,10 @@ pub enum Object {
     Block(Block),
     /// An address.
     Address(Address),
-    /// A route.
-    Route(Route),
+    /// A route. Boxed, as rules are: addresses are many and must not take the room of these.
+    Route(Box<Route>),
     /// A policy rule.
-    Rule(Rule),
+    Rule(Box<Rule>),
 }
 
 impl fmt::Display for Object {

@@ -31,9 +31,10 @@ impl<K: Copy + Eq + Hash + Ord> Timers<K> {
         self.sequence += 1;
         self.live.insert(key, (at, self.sequence));
         self.heap.push(Reverse((at, self.sequence, key)));
-        if self.heap.len() > 64 && self.heap.len() > self.live.len().saturating_mul(4) {
+        if self.heap.len() > 64 && self.heap.len() > self.live.len().saturating_mul(2) {
             let live = &self.live;
             self.heap.retain(|Reverse((at, seq, key))| live.get(key) == Some(&(*at, *seq)));
+            self.heap.shrink_to(self.live.len().saturating_mul(2) + 64);
         }
     }
 

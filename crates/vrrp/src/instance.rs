@@ -282,8 +282,8 @@ impl Instance {
             Object::Block(Block { address: a.cidr.address, interface: linked })
         });
         let addresses = all().cloned().map(Object::Address);
-        let routes = config.routes.iter().cloned().map(Object::Route);
-        let rules = config.rules.iter().cloned().map(Object::Rule);
+        let routes = config.routes.iter().cloned().map(|r| Object::Route(Box::new(r)));
+        let rules = config.rules.iter().cloned().map(|r| Object::Rule(Box::new(r)));
         blocks.chain(addresses).chain(routes).chain(rules)
     }
 

@@ -141,6 +141,7 @@ impl Router {
             unknown: HashSet::new(),
         };
         router.adopt_settings(&config);
+        router.slots.reserve_exact(config.instances.len());
         for c in config.instances {
             let mut instance = Instance::new(c, now);
             if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {

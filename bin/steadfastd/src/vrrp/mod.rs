@@ -12,6 +12,7 @@ use crate::cli::Options;
 use plan::{Plan, Probe};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
@@ -48,6 +49,8 @@ const PACKETS: usize = 256;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
 /// Processes are counted this often.
+/// A start or a reload has come to rest after this.
+const SETTLED: Duration = Duration::from_secs(10);
 const COUNT: Duration = Duration::from_secs(1);
 
 /// Runs the role; returns its exit status.
@@ -87,7 +90,10 @@ struct Role {
     processes: Processes,
     watcher: Option<Watcher>,
     brother: Option<Writer>,
-    said: BTreeMap<String, Vec<u8>>,
+    /// What the parent keeps, by a hash of it.
+    said: BTreeMap<String, u64>,
+    /// When memory that was needed for the start is given back.
+    trim: Option<Time>,
     dirty: bool,
     out: Vec<Output>,
     stopped: bool,
@@ -127,7 +133,7 @@ impl Role {
                 }
             }
         };
-        let plan = translate::plan(&config);
+        let mut plan = translate::plan(&config);
         drop(config);
         be_scheduled(&plan);
         let system = System::open(&plan, settings)?;
@@ -137,7 +143,7 @@ impl Role {
         let brother = options.descriptors.get(2).and_then(|fd| Writer::inherited(*fd).ok());
         let t = now();
         let mut out = Vec::new();
-        let router = Router::restore(plan.machine.clone(), &snapshots, t.as_nanos(), t, &mut out);
+        let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
         let mut role = Role {
             parent,
             signals,
@@ -156,6 +162,7 @@ impl Role {
             watcher: None,
             brother,
             said: BTreeMap::new(),
+            trim: Some(t + SETTLED),
             dirty: true,
             out,
             stopped: false,
@@ -384,6 +391,9 @@ impl Role {
         if t >= self.beat {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
+            if self.trim.take_if(|at| *at <= t).is_some() {
+                schedule::give_memory_back();
+            }
             self.teller.flush();
             self.beat = t + BEAT;
         }
@@ -519,7 +529,8 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
                         self.plan = translate::plan(&config);
-                        self.router.reload(t, self.plan.machine.clone(), &mut self.out);
+                        self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        self.trim = Some(t + SETTLED);
                         self.configure();
                         if self.plan.machine.fifo_states_on_reload {
                             self.tell_states();
@@ -660,24 +671,28 @@ impl Role {
             return;
         }
         let mut present = BTreeSet::from([SETTINGS.to_string()]);
-        if let Ok(bytes) = encode(&self.system.settings)
-            && self.said.get(SETTINGS) != Some(&bytes)
-        {
-            self.parent.say(Message::Keep { key: SETTINGS.into(), bytes: bytes.clone() });
-            self.said.insert(SETTINGS.into(), bytes);
+        if let Ok(bytes) = encode(&self.system.settings) {
+            self.keep_one(SETTINGS.into(), bytes);
         }
         for s in self.router.snapshots() {
             let Ok(bytes) = encode(&s) else { continue };
             present.insert(s.name.clone());
-            if self.said.get(&s.name) != Some(&bytes) {
-                self.parent.say(Message::Keep { key: s.name.clone(), bytes: bytes.clone() });
-                self.said.insert(s.name, bytes);
-            }
+            self.keep_one(s.name, bytes);
         }
         let gone: Vec<String> = self.said.keys().filter(|k| !present.contains(*k)).cloned().collect();
         for key in gone {
             self.said.remove(&key);
             self.parent.say(Message::Keep { key, bytes: Vec::new() });
+        }
+    }
+
+    fn keep_one(&mut self, key: String, bytes: Vec<u8>) {
+        let mut hasher = std::hash::DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.said.get(&key) != Some(&hash) {
+            self.parent.say(Message::Keep { key: key.clone(), bytes });
+            self.said.insert(key, hash);
         }
     }
 

@@ -127,3 +127,16 @@ pub struct Plan {
     /// Receive buffer of advert sockets in bytes.
     pub receive_buffer: Option<usize>,
 }
+
+impl Plan {
+    /// The machine's part, for the machine. What is not the machine's alone stays readable here.
+    pub fn take_machine(&mut self) -> Config {
+        let rest = Config {
+            log_unknown_vrids: self.machine.log_unknown_vrids,
+            fifo_states_on_reload: self.machine.fifo_states_on_reload,
+            scripts: self.machine.scripts.clone(),
+            ..Config::default()
+        };
+        std::mem::replace(&mut self.machine, rest)
+    }
+}

@@ -108,7 +108,9 @@ pub fn plan(c: &Config) -> Plan {
         add(Notice::Deleted, &i.notify_deleted.clone().flatten());
         let notify =
             Notify { scripts, generic: i.notify.as_ref().map(command), mail: i.smtp_alert.unwrap_or(mail_default) };
-        instances.insert(i.name.clone(), notify);
+        if notify != Notify::default() {
+            instances.insert(i.name.clone(), notify);
+        }
     }
     let mut groups = HashMap::new();
     for gr in &c.groups {
@@ -130,7 +132,9 @@ pub fn plan(c: &Config) -> Plan {
         }
         let notify =
             Notify { scripts, generic: gr.notify.as_ref().map(command), mail: gr.smtp_alert.unwrap_or(mail_default) };
-        groups.insert(gr.name.clone(), notify);
+        if notify != Notify::default() {
+            groups.insert(gr.name.clone(), notify);
+        }
     }
     let fifo = |f: &Option<Script>, reader: &Option<Script>| {
         f.as_ref().and_then(|f| {

@@ -81,12 +81,12 @@ section! {
     also {
         /// Routes kept configured.
         live "static_routes" "{ route lines }" "-" "-" => |c, s| {
-            c.list(|c| s.statics.extend(crate::lines::route(c).map(Object::Route)));
+            c.list(|c| s.statics.extend(crate::lines::route(c).map(|r| Object::Route(Box::new(r)))));
         };
         /// Policy rules kept configured.
         live "static_rules" "{ rule lines }" "-" "-" => |c, s| {
             let mut next = 16384;
-            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next).map(Object::Rule)));
+            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next).map(|r| Object::Rule(Box::new(r)))));
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
