@@ -1,0 +1,163 @@
+//! Pairs in less usual arrangements: unicast over both families, preemption, groups, and what scripts and FIFOs are told.
+
+use std::time::{Duration, Instant};
+use steadfast_test_cluster::daemon::{file, keepalived};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+const VIP: &str = "10.77.0.100";
+const VIP6: &str = "fd77::100";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn instance(name: &str, vrid: u8, priority: u8, interface: &str, more: &str, address: &str) -> String {
+    format!(
+        "vrrp_instance {name} {{\n interface {interface}\n virtual_router_id {vrid}\n version 3\n advert_int 0.2\n priority {priority}\n \
+         {more}\n virtual_ipaddress {{\n {address}\n }}\n}}\n"
+    )
+}
+
+#[track_caller]
+fn holds(host: &Host, address: &str, d: &Daemon) {
+    assert!(eventually(seconds(15), || host.has(address)), "host {} lacks {address}:\n{}", host.number, d.log());
+}
+
+#[test]
+fn unicast_over_both_families_with_every_peer() {
+    require!();
+    let ours = Kind::Steadfast;
+    for (first, second) in [(ours, ours), (ours, Kind::Keepalived), (Kind::Keepalived, ours)] {
+        if keepalived().is_none() && (first, second) != (ours, ours) {
+            println!("SKIPPED: unicast with keepalived: it is not installed");
+            continue;
+        }
+        for six in [false, true] {
+            let lan = Lan::new(2);
+            let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+            let net = if six { "fd77::" } else { "10.77.0." };
+            let (vip, line) = if six { (VIP6, "fd77::100/64") } else { (VIP, "10.77.0.100/24") };
+            let text = |own: u32, peer: u32, priority| {
+                let unicast = format!("unicast_src_ip {net}{own}\n unicast_peer {{\n {net}{peer}\n }}");
+                instance("U", 51, priority, "eth0", &unicast, line)
+            };
+            let db = Daemon::start(b, second, &text(2, 1, 100));
+            let da = Daemon::start(a, first, &text(1, 2, 200));
+            holds(a, vip, &da);
+            assert!(eventually(seconds(10), || !b.has(vip)), "{}", db.log());
+            // A planned stop, and the return.
+            assert_eq!(da.stop(), Some(0));
+            holds(b, vip, &db);
+            let da = Daemon::start(a, first, &text(1, 2, 200));
+            holds(a, vip, &da);
+            assert!(eventually(seconds(10), || !b.has(vip)), "{}", db.log());
+            // A crash.
+            a.cable(false);
+            da.crash();
+            holds(b, vip, &db);
+        }
+    }
+}
+
+#[test]
+fn nopreempt_keeps_the_lower_master_and_preempt_delay_keeps_it_for_a_while() {
+    require!();
+    let lan = Lan::new(2);
+    let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+    let text = |priority, more: &str| instance("P", 51, priority, "eth0", more, "10.77.0.100/24");
+    let db = Daemon::start(b, Kind::Steadfast, &text(100, ""));
+    holds(b, VIP, &db);
+    let da = Daemon::start(a, Kind::Steadfast, &text(200, "nopreempt"));
+    da.wait_log("master set to", seconds(5));
+    // Longer than any timer of the two.
+    std::thread::sleep(seconds(2));
+    assert!(b.has(VIP) && !a.has(VIP), "{}", da.log());
+    assert_eq!(da.stop(), Some(0));
+    let begun = Instant::now();
+    let da = Daemon::start(a, Kind::Steadfast, &text(200, "preempt_delay 3"));
+    holds(a, VIP, &da);
+    assert!(begun.elapsed() >= seconds(3), "{:?}", begun.elapsed());
+    assert!(eventually(seconds(5), || !b.has(VIP)), "{}", db.log());
+}
+
+#[test]
+fn a_group_moves_as_one_when_one_of_its_links_is_cut() {
+    require!();
+    let lan = Lan::new(2);
+    let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+    // A second link on each host, to nowhere: what matters is whether it is up.
+    for h in [a, b] {
+        h.ip("link add in0 type veth peer name out0");
+        h.ip("link set in0 up");
+        h.ip("link set out0 up");
+        h.ip(&format!("addr add 10.88.0.{}/24 dev in0", h.number));
+    }
+    let text = |priority| {
+        let group = "vrrp_sync_group G {\n group {\n OUTSIDE\n INSIDE\n }\n}\n";
+        let outside = instance("OUTSIDE", 51, priority, "eth0", "", "10.77.0.100/24");
+        format!("{group}{outside}{}", instance("INSIDE", 52, priority, "in0", "", "10.88.0.100/24"))
+    };
+    let da = Daemon::start(a, Kind::Steadfast, &text(200));
+    holds(a, VIP, &da);
+    holds(a, "10.88.0.100", &da);
+    a.ip("link set out0 down");
+    assert!(eventually(seconds(5), || !a.has(VIP) && !a.has("10.88.0.100")), "{}", da.log());
+    assert!(da.log().contains("VRRP_Group(G) Syncing instances to FAULT state"), "{}", da.log());
+    a.ip("link set out0 up");
+    holds(a, VIP, &da);
+    holds(a, "10.88.0.100", &da);
+    drop(da);
+    let db = Daemon::start(b, Kind::Steadfast, &text(100));
+    holds(b, VIP, &db);
+}
+
+#[test]
+fn scripts_and_fifos_are_told_in_keepalived_s_words() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let mut told = Vec::new();
+    for kind in [Kind::Steadfast, Kind::Keepalived] {
+        if kind == Kind::Keepalived && keepalived().is_none() {
+            println!("SKIPPED: words of scripts and FIFOs beside keepalived's: it is not installed");
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("folder");
+        let at = folder.path().display().to_string();
+        let script = file(folder.path(), "script", &format!("#!/bin/sh\necho \"$0 $*\" >> {at}/script.out\n"));
+        let reader = file(folder.path(), "reader", &format!("#!/bin/sh\nexec cat \"$1\" >> {at}/fifo.out\n"));
+        for path in [&script, &reader] {
+            std::process::Command::new("chmod").args(["0755", path]).status().expect("chmod");
+        }
+        let more = format!(
+            "notify_master \"{script} master\"\n notify_backup \"{script} backup\"\n notify_stop \"{script} stop\"\n notify \"{script} any\""
+        );
+        let globals = format!("global_defs {{\n vrrp_notify_fifo {at}/fifo\n vrrp_notify_fifo_script {reader}\n}}\n");
+        let group = format!("vrrp_sync_group G {{\n group {{\n V\n }}\n notify \"{script} group\"\n}}\n");
+        let text = format!("{globals}{group}{}", instance("V", 51, 200, "eth0", &more, "10.77.0.100/24"));
+        let d = Daemon::start(host, kind, &text);
+        holds(host, VIP, &d);
+        let read = |n: &str| std::fs::read_to_string(folder.path().join(n)).unwrap_or_default();
+        assert!(eventually(seconds(5), || read("fifo.out").contains("MASTER") && read("script.out").contains("MASTER")));
+        assert_eq!(d.stop(), Some(0));
+        assert!(eventually(seconds(5), || read("script.out").contains("stop")), "{}", read("script.out"));
+        let sorted = |n: &str| {
+            let text = read(n).replace(&at, "");
+            let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+            // Scripts run side by side.
+            lines.sort();
+            lines
+        };
+        println!("{kind:?}: {:#?} {:#?}", sorted("script.out"), sorted("fifo.out"));
+        told.push((sorted("script.out"), sorted("fifo.out")));
+        assert!(eventually(seconds(5), || !host.has(VIP)));
+    }
+    if let [ours, theirs] = &told[..] {
+        assert_eq!(ours.0, theirs.0);
+        // keepalived may end the reader before it has read the last lines.
+        let before_the_end =
+            |lines: &[String]| lines.iter().filter(|l| !l.contains(" STOP ")).cloned().collect::<Vec<_>>();
+        assert_eq!(before_the_end(&ours.1), before_the_end(&theirs.1));
+        assert!(ours.1.iter().filter(|l| l.contains(" STOP ")).count() == 2, "{ours:?}");
+    }
+}
