@@ -1,7 +1,7 @@
 //! The loader role: files to configuration. It lives for one reading and decodes what nobody else must.
 
 use crate::cli::Options;
-use steadfast_config::diag::render;
+use steadfast_config::diag::{render, render_compat};
 use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
 use steadfast_ipc::{Envelope, Facts, Message, encode, frame, pieces};
@@ -70,7 +70,7 @@ fn facts(outcome: &Outcome) -> Facts {
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
     let outcome = load(options);
-    let reports = render(&outcome.diagnostics, &outcome.files, false);
+    let reports = render_compat(&outcome.diagnostics, &outcome.files);
     for line in reports.lines() {
         log::warn!("{line}");
     }

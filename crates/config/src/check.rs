@@ -4,15 +4,16 @@
 use crate::diag::{Class, Diagnostics};
 use crate::host::{Host, ScriptFile};
 use crate::model::{AuthType, Config, InitialState, Script, Track, User, VrrpInstance};
+use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// Checks everything.
-pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
-    let any_script = scripts(config, host, d);
-    instances(config, host, d);
-    groups(config, d);
+pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
+    let any_script = scripts(config, host, at, d);
+    instances(config, host, at, d);
+    groups(config, at, d);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
@@ -27,7 +28,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
 }
 
 /// Looks at every script; true when there are any that run.
-fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
+fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) -> bool {
     let security = config.globals.enable_script_security;
     let default_user =
         config.globals.script_user.or_else(|| host.user("keepalived_script").map(|(uid, gid)| User { uid, gid }));
@@ -41,19 +42,20 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
         .map(|t| t.name.as_str())
         .collect();
     for s in &mut config.scripts {
-        let place = |line: u32| format!("(line {line}) vrrp_script {}", s.name);
+        let named = format!("vrrp_script {}", s.name);
+        let here = |word: &str| at.of("vrrp_script", &s.name, word);
         let Some(script) = &s.script else {
-            d.push(Class::General, None, format!("{}: no script given, ignoring it", place(s.line)));
+            d.push(Class::General, here(""), format!("{}: no script given, ignoring it", named));
             s.disabled = true;
             continue;
         };
         // A script that nobody tracks is looked at all the same, and never run.
         s.disabled = !used.contains(s.name.as_str());
         if s.disabled {
-            d.push(Class::Note, None, format!("{}: nobody tracks it", place(s.line)));
+            d.push(Class::Note, here(""), format!("{}: nobody tracks it", named));
         }
         if s.user == Some(None) {
-            d.push(Class::General, None, format!("{}: its user does not exist, ignoring it", place(s.line)));
+            d.push(Class::General, here("user"), format!("{}: its user does not exist, ignoring it", named));
             s.disabled = true;
             continue;
         }
@@ -64,8 +66,8 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
         if security && root && s.user.is_none() {
             d.push_help(
                 Class::General,
-                None,
-                format!("{}: with script security a script needs an account, ignoring it", place(script.line)),
+                here("script"),
+                format!("{}: with script security a script needs an account, ignoring it", named),
                 Some("give script_user in global_defs, or make an account named keepalived_script".into()),
             );
             s.disabled = true;
@@ -77,40 +79,36 @@ fn scripts(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
             any |= program;
             d.push(
                 if program { Class::Note } else { Class::Warning },
-                None,
-                format!("{}: '{}' is shell text, running it by {shell}", place(script.line), script.text),
+                here("script"),
+                format!("{}: '{}' is shell text, running it by {shell}", named, script.text),
             );
             continue;
         }
         let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
         match host.script(first) {
             ScriptFile::Missing => {
-                d.push(
-                    Class::General,
-                    None,
-                    format!("{}: script '{first}' not found, ignoring it", place(script.line)),
-                );
+                d.push(Class::General, here("script"), format!("{}: script '{first}' not found, ignoring it", named));
                 s.disabled = true;
             }
             ScriptFile::NotExecutable => {
                 d.push(
                     Class::General,
-                    None,
-                    format!("{}: script '{first}' is not executable, ignoring it", place(script.line)),
+                    here("script"),
+                    format!("{}: script '{first}' is not executable, ignoring it", named),
                 );
                 s.disabled = true;
             }
             ScriptFile::Insecure(why) if as_root && security => {
                 d.push(
                     Class::General,
-                    None,
-                    format!("{}: script '{first}' is unsafe, ignoring it: {why}", place(script.line)),
+                    here("script"),
+                    format!("{}: script '{first}' is unsafe, ignoring it: {why}", named),
                 );
                 s.disabled = true;
             }
             ScriptFile::Insecure(why) if as_root => {
                 any = true;
-                d.push(Class::Note, None, format!("{}: script '{first}' is unsafe: {why}", place(script.line)));
+                d.push(Class::Note, here("script"), format!("{}: script '{first}' is unsafe: {why}", named));
             }
             ScriptFile::Insecure(_) | ScriptFile::Good(_) => any = true,
         }
@@ -140,8 +138,8 @@ fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &
         if !there {
             let help =
                 crate::diag::suggest(&t.name, known.iter().map(String::as_str)).map(|s| format!("did you mean `{s}`?"));
-            let text = format!("({owner}) (line {}) tracked {kind} '{}' is not defined, ignoring it", t.line, t.name);
-            d.push_help(Class::General, None, text, help);
+            let text = format!("({owner}) tracked {kind} '{}' is not defined, ignoring it", t.name);
+            d.push_help(Class::General, t.place.span(), text, help);
         }
         there
     });
@@ -153,13 +151,13 @@ fn weighted(entries: &mut Vec<Track>, defaults: &HashMap<String, i32>, owner: &s
         let plain = t.weight.or(defaults.get(&t.name).copied()).unwrap_or(0) == 0;
         if !plain {
             let text = format!("({owner}) an address owner's priority cannot change, ignoring tracking of {}", t.name);
-            d.push(Class::General, None, text);
+            d.push(Class::General, t.place.span(), text);
         }
         plain
     });
 }
 
-fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
+fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     let globals = config.globals.clone();
     let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
     let scripts = names(config.scripts.iter().map(|s| &s.name).collect());
@@ -172,14 +170,14 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
     let mut refused = false;
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
-        if instance(&mut i, &globals, host, d) {
+        if instance(&mut i, &globals, host, at, d) {
             i.track_script.retain(|t| {
                 // The order of the file matters to keepalived: a script is defined before it is tracked.
-                let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.line);
+                let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
                 if !early {
                     d.push(
                         Class::General,
-                        None,
+                        t.place.span(),
                         format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
                     );
                 }
@@ -197,7 +195,7 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
             if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
                 d.push(
                     Class::General,
-                    None,
+                    at.of("vrrp_instance", &i.name, "virtual_router_id"),
                     format!("({}) has the same interface and virtual_router_id as {other}", i.name),
                 );
                 refused = true;
@@ -210,7 +208,7 @@ fn instances(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
     }
     config.instances = keep;
     config.refused |= refused;
-    crate::vmac::names(config, d);
+    crate::vmac::names(config, at, d);
 }
 
 /// True for IPv6.
@@ -222,21 +220,29 @@ pub(crate) fn family(i: &VrrpInstance) -> bool {
 }
 
 /// Checks one instance; false when it is refused.
-fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn Host, d: &mut Diagnostics) -> bool {
+fn instance(
+    i: &mut VrrpInstance,
+    globals: &crate::model::GlobalDefs,
+    host: &dyn Host,
+    at: &Places,
+    d: &mut Diagnostics,
+) -> bool {
     let name = i.name.clone();
     macro_rules! say {
-        ($class:ident, $($text:tt)+) => { d.push(Class::$class, None, format!("({name}) {}", format_args!($($text)+))) };
+        ($class:ident, $word:literal, $($text:tt)+) => {
+            d.push(Class::$class, at.of("vrrp_instance", &name, $word), format!("({name}) {}", format_args!($($text)+)))
+        };
     }
     if i.virtual_router_id.is_none() {
-        say!(General, "virtual_router_id is missing, the instance is refused");
+        say!(General, "", "virtual_router_id is missing, the instance is refused");
         return false;
     }
     let Some(interface) = i.interface.clone() else {
-        say!(General, "interface is missing, the instance is refused");
+        say!(General, "", "interface is missing, the instance is refused");
         return false;
     };
     if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
-        say!(General, "interface {interface} does not exist now, the instance waits for it");
+        say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
     }
     i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
     i.src_ip = i.src_ip.or(i.unicast_src);
@@ -274,7 +280,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         }
     }
     if i.virtual_ipaddress.len() > 255 {
-        say!(General, "more than 255 addresses do not fit into an advert, the rest goes without");
+        say!(General, "virtual_ipaddress", "more than 255 addresses do not fit into an advert, the rest goes without");
         let rest = i.virtual_ipaddress.split_off(255);
         i.virtual_ipaddress_excluded.extend(rest);
     }
@@ -288,10 +294,10 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     i.version = Some(version);
     if i.virtual_ipaddress.is_empty() && !i.no_virtual_ipaddress {
         if version == 3 || strict {
-            say!(General, "no virtual_ipaddress, the instance is refused");
+            say!(General, "", "no virtual_ipaddress, the instance is refused");
             return false;
         }
-        say!(General, "no virtual_ipaddress");
+        say!(General, "", "no virtual_ipaddress");
     }
     // Intervals.
     let interval = i.advert_int.unwrap_or(Duration::from_secs(1));
@@ -301,7 +307,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         Duration::from_millis(((interval.as_millis() + 5) / 10).clamp(1, 4095) as u64 * 10)
     };
     if fit != interval {
-        say!(General, "advert_int {interval:?} does not fit version {version}, using {fit:?}");
+        say!(General, "advert_int", "advert_int {interval:?} does not fit version {version}, using {fit:?}");
     }
     i.advert_int = Some(fit);
     // Priority and preemption.
@@ -310,7 +316,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     }
     let priority = *i.priority.get_or_insert(100);
     if strict && i.state == Some(InitialState::Master) && priority != 255 {
-        say!(General, "strict mode: state MASTER needs priority 255, using BACKUP");
+        say!(General, "state", "strict mode: state MASTER needs priority 255, using BACKUP");
         i.state = Some(InitialState::Backup);
     }
     if strict && priority == 255 {
@@ -320,7 +326,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         i.state = Some(InitialState::Master);
     }
     if i.nopreempt && (i.state == Some(InitialState::Master) || priority == 255) {
-        say!(General, "nopreempt does not go with state MASTER or priority 255, ignoring it");
+        say!(General, "nopreempt", "nopreempt does not go with state MASTER or priority 255, ignoring it");
         i.nopreempt = false;
     }
     if i.preempt_delay.is_some_and(|p| !p.is_zero()) {
@@ -334,27 +340,27 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
             None
         };
         if let Some(clash) = clash {
-            say!(General, "preempt_delay does not go with {clash}, ignoring it");
+            say!(General, "preempt_delay", "preempt_delay does not go with {clash}, ignoring it");
             i.preempt_delay = None;
         }
     }
     if i.timer_expired_backup.is_some() && !i.nopreempt {
-        say!(General, "timer_expired_backup needs nopreempt, ignoring it");
+        say!(General, "timer_expired_backup", "timer_expired_backup needs nopreempt, ignoring it");
         i.timer_expired_backup = None;
     }
     // Authentication.
     if let Some(a) = &i.authentication {
         if version == 3 {
-            say!(General, "version 3 has no authentication, ignoring it");
+            say!(General, "authentication", "version 3 has no authentication, ignoring it");
             i.authentication = None;
         } else if strict {
-            say!(General, "strict mode has no authentication, ignoring it");
+            say!(General, "authentication", "strict mode has no authentication, ignoring it");
             i.authentication = None;
         } else if a.auth_type.is_some() && a.auth_pass.is_none() {
-            say!(General, "auth_type without auth_pass, ignoring authentication");
+            say!(General, "auth_type", "auth_type without auth_pass, ignoring authentication");
             i.authentication = None;
         } else if a.auth_type == Some(AuthType::Ah) && i.state == Some(InitialState::Master) && priority != 255 {
-            say!(General, "authentication AH does not go with state MASTER, using BACKUP");
+            say!(General, "auth_type", "authentication AH does not go with state MASTER, using BACKUP");
             i.state = Some(InitialState::Backup);
         }
     }
@@ -364,7 +370,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
         if !fits {
             d.push(
                 Class::General,
-                None,
+                at.of("vrrp_instance", &name, "unicast_peer"),
                 format!("({name}) unicast peer {} is of the other family, ignoring it", p.address),
             );
         }
@@ -372,44 +378,48 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     });
     if i.unicast_peer.is_empty() {
         if i.unicast_words {
-            say!(Deprecated, "unicast settings without unicast_peer: adverts go by multicast");
+            say!(Deprecated, "unicast_peer", "unicast settings without unicast_peer: adverts go by multicast");
         }
         i.unicast_ttl = None;
     } else if strict {
-        say!(General, "strict mode does not allow unicast, the instance is refused");
+        say!(General, "unicast_peer", "strict mode does not allow unicast, the instance is refused");
         return false;
     }
     if i.src_ip.is_some_and(|s| s.is_ipv6() != six && !i.virtual_ipaddress.is_empty()) {
-        say!(General, "the source address is of the other family, ignoring it");
+        say!(General, "unicast_src_ip", "the source address is of the other family, ignoring it");
         i.src_ip = None;
     }
     if i.vmac_xmit_base && i.use_vmac.is_none() {
-        say!(General, "vmac_xmit_base without use_vmac, ignoring it");
+        say!(General, "vmac_xmit_base", "vmac_xmit_base without use_vmac, ignoring it");
         i.vmac_xmit_base = false;
     }
     if i.vmac_xmit_base && strict {
-        say!(General, "strict mode does not allow vmac_xmit_base, ignoring it");
+        say!(General, "vmac_xmit_base", "strict mode does not allow vmac_xmit_base, ignoring it");
         i.vmac_xmit_base = false;
     }
     if i.use_vmac.is_some() && i.promote_secondaries {
-        say!(General, "promote_secondaries is always set for virtual links, ignoring it");
+        say!(General, "promote_secondaries", "promote_secondaries is always set for virtual links, ignoring it");
     }
     if i.use_vmac.is_some() && !i.unicast_peer.is_empty() && !i.vmac_xmit_base {
-        say!(General, "unicast needs vmac_xmit_base, setting it");
+        say!(General, "use_vmac", "unicast needs vmac_xmit_base, setting it");
         i.vmac_xmit_base = true;
     }
     if strict && version == 2 && i.accept == Some(true) && priority != 255 {
-        say!(General, "strict mode of version 2 has no accept, ignoring it");
+        say!(General, "accept", "strict mode of version 2 has no accept, ignoring it");
         i.accept = None;
     }
     // Tracking.
     i.track_interface.retain(|t| {
         if t.name == interface {
-            d.push(Class::General, None, format!("({name}) tracks its own interface anyway, ignoring the entry"));
+            d.push(
+                Class::General,
+                t.place.span(),
+                format!("({name}) tracks its own interface anyway, ignoring the entry"),
+            );
             return false;
         }
         if host.interface(&t.name).is_none() && !globals.dynamic_interfaces {
-            d.push(Class::General, None, format!("({name}) tracked interface {} does not exist now", t.name));
+            d.push(Class::General, t.place.span(), format!("({name}) tracked interface {} does not exist now", t.name));
         }
         true
     });
@@ -420,7 +430,7 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
                 if weighted {
                     d.push(
                         Class::General,
-                        None,
+                        t.place.span(),
                         format!("({name}) an address owner's priority cannot change, ignoring tracking of {}", t.name),
                     );
                 }
@@ -431,23 +441,29 @@ fn instance(i: &mut VrrpInstance, globals: &crate::model::GlobalDefs, host: &dyn
     true
 }
 
-fn groups(config: &mut Config, d: &mut Diagnostics) {
+fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let names: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
     let mut taken: HashSet<String> = HashSet::new();
     config.groups.retain_mut(|g| {
+        let name = g.name.clone();
+        let here = |word: &str| at.of("vrrp_sync_group", &name, word);
         let Some(members) = &mut g.group else {
-            d.push(Class::General, None, format!("sync group {} has no members, ignoring it", g.name));
+            d.push(Class::General, here("group"), format!("sync group {} has no members, ignoring it", g.name));
             return false;
         };
         members.retain(|m| {
             if !names.contains(m) {
-                d.push(Class::General, None, format!("sync group {}: there is no instance {m}, ignoring it", g.name));
+                d.push(
+                    Class::General,
+                    here("group"),
+                    format!("sync group {}: there is no instance {m}, ignoring it", g.name),
+                );
                 return false;
             }
             if !taken.insert(m.clone()) {
                 d.push(
                     Class::General,
-                    None,
+                    here("group"),
                     format!("sync group {}: {m} is a member of a group already, ignoring it", g.name),
                 );
                 return false;
@@ -456,11 +472,15 @@ fn groups(config: &mut Config, d: &mut Diagnostics) {
         });
         match members.len() {
             0 => {
-                d.push(Class::General, None, format!("sync group {} has no members left, ignoring it", g.name));
+                d.push(
+                    Class::General,
+                    here("group"),
+                    format!("sync group {} has no members left, ignoring it", g.name),
+                );
                 false
             }
             1 => {
-                d.push(Class::General, None, format!("sync group {} has one member only", g.name));
+                d.push(Class::General, here("group"), format!("sync group {} has one member only", g.name));
                 true
             }
             _ => true,

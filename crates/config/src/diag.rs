@@ -141,11 +141,14 @@ impl Diagnostics {
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     list: Vec<(String, String)>,
+    /// Where the lines of each file begin, once somebody asks: there may be as many reports as lines.
+    starts: std::cell::OnceCell<Vec<Vec<usize>>>,
 }
 
 impl Files {
     /// Adds a file; returns its number.
     pub fn add(&mut self, name: String, text: String) -> FileId {
+        self.starts.take();
         self.list.push((name, text));
         FileId(u16::try_from(self.list.len() - 1).unwrap_or(u16::MAX))
     }
@@ -157,8 +160,14 @@ impl Files {
 
     /// A line of a file, counted from 1.
     pub fn line(&self, span: Span) -> &str {
-        let text = self.list.get(usize::from(span.file.0)).map_or("", |f| &f.1);
-        text.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or("")
+        let starts = self.starts.get_or_init(|| {
+            let of = |text: &str| std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+            self.list.iter().map(|(_, text)| of(text)).collect()
+        });
+        let file = usize::from(span.file.0);
+        let at = starts.get(file).and_then(|s| s.get(span.line.saturating_sub(1) as usize));
+        let text = at.and_then(|at| self.list.get(file)?.1.get(*at..));
+        text.and_then(|t| t.lines().next()).unwrap_or("")
     }
 }
 
@@ -236,14 +245,18 @@ pub fn render(diagnostics: &Diagnostics, files: &Files, colour: bool) -> String 
     text
 }
 
-/// Reports in keepalived's form, one line each: `(FILE: Line N) text`.
+/// Reports for a log, one line each, in keepalived's form with the column: `(FILE: Line N) column M: text`.
 pub fn render_compat(diagnostics: &Diagnostics, files: &Files) -> String {
     let mut text = String::new();
     for d in diagnostics.iter() {
         if let Some(s) = d.span {
-            let _ = write!(text, "({}: Line {}) ", files.name(s.file), s.line);
+            let _ = write!(text, "({}: Line {}) column {}: ", files.name(s.file), s.line, s.column);
         }
-        let _ = writeln!(text, "{}", d.message);
+        let help = d.help.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
+        let _ = writeln!(text, "{}{help}", d.message);
+    }
+    if diagnostics.more > 0 {
+        let _ = writeln!(text, "and {} more", diagnostics.more);
     }
     text
 }
@@ -323,6 +336,9 @@ mod tests {
             text.contains("a.conf:2:3") && text.contains("^^^^^^^^^") && text.contains("did you mean `priority`?"),
             "{text}"
         );
-        assert_eq!(render_compat(&d, &files), "(a.conf: Line 2) unknown keyword 'prioritiy'\n");
+        assert_eq!(
+            render_compat(&d, &files),
+            "(a.conf: Line 2) column 3: unknown keyword 'prioritiy' (did you mean `priority`?)\n"
+        );
     }
 }

@@ -13,6 +13,7 @@ pub mod host;
 mod lines;
 pub mod model;
 mod parse;
+mod places;
 mod section;
 pub mod source;
 mod vmac;
@@ -40,8 +41,8 @@ pub struct Outcome {
 /// Reads, parses and checks a configuration.
 pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options, host: &dyn Host) -> Outcome {
     let source = source::load(path, reader, options);
-    let (mut config, mut diagnostics) = parse::parse(&source.lines, host);
-    check::check(&mut config, host, &mut diagnostics);
+    let (mut config, mut diagnostics, places) = parse::parse(&source.lines, host);
+    check::check(&mut config, host, &places, &mut diagnostics);
     let mut all = source.diagnostics;
     all.append(diagnostics);
     Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }

@@ -51,8 +51,8 @@ pub struct Track {
     pub weight: Option<i32>,
     /// Own direction.
     pub reverse: Option<bool>,
-    /// Line of the configuration.
-    pub line: u32,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// `state MASTER|BACKUP`.
@@ -172,7 +172,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
 fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
     c.list(|c| {
         let Some(name) = c.word(0) else { return };
-        let mut t = Track { name: name.text.clone(), weight: None, reverse: None, line: name.span.line };
+        let mut t = Track { name: name.text.clone(), weight: None, reverse: None, place: Place::new(Some(name.span)) };
         let mut n = 1;
         while let Some(w) = c.word(n) {
             match w.text.as_str() {

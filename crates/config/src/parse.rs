@@ -4,6 +4,7 @@ use crate::diag::{Class, Diagnostics, Span, suggest};
 use crate::foreign;
 use crate::host::Host;
 use crate::model::{Config, Root, Script, User};
+use crate::places::Places;
 use crate::section::Section;
 use crate::source::{Line, LineKind, Word, split_command};
 use std::net::IpAddr;
@@ -23,10 +24,13 @@ pub(crate) struct Cx<'a> {
     /// Blocks by kind and name; a search through all of them for each would take square time.
     blocks: std::collections::HashSet<(String, String)>,
     eof_said: bool,
+    pub places: Places,
+    /// Kind and name of the block being read.
+    block: (String, String),
 }
 
 /// Parses everything.
-pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics) {
+pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Places) {
     let mut c = Cx {
         lines,
         at: 0,
@@ -36,6 +40,8 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics) {
         said: Default::default(),
         blocks: Default::default(),
         eof_said: false,
+        places: Places::default(),
+        block: Default::default(),
     };
     let mut root = Root::default();
     while let Some(line) = c.lines.get(c.at) {
@@ -57,7 +63,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics) {
             LineKind::Close => c.diagnostics.push(Class::UnexpectedCloseBrace, Some(line.span), "unexpected '}'"),
         }
     }
-    (root.into_config(), c.diagnostics)
+    (root.into_config(), c.diagnostics, c.places)
 }
 
 impl<'a> Cx<'a> {
@@ -142,7 +148,8 @@ impl<'a> Cx<'a> {
             }
         }
         if !std::mem::replace(&mut self.eof_said, true) {
-            self.diagnostics.push(Class::MissingCloseBrace, None, "the file ends inside a block: '}' is missing");
+            let end = self.lines.last().map(|l| l.span);
+            self.diagnostics.push(Class::MissingCloseBrace, end, "the file ends inside a block: '}' is missing");
         }
     }
 
@@ -151,9 +158,10 @@ impl<'a> Cx<'a> {
         loop {
             let Some(line) = self.lines.get(self.at) else {
                 if !std::mem::replace(&mut self.eof_said, true) {
+                    let end = self.lines.last().map(|l| l.span);
                     self.diagnostics.push(
                         Class::MissingCloseBrace,
-                        None,
+                        end,
                         "the file ends inside a block: '}' is missing",
                     );
                 }
@@ -308,7 +316,8 @@ impl<'a> Cx<'a> {
         match self.words() {
             [_, name] => {
                 let kind = keyword.strip_prefix("vrrp_track_file").map_or(keyword.clone(), |_| "track_file".into());
-                if !self.blocks.insert((kind, name.text.clone())) {
+                self.block = (kind.clone(), name.text.clone());
+                if self.blocks.contains(&self.block) {
                     self.report(
                         Class::General,
                         format!("{keyword} '{}' is defined already, ignoring this one", name.text),
@@ -316,6 +325,8 @@ impl<'a> Cx<'a> {
                     self.skip_block();
                     return None;
                 }
+                self.blocks.insert(self.block.clone());
+                self.places.put(&kind, &name.text, "", Some(name.span));
                 Some(name.text.clone())
             }
             [_] => {
@@ -329,6 +340,15 @@ impl<'a> Cx<'a> {
                 None
             }
         }
+    }
+
+    /// Notes where the current keyword, or its value, is.
+    pub fn mark(&mut self, kind: &str, word: &str) {
+        if kind == "global_defs" {
+            self.block = (kind.into(), String::new());
+        }
+        let at = self.word(1).map(|w| w.span).or_else(|| self.place());
+        self.places.put(&self.block.0, &self.block.1, word, at);
     }
 
     /// Lines of words until the block ends.

@@ -36,6 +36,7 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
     }
     while c.next() {
         let Some(word) = c.keyword() else { continue };
+        c.mark(S::KEYWORDS.first().map_or("", |k| k.section), &word);
         if section.take(&word, c) {
             continue;
         }

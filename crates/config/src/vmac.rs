@@ -3,6 +3,7 @@
 use crate::diag::{Class, Diagnostics};
 use crate::model::{Config, Vmac};
 use crate::parse::Cx;
+use crate::places::Places;
 use std::collections::HashSet;
 use steadfast_core::{Family, Mac};
 
@@ -64,7 +65,7 @@ impl Vmac {
 }
 
 /// Gives every virtual link of the configuration a name of its own.
-pub(crate) fn names(config: &mut Config, d: &mut Diagnostics) {
+pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let prefix = config.globals.vmac_prefix.clone().unwrap_or_else(|| "vrrp".into());
     let mut taken: HashSet<String> = HashSet::new();
     for i in &mut config.instances {
@@ -73,12 +74,12 @@ pub(crate) fn names(config: &mut Config, d: &mut Diagnostics) {
         let Some(v) = &mut i.use_vmac else { continue };
         if strict && v.mac.take().is_some() {
             let text = format!("({}) strict mode allows the standard virtual MAC only, using it", i.name);
-            d.push(Class::General, None, text);
+            d.push(Class::General, at.of("vrrp_instance", &i.name, "use_vmac"), text);
         }
         if v.name.as_ref().is_some_and(|n| taken.contains(n)) {
             let name = v.name.take().unwrap_or_default();
             let text = format!("({}) the name {name} of its virtual link is in use, choosing another", i.name);
-            d.push(Class::General, None, text);
+            d.push(Class::General, at.of("vrrp_instance", &i.name, "use_vmac"), text);
         }
         let name = v.name.get_or_insert_with(|| {
             let vrid = i.virtual_router_id.unwrap_or(0);

@@ -67,6 +67,13 @@ pub struct Facts {
     pub parent_dump: String,
 }
 
+impl Facts {
+    /// There is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        !self.vrrp && !self.checker
+    }
+}
+
 /// A message.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Message {

@@ -277,6 +277,11 @@ impl Daemon {
             return None;
         }
         match (end, l.facts, l.config) {
+            // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
+            (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
+                log::error!("the new configuration is empty, keeping the running one");
+                schedule::tell_manager(Tell::Ready);
+            }
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 self.facts = facts;
                 self.config = config;

@@ -1,0 +1,47 @@
+//! What is written about the program is true of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_steadfastd")).args(arguments).output().expect("steadfastd");
+    (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+}
+
+#[test]
+fn every_option_of_the_help_is_in_the_manual() {
+    let manual = std::fs::read_to_string(top().join("docs/man/steadfastd.8")).expect("manual").replace('\\', "");
+    let (_, help) = run(&["--help"]);
+    let options: Vec<&str> = help
+        .split_whitespace()
+        .filter_map(|w| w.strip_prefix("--"))
+        .map(|w| w.split(['=', '[']).next().unwrap_or(w))
+        .collect();
+    assert!(options.len() > 30, "{help}");
+    for option in options {
+        assert!(manual.contains(&format!("Fl -{option}")), "--{option} is not in the manual");
+    }
+}
+
+#[test]
+fn the_samples_have_no_fault_but_their_interfaces() {
+    let folder = top().join("conf");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("conf").flatten() {
+        let path = entry.path();
+        let (_, text) = run(&["-t", "-f", path.to_str().expect("path")]);
+        // Which links, programs and accounts a machine has is not the sample's fault.
+        let faults: Vec<&str> = text
+            .lines()
+            .filter(|l| ["error:", "warning:"].iter().any(|w| l.starts_with(w)))
+            .filter(|l| !["does not exist now", "not found", "is unsafe"].iter().any(|w| l.contains(w)))
+            .collect();
+        assert!(faults.is_empty(), "{}: {faults:?}\n{text}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 3);
+}

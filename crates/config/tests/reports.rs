@@ -1,0 +1,40 @@
+//! Reports as people see them. To take over new ones after looking at them: UPDATE_REPORTS=1 cargo test -p steadfast-config --test reports
+
+use std::path::Path;
+use steadfast_config::diag::{Class, render};
+use steadfast_config::host::FakeHost;
+use steadfast_config::load;
+use steadfast_config::source::{FsReader, Options};
+
+#[test]
+fn reports_of_faulty_files() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports");
+    let host = FakeHost { interfaces: vec!["eth0".into()], ..Default::default() };
+    let mut files: Vec<_> = std::fs::read_dir(&folder).expect("folder").flatten().map(|e| e.path()).collect();
+    files.retain(|p| p.extension().is_some_and(|e| e == "conf"));
+    files.sort();
+    assert!(files.len() >= 3);
+    for path in files {
+        let options = Options { config_id: "me".into(), ..Default::default() };
+        let outcome = load(&path, &FsReader, &options, &host);
+        let nowhere = ["script security"];
+        for d in outcome.diagnostics.iter() {
+            let placed = d.span.is_some_and(|s| s.line > 0 && s.column > 0);
+            assert!(
+                placed || nowhere.iter().any(|w| d.message.contains(w)),
+                "{}: no place: {}",
+                path.display(),
+                d.message
+            );
+        }
+        assert!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported));
+        let shown = render(&outcome.diagnostics, &outcome.files, false);
+        let shown = shown.replace(&format!("{}/", folder.display()), "");
+        let expected = path.with_extension("txt");
+        if std::env::var_os("UPDATE_REPORTS").is_some() {
+            std::fs::write(&expected, &shown).expect("write");
+        }
+        let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(shown, wanted, "{}", path.display());
+    }
+}
