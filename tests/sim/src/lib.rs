@@ -59,6 +59,10 @@ pub struct World {
     trace: VecDeque<String>,
     /// Packets were lost in this round.
     lossy: bool,
+    /// A node that hears nobody, though all hear it.
+    deaf: Option<usize>,
+    /// Something that must not even happen for a moment has happened.
+    broken: Option<String>,
 }
 
 /// What a seed made.
@@ -119,6 +123,8 @@ impl World {
             adverts: 0,
             trace: VecDeque::new(),
             lossy: false,
+            deaf: None,
+            broken: None,
         };
         for n in 0..nodes {
             let mut config = Config::default();
@@ -254,7 +260,7 @@ impl World {
                     self.note(format!("node {n} sends priority {} on eth{}", s.payload[2], interface - 1));
                     for to in 0..self.nodes.len() {
                         let reached = s.destination.is_multicast() || s.destination == host(self.family, to);
-                        if to == n || !reached || self.side[to] != self.side[n] || self.rng.chance_ppm(self.loss_ppm) {
+                        if to == n || !reached || self.deaf == Some(to) || self.side[to] != self.side[n] || self.rng.chance_ppm(self.loss_ppm) {
                             continue;
                         }
                         let copies = if self.rng.chance_ppm(self.loss_ppm / 4) { 2 } else { 1 };
@@ -354,6 +360,9 @@ impl World {
 
     /// The invariants, in a network that was quiet for long enough.
     fn check(&self) -> Result<(), String> {
+        if let Some(what) = &self.broken {
+            return Err(what.clone());
+        }
         for side in [0, 1] {
             let alive: Vec<usize> = (0..self.nodes.len())
                 .filter(|n| self.side[*n] == side && self.nodes[*n].router.is_some() && !self.nodes[*n].frozen)
@@ -437,7 +446,7 @@ impl World {
     /// One thing goes wrong, or is mended.
     fn fault(&mut self) {
         let n = self.rng.below(self.nodes.len() as u64) as usize;
-        let kind = self.rng.below(11);
+        let kind = self.rng.below(13);
         let alive = self.nodes[n].router.is_some() && !self.nodes[n].frozen;
         match kind {
             0 if alive => {
@@ -505,6 +514,29 @@ impl World {
                     self.feed(n, |r, now, out| r.handle(now, Input::ObjectLost(&Object::Address(config)), out));
                 }
             }
+            11 if alive => {
+                let priority = 50 + self.rng.below(4) as u8 * 50;
+                self.note(format!("node {n} reloads, with priority {priority}"));
+                self.nodes[n].config.instances.iter_mut().for_each(|c| c.priority = priority);
+                let config = self.nodes[n].config.clone();
+                let before = self.nodes[n].objects.clone();
+                self.feed(n, |r, now, out| r.reload(now, config, out));
+                let lost: Vec<_> = before.difference(&self.nodes[n].objects).collect();
+                if !lost.is_empty() && !self.nodes[n].stopping {
+                    self.broken = Some(format!("S7: a reload of node {n} dropped {lost:?}"));
+                }
+            }
+            12 if alive => {
+                self.note(format!("FAULT node {n} hears nobody"));
+                self.deaf = Some(n);
+                // Who hears nobody cannot hear that somebody contends.
+                self.lossy = true;
+                let down = self.down();
+                let pause = Duration::from_nanos(self.rng.below(3 * down.as_nanos() as u64));
+                self.run(pause);
+                self.note(format!("node {n} hears again"));
+                self.deaf = None;
+            }
             _ => {}
         }
     }
@@ -536,7 +568,7 @@ impl World {
             if result.is_err() {
                 break;
             }
-            if lossy {
+            if world.lossy {
                 world.client.iter_mut().for_each(|c| *c = None);
             }
         }
