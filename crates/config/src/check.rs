@@ -8,6 +8,7 @@ use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::kernel::RouteKind;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
@@ -275,7 +276,10 @@ fn instance(
         }
     }
     for r in &mut i.virtual_routes {
-        if r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
+        // The kernel takes no interface for a route that leads nowhere.
+        let nowhere =
+            matches!(r.kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw);
+        if !nowhere && r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
             r.interface = Some(interface.clone());
         }
     }

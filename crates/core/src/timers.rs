@@ -103,6 +103,37 @@ mod tests {
         assert_eq!(t.earliest(), None);
     }
 
+    proptest::proptest! {
+        /// Beside a plain list: the same timers fire at the same times, in the same order, whatever was replaced or cancelled.
+        #[test]
+        fn as_a_plain_list_would(steps in proptest::collection::vec((0u8..4, 0u8..6, 0u64..50), 1..120)) {
+            let mut timers = Timers::new();
+            let mut list: Vec<(u64, u64, u8)> = Vec::new();
+            let mut now = 0;
+            for (n, (what, key, after)) in steps.into_iter().enumerate() {
+                match what {
+                    0 | 1 => {
+                        timers.set(key, Time::from_millis(now + after));
+                        list.retain(|(_, _, k)| *k != key);
+                        list.push((now + after, n as u64, key));
+                    }
+                    2 => {
+                        timers.cancel(key);
+                        list.retain(|(_, _, k)| *k != key);
+                    }
+                    _ => now += after,
+                }
+                list.sort_unstable();
+                proptest::prop_assert_eq!(timers.earliest(), list.first().map(|(at, ..)| Time::from_millis(*at)));
+                while let Some((at, _, key)) = list.first().copied().filter(|(at, ..)| *at <= now) {
+                    list.remove(0);
+                    proptest::prop_assert_eq!(timers.pop_due(Time::from_millis(now)), Some((key, Time::from_millis(at))));
+                }
+                proptest::prop_assert_eq!(timers.pop_due(Time::from_millis(now)), None);
+            }
+        }
+    }
+
     #[test]
     fn rearming_for_ever_keeps_memory_bounded() {
         let mut t = Timers::new();

@@ -260,7 +260,12 @@ impl World {
                     self.note(format!("node {n} sends priority {} on eth{}", s.payload[2], interface - 1));
                     for to in 0..self.nodes.len() {
                         let reached = s.destination.is_multicast() || s.destination == host(self.family, to);
-                        if to == n || !reached || self.deaf == Some(to) || self.side[to] != self.side[n] || self.rng.chance_ppm(self.loss_ppm) {
+                        if to == n
+                            || !reached
+                            || self.deaf == Some(to)
+                            || self.side[to] != self.side[n]
+                            || self.rng.chance_ppm(self.loss_ppm)
+                        {
                             continue;
                         }
                         let copies = if self.rng.chance_ppm(self.loss_ppm / 4) { 2 } else { 1 };

@@ -52,6 +52,8 @@ const DATAGRAMS: usize = 64;
 /// A start or a reload has come to rest after this.
 const SETTLED: Duration = Duration::from_secs(10);
 const COUNT: Duration = Duration::from_secs(1);
+/// And not more often than this, whatever happens.
+const RECOUNT: Duration = Duration::from_millis(20);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
@@ -98,7 +100,9 @@ struct Role {
     out: Vec<Output>,
     stopped: bool,
     beat: Time,
+    /// When processes are counted next, and when they were last.
     count: Time,
+    counted: Time,
     late: Duration,
     /// Addresses stay at the end.
     keep_objects: bool,
@@ -168,6 +172,7 @@ impl Role {
             stopped: false,
             beat: t,
             count: t,
+            counted: t,
             late: Duration::ZERO,
             keep_objects: false,
         };
@@ -262,6 +267,7 @@ impl Role {
                 self.router.handle(t, Input::Process(&name, count), &mut self.out);
             }
         }
+        self.counted = t;
         self.count = t + COUNT;
     }
 
@@ -385,7 +391,11 @@ impl Role {
         }
         // Events of processes that are nobody's business are many; ends of those that are watched come by descriptors of their own.
         let concerned = processes_changed && (self.processes.read() || self.processes.any_ended());
-        if concerned || (t >= self.count && !self.plan.processes.is_empty()) {
+        if concerned {
+            // Who starts and ends matching processes as fast as he can must not keep us counting.
+            self.count = self.count.min(self.counted + RECOUNT);
+        }
+        if t >= self.count && !self.plan.processes.is_empty() {
             self.count_processes(t);
         }
         if t >= self.beat {
