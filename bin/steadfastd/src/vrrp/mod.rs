@@ -1,8 +1,10 @@
 //! The VRRP role: one loop that turns readiness into the machine's input and carries its output out.
 
 mod dump;
+mod listen;
 mod plan;
 mod settings;
+mod start;
 mod system;
 mod tell;
 mod translate;
@@ -109,104 +111,6 @@ struct Role {
 }
 
 impl Role {
-    /// Waits for what the parent has to say, then builds everything. `None` when the parent wants nothing after all.
-    fn start(options: &Options, signals: Signals) -> io::Result<Option<Role>> {
-        let mut reactor = Reactor::new()?;
-        let mut parent = Parent::new(options)?;
-        parent.register(&reactor)?;
-        let mut snapshots: Vec<Snapshot> = Vec::new();
-        let mut settings = Settings::default();
-        let mut ready = Vec::new();
-        let mut config: Option<Config> = None;
-        let config = loop {
-            if let Some(config) = config {
-                break config;
-            }
-            reactor.wait(Some(now() + BEAT), false, &mut ready)?;
-            parent.say(Message::Heartbeat { late: 0 });
-            // All of what came: a stop may be right behind the configuration.
-            for order in parent.orders() {
-                match order {
-                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
-                    Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
-                        settings = decode(&bytes).unwrap_or_default();
-                    }
-                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
-                    Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
-                    Order::Message(_) => {}
-                }
-            }
-        };
-        let mut plan = translate::plan(&config);
-        drop(config);
-        be_scheduled(&plan);
-        let system = System::open(&plan, settings)?;
-        reactor.watch(signals.fd(), SIGNALS)?;
-        reactor.watch(system.mirror.fd(), MIRROR)?;
-        reactor.watch(system.kernel.fd(), KERNEL)?;
-        let brother = options.descriptors.get(2).and_then(|fd| Writer::inherited(*fd).ok());
-        let t = now();
-        let mut out = Vec::new();
-        let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
-        let mut role = Role {
-            parent,
-            signals,
-            reactor,
-            system,
-            router,
-            plan,
-            teller: Teller::default(),
-            receivers: HashMap::new(),
-            by_link: HashMap::new(),
-            next_token: SOCKETS,
-            readable: BTreeSet::new(),
-            netlink_more: false,
-            probes: HashMap::new(),
-            processes: Processes::new(Vec::new()),
-            watcher: None,
-            brother,
-            said: BTreeMap::new(),
-            trim: Some(t + SETTLED),
-            dirty: true,
-            out,
-            stopped: false,
-            beat: t,
-            count: t,
-            counted: t,
-            late: Duration::ZERO,
-            keep_objects: false,
-        };
-        role.learn_links()?;
-        role.configure();
-        let t = now();
-        role.router.poll(t, &mut role.out);
-        role.act(t);
-        role.clear_leftovers();
-        role.parent.say(Message::Ready);
-        Ok(Some(role))
-    }
-
-    /// Reads links and addresses to the end, at most for two seconds, so that the machine starts with what there is.
-    fn learn_links(&mut self) -> io::Result<()> {
-        let limit = now() + Duration::from_secs(2);
-        let mut ready = Vec::new();
-        let mut events = Vec::new();
-        while !self.system.mirror.settled() && now() < limit {
-            self.system.mirror.read(DATAGRAMS, &mut events)?;
-            if !self.system.mirror.settled() {
-                self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
-            }
-        }
-        let t = now();
-        let links: Vec<Link> = self.system.mirror.links().map(link).collect();
-        for l in links {
-            self.router.handle(t, Input::Link(l), &mut self.out);
-        }
-        // The machine starts in the poll that follows; nothing of this is news to log.
-        self.out.retain(|o| !matches!(o, Output::Log(..)));
-        Ok(())
-    }
-
     /// Everything that follows from the plan and is not the machine's.
     fn configure(&mut self) {
         self.teller.configure(&self.plan);
@@ -269,69 +173,6 @@ impl Role {
         }
         self.counted = t;
         self.count = t + COUNT;
-    }
-
-    /// One receiving socket for each present (interface, family) that is listened on.
-    fn sockets(&mut self) {
-        let mut wanted: HashMap<(u32, Family), ()> = HashMap::new();
-        for listen in self.router.listening() {
-            let Some(l) = self.system.mirror.by_name(&listen.interface).cloned() else { continue };
-            let key = (l.index, listen.family);
-            wanted.insert(key, ());
-            let vrids = if self.plan.machine.log_unknown_vrids { Vec::new() } else { listen.vrids.clone() };
-            if let Some(token) = self.by_link.get(&key) {
-                if self.receivers.get(token).is_some_and(|r| r.1 == vrids && r.2 == listen.groups) {
-                    continue;
-                }
-                self.close_socket(key);
-            }
-            // Membership on the base link too, so that switches hear of it from a MAC address that is always ours.
-            let links: Vec<u32> = std::iter::once(l.index).chain(l.parent.filter(|_| l.is_virtual)).collect();
-            let opened =
-                Receiver::open(&l.name, &links, listen.family, &listen.groups, &vrids, self.plan.receive_buffer);
-            match opened {
-                Ok(receiver) => {
-                    let token = self.next_token;
-                    self.next_token += 1;
-                    if let Err(e) = self.reactor.watch(receiver.fd(), token) {
-                        log::error!("cannot watch the socket of {}: {e}", listen.interface);
-                        continue;
-                    }
-                    self.receivers.insert(token, (receiver, vrids, listen.groups));
-                    self.by_link.insert(key, token);
-                    self.readable.insert(token);
-                }
-                // An interface that is not ready yet: its next change brings us here again.
-                Err(e) => log::debug!("cannot listen on {} yet: {e}", listen.interface),
-            }
-        }
-        let gone: Vec<_> = self.by_link.keys().filter(|k| !wanted.contains_key(k)).copied().collect();
-        gone.into_iter().for_each(|k| self.close_socket(k));
-    }
-
-    fn close_socket(&mut self, key: (u32, Family)) {
-        if let Some(token) = self.by_link.remove(&key)
-            && let Some((receiver, ..)) = self.receivers.remove(&token)
-        {
-            self.reactor.forget(receiver.fd());
-            self.readable.remove(&token);
-        }
-    }
-
-    /// Addresses of ours from an earlier life that nobody handed over: who is not master does not hold them.
-    fn clear_leftovers(&mut self) {
-        let mut leftovers = Vec::new();
-        for v in self.router.views().filter(|v| !v.objects_set) {
-            for a in v.config.addresses.iter().chain(&v.config.excluded) {
-                if self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)) {
-                    leftovers.push(steadfast_core::kernel::Object::Address(a.clone()));
-                }
-            }
-        }
-        for o in leftovers {
-            log::info!("{o} is left from an earlier run, removing it");
-            self.system.remove(o);
-        }
     }
 
     fn run(&mut self) -> i32 {
@@ -409,39 +250,6 @@ impl Role {
         }
         self.act(t);
         self.keep();
-    }
-
-    fn packets(&mut self, t: Time) {
-        for token in self.readable.clone() {
-            let Some((receiver, ..)) = self.receivers.get_mut(&token) else {
-                self.readable.remove(&token);
-                continue;
-            };
-            let interface = receiver.interface;
-            for _ in 0..PACKETS {
-                match receiver.receive() {
-                    Ok(Some(p)) => {
-                        let packet = Received {
-                            interface,
-                            source: p.source,
-                            destination: p.destination,
-                            hop_limit: p.hop_limit,
-                            payload: p.payload,
-                        };
-                        self.router.handle(t, Input::Packet(packet), &mut self.out);
-                    }
-                    Ok(None) => {
-                        self.readable.remove(&token);
-                        break;
-                    }
-                    Err(e) => {
-                        log::error!("receiving adverts: {e}");
-                        self.readable.remove(&token);
-                        break;
-                    }
-                }
-            }
-        }
     }
 
     fn netlink(&mut self, t: Time) {
