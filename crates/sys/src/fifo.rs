@@ -5,7 +5,7 @@ use nix::sys::stat::Mode;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Lines kept while nobody reads.
@@ -90,6 +90,14 @@ impl Fifo {
             }
         }
         false
+    }
+
+    /// Everything was read.
+    pub fn drained(&self) -> bool {
+        let mut left = 0i32;
+        // SAFETY: `left` is live and of the type that FIONREAD writes.
+        let told = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::FIONREAD, &mut left) } == 0;
+        self.queue.is_empty() && (!told || left == 0)
     }
 
     /// The path.

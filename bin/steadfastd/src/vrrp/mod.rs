@@ -514,24 +514,34 @@ impl Role {
         }
     }
 
-    /// Waits a little for the last answers of the kernel and the last scripts.
+    /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
     fn last_words(&mut self) {
-        let limit = now() + Duration::from_secs(1);
+        self.wait(Duration::from_secs(1), |role| {
+            let mut failed = Vec::new();
+            let _ = role.system.kernel.read(&role.system.mirror, &mut failed);
+            role.system.kernel.idle() && role.teller.running.is_empty()
+        });
+        if !self.keep_objects {
+            self.system.close();
+        }
+        self.wait(Duration::from_millis(300), |role| role.teller.read_out());
+        self.teller.close_fifos();
+        self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
+        self.teller.stop_readers();
+        self.parent.flush();
+        log::info!("Stopped");
+    }
+
+    /// Waits until something is done, at most for a time.
+    fn wait(&mut self, most: Duration, done: impl Fn(&mut Self) -> bool) {
+        let limit = now() + most;
         let mut ready = Vec::new();
-        let mut failed = Vec::new();
-        while now() < limit && !(self.system.kernel.idle() && self.teller.running.is_empty()) {
-            let _ = self.system.kernel.read(&self.system.mirror, &mut failed);
-            if self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready).is_err() {
+        while now() < limit && !done(self) {
+            if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
                 break;
             }
             self.take_signals(now());
         }
-        if !self.keep_objects {
-            self.system.close();
-        }
-        self.teller.close();
-        self.parent.flush();
-        log::info!("Stopped");
     }
 }
 

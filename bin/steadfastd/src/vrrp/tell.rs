@@ -125,12 +125,6 @@ impl Teller {
         }
     }
 
-    fn stop_readers(&mut self) {
-        for pid in self.readers.drain(..) {
-            spawn::signal_group(pid, 15);
-        }
-    }
-
     /// A process ended; true when it was one of these.
     pub fn ended(&mut self, pid: i32, end: spawn::End) -> bool {
         self.readers.retain(|r| *r != pid);
@@ -143,11 +137,26 @@ impl Teller {
         false
     }
 
-    /// The end: readers are told, FIFOs that we made go.
-    pub fn close(&mut self) {
-        self.stop_readers();
-        for fifo in self.fifos.drain(..) {
-            fifo.remove();
+    /// Readers have all that was written, or there is none of ours that could read.
+    pub fn read_out(&mut self) -> bool {
+        self.flush();
+        self.readers.is_empty() || self.fifos.iter().all(Fifo::drained)
+    }
+
+    /// FIFOs that we made go; their readers see the end of the file.
+    pub fn close_fifos(&mut self) {
+        self.fifos.drain(..).for_each(Fifo::remove);
+    }
+
+    /// The readers that we started have ended.
+    pub fn readers_gone(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// Readers that do not end by themselves are told to.
+    pub fn stop_readers(&mut self) {
+        for pid in self.readers.drain(..) {
+            spawn::signal_group(pid, 15);
         }
     }
 }
