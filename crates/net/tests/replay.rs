@@ -10,6 +10,7 @@ fn the_seeds_of_the_fuzzer_are_harmless() {
     for entry in std::fs::read_dir(folder).expect("seeds").flatten() {
         let bytes = std::fs::read(entry.path()).expect("seed");
         let _ = steadfast_net::netlink::parse(&bytes);
+        let _ = steadfast_net::nft::look(&bytes, 5, "keepalived", &mut Vec::new());
         count += 1;
     }
     assert!(count > 0);

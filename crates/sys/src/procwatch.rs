@@ -100,7 +100,7 @@ impl Watch {
 /// | nlmsghdr      | cn_msg        | what, cpu, ns | exec, comm: pid, tgid; fork: parent's, child's
 /// +---------------+---------------+---------------+----------------------------------------------+
 /// ```
-fn begun(message: &[u8]) -> Option<i32> {
+pub fn begun(message: &[u8]) -> Option<i32> {
     let word = |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     if (word(16)?, word(20)?) != (PROCESSES, 1) {
         return None;

@@ -122,8 +122,12 @@ fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
     require!();
     let lan = Lan::new(3);
     let (host, client) = (&lan.hosts[0], &lan.hosts[1]);
-    for more in ["no_accept", "no_accept\n use_vmac", "strict_mode on"] {
-        let d = Daemon::start(host, Kind::Steadfast, &conf(200, more));
+    for (globals, more) in [
+        ("", "no_accept"),
+        ("global_defs {\n nftables\n}\n", "no_accept\n use_vmac"),
+        ("global_defs {\n nftables other\n}\n", "strict_mode on"),
+    ] {
+        let d = Daemon::start(host, Kind::Steadfast, &format!("{globals}{}", conf(200, more)));
         assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{more}: {}", d.log());
         client.ip("neigh flush all");
         assert!(!answers(client, VIP) && !answers(client, VIP6) && !answers(client, "fe80::77:100%eth0"), "{more}");
@@ -144,7 +148,7 @@ fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
         assert!(!answers(client, VIP) && !answers(client, VIP6), "{more}: blocked after the child's death");
         // Accepted after a reload.
         let accepting = more.replace("no_accept", "accept").replace("strict_mode on", "accept");
-        d.reload(&conf(200, &accepting));
+        d.reload(&format!("{globals}{}", conf(200, &accepting)));
         assert!(eventually(seconds(5), || answers(client, VIP) && answers(client, VIP6)), "{more}: {}", d.log());
         assert_eq!(d.stop(), Some(0));
         if Path::new("/usr/sbin/nft").exists() {

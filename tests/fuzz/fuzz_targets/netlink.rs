@@ -1,7 +1,9 @@
 #![no_main]
-//! Any bytes as a netlink datagram.
+//! Any bytes as a netlink datagram: of links and routes, of nf_tables, of process events.
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = steadfast_net::netlink::parse(bytes);
+    let _ = steadfast_net::nft::look(bytes, 5, "keepalived", &mut Vec::new());
+    let _ = steadfast_sys::procwatch::begun(bytes);
 });

@@ -178,7 +178,7 @@ pub fn plan(c: &Config) -> Plan {
             .collect(),
         virtual_links,
         firewall: steadfast_net::nft::Settings {
-            table: g.nftables.clone().unwrap_or_else(|| "keepalived".into()),
+            table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
         },
         json_version: g.json_version.unwrap_or(1),

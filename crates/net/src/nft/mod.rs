@@ -226,7 +226,8 @@ impl Firewall {
     }
 }
 
-/// Looks through the messages of a datagram.
+/// Looks through the messages of a datagram: error numbers of our own batches, and whether somebody else (not port `own`) took
+/// something out of `table`.
 ///
 /// ```text
 ///  0               4       6       8              12              16
@@ -234,7 +235,7 @@ impl Firewall {
 /// | length        | type  | flags | sequence      | port          | nfgenmsg (4)   | attributes
 /// +---------------+-------+-------+---------------+---------------+----------------+-----------+
 /// ```
-fn look(mut bytes: &[u8], own: u32, table: &str, failed: &mut Vec<i32>) -> bool {
+pub fn look(mut bytes: &[u8], own: u32, table: &str, failed: &mut Vec<i32>) -> bool {
     let mut lost = false;
     let word = |b: &[u8], at: usize| b.get(at..at + 4).and_then(|w| w.try_into().ok()).map(u32::from_ne_bytes);
     while let Some(length) = word(bytes, 0) {
