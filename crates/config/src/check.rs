@@ -12,9 +12,10 @@ use steadfast_core::kernel::RouteKind;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
-    let any_script = scripts(config, host, at, d);
+    let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
+    any_script |= crate::check_lvs::check(config, host, d);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
@@ -129,6 +130,28 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
             .flat_map(|g| [&g.notify, &g.notify_backup, &g.notify_fault, &g.notify_master, &g.notify_stop]),
     );
     any |= notify.flatten().any(&mut exists);
+    // With script security nobody is left to run the scripts that name no account.
+    let orphan = |s: &&Script| s.user.is_none();
+    let of_instance = config.instances.iter().find_map(|i| {
+        [
+            ("notify", &i.notify),
+            ("notify_backup", &i.notify_backup),
+            ("notify_fault", &i.notify_fault),
+            ("notify_master", &i.notify_master),
+            ("notify_stop", &i.notify_stop),
+        ]
+        .into_iter()
+        .find(|(_, s)| s.as_ref().filter(orphan).is_some())
+        .map(|(word, _)| at.of("vrrp_instance", &i.name, word))
+    });
+    if let Some(place) = of_instance.filter(|_| security && root) {
+        d.push_help(
+            Class::General,
+            place,
+            "with script security a script needs an account, and none is named keepalived_script",
+            Some("give script_user in global_defs".into()),
+        );
+    }
     any
 }
 

@@ -6,12 +6,7 @@ use crate::parse::Cx;
 use crate::section::Keyword;
 
 /// Sections of other parts of the daemon: their blocks are passed over whole.
-const BLOCKS: &[(&str, &str)] = &[
-    ("virtual_server", "One IPVS virtual service."),
-    ("virtual_server_group", "Named list of service addresses."),
-    ("SSL", "Client certificate of TLS checks."),
-    ("bfd_instance", "One BFD session."),
-];
+const BLOCKS: &[(&str, &str)] = &[("bfd_instance", "One BFD session.")];
 
 /// Words of global_defs.
 const GLOBAL: &[&str] = &[
@@ -88,10 +83,8 @@ const GLOBAL: &[&str] = &[
 pub(crate) fn take(word: &str, root: &mut Root, c: &mut Cx<'_>) -> bool {
     let Some((name, _)) = BLOCKS.iter().find(|(n, _)| *n == word) else { return false };
     c.unsupported(name);
-    match *name {
-        "bfd_instance" => root.bfd.extend(c.word(1).map(|w| w.text.clone())),
-        "virtual_server" => root.has_checker = true,
-        _ => {}
+    if *name == "bfd_instance" {
+        root.bfd.extend(c.word(1).map(|w| w.text.clone()));
     }
     if c.open_quietly() {
         c.skip_open_block();

@@ -170,7 +170,9 @@ impl Host for FakeHost {
         // Programs of the system are there in any case.
         let system = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"].iter().any(|d| word.starts_with(d));
         let bare = word.rsplit('/').next().unwrap_or(word);
-        if self.all_scripts || ((system || !word.contains('/')) && !["sudo", "check_rvip"].contains(&bare)) {
+        if self.all_scripts
+            || ((system || !word.contains('/')) && !["sudo", "check_rvip", "amphora-health-checker"].contains(&bare))
+        {
             ScriptFile::Good(PathBuf::from(word))
         } else {
             ScriptFile::Missing

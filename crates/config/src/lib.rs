@@ -7,10 +7,12 @@
 #![deny(missing_docs)]
 
 mod check;
+mod check_lvs;
 pub mod diag;
 mod foreign;
 pub mod host;
 mod lines;
+mod lvs;
 pub mod model;
 mod parse;
 mod places;
@@ -60,5 +62,5 @@ pub fn run_failure(outcome: &Outcome) -> Option<i32> {
 
 /// Every declared keyword.
 pub fn keywords() -> impl Iterator<Item = Keyword> {
-    model::keywords().chain(lines::keywords()).chain(foreign::keywords())
+    model::keywords().chain(lines::keywords()).chain(lvs::keywords()).chain(foreign::keywords())
 }

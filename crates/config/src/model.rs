@@ -87,6 +87,7 @@ const LONG: i64 = 4294;
 
 include!("tables/global.rs");
 include!("tables/vrrp.rs");
+include!("tables/lvs.rs");
 
 /// Everything.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -107,8 +108,12 @@ pub struct Config {
     pub processes: Vec<TrackProcess>,
     /// Static addresses, routes, rules.
     pub statics: Vec<Object>,
-    /// There are virtual servers.
-    pub has_checker: bool,
+    /// virtual_server.
+    pub virtual_servers: Vec<VirtualServer>,
+    /// virtual_server_group.
+    pub server_groups: Vec<ServerGroup>,
+    /// SSL.
+    pub ssl: Option<Ssl>,
     /// There are BFD sessions; their names.
     pub bfd: Vec<String>,
     /// An instance was refused: the daemon does not start with it.
@@ -144,7 +149,9 @@ impl Root {
             files: self.files,
             processes: self.processes,
             statics: self.statics,
-            has_checker: self.has_checker,
+            virtual_servers: self.virtual_servers,
+            server_groups: self.server_groups,
+            ssl: self.ssl,
             bfd: self.bfd,
             refused: false,
         }
@@ -162,6 +169,20 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         VrrpScript::KEYWORDS,
         TrackFile::KEYWORDS,
         TrackProcess::KEYWORDS,
+        VirtualServer::KEYWORDS,
+        RealServer::KEYWORDS,
+        TcpCheck::KEYWORDS,
+        PingCheck::KEYWORDS,
+        UdpCheck::KEYWORDS,
+        HttpCheck::KEYWORDS,
+        UrlCheck::KEYWORDS,
+        DnsCheck::KEYWORDS,
+        SmtpCheck::KEYWORDS,
+        SmtpHost::KEYWORDS,
+        MiscCheck::KEYWORDS,
+        FileCheck::KEYWORDS,
+        BfdCheck::KEYWORDS,
+        Ssl::KEYWORDS,
     ]
     .into_iter()
     .flatten()

@@ -8,7 +8,7 @@ use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, load};
 
 /// Sections that keepalived checks and steadfast only passes over so far.
-const FOREIGN: [&str; 4] = ["virtual_server", "virtual_server_group", "bfd_instance", "SSL"];
+const FOREIGN: [&str; 1] = ["bfd_instance"];
 
 fn folder() -> Option<PathBuf> {
     let found = std::env::var_os("STEADFAST_CORPUS").map(PathBuf::from);
@@ -110,13 +110,13 @@ fn verdicts_on_real_files_are_keepalived_s() {
             })
             .collect::<Vec<_>>()
     };
-    let users = ["ziggy", "pi"].map(|u| (u.to_string(), (1000, 1000))).into();
+    let users = ["ziggy", "pi", "quentin"].map(|u| (u.to_string(), (1000, 1000))).into();
     let host = |all_interfaces, all_scripts| {
         let users = if all_scripts { std::clone::Clone::clone(&users) } else { HashMap::new() };
         FakeHost { all_interfaces, all_scripts, users, ..Default::default() }
     };
     compare("interfaces there, scripts absent", rows("exit_243"), &host(true, false), 2);
-    compare("no interface", rows("exit_243_noif"), &host(false, false), 2);
+    compare("no interface", rows("exit_243_noif"), &host(false, false), 3);
     compare("interfaces and scripts there", rows("exit_243_scripts"), &host(true, true), 2);
 }
 

@@ -39,7 +39,9 @@ impl State<'_> {
             match (!name.is_empty()).then(|| self.value(name, path)).flatten() {
                 Some(value) if self.allow(value.len(), None) => {
                     // A definition may use others that were defined later.
-                    if value.contains('$') && nesting < 16 && value != tail.get(..used).unwrap_or("") {
+                    // Lines are expanded when it is their turn: those before them may define what they use.
+                    let whole = value.contains('\n') || value == tail.get(..used).unwrap_or("");
+                    if value.contains('$') && nesting < 16 && !whole {
                         let value = self.substitute(&value, path, nesting + 1);
                         out.push_str(&value);
                     } else {
@@ -100,7 +102,12 @@ impl State<'_> {
             }
             let saved: Vec<_> =
                 bindings.iter().map(|(n, v)| (n.clone(), self.definitions.insert(n.clone(), v.clone()))).collect();
-            let line = self.substitute(body, path, nesting);
+            let mut line = self.substitute(body, path, nesting);
+            if line.contains('\n') {
+                // The round's variables hold only now.
+                let lines: Vec<String> = line.split('\n').map(|l| self.substitute(l, path, nesting)).collect();
+                line = lines.join("\n");
+            }
             for (name, old) in saved {
                 match old {
                     Some(v) => self.definitions.insert(name, v),

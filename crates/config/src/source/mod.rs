@@ -203,7 +203,8 @@ impl State<'_> {
             return;
         }
         if let Some((name, value)) = words::definition(text) {
-            let value = if value.contains('$') { self.substitute(value, path, nesting) } else { value.to_string() };
+            let now = value.contains('$') && !value.contains('\n');
+            let value = if now { self.substitute(value, path, nesting) } else { value.to_string() };
             self.definitions.insert(name.to_string(), value);
             return;
         }
@@ -243,7 +244,8 @@ impl State<'_> {
             if line.is_empty() {
                 continue;
             }
-            if line.starts_with('~') || words::definition(line).is_some() || line.starts_with('@') {
+            let again = line.starts_with('~') || line.starts_with('@') || words::definition(line).is_some();
+            if again || (line.contains('$') && text.contains('\n')) {
                 self.line(line, at, path, depth, nesting + 1);
             } else {
                 self.words(line, at, true, path, depth);

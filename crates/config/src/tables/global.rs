@@ -62,6 +62,12 @@ section! {
                 }
             }
         };
+        /// One IPVS virtual service.
+        later "virtual_server" "(ADDR [PORT] | fwmark N | group NAME) { ... }" "-" "-" => virtual_servers: Vec<VirtualServer> = Vec::new(), |c, v| crate::lvs::virtual_server(c, v);
+        /// Named list of service addresses.
+        later "virtual_server_group" "NAME { ADDR[-LAST] [PORT] ... fwmark N ... }" "unique NAME" "-" => server_groups: Vec<ServerGroup> = Vec::new(), |c, v| crate::lvs::group(c, v);
+        /// Client certificate and authorities of TLS checks.
+        later "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| c.quietly(|c| block(v.get_or_insert_default(), c));
         /// A process whose presence is tracked.
         live "vrrp_track_process" "NAME { ... }" "unique NAME" "-" => processes: Vec<TrackProcess> = Vec::new(), |c, v| {
             if let Some(name) = c.block_name() {
@@ -106,8 +112,6 @@ section! {
         later "interface_up_down_delays" "{ IF DOWN [UP] ... }" "-" "-" => |c, s| c.skip_block();
     }
     plain {
-        /// There are virtual servers.
-        has_checker: bool;
         /// Names of BFD sessions.
         bfd: Vec<String>;
     }
@@ -288,6 +292,8 @@ section! {
         };
         /// Takeover at once from a master of lower priority (steadfast's own; on unless strict).
         live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
+        /// IPVS connection sync daemon.
+        later "lvs_sync_daemon" "IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]" "-" "none" => lvs_sync_daemon: Option<SyncDaemon> = None, |c, v| crate::lvs::sync_daemon(c, v);
         /// nftables table for the traffic of virtual addresses.
         live "nftables" "[TABLE]" "name" "keepalived" => nftables: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.
@@ -310,8 +316,6 @@ section! {
         };
         /// Distinct names of the children.
         later "process_names" "-" "-" "off" => |c, s| {};
-        /// IPVS connection sync daemon.
-        later "lvs_sync_daemon" "IF [inst NAME] [id N] ..." "-" "none" => |c, s| { c.value(); };
         /// SNMP traps.
         later "enable_traps" "-" "-" "off" => |c, s| {};
         /// keepalived MIB, VRRP part.

@@ -248,7 +248,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn new(span: Option<Span>) -> Self {
+    pub(crate) fn new(span: Option<Span>) -> Self {
         span.map_or(Place::default(), |s| Place { file: s.file.0, line: s.line, column: s.column, width: s.width })
     }
 

@@ -1,0 +1,200 @@
+//! Checks of virtual servers after parsing.
+
+use crate::diag::{Class, Diagnostics};
+use crate::host::{Host, ScriptFile};
+use crate::model::{Checker, Config, Method, RealServer, Script, Served, VirtualServer};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+/// Checks all; true when there are scripts that run.
+pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
+    let groups: HashSet<String> = config.server_groups.iter().map(|g| g.name.clone()).collect();
+    let files: HashSet<String> = config.files.iter().map(|f| f.name.clone()).collect();
+    let bfd: HashSet<String> = config.bfd.iter().cloned().collect();
+    let mut any_script = false;
+    config.virtual_servers.retain_mut(|v| {
+        let keep = service(v, &groups, d);
+        for r in &mut v.real_servers {
+            for c in &mut r.checkers {
+                reach(c, r.address, r.place.span(), d);
+            }
+            r.checkers.retain(|c| known(c, &files, &bfd, r.place.span(), d));
+        }
+        if keep {
+            let scripts = [&v.quorum_up, &v.quorum_down]
+                .into_iter()
+                .chain(v.real_servers.iter().flat_map(|r| [&r.notify_up, &r.notify_down]));
+            let misc = v.real_servers.iter().flat_map(|r| &r.checkers).filter_map(|c| match c {
+                Checker::Misc(m) => m.misc_path.as_ref(),
+                _ => None,
+            });
+            any_script |= scripts.flatten().chain(misc).any(|s| exists(s, host));
+        }
+        keep
+    });
+    any_script
+}
+
+fn exists(s: &Script, host: &dyn Host) -> bool {
+    let first = s.argv.first().map(String::as_str).unwrap_or("");
+    s.shell.is_none() && !matches!(host.script(first), ScriptFile::Missing)
+}
+
+/// Where a check goes and comes from fits together.
+fn reach(c: &mut Checker, server: Option<IpAddr>, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
+    if let Checker::Udp(u) = c
+        && u.min_reply_length > u.max_reply_length
+    {
+        d.push(Class::General, at, "UDP_CHECK: min_reply_length is above max_reply_length");
+    }
+    let reach = match c {
+        Checker::Tcp(x) => &mut x.reach,
+        Checker::Ping(x) => &mut x.reach,
+        Checker::Udp(x) => &mut x.reach,
+        Checker::Http(x) => &mut x.reach,
+        Checker::Dns(x) => &mut x.reach,
+        Checker::Smtp(x) => &mut x.reach,
+        Checker::Misc(_) | Checker::File(_) | Checker::Bfd(_) => return,
+    };
+    let to = reach.connect_ip.or(server);
+    if let (Some(from), Some(to)) = (reach.bindto, to)
+        && from.is_ipv4() != to.is_ipv4()
+    {
+        d.push(Class::General, at, format!("bindto {from} is of another address family than {to}, ignoring it"));
+        reach.bindto = None;
+    }
+}
+
+/// What a check needs is there.
+fn known(
+    c: &Checker,
+    files: &HashSet<String>,
+    bfd: &HashSet<String>,
+    at: Option<crate::diag::Span>,
+    d: &mut Diagnostics,
+) -> bool {
+    let (kind, name, there) = match c {
+        Checker::File(f) => {
+            let name = f.track_file.clone().unwrap_or_default();
+            ("FILE_CHECK: track_file", name.clone(), files.contains(&name))
+        }
+        Checker::Bfd(b) => {
+            let name = b.name.clone().unwrap_or_default();
+            ("BFD_CHECK: bfd_instance", name.clone(), bfd.contains(&name))
+        }
+        _ => return true,
+    };
+    if !there {
+        d.push(Class::General, at, format!("{kind} '{name}' is not defined, ignoring the check"));
+    }
+    there
+}
+
+/// The name of a service in reports.
+fn named(s: &Served) -> String {
+    match s {
+        Served::Nothing => String::new(),
+        Served::Address(a, p) => format!("[{a}]:{p}"),
+        Served::Mark(n) => format!("FWM {n}"),
+        Served::Group(g) => format!("group {g}"),
+    }
+}
+
+fn service(v: &mut VirtualServer, groups: &HashSet<String>, d: &mut Diagnostics) -> bool {
+    let (name, at) = (named(&v.served), v.place.span());
+    let mut say = |class, text: String| d.push(class, at, format!("virtual server {name}: {text}"));
+    if v.real_servers.is_empty() {
+        say(Class::General, "it has no real server, ignoring it".into());
+        return false;
+    }
+    if let Served::Group(g) = &v.served
+        && !groups.contains(g)
+    {
+        say(Class::Note, "the group is not defined, ignoring the virtual server".into());
+        return false;
+    }
+    match (&v.served, v.protocol) {
+        (Served::Mark(_), Some(_)) => say(Class::General, "a mark has no protocol, ignoring it".into()),
+        (Served::Mark(_), None) => {}
+        (_, None) => {
+            say(Class::General, "no protocol is given, using UDP".into());
+            v.protocol = Some(17);
+        }
+        _ => {}
+    }
+    if matches!(v.served, Served::Mark(_)) && std::mem::take(&mut v.ha_suspend) {
+        say(Class::General, "ha_suspend does not go with a mark, ignoring it".into());
+    }
+    if v.ops && v.protocol.is_some_and(|p| p != 17) {
+        say(Class::General, "ops goes with UDP only, ignoring it".into());
+        v.ops = false;
+    }
+    if v.scheduler.is_none() {
+        say(Class::General, "no lb_algo is given, using wlc".into());
+        v.scheduler = Some("wlc".into());
+    }
+    let method = match v.method {
+        Some(m) => m,
+        None => {
+            if v.real_servers.iter().any(|r| r.method.is_none()) {
+                say(Class::General, "no lb_kind is given, using NAT".into());
+            }
+            v.method = Some(Method::Nat);
+            Method::Nat
+        }
+    };
+    if matches!(v.served, Served::Address(_, 0)) && v.persistence_timeout.is_none() {
+        say(Class::General, "port 0 needs persistence, setting it".into());
+        v.persistence_timeout = Some(360);
+    }
+    if let (Served::Address(a, _), Some((sorry, _))) = (&v.served, v.sorry_server)
+        && a.is_ipv4() != sorry.is_ipv4()
+        && !matches!(v.sorry_server_lvs_method.unwrap_or(method), Method::Tunnel { .. })
+    {
+        say(Class::General, "the sorry server is of the other address family, ignoring it".into());
+        v.sorry_server = None;
+    }
+    servers(v, method, &name, d);
+    let total = v.real_servers.iter().map(|r| u64::from(r.weight.unwrap_or(v.weight))).sum::<u64>();
+    let mut say = |text: String| d.push(Class::General, at, format!("virtual server {name}: {text}"));
+    if u64::from(v.quorum) > total {
+        say(format!("quorum {} is above the weight {total} of all servers, lowering it", v.quorum));
+        v.quorum = u32::try_from(total.max(1)).unwrap_or(u32::MAX);
+    }
+    if v.hysteresis >= v.quorum && v.hysteresis > 0 {
+        say(format!("hysteresis {} is not below the quorum, using 0", v.hysteresis));
+        v.hysteresis = 0;
+    }
+    true
+}
+
+/// The real servers of a service.
+fn servers(v: &mut VirtualServer, method: Method, name: &str, d: &mut Diagnostics) {
+    let (address, port) = match v.served {
+        Served::Address(a, p) => (Some(a), Some(p)),
+        _ => (None, None),
+    };
+    let mut seen: HashSet<(IpAddr, Option<u16>)> = HashSet::new();
+    v.real_servers.retain_mut(|r: &mut RealServer| {
+        let Some(own) = r.address else { return false };
+        let mut say =
+            |text: &str| d.push(Class::General, r.place.span(), format!("virtual server {name}: {own}: {text}"));
+        let m = r.method.unwrap_or(method);
+        if address.is_some_and(|a| a.is_ipv4() != own.is_ipv4()) && !matches!(m, Method::Tunnel { .. }) {
+            say("a real server of the other address family needs TUN, ignoring it");
+            return false;
+        }
+        if let (Some(service), Some(p)) = (port, r.port)
+            && service != p
+            && !matches!(m, Method::Nat)
+        {
+            say("DR and TUN keep the port of the service, using it");
+            r.port = Some(service);
+        }
+        if !seen.insert((own, r.port.or(port))) {
+            say("it is given already, ignoring this one");
+            return false;
+        }
+        true
+    });
+}

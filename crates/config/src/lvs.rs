@@ -1,0 +1,364 @@
+//! Values of the sections of virtual servers.
+
+use crate::diag::Class;
+use crate::model::{
+    Checker, HttpCheck, Method, Place, RealServer, Served, ServerGroup, SyncDaemon, Tunnel, TunnelChecksum,
+    VirtualServer,
+};
+use crate::parse::Cx;
+use crate::section::{Keyword, block};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+const SCHEDULERS: &[&str] =
+    &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
+
+/// Pairs of byte and mask from hexadecimal digits, blanks between them allowed; `x` is any digit where `any` holds.
+pub(crate) fn hex(c: &mut Cx<'_>, any: bool) -> Option<Vec<(u8, u8)>> {
+    let first = c.value()?;
+    let text: String = c.words().iter().skip(1).flat_map(|w| w.text.chars()).filter(|x| !x.is_whitespace()).collect();
+    let digit = |x: char| match x.to_digit(16) {
+        Some(d) => Some((d as u8, 15u8)),
+        None if any && x.eq_ignore_ascii_case(&'x') => Some((0, 0)),
+        None => None,
+    };
+    let digits: Option<Vec<(u8, u8)>> = text.chars().map(digit).collect();
+    match digits {
+        Some(d) if d.len() % 2 == 0 => Some(
+            d.chunks_exact(2)
+                .filter_map(|p| match p {
+                    [a, b] => Some((a.0 << 4 | b.0, a.1 << 4 | b.1)),
+                    _ => None,
+                })
+                .collect(),
+        ),
+        _ => {
+            c.report_at(Class::General, first, "these are no pairs of hexadecimal digits");
+            None
+        }
+    }
+}
+
+/// `N[-M] …` between 100 and 599.
+pub(crate) fn status(c: &mut Cx<'_>, v: &mut Vec<(u16, u16)>) {
+    if c.value().is_none() {
+        return;
+    }
+    for w in c.words().iter().skip(1) {
+        let (low, high) = w.text.split_once('-').unwrap_or((&w.text, &w.text));
+        match (low.parse::<u16>(), high.parse::<u16>()) {
+            (Ok(a), Ok(b)) if (100..=599).contains(&a) && (100..=599).contains(&b) && a <= b => v.push((a, b)),
+            _ => c.report_at(Class::General, w, format!("'{}' is no status code between 100 and 599", w.text)),
+        }
+    }
+}
+
+/// `NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]`
+pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
+    let Some(w) = c.value() else { return };
+    match w.text.as_str() {
+        "NAT" => *v = Some(Method::Nat),
+        "DR" => *v = Some(Method::Direct),
+        "TUN" => {
+            let (mut kind, mut port, mut checksum) = (Tunnel::Ipip, None, None);
+            let mut n = 2;
+            while let Some(o) = c.word(n) {
+                n += 1;
+                match o.text.as_str() {
+                    "type" => {
+                        let Some(k) = c.word(n) else {
+                            c.report_at(Class::General, o, "'type' needs ipip, gue or gre");
+                            return;
+                        };
+                        n += 1;
+                        kind = match k.text.as_str() {
+                            "ipip" => Tunnel::Ipip,
+                            "gue" => Tunnel::Gue,
+                            "gre" => Tunnel::Gre,
+                            other => {
+                                c.report_at(Class::General, k, format!("'{other}' is no type of tunnel"));
+                                return;
+                            }
+                        };
+                    }
+                    "port" => {
+                        let Some(p) = c.word(n) else {
+                            c.report_at(Class::General, o, "'port' needs a number");
+                            return;
+                        };
+                        n += 1;
+                        port = c.number(p, 1, 65535).and_then(|p| u16::try_from(p).ok());
+                    }
+                    "nocsum" => checksum = Some(TunnelChecksum::No),
+                    "csum" => checksum = Some(TunnelChecksum::Yes),
+                    "remcsum" => checksum = Some(TunnelChecksum::Remote),
+                    other => c.report_at(Class::General, o, format!("unknown option '{other}' of a tunnel")),
+                }
+            }
+            *v = Some(Method::Tunnel { kind, port, checksum });
+        }
+        other => c.report_at(Class::General, w, format!("'{other}' is neither NAT, DR nor TUN")),
+    }
+}
+
+/// `lb_algo`.
+pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
+    let Some(w) = c.value() else { return };
+    if SCHEDULERS.contains(&w.text.as_str()) {
+        *v = Some(w.text.clone());
+    } else {
+        let help = crate::diag::suggest(&w.text, SCHEDULERS.iter().copied()).map(|s| format!("did you mean `{s}`?"));
+        let text = format!("'{}' is no known scheduler", w.text);
+        c.diagnostics.push_help(Class::General, Some(w.span), text, help);
+    }
+}
+
+/// A flag that goes with some schedulers only.
+pub(crate) fn flag(c: &mut Cx<'_>, s: &mut VirtualServer, schedulers: &[&str]) {
+    let word = c.keyword().unwrap_or_default();
+    if s.scheduler.as_deref().is_some_and(|x| schedulers.contains(&x)) {
+        s.flags.push(word);
+    } else {
+        c.report(Class::General, format!("{word} does not go with this scheduler, ignoring it"));
+    }
+}
+
+/// A netmask, or the length of an IPv6 prefix.
+pub(crate) fn granularity(c: &mut Cx<'_>, v: &mut Option<u32>) {
+    let Some(w) = c.value() else { return };
+    match (w.text.parse::<Ipv4Addr>(), w.text.parse::<u32>()) {
+        (Ok(mask), _) => *v = Some(u32::from(mask)),
+        (_, Ok(n)) if (1..=128).contains(&n) => *v = Some(n),
+        _ => c.report_at(Class::General, w, format!("'{}' is neither a netmask nor a prefix length", w.text)),
+    }
+}
+
+/// `ADDR [PORT]` from a word on.
+pub(crate) fn endpoint(c: &mut Cx<'_>, n: usize) -> Option<(IpAddr, Option<u16>)> {
+    let Some(w) = c.word(n) else {
+        let keyword = c.keyword().unwrap_or_default();
+        c.report(Class::MissingParameter, format!("'{keyword}' needs an address"));
+        return None;
+    };
+    let Ok(address) = w.text.parse() else {
+        c.report_at(Class::General, w, format!("'{}' is not an IP address", w.text));
+        return None;
+    };
+    let port = match c.word(n + 1) {
+        None => None,
+        Some(p) => Some(u16::try_from(c.number(p, 0, 65535)?).ok()?),
+    };
+    Some((address, port))
+}
+
+/// `real_server ADDR [PORT] { … }`
+pub(crate) fn real_server(c: &mut Cx<'_>, v: &mut Vec<RealServer>) {
+    let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
+    match endpoint(c, 1) {
+        Some((address, port)) => {
+            let mut r = RealServer { address: Some(address), port, place, ..Default::default() };
+            block(&mut r, c);
+            v.push(r);
+        }
+        None => c.skip_block(),
+    }
+}
+
+/// `HTTP_GET` and `SSL_GET`.
+pub(crate) fn http(c: &mut Cx<'_>, s: &mut RealServer, tls: bool) {
+    let mut x = HttpCheck { tls, ..Default::default() };
+    block(&mut x, c);
+    if x.url.is_empty() {
+        c.report(Class::General, "HTTP_GET or SSL_GET without a url, ignoring it");
+    } else {
+        s.checkers.push(Checker::Http(x));
+    }
+}
+
+/// `virtual_server (ADDR [PORT] | fwmark N | group NAME) { … }`
+pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
+    let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
+    let served = match c.word(1).map(|w| w.text.as_str()) {
+        Some("fwmark") => match c.word(2) {
+            Some(w) => c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()).map(Served::Mark),
+            None => {
+                c.report(Class::MissingParameter, "'fwmark' needs a number");
+                None
+            }
+        },
+        Some("group") => match c.word(2) {
+            Some(w) => Some(Served::Group(w.text.clone())),
+            None => {
+                c.report(Class::MissingParameter, "'group' needs a name");
+                None
+            }
+        },
+        _ => endpoint(c, 1).map(|(a, p)| Served::Address(a, p.unwrap_or(0))),
+    };
+    match served {
+        Some(served) => {
+            let mut s = VirtualServer { served, place, ..Default::default() };
+            c.quietly(|c| block(&mut s, c));
+            v.push(s);
+        }
+        None => c.skip_block(),
+    }
+}
+
+/// `lvs_sync_daemon IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]`; of old `IF INSTANCE [id N]`.
+pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
+    let Some(first) = c.value() else { return };
+    let mut s = SyncDaemon { interface: first.text.clone(), ..Default::default() };
+    let mut n = 2;
+    while let Some(w) = c.word(n) {
+        n += 1;
+        if !["inst", "id", "maxlen", "port", "ttl", "group"].contains(&w.text.as_str()) {
+            if s.instance.is_none() {
+                s.instance = Some(w.text.clone());
+            } else {
+                c.report_at(Class::General, w, format!("unknown option '{}' of lvs_sync_daemon", w.text));
+            }
+            continue;
+        }
+        let Some(value) = c.word(n) else {
+            c.report_at(Class::General, w, format!("'{}' needs a value", w.text));
+            break;
+        };
+        n += 1;
+        let mut number = |low, high| c.number(value, low, high);
+        match w.text.as_str() {
+            "inst" => s.instance = Some(value.text.clone()),
+            "id" => s.id = number(0, 255).and_then(|n| u8::try_from(n).ok()),
+            "maxlen" => s.maxlen = number(1, 65507).and_then(|n| u16::try_from(n).ok()),
+            "port" => s.port = number(1, 65535).and_then(|n| u16::try_from(n).ok()),
+            "ttl" => s.ttl = number(1, 255).and_then(|n| u8::try_from(n).ok()),
+            _ => match value.text.parse::<IpAddr>() {
+                Ok(a) if a.is_multicast() => s.group = Some(a),
+                _ => c.report_at(Class::General, value, format!("'{}' is no multicast group", value.text)),
+            },
+        }
+    }
+    *v = Some(s);
+}
+
+/// Words inside lines, for the reference.
+pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
+    let sync = "global_defs > lvs_sync_daemon (inline)";
+    let group = "virtual_server_group (entry lines)";
+    let vmac = "vrrp_instance > use_vmac (inline)";
+    [
+        (sync, "inst", "NAME", "-", false, "The instance whose state the daemon follows."),
+        (sync, "id", "N", "0-255", false, "Its id."),
+        (sync, "maxlen", "N", "1-65507", false, "Largest message in bytes."),
+        (sync, "port", "N", "1-65535", false, "UDP port."),
+        (sync, "ttl", "N", "1-255", false, "TTL of its multicasts."),
+        (sync, "group", "ADDR", "multicast", false, "Multicast group."),
+        (group, "(address line)", "ADDR[-LAST|/PREFIX] [PORT]", "port 0-65535", false, "Service addresses."),
+        (group, "fwmark", "N [inet|inet6]", "uint32", false, "A firewall mark."),
+        (vmac, "name", "IF", "at most 15 characters", true, "Name of the virtual link."),
+        (vmac, "MAC", "OCTETS", "5 or 6 octets", true, "Hardware address of the virtual link."),
+        (vmac, "netlink_notify_msg", "", "-", true, "Taken; links are heard of in any case."),
+        (vmac, "group", "G", "uint32", true, "Link group number."),
+    ]
+    .into_iter()
+    .map(|(section, word, syntax, range, supported, doc)| Keyword {
+        section,
+        word,
+        syntax,
+        range,
+        default: "none",
+        doc,
+        supported,
+    })
+}
+
+/// Entries of a group: `ADDR[-LAST] [PORT]`, `fwmark N [inet|inet6]`.
+pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
+    let Some(name) = c.block_name() else { return };
+    let mut g = ServerGroup { name, ..Default::default() };
+    c.list(|c| {
+        let Some(first) = c.word(0) else { return };
+        if first.text == "fwmark" {
+            let Some(w) = c.word(1) else {
+                c.report(Class::MissingParameter, "'fwmark' needs a number");
+                return;
+            };
+            let family = c.word(2).map(|w| w.text == "inet6");
+            if let Some(n) = c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
+                g.marks.push((n, family));
+            }
+            return;
+        }
+        let port = match c.word(1) {
+            None => 0,
+            Some(p) => match c.number(p, 0, 65535).and_then(|n| u16::try_from(n).ok()) {
+                Some(p) => p,
+                None => return,
+            },
+        };
+        match range(&first.text) {
+            Some((a, b)) => g.ranges.push((a, b, port)),
+            None => c.report_at(Class::General, first, format!("'{}' is no range of addresses", first.text)),
+        }
+    });
+    if g.ranges.is_empty() && g.marks.is_empty() {
+        c.report(Class::General, format!("virtual_server_group {} is empty", g.name));
+    }
+    v.push(g);
+}
+
+/// `192.0.2.1-9`, `192.0.2.1-192.0.2.9`, `2001:db8::1-1f`, `192.0.2.0/24`, or one address.
+pub(crate) fn range(text: &str) -> Option<(IpAddr, IpAddr)> {
+    if let Some((first, prefix)) = text.split_once('/') {
+        let (address, prefix): (IpAddr, u32) = (first.parse().ok()?, prefix.parse().ok()?);
+        return match address {
+            IpAddr::V4(a) if prefix <= 32 => {
+                let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
+                Some((address, Ipv4Addr::from(u32::from(a) | host).into()))
+            }
+            IpAddr::V6(a) if prefix <= 128 => {
+                let host = u128::MAX.checked_shr(prefix).unwrap_or(0);
+                Some((address, Ipv6Addr::from(u128::from(a) | host).into()))
+            }
+            _ => None,
+        };
+    }
+    let Some((first, last)) = text.split_once('-') else {
+        let one = text.parse().ok()?;
+        return Some((one, one));
+    };
+    let first: IpAddr = first.parse().ok()?;
+    let last = match (first, last.parse::<IpAddr>()) {
+        (_, Ok(whole)) => whole,
+        (IpAddr::V4(a), Err(_)) => {
+            let [x, y, z, _] = a.octets();
+            Ipv4Addr::new(x, y, z, last.parse().ok()?).into()
+        }
+        (IpAddr::V6(a), Err(_)) => {
+            let mut groups = a.segments();
+            groups[7] = u16::from_str_radix(last, 16).ok()?;
+            Ipv6Addr::from(groups).into()
+        }
+    };
+    (first.is_ipv4() == last.is_ipv4() && first <= last).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_addresses() {
+        let is = |text: &str, a: &str, b: &str| {
+            assert_eq!(range(text), Some((a.parse().expect("first"), b.parse().expect("last"))), "{text}");
+        };
+        is("192.0.2.1-9", "192.0.2.1", "192.0.2.9");
+        is("192.0.2.1-192.0.3.9", "192.0.2.1", "192.0.3.9");
+        is("192.0.2.7", "192.0.2.7", "192.0.2.7");
+        is("192.0.2.0/30", "192.0.2.0", "192.0.2.3");
+        is("0.0.0.0/0", "0.0.0.0", "255.255.255.255");
+        is("2001:db8::1-1f", "2001:db8::1", "2001:db8::1f");
+        for bad in ["192.0.2.9-1", "192.0.2.1-256", "192.0.2.1-::1", "x", "192.0.2.0/33", ""] {
+            assert_eq!(range(bad), None, "{bad}");
+        }
+    }
+}
