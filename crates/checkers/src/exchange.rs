@@ -104,6 +104,21 @@ impl Exchange {
         }
     }
 
+    /// Plays a whole answer, in portions of at most `portion` bytes and up to its end: the result, if there is one before the
+    /// time would be over.
+    pub fn play(&mut self, answer: &[u8], portion: usize) -> Option<Result<Success, Failure>> {
+        let _ = self.connected();
+        for bytes in answer.chunks(portion.max(1)) {
+            if let Step::Done(result, _) = self.data(bytes) {
+                return Some(result);
+            }
+        }
+        match self.eof(true) {
+            Step::Done(result, _) => Some(result),
+            _ => None,
+        }
+    }
+
     /// The time is over. The result is final.
     pub fn timeout(&mut self, connected: bool) -> Result<Success, Failure> {
         match self {

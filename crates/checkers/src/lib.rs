@@ -47,7 +47,7 @@ pub use search::compile as compile_rule;
 pub mod dialogue {
     pub use crate::agent::{Admin, Agent, Words, parse as parse_agent};
     pub use crate::dns::Dns;
-    pub use crate::exchange::{Step, Success};
+    pub use crate::exchange::{Exchange, Step, Success};
     pub use crate::failure::Failure;
     pub use crate::http::Http;
     pub use crate::ping::Ping;
