@@ -25,6 +25,8 @@ mod io;
 mod ping;
 mod pool;
 mod probes;
+#[cfg(test)]
+mod random_tests;
 mod reload;
 #[cfg(test)]
 mod reload_tests;

@@ -52,6 +52,9 @@ pub struct World {
     pub starts: Vec<(Time, Transport)>,
     /// The table as last announced.
     pub tables: BTreeMap<Slot, Table>,
+    /// What was told of the file and the session, for tests that tell it again.
+    pub files: HashMap<String, i64>,
+    pub session: Option<bool>,
     queue: BTreeMap<(Time, u64), (ProbeId, Event)>,
     open: HashMap<ProbeId, Open>,
     sequence: u64,
@@ -75,6 +78,8 @@ impl World {
             said: Vec::new(),
             starts: Vec::new(),
             tables: BTreeMap::new(),
+            files: HashMap::new(),
+            session: None,
             queue: BTreeMap::new(),
             open: HashMap::new(),
             sequence: 0,
@@ -124,6 +129,14 @@ impl World {
             self.carry_out(out);
         }
         self.now = end;
+    }
+
+    /// Nothing is forgotten: what is due was done, and no more probes are open than there are checks.
+    pub fn check_probes(&self) {
+        assert!(self.pool.poll_at().is_none_or(|at| at > self.now), "due and not done");
+        let checks: usize = self.pool.services().iter().flat_map(|v| &v.servers).map(|s| s.checks.len()).sum();
+        let streams = self.open.values().filter(|o| o.address.is_some()).count();
+        assert!(streams <= checks, "{streams} probes for {checks} checks");
     }
 
     fn schedule(&mut self, after: Duration, id: ProbeId, event: Event) {
