@@ -180,7 +180,7 @@ impl Checker {
             return Outcome::Same;
         }
         // a server that was only assumed to be up gets no second chance in its first round
-        let retry = if first && !timing.alpha { 0 } else { timing.retry };
+        let retry = if first { 0 } else { timing.retry };
         if self.state.failures < retry {
             self.state.failures += 1;
             return Outcome::Retry;

@@ -41,7 +41,6 @@ impl Pool {
     pub(crate) fn rest(&mut self, c: u32, out: &mut Vec<Output>) {
         let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::as_mut) else { return };
         checker.active = false;
-        checker.chain = 0;
         checker.state.failures = 0;
         let programs = checker.dying.take().map(|d| d.id);
         let probe = checker.probe.take();

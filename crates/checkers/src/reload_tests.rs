@@ -125,6 +125,58 @@ fn a_drained_server_that_returns_is_in_service_at_once() {
     assert_eq!(w.table(), "10.0.0.2:80=0");
     w.reload(config(s));
     assert_eq!(w.table(), "10.0.0.2:80=3");
+    w.run(40.0);
+    assert!(!w.heard().iter().any(|l| l.contains("has drained")));
+}
+
+#[test]
+fn a_slow_start_goes_on() {
+    let mut s = service(vec![server(C, 100, tcp(C)), server(B, 100, tcp(B))]);
+    s.servers[1].slow_start = Duration::from_secs(10);
+    let mut w = World::new(config(s.clone()));
+    w.run(1.2);
+    w.manner(B, Manner::Answers(vec![]));
+    w.run(5.5);
+    let weight = |w: &World| -> u32 { w.table().rsplit('=').next().unwrap().parse().unwrap() };
+    let before = weight(&w);
+    assert!((30..70).contains(&before), "{before}");
+    s.servers.remove(0); // the place changes
+    w.reload(config(s));
+    assert!((before..before + 5).contains(&weight(&w)));
+    w.run(2.0);
+    assert!((before + 10..before + 30).contains(&weight(&w)), "{before} {}", weight(&w));
+    w.run(5.0);
+    assert_eq!(w.table(), "10.0.0.2:80=100");
+}
+
+#[test]
+fn a_changed_check_of_a_live_server_has_its_retries() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].checks[0].timing.delay_loop = Duration::from_secs(2);
+    w.reload(config(s));
+    w.manner(B, Manner::Refuses);
+    w.run(0.3);
+    assert_eq!(w.table(), "10.0.0.2:80=3", "the first try is not the last");
+    w.run(0.5);
+    assert_eq!(w.table(), "");
+}
+
+/// Between the margins the quorum is what it was, also for a successor.
+#[test]
+fn a_successor_keeps_the_quorum() {
+    let s = VirtualServer { quorum: 4, hysteresis: 2, ..two() };
+    let mut w = World::new(config(s.clone()));
+    [A, B].iter().for_each(|a| w.manner(a, Manner::Answers(vec![])));
+    w.run(1.2);
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    let quorum = |w: &World| w.pool.services()[0].quorum;
+    assert!(quorum(&w), "3 >= 4 - 2");
+    let mut heir = World::restore(config(s), &w.pool.snapshots());
+    heir.run(0.0);
+    assert!(quorum(&heir));
+    assert!(!heir.heard().iter().any(|l| l.contains("quorum down") || l.contains("Lost") || l.contains("fifo")));
 }
 
 #[test]

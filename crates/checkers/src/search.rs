@@ -131,6 +131,9 @@ mod tests {
         let body = [b'x'; 3 * WINDOW];
         assert!(run(&rule("^x"), &[&body]));
         assert!(!run(&rule("^y"), &[&body, b"y"]));
+        let mut at_window_start = body;
+        at_window_start[WINDOW - OVERLAP] = b'y';
+        assert!(!run(&rule("^y"), &[&at_window_start]));
         assert!(!run(&rule("y$"), &[b"y", &body]));
         let mut at_window_end = vec![b'x'; WINDOW - 1];
         at_window_end.push(b'y');

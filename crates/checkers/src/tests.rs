@@ -184,6 +184,60 @@ fn hysteresis_holds_between_its_margins() {
 }
 
 #[test]
+fn a_server_that_only_stumbles_stays() {
+    let mut w = world(service(vec![server(A, 1, tcp(A))]));
+    w.run(1.2);
+    for _ in 0..5 {
+        w.manner(A, Manner::Refuses);
+        w.run(0.9); // the round's first try fails
+        w.manner(A, up());
+        w.run(0.1 + 0.5); // its second succeeds
+        w.run(0.5);
+    }
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+    assert!(!w.heard().iter().any(|l| l.contains("failed")));
+}
+
+/// A probe that timed out may still have bytes on the way when the next one runs.
+#[test]
+fn what_comes_late_is_nobody_s() {
+    let mut w = world(service(vec![server(A, 1, http(&["/"]))]));
+    w.manner(A, Manner::Silent);
+    w.run(0.2);
+    let ids = |w: &World| -> Vec<ProbeId> {
+        w.said.iter().filter_map(|(_, o)| if let Output::Start(id, _) = o { Some(*id) } else { None }).collect()
+    };
+    let first = ids(&w)[0];
+    w.run(1.0);
+    assert_eq!((ids(&w).len(), w.table().as_str()), (2, ""));
+    w.tell(Input::Connected(first));
+    w.tell(Input::Data(first, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    w.tell(Input::Eof(first, true));
+    w.tell(Input::Failed(first, "late"));
+    w.tell(Input::ScriptEnded(first, ScriptEnd::Exited(0)));
+    assert_eq!(w.table(), "");
+    w.tell(Input::Connected(ids(&w)[1]));
+    assert!(
+        w.said.iter().any(|(_, o)| matches!(o, Output::Send(id, _) if *id == ids(&w)[1])),
+        "the second still waits"
+    );
+}
+
+#[test]
+fn a_sorry_server_that_is_a_real_server_too() {
+    let mut s = two();
+    s.sorry =
+        Some(SorryServer { address: IpAddr::from([10, 0, 0, 2]), port: 80, forward: Forward::Nat, inhibit: true });
+    s.quorum = 4;
+    let mut w = world(s);
+    w.run(1.2);
+    assert_eq!(w.table(), "10.0.0.1:80=3 10.0.0.2:80=3");
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(w.table(), "10.0.0.2:80=1");
+}
+
+#[test]
 fn rise_and_fall_count_rounds() {
     let mut check = tcp(A);
     (check.timing.rise, check.timing.fall) = (3, 2);
@@ -477,7 +531,15 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
 
-    // servers that were never seen up are not brought in by panic
+    // servers that were never seen up are not brought in by panic, neither alone nor with the others
+    let mut mixed = s.clone();
+    mixed.servers[2].checks[0].timing.alpha = true;
+    let mut w = World::new(config(mixed));
+    [A, B].iter().for_each(|a| w.manner(a, up()));
+    w.run(1.2);
+    [A, B].iter().for_each(|a| w.manner(a, Manner::Refuses));
+    w.run(2.0);
+    assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
     s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = true);
     let mut w = World::new(config(s));
     w.run(3.0);
