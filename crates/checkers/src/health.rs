@@ -26,8 +26,20 @@ pub(crate) struct Real {
     pub drained: bool,
     /// Slow start since then.
     pub recovering: Option<Time>,
+    /// Out of service on purpose, as its agent says.
+    pub maintenance: bool,
     /// Weight without slow start.
     pub weight: u32,
+}
+
+/// Sums over the servers of a virtual server, kept up to date server by server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sums {
+    up: u32,
+    up_weight: u64,
+    /// Down, but seen up and not on purpose: what panic would keep.
+    failed: u32,
+    failed_weight: u64,
 }
 
 /// A virtual server.
@@ -37,12 +49,15 @@ pub(crate) struct Virtual {
     pub name: String,
     pub keys: Vec<ServiceKey>,
     pub servers: Vec<Real>,
+    pub sums: Sums,
     pub quorum: bool,
     pub panic: bool,
     /// No real server takes connections, and that was said.
     pub empty: bool,
     /// Its checks run.
     pub active: bool,
+    /// Its table is not announced again before then.
+    pub quiet_until: Time,
     /// It has been evaluated before.
     pub begun: bool,
     /// Servers that a reload took out, until they go.
@@ -56,10 +71,11 @@ pub(crate) struct Cause {
 }
 
 /// What evaluation changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Changes {
     pub table: bool,
-    pub ramps: bool,
+    /// Servers that came up or went down.
+    pub servers: Vec<u32>,
 }
 
 impl Real {
@@ -75,8 +91,25 @@ impl Real {
         self.advices(checkers).all(Checker::works)
     }
 
-    fn maintenance(&self, checkers: &[Option<Checker>]) -> bool {
-        self.advices(checkers).any(|c| c.state.advice.maintenance)
+    /// It is down against its will: panic can keep it.
+    const fn failed(&self) -> bool {
+        !self.up && self.seen_up && !self.maintenance
+    }
+
+    /// Adds it to the sums, or takes it out of them.
+    fn count(&self, sums: &mut Sums, add: bool) {
+        let (number, weight) = match (self.up, self.failed()) {
+            (true, _) => (&mut sums.up, &mut sums.up_weight),
+            (_, true) => (&mut sums.failed, &mut sums.failed_weight),
+            _ => return,
+        };
+        if add {
+            *number += 1;
+            *weight += u64::from(self.weight);
+        } else {
+            *number -= 1;
+            *weight -= u64::from(self.weight);
+        }
     }
 
     /// Configured weight plus what the checks say, 0..=2147483647. Sums are made anew each time, so nothing accumulates.
@@ -124,8 +157,8 @@ impl Real {
 
 impl Virtual {
     /// Servers that the table may use: those up, and in panic those that failed.
-    fn in_service(&self, real: &Real, checkers: &[Option<Checker>]) -> bool {
-        real.up || (self.panic && real.seen_up && !real.maintenance(checkers))
+    const fn in_service(&self, real: &Real) -> bool {
+        real.up || (self.panic && real.failed())
     }
 
     /// The sorry server stands in.
@@ -134,16 +167,24 @@ impl Virtual {
     }
 
     /// Total weight of the servers in service.
-    pub fn live(&self, checkers: &[Option<Checker>]) -> u64 {
-        self.servers.iter().filter(|r| self.in_service(r, checkers)).map(|r| u64::from(r.weight)).sum()
+    pub const fn live(&self) -> u64 {
+        self.sums.up_weight + if self.panic { self.sums.failed_weight } else { 0 }
+    }
+
+    /// Makes the sums anew.
+    pub fn sum_up(&mut self) {
+        self.sums = Sums::default();
+        for real in &self.servers {
+            real.count(&mut self.sums, true);
+        }
     }
 
     /// The wanted table.
-    pub fn table(&self, checkers: &[Option<Checker>], now: Time) -> Table {
+    pub fn table(&self, now: Time) -> Table {
         let mut destinations: BTreeMap<DestinationKey, Destination> =
             self.leaving.iter().map(|(key, destination, _)| (*key, *destination)).collect();
         for real in &self.servers {
-            if self.in_service(real, checkers) && !self.sorry_serves() {
+            if self.in_service(real) && !self.sorry_serves() {
                 destinations.insert(real.key(), real.destination(real.ramped(now)));
             } else if real.config.inhibit {
                 destinations.insert(real.key(), real.destination(0));
@@ -163,19 +204,23 @@ impl Virtual {
         Table { keys: self.keys.clone(), service, destinations: destinations.into_iter().collect() }
     }
 
-    /// Looks at all servers anew and says what follows.
+    /// Looks at these servers anew and says what follows.
     pub fn evaluate(
         &mut self,
+        touched: &[u32],
         checkers: &[Option<Checker>],
         cause: &Cause,
         now: Time,
         out: &mut Vec<Output>,
     ) -> Changes {
-        let mut changes = Changes { table: !self.begun, ramps: false };
+        let mut changes = Changes { table: !self.begun, servers: Vec::new() };
         let begun = std::mem::replace(&mut self.begun, true);
-        for i in 0..self.servers.len() {
-            let (up, weight) = (self.servers[i].judge(checkers), self.servers[i].nominal(checkers));
-            let real = &mut self.servers[i];
+        for &i in touched {
+            let Some(real) = self.servers.get_mut(i as usize) else { continue };
+            real.count(&mut self.sums, false);
+            let (up, weight) = (real.judge(checkers), real.nominal(checkers));
+            let maintenance = real.advices(checkers).any(|c| c.state.advice.maintenance);
+            real.maintenance = maintenance;
             if weight != real.weight {
                 if begun {
                     let active = if real.up { "active" } else { "inactive" };
@@ -188,37 +233,35 @@ impl Virtual {
                 real.weight = weight;
                 changes.table = true;
             }
-            if up != real.up {
-                real.up = up;
-                changes.table = true;
-                if begun && up && !real.config.slow_start.is_zero() {
-                    real.recovering = Some(now);
-                    changes.ramps = true;
-                } else if !up {
-                    real.recovering = None;
-                }
-                if begun {
-                    self.announce_server(i, &cause.mail, out);
-                }
+            let changed = up != real.up;
+            real.up = up;
+            real.seen_up |= up;
+            if changed {
+                real.recovering = Some(now).filter(|_| begun && up && !real.config.slow_start.is_zero());
+                changes.servers.push(i);
             }
-            self.servers[i].seen_up |= up;
+            real.count(&mut self.sums, true);
+            if changed && begun {
+                self.announce_server(i as usize, &cause.mail, out);
+            }
         }
-        changes.table |= self.judge_panic(checkers, out);
-        changes.table |= self.judge_quorum(checkers, begun, out);
-        self.judge_emptiness(checkers, begun, out);
+        changes.table |= !changes.servers.is_empty();
+        changes.table |= self.judge_panic(out);
+        changes.table |= self.judge_quorum(begun, out);
+        self.judge_emptiness(begun, out);
         changes
     }
 
     /// More than the threshold's share has failed at once: rather a bad check than so many bad servers.
-    fn judge_panic(&mut self, checkers: &[Option<Checker>], out: &mut Vec<Output>) -> bool {
+    fn judge_panic(&mut self, out: &mut Vec<Output>) -> bool {
         let Some(threshold) = self.config.panic_threshold else { return std::mem::take(&mut self.panic) };
-        let failed = self.servers.iter().filter(|r| !r.up && r.seen_up && !r.maintenance(checkers)).count();
-        let panic = failed * 100 > self.servers.len() * usize::from(threshold);
+        let (failed, all) = (self.sums.failed as usize, self.servers.len());
+        let panic = failed * 100 > all * usize::from(threshold);
         if panic == self.panic {
             return false;
         }
         self.panic = panic;
-        let (name, all) = (&self.name, self.servers.len());
+        let name = &self.name;
         let text = if panic {
             format!("VS {name}: {failed} of {all} servers failed, more than {threshold} %: all are kept in service")
         } else {
@@ -234,8 +277,8 @@ impl Virtual {
         true
     }
 
-    fn judge_quorum(&mut self, checkers: &[Option<Checker>], begun: bool, out: &mut Vec<Output>) -> bool {
-        let live = self.live(checkers);
+    fn judge_quorum(&mut self, begun: bool, out: &mut Vec<Output>) -> bool {
+        let live = self.live();
         let (quorum, margin) = (u64::from(self.config.quorum.max(1)), u64::from(self.config.hysteresis));
         let (upper, lower) = (quorum + margin, quorum.saturating_sub(margin));
         let held = if self.quorum { live >= lower && live > 0 } else { live >= upper };
@@ -308,9 +351,9 @@ impl Virtual {
     }
 
     /// A pool that lost its last server says by which rule.
-    fn judge_emptiness(&mut self, checkers: &[Option<Checker>], begun: bool, out: &mut Vec<Output>) {
+    fn judge_emptiness(&mut self, begun: bool, out: &mut Vec<Output>) {
         let withheld = self.sorry_serves();
-        let empty = withheld || self.live(checkers) == 0;
+        let empty = withheld || self.live() == 0;
         if empty == self.empty {
             return;
         }
@@ -323,9 +366,9 @@ impl Virtual {
             out.push(Output::Log(Level::Warn, format!("VS {name}: the pool has servers again")));
             return;
         }
-        let why = if self.live(checkers) > 0 {
+        let why = if self.live() > 0 {
             "the quorum is lost, and live servers are withheld for the sorry server"
-        } else if self.servers.iter().all(|r| !r.up) {
+        } else if self.sums.up == 0 {
             "all servers are down"
         } else {
             "the servers that are up have weight 0"

@@ -11,8 +11,14 @@ use log::Level;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use steadfast_core::ipvs::{DestinationKey, ServiceKey};
 use steadfast_core::{Rng, Time, Timers};
+
+/// A virtual server of more real servers than this announces its table with gaps, of so much for each server: making and
+/// comparing a table takes time in proportion, and many changes within a gap cost no more than one.
+const LARGE: u32 = 256;
+const TABLE_GAP: Duration = Duration::from_micros(4);
 
 /// All timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,6 +35,8 @@ pub(crate) enum Key {
     Ramp(u32, u32),
     /// A removed server of this virtual server has drained.
     Leave(u32),
+    /// The table of this large virtual server may be announced again.
+    Table(u32),
 }
 
 /// Where the daemon's life stands.
@@ -63,6 +71,7 @@ pub struct Pool {
     /// Slots in order of the configuration.
     pub(crate) order: Vec<u32>,
     pub(crate) checkers: Vec<Option<Checker>>,
+    pub(crate) free_checkers: Vec<u32>,
     pub(crate) by_check: HashMap<Arc<Check>, u32>,
     pub(crate) timers: Timers<Key>,
     pub(crate) rng: Rng,
@@ -104,7 +113,7 @@ pub struct ServiceView<'a> {
 /// A real server as seen from outside.
 #[derive(Clone, Debug)]
 pub struct ServerView<'a> {
-    /// Its configuration.
+    /// Its configuration, but for the checks.
     pub config: &'a RealServer,
     /// Its name in logs.
     pub name: &'a str,
@@ -133,6 +142,7 @@ impl Pool {
             services: Vec::new(),
             order: Vec::new(),
             checkers: Vec::new(),
+            free_checkers: Vec::new(),
             by_check: HashMap::new(),
             timers: Timers::new(),
             rng,
@@ -178,9 +188,10 @@ impl Pool {
                 Key::Dying(c) => self.kill(c, now, out),
                 Key::Ramp(s, i) => self.ramp(s, i, now),
                 Key::Leave(s) => self.leave(s, now, out),
+                Key::Table(s) => drop(self.dirty.insert(s)),
             }
         }
-        self.flush(out);
+        self.flush(now, out);
     }
 
     /// Takes in one thing that happened.
@@ -223,7 +234,7 @@ impl Pool {
             Input::Drain { service, server, on } => self.drain(service, server, on, now, out),
             Input::Stop { keep_tables } => self.stop(keep_tables, out),
         }
-        self.flush(out);
+        self.flush(now, out);
     }
 
     /// The start of life: everything that was told until now is how the world is.
@@ -236,12 +247,15 @@ impl Pool {
             if let Some(quorum) = known {
                 // begun: only what differs from the former life is news
                 (v.quorum, v.begun) = (quorum, true);
-                out.push(Output::Quorum(v.config.id.clone(), quorum));
                 v.take_weights(&self.checkers);
-                v.empty = v.sorry_serves() || v.live(&self.checkers) == 0;
+            }
+            v.sum_up();
+            if let Some(quorum) = known {
+                v.empty = v.sorry_serves() || v.live() == 0;
+                out.push(Output::Quorum(v.config.id.clone(), quorum));
                 self.dirty.insert(s);
             }
-            self.evaluate(s, &Cause::default(), now, out);
+            self.evaluate_all(s, &Cause::default(), now, out);
             if self.init_notifies && known.is_none() {
                 self.tell_first_states(s, out);
             }
@@ -266,22 +280,24 @@ impl Pool {
         self.checkers.get_mut(c as usize)?.as_mut()
     }
 
-    /// Looks at one virtual server anew.
-    pub(crate) fn evaluate(&mut self, s: u32, cause: &Cause, now: Time, out: &mut Vec<Output>) {
+    /// Looks at all servers of a virtual server anew.
+    pub(crate) fn evaluate_all(&mut self, s: u32, cause: &Cause, now: Time, out: &mut Vec<Output>) {
+        let all: Vec<u32> = (0..self.service(s).map_or(0, |v| v.servers.len()) as u32).collect();
+        self.evaluate(s, &all, cause, now, out);
+    }
+
+    /// Looks at these servers of a virtual server anew.
+    pub(crate) fn evaluate(&mut self, s: u32, touched: &[u32], cause: &Cause, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        let ups: Vec<bool> = v.servers.iter().map(|r| r.up).collect();
         let quorum = v.quorum;
-        let changes = v.evaluate(&self.checkers, cause, now, out);
-        let changed = v.servers.iter().zip(ups).enumerate().filter(|(_, (r, up))| r.up != *up);
-        self.keep.extend(changed.map(|(i, _)| (s, i as u32)));
+        let changes = v.evaluate(touched, &self.checkers, cause, now, out);
+        self.keep.extend(changes.servers.iter().map(|i| (s, *i)));
         if v.quorum != quorum {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
         }
-        if changes.ramps {
-            for i in 0..v.servers.len() {
-                if let Some(at) = v.ramp(i, now) {
-                    self.timers.set(Key::Ramp(s, i as u32), at);
-                }
+        for i in changes.servers {
+            if let Some(at) = v.ramp(i as usize, now) {
+                self.timers.set(Key::Ramp(s, i), at);
             }
         }
         if changes.table {
@@ -292,10 +308,12 @@ impl Pool {
     /// A checker changed its mind: all its users hear of it.
     pub(crate) fn tell_users(&mut self, c: u32, cause: &Cause, now: Time, out: &mut Vec<Output>) {
         let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return };
-        let services: BTreeSet<u32> = checker.users.iter().map(|u| u.0).collect();
-        self.keep.extend(checker.users.iter().copied());
-        for s in services {
-            self.evaluate(s, cause, now, out);
+        let users = checker.users.clone();
+        self.keep.extend(users.iter().copied());
+        // users are in order of their virtual servers' slots
+        for of_one in users.chunk_by(|a, b| a.0 == b.0) {
+            let touched: Vec<u32> = of_one.iter().map(|u| u.1).collect();
+            self.evaluate(of_one[0].0, &touched, cause, now, out);
         }
     }
 
@@ -374,8 +392,10 @@ impl Pool {
             if v.name != service {
                 continue;
             }
+            let mut touched = Vec::new();
             for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
                 found = true;
+                touched.push(i as u32);
                 if real.drained != on {
                     real.drained = on;
                     self.keep.insert((s, i as u32));
@@ -383,7 +403,7 @@ impl Pool {
                     out.push(Output::Log(Level::Info, format!("{text} service {server} of VS {service}")));
                 }
             }
-            self.evaluate(s, &Cause { mail: "=> Drained by the operator <=".into() }, now, out);
+            self.evaluate(s, &touched, &Cause { mail: "=> Drained by the operator <=".into() }, now, out);
         }
         if !found {
             out.push(Output::Log(Level::Warn, format!("No service {server} of VS {service} to drain")));
@@ -448,9 +468,18 @@ impl Pool {
     }
 
     /// What changed within this call goes out once.
-    pub(crate) fn flush(&mut self, out: &mut Vec<Output>) {
+    pub(crate) fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         if self.life == Life::Running {
-            out.extend(std::mem::take(&mut self.dirty).into_iter().map(|s| Output::Table(slot(s))));
+            for s in std::mem::take(&mut self.dirty) {
+                let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
+                if now < v.quiet_until {
+                    self.timers.set(Key::Table(s), v.quiet_until);
+                    continue;
+                }
+                let servers = v.servers.len() as u32;
+                v.quiet_until = if servers > LARGE { now + TABLE_GAP * servers } else { now };
+                out.push(Output::Table(slot(s)));
+            }
             for user in std::mem::take(&mut self.keep) {
                 out.extend(self.server_snapshot(user).map(Output::Keep));
             }
@@ -486,7 +515,7 @@ impl Pool {
 
     /// The wanted table of a virtual server at `now`; `None` when the slot is free.
     pub fn table(&self, slot: Slot, now: Time) -> Option<Table> {
-        Some(self.service(slot.0)?.table(&self.checkers, now))
+        Some(self.service(slot.0)?.table(now))
     }
 
     /// All virtual servers, in order of the configuration.
@@ -514,7 +543,7 @@ impl Pool {
             quorum: v.quorum,
             panic: v.panic,
             active: v.active,
-            live_weight: v.live(&self.checkers),
+            live_weight: v.live(),
             servers: servers.collect(),
         })
     }

@@ -2,14 +2,29 @@
 //! servers by address and port, checks by all that they say.
 
 use crate::checker::{Checker, User};
-use crate::health::{Cause, Real, Virtual, server_name, slot};
+use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::pool::{Key, Life, Pool};
 use crate::{Check, Config, Output, RealServer, ServiceId, VirtualServer, VirtualServerGroup};
 use log::Level;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use steadfast_core::Time;
-use steadfast_core::ipvs::{Destination, ServiceKey};
+use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
+
+/// What is gathered while a configuration is taken in.
+#[derive(Default)]
+struct Intake {
+    /// Servers that the present virtual server has by now.
+    present: HashSet<DestinationKey>,
+    /// Those that it had, and has not any more unless they are found.
+    gone: BTreeMap<DestinationKey, Real>,
+    /// Users by checker.
+    used: HashMap<u32, Vec<User>>,
+    /// Whether servers that use a checker were up, and were down, before.
+    fates: HashMap<u32, (bool, bool)>,
+    /// Checkers that are new.
+    added: Vec<u32>,
+}
 
 impl Pool {
     /// A new configuration. Unchanged servers and checks go on as if nothing had happened.
@@ -22,21 +37,24 @@ impl Pool {
             self.feed_passive();
             for s in self.order.clone() {
                 // the weight and the servers of the file are not news to anybody who wrote it
-                if let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut).filter(|v| v.begun) {
+                let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
+                if v.begun {
                     v.take_weights(&self.checkers);
                 }
-                self.evaluate(s, &Cause { mail: "=> Reloaded <=".into() }, now, out);
+                v.sum_up();
+                self.evaluate_all(s, &Cause { mail: "=> Reloaded <=".into() }, now, out);
                 self.dirty.insert(s);
             }
             self.reconsider(now, out);
             self.keep_all();
         }
-        self.flush(out);
+        self.flush(now, out);
     }
 
     /// Puts a configuration in place of the present one. Nothing is evaluated yet.
     pub(crate) fn adopt(&mut self, config: Config, now: Time, out: &mut Vec<Output>) {
         self.init_notifies = config.init_notifies;
+        let mut free: Vec<u32> = (0..self.services.len() as u32).filter(|s| self.service(*s).is_none()).collect();
         let mut old: HashMap<ServiceId, (u32, Virtual)> = HashMap::new();
         for (s, v) in self.services.iter_mut().enumerate() {
             if let Some(v) = v.take() {
@@ -44,10 +62,7 @@ impl Pool {
             }
         }
         let groups: HashMap<&str, &VirtualServerGroup> = config.groups.iter().map(|g| (g.name.as_str(), g)).collect();
-        let mut used: HashMap<u32, Vec<User>> = HashMap::new();
-        let mut fates: HashMap<u32, (bool, bool)> = HashMap::new();
-        let (mut order, mut seen) = (Vec::new(), HashSet::new());
-        let mut added = Vec::new();
+        let (mut order, mut seen, mut intake) = (Vec::new(), HashSet::new(), Intake::default());
         for mut service in config.services {
             let name = service.id.to_string();
             if !seen.insert(service.id.clone()) {
@@ -59,54 +74,36 @@ impl Pool {
                 continue;
             };
             let before = old.remove(&service.id);
-            let s = match &before {
-                Some((s, _)) => *s,
-                None => self.free_slot(&old),
-            };
+            let s = before.as_ref().map(|(s, _)| *s).or_else(|| free.pop()).unwrap_or_else(|| {
+                self.services.push(None);
+                self.services.len() as u32 - 1
+            });
             let servers = std::mem::take(&mut service.servers);
             let mut v = Virtual::new(service, name, keys);
-            let mut gone = before.map(|(_, b)| v.succeed(b)).unwrap_or_default();
+            intake.present.clear();
+            intake.gone = before.map(|(_, b)| v.succeed(b)).unwrap_or_default();
             for server in servers {
-                self.place(&mut v, server, &mut gone, (s, &mut used, &mut fates, &mut added), out);
+                self.place(s, &mut v, server, &mut intake, out);
             }
-            self.dismiss(s, &mut v, gone, now, out);
+            v.leaving.retain(|(key, _, _)| !intake.present.contains(key));
+            self.dismiss(s, &mut v, std::mem::take(&mut intake.gone), now, out);
             self.services[s as usize] = Some(v);
             order.push(s);
         }
         self.order = order;
-        self.settle_checkers(used, &fates, &added, out);
+        self.settle_checkers(intake, out);
         for (_, (s, v)) in old {
             remove(&v, out);
             self.timers.cancel(Key::Leave(s));
+            self.timers.cancel(Key::Table(s));
             self.dirty.remove(&s);
             out.push(Output::TableGone(slot(s)));
         }
         self.restart_ramps(now);
     }
 
-    /// A free slot; those of virtual servers that may still be matched are not free.
-    fn free_slot(&mut self, old: &HashMap<ServiceId, (u32, Virtual)>) -> u32 {
-        let taken: BTreeSet<u32> = old.values().map(|(s, _)| *s).collect();
-        let free = self.services.iter().enumerate().find(|(s, v)| v.is_none() && !taken.contains(&(*s as u32)));
-        let s = free.map_or(self.services.len(), |(s, _)| s);
-        if s == self.services.len() {
-            self.services.push(None);
-        }
-        // the slot must not be found free again before the virtual server is put there
-        self.services[s] = Some(Virtual::placeholder());
-        s as u32
-    }
-
     /// Puts one real server into a virtual server, with the state of its predecessor.
-    #[allow(clippy::type_complexity)]
-    fn place(
-        &mut self,
-        v: &mut Virtual,
-        config: RealServer,
-        gone: &mut Vec<Real>,
-        (s, used, fates, added): (u32, &mut HashMap<u32, Vec<User>>, &mut HashMap<u32, (bool, bool)>, &mut Vec<u32>),
-        out: &mut Vec<Output>,
-    ) {
+    fn place(&mut self, s: u32, v: &mut Virtual, config: RealServer, intake: &mut Intake, out: &mut Vec<Output>) {
         let name = server_name(&v.config, config.address, config.port);
         let mut real = Real {
             name,
@@ -115,48 +112,38 @@ impl Pool {
             seen_up: false,
             drained: false,
             recovering: None,
+            maintenance: false,
             weight: 0,
             config,
         };
         let key = real.key();
-        if v.servers.iter().any(|r| r.key() == key) {
-            out.push(Output::Log(
-                Level::Warn,
-                format!("VS {}: real server {} is duplicated - removing second rs", v.name, real.name),
-            ));
+        if !intake.present.insert(key) {
+            let line = format!("VS {}: real server {} is duplicated - removing second rs", v.name, real.name);
+            out.push(Output::Log(Level::Warn, line));
             return;
         }
-        let i = v.servers.len() as u32;
         let mut fate = None;
-        if let Some(at) = gone.iter().position(|r| r.key() == key) {
-            let old = gone.swap_remove(at);
+        if let Some(old) = intake.gone.remove(&key) {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
-            (real.recovering, real.weight) = (old.recovering, old.weight);
+            (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
             fate = Some(old.up);
         } else if let Some((up, seen_up, drained)) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
             (real.up, real.seen_up, real.drained) = (*up, *seen_up, *drained);
             fate = Some(*up);
         }
-        v.leaving.retain(|(k, _, _)| *k != key);
+        let i = v.servers.len() as u32;
         for check in std::mem::take(&mut real.config.checks) {
             let (c, new) = self.intern(check);
             if new {
-                added.push(c);
+                intake.added.push(c);
             }
             if let Some(up) = fate {
-                let f = fates.entry(c).or_default();
+                let f = intake.fates.entry(c).or_default();
                 *f = (f.0 | up, f.1 | !up);
             }
-            used.entry(c).or_default().push((s, i));
+            intake.used.entry(c).or_default().push((s, i));
             real.checks.push(c);
         }
-        // the configuration keeps what views show
-        real.config.checks = real
-            .checks
-            .iter()
-            .filter_map(|c| self.checkers.get(*c as usize)?.as_ref())
-            .map(|c| (*c.check).clone())
-            .collect();
         v.servers.push(real);
     }
 
@@ -171,37 +158,32 @@ impl Pool {
         if let Some(state) = known {
             checker.restore(state);
         }
-        let c = self.checkers.iter().position(Option::is_none).unwrap_or(self.checkers.len());
-        if c == self.checkers.len() {
+        let c = self.free_checkers.pop().unwrap_or_else(|| {
             self.checkers.push(None);
-        }
-        self.checkers[c] = Some(checker);
-        self.by_check.insert(check, c as u32);
-        (c as u32, known.is_none())
+            self.checkers.len() as u32 - 1
+        });
+        self.checkers[c as usize] = Some(checker);
+        self.by_check.insert(check, c);
+        (c, known.is_none())
     }
 
     /// Who uses which checker now; those that nobody uses end. A new checker of a server that exists starts with the server's
     /// state: a reload neither brings a dead server back nor takes a live one out.
-    fn settle_checkers(
-        &mut self,
-        mut used: HashMap<u32, Vec<User>>,
-        fates: &HashMap<u32, (bool, bool)>,
-        added: &[u32],
-        out: &mut Vec<Output>,
-    ) {
-        for c in added {
-            if let (Some((up, down)), Some(checker)) = (fates.get(c).copied(), self.checker(*c)) {
+    fn settle_checkers(&mut self, mut intake: Intake, out: &mut Vec<Output>) {
+        for c in &intake.added {
+            if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c)) {
                 checker.state.up = !down && up;
                 // its first answer is no first answer of the server
                 checker.state.run = up && !down;
             }
         }
         for c in 0..self.checkers.len() as u32 {
-            let users = used.remove(&c).unwrap_or_default();
+            let users = intake.used.remove(&c).unwrap_or_default();
             if users.is_empty() {
                 self.rest(c, out);
                 if let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::take) {
                     self.by_check.remove(&checker.check);
+                    self.free_checkers.push(c);
                 }
             } else if let Some(checker) = self.checker(c) {
                 checker.users = users;
@@ -210,8 +192,15 @@ impl Pool {
     }
 
     /// Servers that are not configured any more: they drain where that is wanted.
-    fn dismiss(&mut self, s: u32, v: &mut Virtual, gone: Vec<Real>, now: Time, out: &mut Vec<Output>) {
-        for real in gone {
+    fn dismiss(
+        &mut self,
+        s: u32,
+        v: &mut Virtual,
+        gone: BTreeMap<DestinationKey, Real>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
+        for real in gone.into_values() {
             let (name, service) = (&real.name, &v.name);
             out.push(Output::Log(Level::Info, format!("Removing service {name} from VS {service}")));
             if real.up {
@@ -250,28 +239,25 @@ impl Virtual {
             name,
             keys,
             servers: Vec::new(),
+            sums: Sums::default(),
             quorum: false,
             panic: false,
             empty: false,
             active: false,
+            quiet_until: Time::ZERO,
             begun: false,
             leaving: Vec::new(),
         }
     }
 
-    fn placeholder() -> Virtual {
-        let id = ServiceId::Group { name: String::new(), protocol: steadfast_core::ipvs::Protocol::Tcp };
-        Virtual::new(VirtualServer::new(id), String::new(), Vec::new())
-    }
-
     /// Takes over the state of its predecessor; gives back the predecessor's servers.
-    fn succeed(&mut self, old: Virtual) -> Vec<Real> {
+    fn succeed(&mut self, old: Virtual) -> BTreeMap<DestinationKey, Real> {
         (self.quorum, self.panic, self.empty) = (old.quorum, old.panic, old.empty);
         (self.active, self.begun, self.leaving) = (old.active, old.begun, old.leaving);
-        old.servers
+        old.servers.into_iter().map(|r| (r.key(), r)).collect()
     }
 
-    /// Weights as they are, without a word about it.
+    /// Weights as they are, without a word about it. The sums are not up to date afterwards.
     pub(crate) fn take_weights(&mut self, checkers: &[Option<Checker>]) {
         for real in &mut self.servers {
             real.take_weight(checkers);

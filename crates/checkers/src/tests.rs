@@ -238,6 +238,23 @@ fn a_sorry_server_that_is_a_real_server_too() {
 }
 
 #[test]
+fn a_large_pool_gathers_its_changes() {
+    let servers: Vec<RealServer> = (0..1000)
+        .map(|i| {
+            let address = format!("10.1.{}.{}:80", i / 250, i % 250);
+            let mut check = tcp(&address);
+            check.timing.warmup = Duration::from_secs(1);
+            server(&address, 1, check)
+        })
+        .collect();
+    let mut w = World::new(config(service(servers))); // all of them refuse
+    w.run(1.1);
+    assert_eq!(w.table(), "");
+    let tables = w.said.iter().filter(|(_, o)| matches!(o, Output::Table(_))).count();
+    assert!((200..=260).contains(&tables), "one in 4 ms, not one for each of a thousand: {tables}");
+}
+
+#[test]
 fn rise_and_fall_count_rounds() {
     let mut check = tcp(A);
     (check.timing.rise, check.timing.fall) = (3, 2);
