@@ -294,7 +294,8 @@ pub struct Target {
     pub interface: Option<String>,
     /// Mark of the packets; 0: none.
     pub mark: u32,
-    /// Limit of the connect, and of each silence after it.
+    /// Limit of the connect, and of each silence after it. The whole probe has this much, and the greater of this and
+    /// delay_loop again: a server that says a byte a second is not waited for.
     pub timeout: Duration,
 }
 

@@ -92,7 +92,7 @@ pub enum Output {
     Start(ProbeId, Transport),
     /// Send these bytes.
     Send(ProbeId, Vec<u8>),
-    /// Close and forget the probe.
+    /// Close and forget the probe. What was to be sent goes out first, as far as it goes without waiting.
     Close(ProbeId),
     /// Signal the process group of the probe's program.
     Kill(ProbeId, Kill),

@@ -16,5 +16,5 @@ mod tests;
 pub mod wire;
 
 pub use reply::{DestinationReply, Info, Reply, ServiceReply, Stats};
-pub use request::{Daemon, DaemonState, Request, Timeouts};
+pub use request::{Daemon, DaemonState, Request, Timeouts, daemon_difference};
 pub use table::{Entry, Operation, Refusal, Table, difference};

@@ -55,6 +55,29 @@ pub struct Daemon {
     pub ttl: Option<u8>,
 }
 
+impl Daemon {
+    /// The kernel runs what is wanted: what is left to it may be anything.
+    fn satisfies(&self, wanted: &Daemon) -> bool {
+        let fits = |have: Option<u16>, want: Option<u16>| want.is_none() || have == want;
+        self.state == wanted.state
+            && self.interface == wanted.interface
+            && self.id == wanted.id
+            && fits(self.max_length, wanted.max_length)
+            && fits(self.port, wanted.port)
+            && fits(self.ttl.map(u16::from), wanted.ttl.map(u16::from))
+            && (wanted.group.is_none() || self.group == wanted.group)
+    }
+}
+
+/// The steps from the daemons that run to those that are wanted, at most one of each state: a daemon cannot be changed, only
+/// stopped and started. What runs as it is wanted is not touched. The daemons of a network namespace have one owner.
+pub fn daemon_difference(running: &[Daemon], wanted: &[Daemon]) -> Vec<Request> {
+    let stop = running.iter().filter(|r| !wanted.iter().any(|w| r.satisfies(w))).map(|r| Request::DelDaemon(r.state));
+    let start =
+        wanted.iter().filter(|w| !running.iter().any(|r| r.satisfies(w))).map(|w| Request::NewDaemon(w.clone()));
+    stop.chain(start).collect()
+}
+
 /// One request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {

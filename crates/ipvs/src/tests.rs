@@ -116,6 +116,40 @@ fn daemons() {
     }
 }
 
+#[test]
+fn daemons_follow_the_state_of_their_instance() {
+    let wanted = |state, id| Daemon {
+        state,
+        interface: "eth0".into(),
+        id,
+        max_length: None,
+        group: None,
+        port: None,
+        ttl: Some(2),
+    };
+    let (master, backup) = (wanted(DaemonState::Master, 5), wanted(DaemonState::Backup, 5));
+    // as the kernel reports it: all that was left to it is filled in
+    let runs = Daemon {
+        max_length: Some(1472),
+        group: Some("224.0.0.81".parse().unwrap()),
+        port: Some(8848),
+        ..backup.clone()
+    };
+    let (backup, master) = ([backup], [master]);
+    assert_eq!(daemon_difference(&[], &backup), [Request::NewDaemon(backup[0].clone())]);
+    assert_eq!(daemon_difference(std::slice::from_ref(&runs), &backup), [], "it runs as wanted");
+    assert_eq!(
+        daemon_difference(std::slice::from_ref(&runs), &master),
+        [Request::DelDaemon(DaemonState::Backup), Request::NewDaemon(master[0].clone())]
+    );
+    let other = [wanted(DaemonState::Backup, 6)];
+    assert_eq!(
+        daemon_difference(std::slice::from_ref(&runs), &other),
+        [Request::DelDaemon(DaemonState::Backup), Request::NewDaemon(other[0].clone())]
+    );
+    assert_eq!(daemon_difference(&[runs], &[]), [Request::DelDaemon(DaemonState::Backup)]);
+}
+
 /// Counters as the kernel nests them, in both widths, and attributes that nobody knows yet.
 #[test]
 fn counters_and_the_unknown() {
