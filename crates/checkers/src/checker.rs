@@ -9,8 +9,9 @@
 use crate::agent::{Admin, Words};
 use crate::exchange::{Exchange, Success};
 use crate::failure::Failure;
-use crate::{Check, CheckKind, CheckState, Kill, ProbeId, search};
+use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, search};
 use regex::bytes::Regex;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use steadfast_core::Time;
 
 /// A real server: slot of its virtual server, and place in it.
 pub(crate) type User = (u32, u32);
+
+/// Compiled rules: equal ones are compiled once, and share their memory.
+pub(crate) type Rules = HashMap<Rule, Result<Regex, String>>;
 
 /// A probe under way.
 #[derive(Debug)]
@@ -74,12 +78,15 @@ pub(crate) enum Outcome {
 
 impl Checker {
     /// A check at its beginning.
-    pub fn new(check: Arc<Check>) -> Checker {
+    pub fn new(check: Arc<Check>, rules: &mut Rules) -> Checker {
+        let mut compiled = |rule: &Rule| rules.entry(rule.clone()).or_insert_with(|| search::compile(rule)).clone();
         let regexes = match &check.kind {
-            CheckKind::Http(http) => http.urls.iter().map(|u| u.regex.as_ref().map(search::compile)).collect(),
+            CheckKind::Http(http) => http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect(),
             _ => Vec::new(),
         };
-        let state = CheckState { fingerprint: fingerprint(&check), up: !check.timing.alpha, ..CheckState::default() };
+        let mut state = CheckState { fingerprint: fingerprint(&check), ..CheckState::default() };
+        // an agent that is away says nothing, so nobody waits for it
+        state.up = !check.timing.alpha || matches!(check.kind, CheckKind::Agent { .. });
         Checker {
             check,
             users: Vec::new(),
@@ -110,6 +117,11 @@ impl Checker {
         }
     }
 
+    /// Its silence means nothing: it counts as up until it says otherwise.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.check.kind, CheckKind::Agent { .. })
+    }
+
     /// It has no probes: its state comes from inputs.
     pub fn is_passive(&self) -> bool {
         matches!(self.check.kind, CheckKind::File { .. } | CheckKind::Bfd { .. })
@@ -124,8 +136,9 @@ impl Checker {
 
     /// When the next round is due: the first instant of the grid after now.
     pub fn next_round(&mut self, now: Time) -> Time {
-        let step = (self.check.timing.delay_loop.as_nanos() as u64).max(1_000_000);
-        let passed = now.since(self.grid).as_nanos() as u64;
+        let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+        let step = nanos(self.check.timing.delay_loop).max(1_000_000);
+        let passed = nanos(now.since(self.grid));
         self.grid += Duration::from_nanos((passed / step + 1).saturating_mul(step));
         self.grid
     }
@@ -137,7 +150,7 @@ impl Checker {
         match result {
             Ok(Success::Agent(words)) => self.obey(words),
             // an agent that cannot be asked says nothing
-            Err(failure) if matches!(self.check.kind, CheckKind::Agent { .. }) => {
+            Err(failure) if self.is_agent() => {
                 self.reason = Some(failure.clone());
                 Outcome::Same
             }

@@ -35,6 +35,15 @@ impl Dns {
             [a, b, ..] if u16::from_be_bytes([*a, *b]) == self.id => {}
             _ => return Step::More,
         }
+        // a truncated answer (TC) may end in the middle of a record: its header says enough
+        if let Some([_, _, flags, code, ..]) = bytes.first_chunk::<12>()
+            && flags & 0x82 == 0x82
+        {
+            return match code & 15 {
+                0 => Step::fine(),
+                code => Step::fail(Failure::Rcode(code.into())),
+            };
+        }
         let Ok(message) = Message::from_vec(bytes) else { return Step::fail(Failure::Malformed("DNS message")) };
         if message.metadata.message_type != MessageType::Response {
             return Step::fail(Failure::Malformed("DNS message is no answer"));
@@ -86,6 +95,19 @@ mod tests {
             assert_ne!(dns.reply(&answer(&dns)[..cut]), Step::fine(), "{cut}");
         }
         assert_eq!(dns.reply(b"\x00"), Step::More);
+    }
+
+    #[test]
+    fn a_truncated_answer_is_an_answer() {
+        let dns = Dns::new("_sip._udp.example", 33, 7).unwrap();
+        let mut cut = answer(&dns);
+        cut[2] |= 2;
+        cut[7] = 3; // records that are not all there
+        cut.extend_from_slice(b"\xc0\x0c\x00\x01\x00");
+        assert_eq!(dns.reply(&cut), Step::fine());
+        cut[3] |= 2;
+        assert_eq!(dns.reply(&cut), Step::fail(Failure::Rcode(2)));
+        assert_ne!(dns.reply(&cut[..11]), Step::fine());
     }
 
     /// 45e9da9c: a record whose RDLENGTH points beyond the packet.

@@ -185,7 +185,14 @@ struct Answer {
 fn parse_head(head: &[u8]) -> Result<Answer, Failure> {
     let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
     let mut response = httparse::Response::new(&mut fields);
-    match response.parse(head) {
+    // where keepalived does not look, an odd field is no reason to call a server down
+    let mut lenient = httparse::ParserConfig::default();
+    lenient
+        .ignore_invalid_headers_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_multiple_spaces_in_response_status_delimiters(true);
+    match lenient.parse_response(&mut response, head) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(Failure::Malformed("HTTP header")),
         Err(httparse::Error::TooManyHeaders) => return Err(Failure::TooLarge("number of HTTP header fields")),

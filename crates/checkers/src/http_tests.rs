@@ -100,6 +100,12 @@ fn statuses() {
 }
 
 #[test]
+fn odd_fields_do_no_harm() {
+    let odd = b"HTTP/1.1  200 OK\r\nno colon here\r\nSpace : x\r\nFolded: a\r\n b\r\nContent-Length: 2\r\n\r\nok";
+    assert_eq!(verdict(&url(), odd), Ok(None));
+}
+
+#[test]
 fn digests_cover_the_decoded_body() {
     let with = |body: &[u8]| Url { digest: Some(Md5::digest(body).into()), ..url() };
     let u = with(b"hello world");

@@ -18,6 +18,8 @@ mod dns;
 mod exchange;
 mod failure;
 mod health;
+#[cfg(test)]
+mod health_tests;
 mod http;
 #[cfg(test)]
 mod http_tests;

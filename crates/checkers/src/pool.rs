@@ -1,6 +1,6 @@
 //! All checks and all virtual servers of one daemon, behind one interface.
 
-use crate::checker::{Checker, User};
+use crate::checker::{Checker, Rules, User};
 use crate::health::{Cause, Virtual, slot};
 use crate::spread::Spread;
 use crate::{
@@ -72,6 +72,7 @@ pub struct Pool {
     pub(crate) order: Vec<u32>,
     pub(crate) checkers: Vec<Option<Checker>>,
     pub(crate) free_checkers: Vec<u32>,
+    pub(crate) rules: Rules,
     pub(crate) by_check: HashMap<Arc<Check>, u32>,
     pub(crate) timers: Timers<Key>,
     pub(crate) rng: Rng,
@@ -143,6 +144,7 @@ impl Pool {
             order: Vec::new(),
             checkers: Vec::new(),
             free_checkers: Vec::new(),
+            rules: Rules::new(),
             by_check: HashMap::new(),
             timers: Timers::new(),
             rng,

@@ -216,8 +216,7 @@ impl Pool {
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
         let timing = checker.check.timing;
-        let agent = matches!(checker.check.kind, CheckKind::Agent { .. });
-        let retries = if !agent && (before.run || timing.alpha) { timing.retry } else { 0 };
+        let retries = if !checker.is_agent() && (before.run || timing.alpha) { timing.retry } else { 0 };
         let next = match outcome {
             Outcome::NextPage => None,
             // a gap, however small, ends the turn: a rule that fails by itself cannot hold the loop
@@ -297,8 +296,7 @@ impl Pool {
     /// A failure that changes nothing: the first of a row is said where it is news, each one when all are wanted.
     fn note_failure(&self, c: u32, failure: &Failure, before: &crate::CheckState, known: bool, out: &mut Vec<Output>) {
         let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return };
-        let agent = matches!(checker.check.kind, CheckKind::Agent { .. });
-        let news = (!before.run && !checker.state.up) || (agent && !known);
+        let news = (!before.run && !checker.state.up) || (checker.is_agent() && !known);
         if !(news || checker.check.timing.log_all_failures) {
             return;
         }

@@ -4,7 +4,7 @@
 use crate::checker::{Checker, User};
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::pool::{Key, Life, Pool};
-use crate::{Check, Config, Output, RealServer, ServiceId, VirtualServer, VirtualServerGroup};
+use crate::{Check, CheckKind, Config, Output, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Pool {
             return (*c, false);
         }
         let check = Arc::new(check);
-        let mut checker = Checker::new(check.clone());
+        let mut checker = Checker::new(check.clone(), &mut self.rules);
         let known = self.heritage.checks.get(&checker.state.fingerprint).copied();
         if let Some(state) = known {
             checker.restore(state);
@@ -171,7 +171,9 @@ impl Pool {
     /// state: a reload neither brings a dead server back nor takes a live one out.
     fn settle_checkers(&mut self, mut intake: Intake, out: &mut Vec<Output>) {
         for c in &intake.added {
-            if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c)) {
+            if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c))
+                && !checker.is_agent()
+            {
                 checker.state.up = !down && up;
                 // its first answer is no first answer of the server
                 checker.state.run = up && !down;
@@ -189,6 +191,9 @@ impl Pool {
                 checker.users = users;
             }
         }
+        let checks = self.by_check.keys().filter_map(|c| if let CheckKind::Http(h) = &c.kind { Some(h) } else { None });
+        let used: HashSet<&Rule> = checks.flat_map(|h| &h.urls).filter_map(|u| u.regex.as_ref()).collect();
+        self.rules.retain(|rule, _| used.contains(rule));
     }
 
     /// Servers that are not configured any more: they drain where that is wanted.

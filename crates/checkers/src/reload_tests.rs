@@ -4,14 +4,6 @@ use crate::testkit::*;
 use crate::*;
 use std::time::Duration;
 
-const A: &str = "10.0.0.1:80";
-const B: &str = "10.0.0.2:80";
-const C: &str = "10.0.0.3:80";
-
-fn two() -> VirtualServer {
-    service(vec![server(A, 3, tcp(A)), server(B, 3, tcp(B))])
-}
-
 /// Two servers, of which the first is dead.
 fn half_dead() -> World {
     let mut w = World::new(config(two()));

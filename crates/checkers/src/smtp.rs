@@ -24,6 +24,8 @@ impl Smtp {
 
     /// Bytes of the server.
     pub fn data(&mut self, bytes: &[u8]) -> Step {
+        // a server that talks ahead is heard as if it had waited: the outcome does not depend on segments
+        let mut send = Vec::new();
         for &b in bytes {
             self.size += 1;
             if self.size > REPLY_LIMIT {
@@ -38,13 +40,13 @@ impl Smtp {
                 None => return Step::fail(Failure::Malformed("SMTP reply line")),
                 Some((_, true)) => {}
                 Some((code, false)) => match self.reply(code) {
-                    // what follows within one segment was not asked for
                     Step::More => {}
-                    step => return step,
+                    Step::Send(bytes) => send.extend(bytes),
+                    Step::Done(result, farewell) => return Step::Done(result, [send, farewell].concat()),
                 },
             }
         }
-        Step::More
+        if send.is_empty() { Step::More } else { Step::Send(send) }
     }
 
     fn reply(&mut self, code: u16) -> Step {
@@ -105,6 +107,8 @@ mod tests {
         assert_eq!(run(&[b"HTTP/1.1 400\r\n"]), Step::fail(Failure::Malformed("SMTP reply line")));
         assert_eq!(run(&[b"\r\n"]), Step::fail(Failure::Malformed("SMTP reply line")));
         assert_eq!(run(&[b"220"]), Step::More);
+        let ahead = Smtp::new("me").data(b"220 a\n250 b\n");
+        assert!(matches!(ahead, Step::Done(Ok(_), bytes) if bytes == b"HELO me\r\nQUIT\r\n"));
     }
 
     #[test]

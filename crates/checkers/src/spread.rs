@@ -23,7 +23,7 @@ impl Spread {
         let count = self.given.entry(over).or_default();
         *count += 1;
         let place = self.seed.wrapping_add(count.wrapping_mul(GOLDEN));
-        Duration::from_nanos(((u128::from(place) * over.as_nanos()) >> 64) as u64)
+        Duration::from_nanos(((u128::from(place) * over.as_nanos().min(u64::MAX.into())) >> 64) as u64)
     }
 }
 

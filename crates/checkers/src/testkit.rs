@@ -134,6 +134,11 @@ impl World {
     /// Nothing is forgotten: what is due was done, and no more probes are open than there are checks.
     pub fn check_probes(&self) {
         assert!(self.pool.poll_at().is_none_or(|at| at > self.now), "due and not done");
+        for (c, checker) in self.pool.checkers.iter().enumerate() {
+            let Some(checker) = checker.as_ref().filter(|c| c.active && !c.is_passive()) else { continue };
+            let next = self.pool.timers.get(crate::pool::Key::Next(c as u32));
+            assert!(checker.probe.is_some() != next.is_some(), "either it asks or it will: {next:?}");
+        }
         let checks: usize = self.pool.services().iter().flat_map(|v| &v.servers).map(|s| s.checks.len()).sum();
         let streams = self.open.values().filter(|o| o.address.is_some()).count();
         assert!(streams <= checks, "{streams} probes for {checks} checks");
@@ -294,4 +299,27 @@ pub fn service(servers: Vec<RealServer>) -> VirtualServer {
 
 pub fn config(service: VirtualServer) -> Config {
     Config { services: vec![service], ..Config::default() }
+}
+
+pub const A: &str = "10.0.0.1:80";
+pub const B: &str = "10.0.0.2:80";
+pub const C: &str = "10.0.0.3:80";
+
+/// Answers whatever is asked.
+pub fn up() -> Manner {
+    Manner::Answers(b"HTTP/1.0 200 OK\r\n\r\nhello".to_vec())
+}
+
+/// Two servers of weight 3.
+pub fn two() -> VirtualServer {
+    service(vec![server(A, 3, tcp(A)), server(B, 3, tcp(B))])
+}
+
+/// A world of this virtual server, in which the servers are well.
+pub fn world(service: VirtualServer) -> World {
+    let mut world = World::new(config(service));
+    for address in [A, B, C] {
+        world.manner(address, up());
+    }
+    world
 }

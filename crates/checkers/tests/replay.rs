@@ -41,8 +41,14 @@ fn the_seeds_of_the_fuzzer_get_the_right_verdict() {
             whole
         }),
     );
-    // a server that talks without being asked is no better for it: line by line
-    only(&["good"], verdicts("smtp", |bytes| Exchange::Smtp(Smtp::new("me")).play(bytes, 1)));
+    only(
+        &["good"],
+        verdicts("smtp", |bytes| {
+            let whole = Exchange::Smtp(Smtp::new("me")).play(bytes, usize::MAX);
+            assert_eq!(whole, Exchange::Smtp(Smtp::new("me")).play(bytes, 1));
+            whole
+        }),
+    );
     only(&["all", "down"], verdicts("agent", |bytes| Exchange::Agent(Agent::new(b"")).play(bytes, usize::MAX)));
     only(
         &["good"],
