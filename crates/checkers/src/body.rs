@@ -38,7 +38,11 @@ pub enum Chunk {
 /// Rules at work on a body.
 #[derive(Debug)]
 pub struct Rules {
-    digest: Option<([u8; 16], Md5)>,
+    digest: Option<[u8; 16]>,
+    /// Of the body.
+    hash: Md5,
+    /// Of a chunked body as it came: keepalived and its genhash do not decode it.
+    raw_hash: Option<Md5>,
     search: Option<(Search, bool)>,
     seen: u64,
 }
@@ -47,7 +51,9 @@ impl Rules {
     /// The rules of a page. `regex` is the compiled form of the page's rule.
     pub fn new(url: &Url, regex: Option<&Regex>) -> Rules {
         Rules {
-            digest: url.digest.map(|wanted| (wanted, Md5::new())),
+            digest: url.digest,
+            hash: Md5::new(),
+            raw_hash: None,
             search: url
                 .regex
                 .as_ref()
@@ -59,11 +65,18 @@ impl Rules {
 
     fn feed(&mut self, bytes: &[u8]) {
         self.seen = self.seen.saturating_add(bytes.len() as u64);
-        if let Some((_, hash)) = &mut self.digest {
-            hash.update(bytes);
+        if self.digest.is_some() {
+            self.hash.update(bytes);
         }
         if let Some((search, _)) = &mut self.search {
             search.feed(bytes);
+        }
+    }
+
+    /// Bytes of a chunked body before decoding.
+    fn feed_raw(&mut self, bytes: &[u8]) {
+        if self.digest.is_some() {
+            self.raw_hash.get_or_insert_default().update(bytes);
         }
     }
 
@@ -78,9 +91,10 @@ impl Rules {
 
     /// The verdict over all that was fed.
     pub fn finish(&mut self) -> Result<(), Failure> {
-        if let Some((wanted, hash)) = self.digest.take() {
-            let got: [u8; 16] = hash.finalize().into();
-            if got != wanted {
+        if let Some(wanted) = self.digest.take() {
+            let got: [u8; 16] = self.hash.finalize_reset().into();
+            let raw = self.raw_hash.take().map(|hash| <[u8; 16]>::from(hash.finalize()));
+            if got != wanted && raw != Some(wanted) {
                 return Err(Failure::Digest(got));
             }
         }
@@ -113,25 +127,37 @@ pub fn feed(framing: &mut Framing, rules: &mut Rules, mut bytes: &[u8]) -> Resul
             }
         }
         Framing::Chunked(chunk) => {
-            while let Some(&b) = bytes.first() {
-                if let Chunk::Data(left) = chunk {
-                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                    rules.feed(&bytes[..take]);
-                    bytes = &bytes[take..];
-                    *left -= take as u64;
-                    if *left == 0 {
-                        *chunk = Chunk::DataEnd(false);
-                    }
-                    continue;
-                }
-                bytes = &bytes[1..];
-                if framing_byte(chunk, b)? {
-                    return Ok(true);
-                }
+            let all = bytes;
+            let over = decode(chunk, rules, &mut bytes)?;
+            rules.feed_raw(&all[..all.len() - bytes.len()]);
+            if over {
+                return Ok(true);
             }
         }
     }
     Ok(rules.settled())
+}
+
+/// Decodes chunks until the bytes or the body are over. True: the body is.
+fn decode(chunk: &mut Chunk, rules: &mut Rules, bytes: &mut &[u8]) -> Result<bool, Failure> {
+    while let Some((&b, rest)) = bytes.split_first() {
+        if let Chunk::Data(left) = chunk {
+            let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+            let (data, rest) = bytes.split_at(take);
+            rules.feed(data);
+            *bytes = rest;
+            *left -= take as u64;
+            if *left == 0 {
+                *chunk = Chunk::DataEnd(false);
+            }
+            continue;
+        }
+        *bytes = rest;
+        if framing_byte(chunk, b)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One byte outside chunk data. True: the body is over.
