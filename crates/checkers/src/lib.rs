@@ -13,6 +13,8 @@
 mod agent;
 mod body;
 mod checker;
+#[cfg(test)]
+mod checker_tests;
 mod config;
 mod dns;
 mod exchange;
