@@ -252,16 +252,21 @@ impl Virtual {
         changes
     }
 
+    /// More servers than the threshold allows have failed.
+    pub fn must_panic(&self) -> bool {
+        let (failed, all) = (self.sums.failed as usize, self.servers.len());
+        self.config.panic_threshold.is_some_and(|threshold| failed * 100 > all * usize::from(threshold))
+    }
+
     /// More than the threshold's share has failed at once: rather a bad check than so many bad servers.
     fn judge_panic(&mut self, out: &mut Vec<Output>) -> bool {
         let Some(threshold) = self.config.panic_threshold else { return std::mem::take(&mut self.panic) };
-        let (failed, all) = (self.sums.failed as usize, self.servers.len());
-        let panic = failed * 100 > all * usize::from(threshold);
+        let panic = self.must_panic();
         if panic == self.panic {
             return false;
         }
         self.panic = panic;
-        let name = &self.name;
+        let (name, failed, all) = (&self.name, self.sums.failed, self.servers.len());
         let text = if panic {
             format!("VS {name}: {failed} of {all} servers failed, more than {threshold} %: all are kept in service")
         } else {

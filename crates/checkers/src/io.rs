@@ -3,6 +3,7 @@
 use crate::{Script, ServiceId, Target, Tls};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use steadfast_core::Time;
 use steadfast_core::ipvs::{Destination, DestinationKey, Service, ServiceKey};
 
 /// One attempt. Never used twice in the life of a pool; what arrives under the id of a closed probe is ignored.
@@ -154,6 +155,8 @@ pub enum Snapshot {
         seen_up: bool,
         /// Drained by the operator.
         drained: bool,
+        /// In a slow start since then. Monotonic time goes on from process to process.
+        recovering: Option<Time>,
         /// Its checks.
         checks: Vec<CheckState>,
     },

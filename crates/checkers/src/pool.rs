@@ -50,12 +50,20 @@ pub(crate) enum Life {
     Stopped,
 }
 
+/// State of a server handed over by a former life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inherited {
+    pub up: bool,
+    pub seen_up: bool,
+    pub drained: bool,
+    pub recovering: Option<Time>,
+}
+
 /// State handed over by a former life, by object.
 #[derive(Debug, Default)]
 pub(crate) struct Heritage {
     pub quorums: HashMap<ServiceId, bool>,
-    /// up, seen_up, drained
-    pub servers: HashMap<(ServiceId, DestinationKey), (bool, bool, bool)>,
+    pub servers: HashMap<(ServiceId, DestinationKey), Inherited>,
     pub checks: HashMap<u64, CheckState>,
 }
 
@@ -164,8 +172,10 @@ impl Pool {
                 Snapshot::Service { id, quorum } => {
                     pool.heritage.quorums.insert(id.clone(), *quorum);
                 }
-                Snapshot::Server { service, server, up, seen_up, drained, checks } => {
-                    pool.heritage.servers.insert((service.clone(), *server), (*up, *seen_up, *drained));
+                Snapshot::Server { service, server, up, seen_up, drained, recovering, checks } => {
+                    let (up, seen_up, drained, recovering) = (*up, *seen_up, *drained, *recovering);
+                    let state = Inherited { up, seen_up, drained, recovering };
+                    pool.heritage.servers.insert((service.clone(), *server), state);
                     pool.heritage.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
                 }
             }
@@ -253,6 +263,7 @@ impl Pool {
             }
             v.sum_up();
             if let Some(quorum) = known {
+                v.panic = v.must_panic();
                 v.empty = v.sorry_serves() || v.live() == 0;
                 out.push(Output::Quorum(v.config.id.clone(), quorum));
                 self.dirty.insert(s);
@@ -500,6 +511,7 @@ impl Pool {
             up: real.up,
             seen_up: real.seen_up,
             drained: real.drained,
+            recovering: real.recovering,
             checks,
         })
     }

@@ -33,8 +33,11 @@ impl Pool {
         if checker.is_passive() {
             return;
         }
-        checker.grid = now + self.spread.delay(checker.check.timing.warmup);
-        self.timers.set(Key::Next(c), checker.grid);
+        let timing = &checker.check.timing;
+        checker.grid = now + self.spread.delay(timing.warmup);
+        // a former life ended in the middle of a round: its retries go on
+        let retry = Some(now + timing.delay_before_retry).filter(|_| checker.state.failures > 0);
+        self.timers.set(Key::Next(c), retry.unwrap_or(checker.grid));
     }
 
     /// A check rests. Its verdict stays.

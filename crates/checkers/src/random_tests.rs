@@ -221,7 +221,7 @@ proptest! {
             if let Event::Reload(new) = &event {
                 config = new.clone();
                 // who died at this moment would be succeeded with the same result
-                let mut heir = World::restore(config.clone(), &w.pool.snapshots());
+                let mut heir = World::restore_at(config.clone(), &w.pool.snapshots(), w.now);
                 for (file, value) in [("f", w.files.get("f").copied())] {
                     if let Some(value) = value { heir.tell(Input::File(file, value)); }
                 }

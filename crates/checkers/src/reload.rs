@@ -127,9 +127,9 @@ impl Pool {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
             (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
             fate = Some(old.up);
-        } else if let Some((up, seen_up, drained)) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
-            (real.up, real.seen_up, real.drained) = (*up, *seen_up, *drained);
-            fate = Some(*up);
+        } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
+            (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
+            fate = Some(old.up);
         }
         let i = v.servers.len() as u32;
         for check in std::mem::take(&mut real.config.checks) {

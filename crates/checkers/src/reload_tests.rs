@@ -154,6 +154,37 @@ fn a_changed_check_of_a_live_server_has_its_retries() {
     assert_eq!(w.table(), "");
 }
 
+#[test]
+fn a_successor_goes_on_with_a_round_and_a_slow_start() {
+    let mut s = two();
+    s.servers[0].slow_start = Duration::from_secs(10);
+    s.servers[0].weight = 100;
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.warmup = Duration::from_secs(60));
+    let mut w = half_dead();
+    w.reload(config(s.clone()));
+    w.run(60.0);
+    w.manner(A, Manner::Answers(vec![]));
+    w.run(4.0);
+    w.manner(B, Manner::Refuses);
+    w.run(1.0);
+    let retrying = |w: &World| matches!(w.pool.snapshots().last(), Some(Snapshot::Server { checks, .. }) if checks[0].failures == 1);
+    for _ in 0..20 {
+        if !retrying(&w) {
+            w.run(0.1);
+        }
+    }
+    assert!(retrying(&w));
+    let weight = |w: &World| -> u32 { w.table().split(['=', ' ']).nth(1).unwrap().parse().unwrap() };
+    let before = weight(&w);
+    assert!((20..80).contains(&before), "{before}");
+    let mut heir = World::restore_at(config(s), &w.pool.snapshots(), w.now);
+    heir.manner(A, Manner::Answers(vec![]));
+    heir.run(0.0);
+    assert!((before..before + 20).contains(&weight(&heir)), "{before} {}", heir.table());
+    heir.run(0.6);
+    assert!(!heir.table().contains("10.0.0.2"), "the retry of the former life was the last");
+}
+
 /// Between the margins the quorum is what it was, also for a successor.
 #[test]
 fn a_successor_keeps_the_quorum() {

@@ -66,8 +66,11 @@ impl World {
     }
 
     pub fn restore(config: Config, snapshots: &[Snapshot]) -> World {
+        World::restore_at(config, snapshots, Time::from_millis(1_000_000))
+    }
+
+    pub fn restore_at(config: Config, snapshots: &[Snapshot], now: Time) -> World {
         let mut out = Vec::new();
-        let now = Time::from_millis(1_000_000);
         let pool = Pool::restore(config, snapshots, 42, now, &mut out);
         let mut world = World {
             pool,
