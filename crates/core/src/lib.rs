@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod ipvs;
 pub mod kernel;
 mod net;
 mod rng;

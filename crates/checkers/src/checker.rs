@@ -1,0 +1,303 @@
+//! One check: when it asks, and what it makes of the answers.
+//!
+//! ```text
+//!   grid     |———— delay_loop ————|———— delay_loop ————|———— delay_loop ————|        never shifted by how long a round takes
+//!   up       ok                   fail·fail·fail(down)                      ok      · is delay_before_retry
+//!                                 └─ one round: 1 + retry tries ─┘
+//! ```
+
+use crate::agent::{Admin, Words};
+use crate::exchange::{Exchange, Success};
+use crate::failure::Failure;
+use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, search};
+use regex::bytes::Regex;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::Time;
+
+/// A real server: slot of its virtual server, and place in it.
+pub(crate) type User = (u32, u32);
+
+/// Compiled rules: equal ones are compiled once, and share their memory.
+pub(crate) type Rules = HashMap<Rule, Result<Regex, String>>;
+
+/// A probe under way.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    pub id: ProbeId,
+    pub exchange: Exchange,
+    pub connected: bool,
+    /// The answer must go on by then.
+    pub deadline: Time,
+    /// And be complete by then.
+    pub limit: Time,
+}
+
+/// A program that overran its limit.
+#[derive(Debug)]
+pub(crate) struct Dying {
+    pub id: ProbeId,
+    pub next: Kill,
+}
+
+/// A check and its users.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    pub check: Arc<Check>,
+    pub users: Vec<User>,
+    pub state: CheckState,
+    /// Compiled rules of the pages.
+    pub regexes: Vec<Option<Result<Regex, String>>>,
+    pub active: bool,
+    /// The regular instant of the present round.
+    pub grid: Time,
+    pub probe: Option<Probe>,
+    pub dying: Option<Dying>,
+    /// Pages that are still to be asked for in this round, after the present one.
+    pub chain: u32,
+    /// Why the last try failed.
+    pub reason: Option<Failure>,
+}
+
+/// What one try led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The next page is due at once.
+    NextPage,
+    /// Another try after delay_before_retry.
+    Retry,
+    /// The round is over, the verdict stays.
+    Same,
+    /// The round is over, the verdict is up.
+    Up,
+    /// The round is over, the verdict is down.
+    Down,
+}
+
+impl Checker {
+    /// A check at its beginning.
+    pub fn new(check: Arc<Check>, rules: &mut Rules) -> Checker {
+        let mut compiled = |rule: &Rule| rules.entry(rule.clone()).or_insert_with(|| search::compile(rule)).clone();
+        let regexes = match &check.kind {
+            CheckKind::Http(http) => http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect(),
+            _ => Vec::new(),
+        };
+        let mut state = CheckState { fingerprint: fingerprint(&check), ..CheckState::default() };
+        // an agent that is away says nothing, so nobody waits for it
+        state.up = !check.timing.alpha || matches!(check.kind, CheckKind::Agent { .. });
+        Checker {
+            check,
+            users: Vec::new(),
+            state,
+            regexes,
+            active: false,
+            grid: Time::ZERO,
+            probe: None,
+            dying: None,
+            chain: 0,
+            reason: None,
+        }
+    }
+
+    /// Takes over the state of an equal check of a former life.
+    pub fn restore(&mut self, state: CheckState) {
+        self.state = state;
+        self.state.failures = state.failures.min(self.check.timing.retry);
+        if self.state.url >= self.pages() {
+            self.state.url = 0;
+        }
+    }
+
+    fn pages(&self) -> u32 {
+        match &self.check.kind {
+            CheckKind::Http(http) => http.urls.len().max(1) as u32,
+            _ => 1,
+        }
+    }
+
+    /// Its silence means nothing: it counts as up until it says otherwise.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.check.kind, CheckKind::Agent { .. })
+    }
+
+    /// It has no probes: its state comes from inputs.
+    pub fn is_passive(&self) -> bool {
+        matches!(self.check.kind, CheckKind::File { .. } | CheckKind::Bfd { .. })
+    }
+
+    /// A round begins: asks for all pages unless the check is up and has been asked before.
+    pub fn begin_round(&mut self) {
+        if self.state.failures == 0 {
+            self.chain = if self.state.up && self.state.run { 0 } else { self.pages() - 1 };
+        }
+    }
+
+    /// When the next round is due: the first instant of the grid after now.
+    pub fn next_round(&mut self, now: Time) -> Time {
+        let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+        let step = nanos(self.check.timing.delay_loop).max(1_000_000);
+        let passed = nanos(now.since(self.grid));
+        self.grid += Duration::from_nanos((passed / step + 1).saturating_mul(step));
+        self.grid
+    }
+
+    /// Judges one try.
+    pub fn conclude(&mut self, result: &Result<Success, Failure>) -> Outcome {
+        let first = !self.state.run;
+        self.state.run = true;
+        match result {
+            Ok(Success::Agent(words)) => self.obey(words),
+            // an agent that cannot be asked says nothing
+            Err(failure) if self.is_agent() => {
+                self.reason = Some(failure.clone());
+                Outcome::Same
+            }
+            Ok(Success::Weight(weight)) => {
+                self.state.advice.absolute = Some(*weight);
+                self.succeed()
+            }
+            Ok(Success::Fine(_)) => self.succeed(),
+            Err(failure) => {
+                self.reason = Some(failure.clone());
+                self.fail(first)
+            }
+        }
+    }
+
+    fn succeed(&mut self) -> Outcome {
+        self.state.failures = 0;
+        self.state.url = (self.state.url + 1) % self.pages();
+        if self.chain > 0 {
+            self.chain -= 1;
+            // the count of failures of this round is forgotten, the round goes on
+            return Outcome::NextPage;
+        }
+        let rise = self.check.timing.rise.max(1);
+        self.state.bad = 0;
+        self.state.good = self.state.good.saturating_add(1).min(rise);
+        self.reason = None;
+        if !self.state.up && self.state.good >= rise {
+            self.state.up = true;
+            return Outcome::Up;
+        }
+        Outcome::Same
+    }
+
+    fn fail(&mut self, first: bool) -> Outcome {
+        let timing = &self.check.timing;
+        self.state.good = 0;
+        if !self.state.up {
+            self.state.failures = 0;
+            return Outcome::Same;
+        }
+        // a server that was only assumed to be up gets no second chance in its first round
+        let retry = if first { 0 } else { timing.retry };
+        if self.state.failures < retry {
+            self.state.failures += 1;
+            return Outcome::Retry;
+        }
+        self.state.failures = 0;
+        self.state.bad = self.state.bad.saturating_add(1).min(timing.fall.max(1));
+        if self.state.bad < timing.fall {
+            return Outcome::Same;
+        }
+        self.state.up = false;
+        self.state.bad = 0;
+        Outcome::Down
+    }
+
+    /// What an agent says counts at once.
+    fn obey(&mut self, words: &Words) -> Outcome {
+        let before = self.works();
+        let advice = &mut self.state.advice;
+        if let Some(percent) = words.percent {
+            advice.percent = Some(percent);
+        }
+        match words.admin {
+            None => {}
+            Some(Admin::Ready) => (advice.drain, advice.maintenance) = (false, false),
+            Some(Admin::Drain) => (advice.drain, advice.maintenance) = (true, false),
+            Some(Admin::Maint) => (advice.drain, advice.maintenance) = (false, true),
+        }
+        match words.state {
+            // what it said before still holds
+            None if matches!(self.reason, Some(Failure::Agent(_))) => {}
+            // a weight alone says that there is somebody: the first answer ends the wait of alpha
+            None => (self.state.up, self.reason) = (true, None),
+            Some(Ok(())) => (self.state.up, self.reason) = (true, None),
+            Some(Err(word)) => (self.state.up, self.reason) = (false, Some(Failure::Agent(word))),
+        }
+        if self.state.advice.maintenance && self.state.up {
+            self.reason = Some(Failure::Agent("maint"));
+        } else if self.works() {
+            self.reason = None;
+        }
+        match (before, self.works()) {
+            (false, true) => Outcome::Up,
+            (true, false) => Outcome::Down,
+            _ => Outcome::Same,
+        }
+    }
+
+    /// It has nothing against its servers being used.
+    pub const fn works(&self) -> bool {
+        self.state.up && !self.state.advice.maintenance
+    }
+
+    /// MISC_CHECK's exit status as the result of a try. With misc_dynamic a status from 2 on sets the weight.
+    pub fn exit(&self, status: i32) -> Result<Success, Failure> {
+        let dynamic = matches!(self.check.kind, CheckKind::Misc { dynamic: true, .. });
+        match status {
+            0 => Ok(Success::Fine(None)),
+            2..=255 if dynamic => Ok(Success::Weight(status as u32 - 2)),
+            _ => Err(Failure::Exit(status)),
+        }
+    }
+
+    /// FILE_CHECK's content. True: something changed.
+    pub fn file(&mut self, value: i64) -> bool {
+        let CheckKind::File { weight, reverse, .. } = self.check.kind else { return false };
+        let before = self.state;
+        self.state.run = true;
+        if weight == 0 {
+            self.state.up = (value == 0) != reverse;
+            self.state.advice.change = 0;
+        } else {
+            let factor = i64::from(if reverse { weight.saturating_neg() } else { weight });
+            let product = value.saturating_mul(factor);
+            self.state.up = product > i64::from(i32::MIN);
+            self.state.advice.change = if self.state.up { product.min(i64::from(i32::MAX)) } else { 0 };
+        }
+        self.reason = (!self.state.up).then_some(Failure::File(value));
+        before != self.state
+    }
+
+    /// BFD_CHECK's session. True: something changed.
+    pub fn session(&mut self, up: bool) -> bool {
+        let changed = self.state.up != up || !self.state.run;
+        self.state.run = true;
+        self.state.up = up;
+        self.reason = (!up).then_some(Failure::Bfd);
+        changed
+    }
+}
+
+/// A number that stays the same for an equal check from one process to the next (64-bit FNV-1a).
+pub(crate) fn fingerprint(check: &Check) -> u64 {
+    struct Fnv(u64);
+    impl Hasher for Fnv {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for b in bytes {
+                self.0 = (self.0 ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+    }
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    check.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,361 @@
+//! Probes of the pool: when they start, what their bytes come to, and their limits.
+
+use crate::agent::Agent;
+use crate::checker::{Checker, Dying, Outcome, Probe};
+use crate::dns::Dns;
+use crate::exchange::{Exchange, Step, Success};
+use crate::failure::Failure;
+use crate::health::Cause;
+use crate::http::Http;
+use crate::ping::Ping;
+use crate::pool::{Key, Life, Pool};
+use crate::smtp::Smtp;
+use crate::udp::Udp;
+use crate::{CheckKind, Kill, Output, ProbeId, ScriptEnd, Transport, words};
+use log::Level;
+use std::time::Duration;
+use steadfast_core::{Family, Time};
+
+/// Low bits of a probe's id: the checker. The rest counts.
+const PLACE_BITS: u32 = 24;
+/// Least gap between two tries of one check.
+const LEAST_GAP: Duration = Duration::from_millis(1);
+/// A program has so long from one signal to the next.
+const KILL_GAP: Duration = Duration::from_secs(2);
+/// And so long between attempts to kill what does not die.
+const KILL_AGAIN: Duration = Duration::from_secs(10);
+
+impl Pool {
+    /// A check begins to run.
+    pub(crate) fn wake(&mut self, c: u32, now: Time) {
+        let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::as_mut) else { return };
+        checker.active = true;
+        if checker.is_passive() {
+            return;
+        }
+        let timing = &checker.check.timing;
+        checker.grid = now + self.spread.delay(timing.warmup);
+        // a former life ended in the middle of a round: its retries go on
+        let retry = Some(now + timing.delay_before_retry).filter(|_| checker.state.failures > 0);
+        self.timers.set(Key::Next(c), retry.unwrap_or(checker.grid));
+    }
+
+    /// A check rests. Its verdict stays.
+    pub(crate) fn rest(&mut self, c: u32, out: &mut Vec<Output>) {
+        let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::as_mut) else { return };
+        checker.active = false;
+        checker.state.failures = 0;
+        let programs = checker.dying.take().map(|d| d.id);
+        let probe = checker.probe.take();
+        for id in programs.into_iter().chain(probe.map(|p| p.id)) {
+            if matches!(checker.check.kind, CheckKind::Misc { .. }) {
+                out.push(Output::Kill(id, Kill::Kill));
+            }
+            out.push(Output::Close(id));
+        }
+        for key in [Key::Next(c), Key::Limit(c), Key::Dying(c)] {
+            self.timers.cancel(key);
+        }
+    }
+
+    /// A try is due.
+    pub(crate) fn due(&mut self, c: u32, due: Time, now: Time, out: &mut Vec<Output>) {
+        let Some(checker) = self.checker(c) else { return };
+        if checker.probe.is_some() {
+            return;
+        }
+        if checker.state.failures == 0 {
+            checker.grid = checker.grid.max(due);
+            checker.begin_round();
+        }
+        if checker.dying.is_some() {
+            // the program of the last try still runs: no second one beside it
+            self.conclude(c, Err(Failure::Timeout), now, out);
+        } else {
+            self.start(c, now, out);
+        }
+    }
+
+    /// Begins a try.
+    fn start(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
+        self.probes += 1;
+        let id = ProbeId((self.probes << PLACE_BITS) | u64::from(c));
+        let random = self.rng.next_u64();
+        let Some(checker) = self.checker(c) else { return };
+        let begun = begin(checker, random);
+        let (exchange, transport) = match begun {
+            Ok(begun) => begun,
+            Err(failure) => return self.conclude(c, Err(failure), now, out),
+        };
+        let wait = patience(checker);
+        let limit = now + wait + wait.max(checker.check.timing.delay_loop);
+        checker.probe = Some(Probe { id, exchange, connected: false, deadline: now + wait, limit });
+        self.timers.set(Key::Limit(c), now + wait);
+        out.push(Output::Start(id, transport));
+    }
+
+    /// The probe that an input is about, unless it is over.
+    fn probe(&mut self, id: ProbeId) -> Option<(u32, &mut Probe, Duration)> {
+        let c = (id.0 & ((1 << PLACE_BITS) - 1)) as u32;
+        let checker = self.checker(c)?;
+        let wait = patience(checker);
+        checker.probe.as_mut().filter(|p| p.id == id).map(|p| (c, p, wait))
+    }
+
+    pub(crate) fn on_connected(&mut self, id: ProbeId, now: Time, out: &mut Vec<Output>) {
+        let Some((c, probe, wait)) = self.probe(id) else { return };
+        if std::mem::replace(&mut probe.connected, true) {
+            return;
+        }
+        probe.deadline = (now + wait).min(probe.limit);
+        let step = probe.exchange.connected();
+        self.step(c, id, step, now, out);
+    }
+
+    pub(crate) fn on_data(&mut self, id: ProbeId, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
+        let Some((c, probe, wait)) = self.probe(id) else { return };
+        let step = probe.exchange.data(bytes);
+        if matches!(probe.exchange, Exchange::Http(_) | Exchange::Smtp(_) | Exchange::Agent(_)) {
+            // a stream that goes on is waited for, up to the limit
+            probe.deadline = (now + wait).min(probe.limit);
+        }
+        self.step(c, id, step, now, out);
+    }
+
+    pub(crate) fn on_eof(&mut self, id: ProbeId, clean: bool, now: Time, out: &mut Vec<Output>) {
+        let Some((c, probe, _)) = self.probe(id) else { return };
+        let step = probe.exchange.eof(clean);
+        self.step(c, id, step, now, out);
+    }
+
+    pub(crate) fn on_failed(&mut self, id: ProbeId, reason: &str, now: Time, out: &mut Vec<Output>) {
+        let Some((c, _, _)) = self.probe(id) else { return };
+        self.close(c, out);
+        self.conclude(c, Err(Failure::Transport(reason.chars().take(200).collect())), now, out);
+    }
+
+    pub(crate) fn on_script_ended(&mut self, id: ProbeId, end: ScriptEnd, now: Time, out: &mut Vec<Output>) {
+        let c = (id.0 & ((1 << PLACE_BITS) - 1)) as u32;
+        let Some(checker) = self.checker(c) else { return };
+        if checker.dying.as_ref().is_some_and(|d| d.id == id) {
+            checker.dying = None;
+            self.timers.cancel(Key::Dying(c));
+            return;
+        }
+        if checker.probe.as_ref().is_none_or(|p| p.id != id) {
+            return;
+        }
+        checker.probe = None;
+        let result = match end {
+            ScriptEnd::Exited(status) => checker.exit(status),
+            ScriptEnd::Signalled(signal) => Err(Failure::Signal(signal)),
+            ScriptEnd::NotStarted => Err(Failure::NotStarted),
+        };
+        self.timers.cancel(Key::Limit(c));
+        self.conclude(c, result, now, out);
+    }
+
+    fn step(&mut self, c: u32, id: ProbeId, step: Step, now: Time, out: &mut Vec<Output>) {
+        match step {
+            Step::More => {}
+            Step::Send(bytes) => out.push(Output::Send(id, bytes)),
+            Step::Done(result, farewell) => {
+                if !farewell.is_empty() {
+                    out.push(Output::Send(id, farewell));
+                }
+                self.close(c, out);
+                self.conclude(c, result, now, out);
+            }
+        }
+    }
+
+    /// The probe is over for the adapter.
+    fn close(&mut self, c: u32, out: &mut Vec<Output>) {
+        let Some(checker) = self.checker(c) else { return };
+        if let Some(probe) = checker.probe.take() {
+            out.push(Output::Close(probe.id));
+        }
+        self.timers.cancel(Key::Limit(c));
+    }
+
+    /// A probe's limit may have come; bytes may have moved it.
+    pub(crate) fn limit(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(checker) = self.checker(c) else { return };
+        let Some(probe) = checker.probe.as_mut() else { return };
+        if now < probe.deadline {
+            let at = probe.deadline;
+            self.timers.set(Key::Limit(c), at);
+            return;
+        }
+        let result = probe.exchange.timeout(probe.connected);
+        if matches!(probe.exchange, Exchange::Script) {
+            let id = probe.id;
+            checker.probe = None;
+            checker.dying = Some(Dying { id, next: Kill::Term });
+            self.kill(c, now, out);
+            self.conclude(c, Err(Failure::Timeout), now, out);
+        } else {
+            self.close(c, out);
+            self.conclude(c, result, now, out);
+        }
+    }
+
+    /// The next signal to a program that overran.
+    pub(crate) fn kill(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(dying) = self.checker(c).and_then(|x| x.dying.as_mut()) else { return };
+        let gap = if dying.next == Kill::Term { KILL_GAP } else { KILL_AGAIN };
+        out.push(Output::Kill(dying.id, dying.next));
+        dying.next = Kill::Kill;
+        self.timers.set(Key::Dying(c), now + gap);
+    }
+
+    /// One try is over: what follows for the check, its schedule and its users.
+    fn conclude(&mut self, c: u32, result: Result<Success, Failure>, now: Time, out: &mut Vec<Output>) {
+        if self.life != Life::Running {
+            return;
+        }
+        let Some(checker) = self.checker(c) else { return };
+        let (before, page) = (checker.state, checker.state.url);
+        let known = checker.reason.is_some();
+        let outcome = checker.conclude(&result);
+        let timing = checker.check.timing;
+        let retries = if !checker.is_agent() && (before.run || timing.alpha) { timing.retry } else { 0 };
+        let next = match outcome {
+            Outcome::NextPage => None,
+            // a gap, however small, ends the turn: a rule that fails by itself cannot hold the loop
+            Outcome::Retry => Some(now + timing.delay_before_retry.max(LEAST_GAP)),
+            _ => Some(checker.next_round(now)),
+        };
+        let advised = checker.state.advice != before.advice;
+        let kept = crate::CheckState { url: before.url, ..checker.state } != before;
+        let cause = match (&outcome, &result) {
+            (Outcome::Up, _) => self.announce_verdict(c, 0, out),
+            (Outcome::Down, _) => self.announce_verdict(c, retries, out),
+            (_, Ok(success)) => {
+                let worth = matches!(success, Success::Fine(Some(_))) || outcome == Outcome::NextPage || !before.run;
+                if worth {
+                    self.note_success(c, success, !before.run, page, outcome, out);
+                }
+                Cause::default()
+            }
+            (_, Err(failure)) => {
+                self.note_failure(c, failure, &before, known, out);
+                Cause::default()
+            }
+        };
+        if kept {
+            let users = self.checkers.get(c as usize).and_then(Option::as_ref).map_or(&[][..], |x| &x.users);
+            self.keep.extend(users);
+        }
+        if advised || matches!(outcome, Outcome::Up | Outcome::Down) {
+            self.tell_users(c, &cause, now, out);
+        }
+        match next {
+            // the configuration may have put the check to rest meanwhile
+            Some(at) if self.checker(c).is_some_and(|x| x.active) => self.timers.set(Key::Next(c), at),
+            Some(_) => {}
+            None => self.start(c, now, out),
+        }
+    }
+
+    /// Log lines of a verdict, for each user. The cause is for the mails.
+    pub(crate) fn announce_verdict(&mut self, c: u32, retries: u32, out: &mut Vec<Output>) -> Cause {
+        let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return Cause::default() };
+        let up = checker.works();
+        for (server, service) in self.names(checker) {
+            out.push(if up {
+                Output::Log(Level::Info, words::success(&checker.check, server, service))
+            } else {
+                let line = words::failure(&checker.check, server, service, retries, checker.reason.as_ref());
+                Output::Log(Level::Warn, line)
+            });
+        }
+        Cause { mail: words::mail(&checker.check, up, checker.reason.as_ref()) }
+    }
+
+    fn names<'a>(&'a self, checker: &'a Checker) -> impl Iterator<Item = (&'a str, &'a str)> {
+        checker.users.iter().filter_map(|u| self.service(u.0)?.names(*u))
+    }
+
+    /// A success that changes nothing: the first one is said, and what it has to remark.
+    fn note_success(&self, c: u32, success: &Success, first: bool, page: u32, outcome: Outcome, out: &mut Vec<Output>) {
+        let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return };
+        for (server, service) in self.names(checker) {
+            if let (Success::Fine(Some(text)), CheckKind::Http(http)) = (success, &checker.check.kind) {
+                let path = http.urls.get(page as usize).map_or("", |u| u.path.as_str());
+                let line = format!("http_check for RS {server} VS {service} url {path}: {text}");
+                out.push(Output::Log(Level::Info, line));
+            }
+            if let (Outcome::NextPage, false, CheckKind::Http(http)) = (outcome, checker.state.up, &checker.check.kind)
+            {
+                let path = http.urls.get(page as usize).map_or("", |u| u.path.as_str());
+                out.push(Output::Log(Level::Info, format!("HTTP status code success to {server} url({path})")));
+            } else if first && checker.state.up && checker.works() {
+                out.push(Output::Log(Level::Info, words::success(&checker.check, server, service)));
+            }
+        }
+    }
+
+    /// A failure that changes nothing: the first of a row is said where it is news, each one when all are wanted.
+    fn note_failure(&self, c: u32, failure: &Failure, before: &crate::CheckState, known: bool, out: &mut Vec<Output>) {
+        let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return };
+        let news = (!before.run && !checker.state.up) || (checker.is_agent() && !known);
+        if !(news || checker.check.timing.log_all_failures) {
+            return;
+        }
+        for (server, service) in self.names(checker) {
+            let line = words::failure(&checker.check, server, service, before.failures, Some(failure));
+            out.push(Output::Log(Level::Info, line));
+        }
+    }
+}
+
+/// How long a probe waits for the next sign of life.
+fn patience(checker: &Checker) -> Duration {
+    match &checker.check.kind {
+        CheckKind::Tcp(t) | CheckKind::Ping(t) => t.timeout,
+        CheckKind::Http(h) => h.target.timeout,
+        CheckKind::Smtp { target, .. }
+        | CheckKind::Dns { target, .. }
+        | CheckKind::Udp { target, .. }
+        | CheckKind::Agent { target, .. } => target.timeout,
+        CheckKind::Misc { timeout, .. } => *timeout,
+        CheckKind::File { .. } | CheckKind::Bfd { .. } => Duration::ZERO,
+    }
+}
+
+/// The dialogue of a try, and what it needs.
+fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failure> {
+    Ok(match &checker.check.kind {
+        CheckKind::Tcp(target) => (Exchange::Tcp, Transport::Tcp(target.clone())),
+        CheckKind::Http(http) => {
+            let page = checker.state.url as usize;
+            let url = http.urls.get(page).ok_or(Failure::Malformed("no url is configured"))?;
+            let regex = match checker.regexes.get(page).and_then(Option::as_ref) {
+                Some(Err(text)) => return Err(Failure::BadRule(text.clone())),
+                Some(Ok(regex)) => Some(regex),
+                None => None,
+            };
+            let exchange = Exchange::Http(Box::new(Http::new(http, url, regex)));
+            let transport = match &http.tls {
+                Some(tls) => Transport::Tls(http.target.clone(), tls.clone(), url.sni.clone()),
+                None => Transport::Tcp(http.target.clone()),
+            };
+            (exchange, transport)
+        }
+        CheckKind::Smtp { target, helo } => (Exchange::Smtp(Smtp::new(helo)), Transport::Tcp(target.clone())),
+        CheckKind::Dns { target, kind, name } => {
+            let dns = Dns::new(name, *kind, random as u16).ok_or(Failure::Malformed("query name"))?;
+            (Exchange::Dns(dns), Transport::Udp(target.clone()))
+        }
+        CheckKind::Udp { target, payload, reply } => {
+            (Exchange::Udp(Udp::new(payload, random, reply.as_ref())), Transport::Udp(target.clone()))
+        }
+        CheckKind::Ping(target) => {
+            (Exchange::Ping(Ping::new(Family::of(target.address.ip()), random)), Transport::Icmp(target.clone()))
+        }
+        CheckKind::Misc { script, .. } => (Exchange::Script, Transport::Script(script.clone())),
+        CheckKind::Agent { target, send } => (Exchange::Agent(Agent::new(send)), Transport::Tcp(target.clone())),
+        CheckKind::File { .. } | CheckKind::Bfd { .. } => return Err(Failure::NotStarted),
+    })
+}

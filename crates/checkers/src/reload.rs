@@ -1,0 +1,299 @@
+//! Taking in a configuration, at start and at reload. What is configured as before keeps its state: virtual servers by id, real
+//! servers by address and port, checks by all that they say.
+
+use crate::checker::{Checker, User};
+use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
+use crate::pool::{Key, Life, Pool};
+use crate::{Check, CheckKind, Config, Output, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
+use log::Level;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use steadfast_core::Time;
+use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
+
+/// What is gathered while a configuration is taken in.
+#[derive(Default)]
+struct Intake {
+    /// Servers that the present virtual server has by now.
+    present: HashSet<DestinationKey>,
+    /// Those that it had, and has not any more unless they are found.
+    gone: BTreeMap<DestinationKey, Real>,
+    /// Users by checker.
+    used: HashMap<u32, Vec<User>>,
+    /// Whether servers that use a checker were up, and were down, before.
+    fates: HashMap<u32, (bool, bool)>,
+    /// Checkers that are new.
+    added: Vec<u32>,
+}
+
+impl Pool {
+    /// A new configuration. Unchanged servers and checks go on as if nothing had happened.
+    pub fn reload(&mut self, config: Config, now: Time, out: &mut Vec<Output>) {
+        if self.life == Life::Stopped {
+            return;
+        }
+        self.adopt(config, now, out);
+        if self.life == Life::Running {
+            self.feed_passive();
+            for s in self.order.clone() {
+                // the weight and the servers of the file are not news to anybody who wrote it
+                let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
+                if v.begun {
+                    v.take_weights(&self.checkers);
+                }
+                v.sum_up();
+                self.evaluate_all(s, &Cause { mail: "=> Reloaded <=".into() }, now, out);
+                self.dirty.insert(s);
+            }
+            self.reconsider(now, out);
+            self.keep_all();
+        }
+        self.flush(now, out);
+    }
+
+    /// Puts a configuration in place of the present one. Nothing is evaluated yet.
+    pub(crate) fn adopt(&mut self, config: Config, now: Time, out: &mut Vec<Output>) {
+        self.init_notifies = config.init_notifies;
+        let mut free: Vec<u32> = (0..self.services.len() as u32).filter(|s| self.service(*s).is_none()).collect();
+        let mut old: HashMap<ServiceId, (u32, Virtual)> = HashMap::new();
+        for (s, v) in self.services.iter_mut().enumerate() {
+            if let Some(v) = v.take() {
+                old.insert(v.config.id.clone(), (s as u32, v));
+            }
+        }
+        let groups: HashMap<&str, &VirtualServerGroup> = config.groups.iter().map(|g| (g.name.as_str(), g)).collect();
+        let (mut order, mut seen, mut intake) = (Vec::new(), HashSet::new(), Intake::default());
+        for mut service in config.services {
+            let name = service.id.to_string();
+            if !seen.insert(service.id.clone()) {
+                out.push(Output::Log(Level::Warn, format!("VS {name} is duplicated - left out")));
+                continue;
+            }
+            let Some(keys) = keys(&service.id, &groups) else {
+                out.push(Output::Log(Level::Warn, format!("VS {name}: no such virtual_server_group, or an empty one")));
+                continue;
+            };
+            let before = old.remove(&service.id);
+            let s = before.as_ref().map(|(s, _)| *s).or_else(|| free.pop()).unwrap_or_else(|| {
+                self.services.push(None);
+                self.services.len() as u32 - 1
+            });
+            let servers = std::mem::take(&mut service.servers);
+            let mut v = Virtual::new(service, name, keys);
+            intake.present.clear();
+            intake.gone = before.map(|(_, b)| v.succeed(b)).unwrap_or_default();
+            for server in servers {
+                self.place(s, &mut v, server, &mut intake, out);
+            }
+            v.leaving.retain(|(key, _, _)| !intake.present.contains(key));
+            self.dismiss(s, &mut v, std::mem::take(&mut intake.gone), now, out);
+            self.services[s as usize] = Some(v);
+            order.push(s);
+        }
+        self.order = order;
+        self.settle_checkers(intake, out);
+        for (_, (s, v)) in old {
+            remove(&v, out);
+            self.timers.cancel(Key::Leave(s));
+            self.timers.cancel(Key::Table(s));
+            self.dirty.remove(&s);
+            out.push(Output::TableGone(slot(s)));
+        }
+        self.restart_ramps(now);
+    }
+
+    /// Puts one real server into a virtual server, with the state of its predecessor.
+    fn place(&mut self, s: u32, v: &mut Virtual, config: RealServer, intake: &mut Intake, out: &mut Vec<Output>) {
+        let name = server_name(&v.config, config.address, config.port);
+        let mut real = Real {
+            name,
+            checks: Vec::new(),
+            up: false,
+            seen_up: false,
+            drained: false,
+            recovering: None,
+            maintenance: false,
+            weight: 0,
+            config,
+        };
+        let key = real.key();
+        if !intake.present.insert(key) {
+            let line = format!("VS {}: real server {} is duplicated - removing second rs", v.name, real.name);
+            out.push(Output::Log(Level::Warn, line));
+            return;
+        }
+        let mut fate = None;
+        if let Some(old) = intake.gone.remove(&key) {
+            (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
+            (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
+            fate = Some(old.up);
+        } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
+            (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
+            fate = Some(old.up);
+        }
+        let i = v.servers.len() as u32;
+        for check in std::mem::take(&mut real.config.checks) {
+            let (c, new) = self.intern(check);
+            if new {
+                intake.added.push(c);
+            }
+            if let Some(up) = fate {
+                let f = intake.fates.entry(c).or_default();
+                *f = (f.0 | up, f.1 | !up);
+            }
+            intake.used.entry(c).or_default().push((s, i));
+            real.checks.push(c);
+        }
+        v.servers.push(real);
+    }
+
+    /// The checker of this check, and whether it is new.
+    fn intern(&mut self, check: Check) -> (u32, bool) {
+        if let Some(c) = self.by_check.get(&check) {
+            return (*c, false);
+        }
+        let check = Arc::new(check);
+        let mut checker = Checker::new(check.clone(), &mut self.rules);
+        let known = self.heritage.checks.get(&checker.state.fingerprint).copied();
+        if let Some(state) = known {
+            checker.restore(state);
+        }
+        let c = self.free_checkers.pop().unwrap_or_else(|| {
+            self.checkers.push(None);
+            self.checkers.len() as u32 - 1
+        });
+        self.checkers[c as usize] = Some(checker);
+        self.by_check.insert(check, c);
+        (c, known.is_none())
+    }
+
+    /// Who uses which checker now; those that nobody uses end. A new checker of a server that exists starts with the server's
+    /// state: a reload neither brings a dead server back nor takes a live one out.
+    fn settle_checkers(&mut self, mut intake: Intake, out: &mut Vec<Output>) {
+        for c in &intake.added {
+            if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c))
+                && !checker.is_agent()
+            {
+                checker.state.up = !down && up;
+                // its first answer is no first answer of the server
+                checker.state.run = up && !down;
+            }
+        }
+        for c in 0..self.checkers.len() as u32 {
+            let users = intake.used.remove(&c).unwrap_or_default();
+            if users.is_empty() {
+                self.rest(c, out);
+                if let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::take) {
+                    self.by_check.remove(&checker.check);
+                    self.free_checkers.push(c);
+                }
+            } else if let Some(checker) = self.checker(c) {
+                checker.users = users;
+            }
+        }
+        let checks = self.by_check.keys().filter_map(|c| if let CheckKind::Http(h) = &c.kind { Some(h) } else { None });
+        let used: HashSet<&Rule> = checks.flat_map(|h| &h.urls).filter_map(|u| u.regex.as_ref()).collect();
+        self.rules.retain(|rule, _| used.contains(rule));
+    }
+
+    /// Servers that are not configured any more: they drain where that is wanted.
+    fn dismiss(
+        &mut self,
+        s: u32,
+        v: &mut Virtual,
+        gone: BTreeMap<DestinationKey, Real>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
+        for real in gone.into_values() {
+            let (name, service) = (&real.name, &v.name);
+            out.push(Output::Log(Level::Info, format!("Removing service {name} from VS {service}")));
+            if real.up {
+                out.extend(real.config.notify_down.clone().map(Output::Notify));
+                out.push(Output::Fifo(format!("RS {name} {service} DOWN\n")));
+                if !real.config.drain.is_zero() {
+                    let RealServer { forward, upper, lower, drain, .. } = real.config;
+                    v.leaving.push((real.key(), Destination { forward, weight: 0, upper, lower }, now + drain));
+                }
+            }
+        }
+        match v.leaving.iter().map(|(_, _, until)| *until).min() {
+            Some(at) => self.timers.set(Key::Leave(s), at),
+            None => self.timers.cancel(Key::Leave(s)),
+        }
+    }
+
+    /// Slow starts go by place, and places may have changed.
+    fn restart_ramps(&mut self, now: Time) {
+        for s in 0..self.services.len() {
+            let Some(v) = self.services.get_mut(s).and_then(Option::as_mut) else { continue };
+            for i in 0..v.servers.len() {
+                match v.ramp(i, now) {
+                    Some(at) => self.timers.set(Key::Ramp(s as u32, i as u32), at),
+                    None => self.timers.cancel(Key::Ramp(s as u32, i as u32)),
+                }
+            }
+        }
+    }
+}
+
+impl Virtual {
+    fn new(config: VirtualServer, name: String, keys: Vec<ServiceKey>) -> Virtual {
+        Virtual {
+            config,
+            name,
+            keys,
+            servers: Vec::new(),
+            sums: Sums::default(),
+            quorum: false,
+            panic: false,
+            empty: false,
+            active: false,
+            quiet_until: Time::ZERO,
+            begun: false,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Takes over the state of its predecessor; gives back the predecessor's servers.
+    fn succeed(&mut self, old: Virtual) -> BTreeMap<DestinationKey, Real> {
+        (self.quorum, self.panic, self.empty) = (old.quorum, old.panic, old.empty);
+        (self.active, self.begun, self.leaving) = (old.active, old.begun, old.leaving);
+        old.servers.into_iter().map(|r| (r.key(), r)).collect()
+    }
+
+    /// Weights as they are, without a word about it. The sums are not up to date afterwards.
+    pub(crate) fn take_weights(&mut self, checkers: &[Option<Checker>]) {
+        for real in &mut self.servers {
+            real.take_weight(checkers);
+        }
+    }
+}
+
+/// The last words about a virtual server that is not configured any more.
+fn remove(v: &Virtual, out: &mut Vec<Output>) {
+    out.push(Output::Log(Level::Info, format!("Removing Virtual Server {}", v.name)));
+    for (i, _) in v.servers.iter().enumerate().filter(|(_, r)| r.up) {
+        v.tell_server(i, false, "=> Removing <=", out);
+    }
+    if v.quorum {
+        out.extend(v.config.quorum_down.clone().map(Output::Notify));
+        out.push(Output::Fifo(format!("VS {} DOWN\n", v.name)));
+        out.push(Output::Quorum(v.config.id.clone(), false));
+    }
+}
+
+/// The IPVS services that an id stands for.
+fn keys(id: &ServiceId, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<Vec<ServiceKey>> {
+    let (name, protocol) = match id {
+        ServiceId::One(key) => return Some(vec![*key]),
+        ServiceId::Group { name, protocol } => (name, *protocol),
+    };
+    let group = groups.get(name.as_str())?;
+    let mut keys = BTreeSet::new();
+    for range in &group.ranges {
+        keys.extend(range.addresses().map(|address| ServiceKey::Address { address, port: range.port, protocol }));
+    }
+    keys.extend(group.marks.iter().map(|(mark, family)| ServiceKey::Mark { mark: *mark, family: *family }));
+    if keys.is_empty() { None } else { Some(keys.into_iter().collect()) }
+}

@@ -1,0 +1,249 @@
+//! Reload and hand-over: what goes on, and what is announced.
+
+use crate::testkit::*;
+use crate::*;
+use std::time::Duration;
+
+/// Two servers, of which the first is dead.
+fn half_dead() -> World {
+    let mut w = World::new(config(two()));
+    w.manner(B, Manner::Answers(vec![]));
+    w.run(2.2);
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+    w.heard();
+    w
+}
+
+#[test]
+fn an_equal_configuration_changes_nothing() {
+    let mut w = half_dead();
+    let next = w.pool.poll_at();
+    w.reload(config(two()));
+    assert_eq!(w.heard(), [""; 0]);
+    assert_eq!((w.table().as_str(), w.pool.poll_at()), ("10.0.0.2:80=3", next), "timers stay");
+}
+
+#[test]
+fn a_probe_under_way_survives_a_reload() {
+    let mut w = half_dead();
+    w.manner(B, Manner::Silent);
+    w.run(0.9); // the probe of second 3 is under way
+    let open = w.starts.len();
+    w.said.clear();
+    w.reload(config(two()));
+    w.run(0.1);
+    assert_eq!(w.starts.len(), open, "the same probe");
+    assert!(!w.said.iter().any(|(_, o)| matches!(o, Output::Close(..))), "still waited for");
+}
+
+#[test]
+fn weight_and_scheduler_change_in_place() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].weight = 7;
+    s.service.scheduler = "rr".into();
+    w.reload(config(s));
+    assert_eq!(w.table(), "10.0.0.2:80=7");
+    assert_eq!(w.tables.values().next().unwrap().service.scheduler, "rr");
+    assert!(!w.heard().iter().any(|l| l.starts_with("fifo")), "no server changed its state");
+}
+
+#[test]
+fn a_changed_check_neither_revives_the_dead_nor_kills_the_living() {
+    let mut w = half_dead();
+    let mut s = two();
+    for server in &mut s.servers {
+        server.checks[0].timing.delay_loop = Duration::from_secs(2);
+        server.checks[0].timing.alpha = true;
+    }
+    w.reload(config(s.clone()));
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+    w.run(3.0);
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = false);
+    w.reload(config(s));
+    assert_eq!(w.table(), "10.0.0.2:80=3", "and without alpha");
+    assert!(!w.heard().iter().any(|l| l.starts_with("fifo")));
+}
+
+#[test]
+fn servers_and_services_come_and_go() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].drain = Duration::from_secs(30);
+    w.reload(config(s.clone()));
+    s.servers.remove(1);
+    s.servers.push(server(C, 1, tcp(C)));
+    w.manner(C, Manner::Answers(vec![]));
+    w.reload(config(s.clone()));
+    w.run(0.5);
+    assert_eq!(w.table(), "10.0.0.2:80=0 10.0.0.3:80=1", "the removed one drains");
+    let heard = w.heard();
+    for line in [
+        "Removing service [10.0.0.2]:tcp:80 from VS [192.0.2.1]:tcp:80",
+        "run down 10.0.0.2:80",
+        "fifo RS [10.0.0.2]:tcp:80 [192.0.2.1]:tcp:80 DOWN",
+        "Adding service [10.0.0.3]:tcp:80 to VS [192.0.2.1]:tcp:80",
+    ] {
+        assert!(heard.iter().any(|l| l == line), "{line}: {heard:?}");
+    }
+    w.run(31.0);
+    assert_eq!(w.table(), "10.0.0.3:80=1");
+    let mut other = s.clone();
+    other.id = ServiceId::Group { name: "G".into(), protocol: steadfast_core::ipvs::Protocol::Udp };
+    w.heard();
+    w.reload(Config::default());
+    let heard = w.heard();
+    assert_eq!(w.table(), "-");
+    assert!(heard.contains(&"Removing Virtual Server [192.0.2.1]:tcp:80".to_owned()));
+    assert!(heard.contains(&"quorum [192.0.2.1]:tcp:80 false".to_owned()));
+    let before = w.starts.len();
+    w.run(10.0);
+    assert_eq!((w.starts.len(), w.pool.poll_at()), (before, None), "nothing is checked any more");
+    w.reload(config(s));
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.3:80=1");
+}
+
+#[test]
+fn a_drained_server_that_returns_is_in_service_at_once() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].drain = Duration::from_secs(30);
+    w.reload(config(s.clone()));
+    let mut less = s.clone();
+    less.servers.remove(1);
+    w.reload(config(less));
+    assert_eq!(w.table(), "10.0.0.2:80=0");
+    w.reload(config(s));
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+    w.run(40.0);
+    assert!(!w.heard().iter().any(|l| l.contains("has drained")));
+}
+
+#[test]
+fn a_slow_start_goes_on() {
+    let mut s = service(vec![server(C, 100, tcp(C)), server(B, 100, tcp(B))]);
+    s.servers[1].slow_start = Duration::from_secs(10);
+    let mut w = World::new(config(s.clone()));
+    w.run(1.2);
+    w.manner(B, Manner::Answers(vec![]));
+    w.run(5.5);
+    let weight = |w: &World| -> u32 { w.table().rsplit('=').next().unwrap().parse().unwrap() };
+    let before = weight(&w);
+    assert!((30..70).contains(&before), "{before}");
+    s.servers.remove(0); // the place changes
+    w.reload(config(s));
+    assert!((before..before + 5).contains(&weight(&w)));
+    w.run(2.0);
+    assert!((before + 10..before + 30).contains(&weight(&w)), "{before} {}", weight(&w));
+    w.run(5.0);
+    assert_eq!(w.table(), "10.0.0.2:80=100");
+}
+
+#[test]
+fn a_changed_check_of_a_live_server_has_its_retries() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].checks[0].timing.delay_loop = Duration::from_secs(2);
+    w.reload(config(s));
+    w.manner(B, Manner::Refuses);
+    w.run(0.3);
+    assert_eq!(w.table(), "10.0.0.2:80=3", "the first try is not the last");
+    w.run(0.5);
+    assert_eq!(w.table(), "");
+}
+
+#[test]
+fn a_successor_goes_on_with_a_round_and_a_slow_start() {
+    let mut s = two();
+    s.servers[0].slow_start = Duration::from_secs(10);
+    s.servers[0].weight = 100;
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.warmup = Duration::from_secs(60));
+    let mut w = half_dead();
+    w.reload(config(s.clone()));
+    w.run(60.0);
+    w.manner(A, Manner::Answers(vec![]));
+    w.run(4.0);
+    w.manner(B, Manner::Refuses);
+    w.run(1.0);
+    let retrying = |w: &World| matches!(w.pool.snapshots().last(), Some(Snapshot::Server { checks, .. }) if checks[0].failures == 1);
+    for _ in 0..20 {
+        if !retrying(&w) {
+            w.run(0.1);
+        }
+    }
+    assert!(retrying(&w));
+    let weight = |w: &World| -> u32 { w.table().split(['=', ' ']).nth(1).unwrap().parse().unwrap() };
+    let before = weight(&w);
+    assert!((20..80).contains(&before), "{before}");
+    let mut heir = World::restore_at(config(s), &w.pool.snapshots(), w.now);
+    heir.manner(A, Manner::Answers(vec![]));
+    heir.run(0.0);
+    assert!((before..before + 20).contains(&weight(&heir)), "{before} {}", heir.table());
+    heir.run(0.6);
+    assert!(!heir.table().contains("10.0.0.2"), "the retry of the former life was the last");
+}
+
+/// Between the margins the quorum is what it was, also for a successor.
+#[test]
+fn a_successor_keeps_the_quorum() {
+    let s = VirtualServer { quorum: 4, hysteresis: 2, ..two() };
+    let mut w = World::new(config(s.clone()));
+    [A, B].iter().for_each(|a| w.manner(a, Manner::Answers(vec![])));
+    w.run(1.2);
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    let quorum = |w: &World| w.pool.services()[0].quorum;
+    assert!(quorum(&w), "3 >= 4 - 2");
+    let mut heir = World::restore(config(s), &w.pool.snapshots());
+    heir.run(0.0);
+    assert!(quorum(&heir));
+    assert!(!heir.heard().iter().any(|l| l.contains("quorum down") || l.contains("Lost") || l.contains("fifo")));
+}
+
+#[test]
+fn a_successor_goes_on_with_verdicts_and_counts() {
+    let mut s = two();
+    s.quorum = 5;
+    s.servers[0].checks[0].timing.retry = 5;
+    s.servers[1].checks[0].timing.fall = 3;
+    let mut w = World::new(config(s.clone()));
+    [A, B].iter().for_each(|a| w.manner(a, Manner::Answers(vec![])));
+    w.run(1.2);
+    w.tell(Input::Drain { service: "[192.0.2.1]:tcp:80", server: "[10.0.0.1]:tcp:80", on: true });
+    w.manner(B, Manner::Refuses);
+    w.run(2.5); // two failed rounds of three
+    let kept = w.pool.snapshots();
+    let mut kept_by_parts: std::collections::HashMap<String, Snapshot> = Default::default();
+    for (_, o) in &w.said {
+        if let Output::Keep(snapshot) = o {
+            let key = match snapshot {
+                Snapshot::Service { id, .. } => id.to_string(),
+                Snapshot::Server { service, server, .. } => format!("{service} {server:?}"),
+            };
+            kept_by_parts.insert(key, snapshot.clone());
+        }
+    }
+    for snapshot in &kept {
+        assert!(kept_by_parts.values().any(|k| k == snapshot), "the parent was told: {snapshot:?} {kept_by_parts:?}");
+    }
+    let mut successor = World::restore(config(s), &kept);
+    successor.manner(A, Manner::Answers(vec![]));
+    successor.run(0.0);
+    assert_eq!(successor.table(), "10.0.0.1:80=0 10.0.0.2:80=3", "drained and up as before");
+    let heard = successor.heard();
+    assert!(!heard.iter().any(|l| l.starts_with("fifo") || l.starts_with("run")), "{heard:?}");
+    assert!(heard.contains(&"quorum [192.0.2.1]:tcp:80 false".to_owned()), "trackers are told again");
+    successor.run(0.9);
+    assert_eq!(successor.table(), "10.0.0.1:80=0", "the third failed round follows the two");
+
+    // a check that changed meanwhile starts from the server's state
+    let mut w = half_dead();
+    let kept = w.pool.snapshots();
+    let mut changed = two();
+    changed.servers.iter_mut().for_each(|r| r.checks[0].timing.delay_loop = Duration::from_secs(9));
+    w = World::restore(config(changed), &kept);
+    w.run(0.0);
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+}

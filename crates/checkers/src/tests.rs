@@ -1,0 +1,401 @@
+//! Checks in a small world: what users of the service would notice.
+
+use crate::testkit::*;
+use crate::*;
+use std::time::Duration;
+
+#[test]
+fn a_server_dies_and_returns() {
+    let mut w = world(two());
+    w.run(3.2);
+    assert_eq!(w.table(), "10.0.0.1:80=3 10.0.0.2:80=3");
+    w.heard();
+    w.manner(A, Manner::Refuses);
+    w.run(1.2);
+    assert_eq!(w.table(), "10.0.0.1:80=3 10.0.0.2:80=3", "the retry is still due");
+    w.run(0.3);
+    assert_eq!(w.table(), "10.0.0.2:80=3");
+    assert_eq!(
+        w.heard(),
+        [
+            "TCP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: connection refused",
+            "Removing service [10.0.0.1]:tcp:80 from VS [192.0.2.1]:tcp:80",
+            "run down 10.0.0.1:80",
+            "fifo RS [10.0.0.1]:tcp:80 [192.0.2.1]:tcp:80 DOWN",
+        ]
+    );
+    w.manner(A, up());
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.1:80=3 10.0.0.2:80=3");
+    assert_eq!(
+        w.heard(),
+        [
+            "TCP connection to [10.0.0.1]:tcp:80 success.",
+            "Adding service [10.0.0.1]:tcp:80 to VS [192.0.2.1]:tcp:80",
+            "run up 10.0.0.1:80",
+            "fifo RS [10.0.0.1]:tcp:80 [192.0.2.1]:tcp:80 UP",
+        ]
+    );
+}
+
+#[test]
+fn intervals_do_not_drift_and_starts_are_spread() {
+    let servers: Vec<RealServer> = (0..100)
+        .map(|i| {
+            let address = format!("10.1.0.{i}:80");
+            let mut check = tcp(&address);
+            check.timing.delay_loop = Duration::from_secs(2);
+            check.timing.warmup = Duration::from_secs(2);
+            server(&address, 1, check)
+        })
+        .collect();
+    let mut w = World::new(config(service(servers)));
+    for i in 0..100 {
+        // half of them never answer, and take 300 ms for it
+        w.manner(&format!("10.1.0.{i}:80"), if i % 2 == 0 { up() } else { Manner::Silent });
+    }
+    w.run(600.0);
+    let mut by: std::collections::HashMap<String, Vec<u64>> = Default::default();
+    for (at, transport) in &w.starts {
+        let Transport::Tcp(t) = transport else { panic!() };
+        by.entry(t.address.to_string()).or_default().push(at.as_nanos());
+    }
+    assert_eq!(by.len(), 100);
+    for (address, times) in &by {
+        let odd = times.iter().filter(|t| !(*t - times[0]).is_multiple_of(2_000_000_000)).count();
+        assert_eq!(odd, 0, "{address}: on its grid for ten minutes");
+        assert_eq!(times.len(), 300, "{address}");
+    }
+    let mut bins = [0; 20];
+    by.values().for_each(|t| bins[(t[0] - 1_000_000_000_000) as usize / 100_000_000] += 1);
+    assert!(bins.iter().all(|b| (4..=6).contains(b)), "{bins:?}");
+}
+
+#[test]
+fn alpha_waits_and_the_first_round_has_no_retry_without_it() {
+    let mut check = tcp(A);
+    check.timing.alpha = true;
+    let mut w = World::new(config(service(vec![server(A, 1, check)])));
+    w.run(2.5);
+    assert_eq!(w.table(), "");
+    let heard = w.heard();
+    assert_eq!(heard[0], "Starting with quorum down 1-0=1 > 0 for VS [192.0.2.1]:tcp:80");
+    assert_eq!(heard.iter().filter(|l| l.contains("failed")).count(), 1, "said once: {heard:?}");
+    w.manner(A, up());
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+    assert!(w.heard().contains(&"Gained quorum 1+0=1 <= 1 for VS [192.0.2.1]:tcp:80".to_owned()));
+
+    let mut w = World::new(config(service(vec![server(A, 1, tcp(A))])));
+    w.run(0.0);
+    assert_eq!(w.table(), "10.0.0.1:80=1", "up before any check");
+    w.run(0.1);
+    assert_eq!(w.table(), "", "one failure, no retry");
+}
+
+#[test]
+fn a_server_that_only_stumbles_stays() {
+    let mut w = world(service(vec![server(A, 1, tcp(A))]));
+    w.run(1.2);
+    for _ in 0..5 {
+        w.manner(A, Manner::Refuses);
+        w.run(0.9); // the round's first try fails
+        w.manner(A, up());
+        w.run(0.1 + 0.5); // its second succeeds
+        w.run(0.5);
+    }
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+    assert!(!w.heard().iter().any(|l| l.contains("failed")));
+}
+
+/// A probe that timed out may still have bytes on the way when the next one runs.
+#[test]
+fn what_comes_late_is_nobody_s() {
+    let mut w = world(service(vec![server(A, 1, http(&["/"]))]));
+    w.manner(A, Manner::Silent);
+    w.run(0.2);
+    let ids = |w: &World| -> Vec<ProbeId> {
+        w.said.iter().filter_map(|(_, o)| if let Output::Start(id, _) = o { Some(*id) } else { None }).collect()
+    };
+    let first = ids(&w)[0];
+    w.run(1.0);
+    assert_eq!((ids(&w).len(), w.table().as_str()), (2, ""));
+    w.tell(Input::Connected(first));
+    w.tell(Input::Data(first, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    w.tell(Input::Eof(first, true));
+    w.tell(Input::Failed(first, "late"));
+    w.tell(Input::ScriptEnded(first, ScriptEnd::Exited(0)));
+    assert_eq!(w.table(), "");
+    w.tell(Input::Connected(ids(&w)[1]));
+    assert!(
+        w.said.iter().any(|(_, o)| matches!(o, Output::Send(id, _) if *id == ids(&w)[1])),
+        "the second still waits"
+    );
+}
+
+#[test]
+fn rise_and_fall_count_rounds() {
+    let mut check = tcp(A);
+    (check.timing.rise, check.timing.fall) = (3, 2);
+    let mut w = world(service(vec![server(A, 1, check)]));
+    w.run(2.2);
+    w.manner(A, Manner::Refuses);
+    w.run(1.5); // round and retry of second 3
+    assert_eq!(w.table(), "10.0.0.1:80=1", "one failed round of two");
+    w.run(1.0);
+    assert_eq!(w.table(), "");
+    w.manner(A, up());
+    w.run(2.0);
+    assert_eq!(w.table(), "", "two good rounds of three");
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+}
+
+fn http(urls: &[&str]) -> Check {
+    let urls = urls.iter().map(|p| Url { path: (*p).into(), ..Url::default() }).collect();
+    let check = HttpCheck { target: target(A), tls: None, version: HttpVersion::V10, urls };
+    Check { kind: CheckKind::Http(check), timing: timing() }
+}
+
+#[test]
+fn http_recovers_after_one_loop_and_asks_its_pages_in_turn() {
+    let mut w = world(service(vec![server(A, 1, http(&["/a", "/b", "/c"]))]));
+    w.run(0.5);
+    assert_eq!(w.starts.len(), 3, "the first round asks for all");
+    w.run(3.0);
+    assert_eq!(w.starts.len(), 6, "then one a loop");
+    w.manner(A, Manner::Answers(b"HTTP/1.0 503 No\r\n\r\n".to_vec()));
+    w.run(2.0);
+    assert_eq!(w.table(), "");
+    assert!(
+        w.heard()
+            .iter()
+            .any(|l| l == "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: HTTP status code 503")
+    );
+    w.manner(A, up());
+    let before = w.starts.len();
+    w.run(1.0);
+    assert_eq!((w.table().as_str(), w.starts.len() - before), ("10.0.0.1:80=1", 3), "all pages within one loop");
+    let heard = w.heard();
+    assert_eq!(heard.iter().filter(|l| l.starts_with("HTTP status code success to")).count(), 2);
+    assert!(heard.contains(&"Remote Web server [10.0.0.1]:tcp:80 succeed on service.".to_owned()));
+}
+
+#[test]
+fn a_byte_a_second_is_down_with_its_reason_in_bounded_time() {
+    let mut check = http(&["/"]);
+    let CheckKind::Http(h) = &mut check.kind else { panic!() };
+    h.target.timeout = Duration::from_secs(2);
+    check.timing.retry = 0;
+    let mut w = World::new(config(service(vec![server(A, 1, check)])));
+    w.manner(A, Manner::Drips(b"HTTP/1.0 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy".to_vec()));
+    w.run(5.5);
+    assert_eq!(w.table(), "");
+    let heard = w.heard();
+    assert_eq!(
+        heard.iter().filter(|l| *l == "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed: timeout reading").count(),
+        1
+    );
+    assert_eq!(w.starts.len(), 2, "and the next round begins on its grid");
+}
+
+#[test]
+fn silence_is_timed() {
+    let mut w = world(service(vec![server(A, 1, tcp(A))]));
+    w.run(2.2);
+    w.manner(A, Manner::Silent);
+    w.run(0.8 + 0.3 + 0.5 + 0.25);
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+    w.run(0.1);
+    assert_eq!(w.table(), "");
+    assert!(w.heard().iter().any(|l| l.ends_with("failed after 1 retries: timeout connecting")));
+}
+
+#[test]
+fn smtp_udp_and_ping_work_over_the_same_loop() {
+    let smtp = Check { kind: CheckKind::Smtp { target: target(A), helo: "me".into() }, timing: timing() };
+    let mut w = World::new(config(service(vec![server(A, 1, smtp)])));
+    w.manner(A, Manner::Talks(vec![b"220 hi\r\n".to_vec(), b"250 you\r\n".to_vec()]));
+    w.run(1.5);
+    assert_eq!(w.table(), "10.0.0.1:80=1");
+    assert!(w.said.iter().any(|(_, o)| matches!(o, Output::Send(_, b) if b == b"QUIT\r\n")));
+    w.manner(A, Manner::Talks(vec![b"421 busy\r\n".to_vec()]));
+    w.run(2.0);
+    assert!(w.heard().iter().any(|l| l.ends_with("SMTP status code 421 to connect")));
+
+    let udp = |reply| Check { kind: CheckKind::Udp { target: target(A), payload: vec![1], reply }, timing: timing() };
+    for (manner, reply, alive) in [
+        (Manner::Silent, None, true),
+        (Manner::Refuses, None, false),
+        (Manner::Silent, Some(Reply { max: 255, ..Reply::default() }), false),
+        (Manner::Talks(vec![b"x".to_vec()]), Some(Reply { max: 255, ..Reply::default() }), true),
+    ] {
+        let mut w = World::new(config(service(vec![server(A, 1, udp(reply))])));
+        w.manner(A, manner.clone());
+        w.run(2.0);
+        assert_eq!(w.table() == "10.0.0.1:80=1", alive, "{manner:?}");
+    }
+    let ping = Check { kind: CheckKind::Ping(target(A)), timing: timing() };
+    let mut w = World::new(config(service(vec![server(A, 1, ping)])));
+    w.manner(A, Manner::Silent);
+    w.run(0.5);
+    assert_eq!(w.table(), "");
+}
+
+fn misc(dynamic: bool) -> Check {
+    let kind = CheckKind::Misc { script: script("/probe x"), timeout: Duration::from_millis(400), dynamic };
+    Check { kind, timing: Timing { retry: 0, ..timing() } }
+}
+
+#[test]
+fn misc_dynamic_sets_the_weight_and_never_accumulates() {
+    let mut w = World::new(config(service(vec![server(A, 5, misc(true))])));
+    w.exits.insert("/probe x".into(), 0);
+    w.run(0.1);
+    for (status, table) in [(0, "5"), (12, "10"), (12, "10"), (22, "20"), (0, "20"), (255, "253"), (2, "0")] {
+        w.exits.insert("/probe x".into(), status);
+        w.run(1.0);
+        assert_eq!(w.table(), format!("10.0.0.1:80={table}"), "exit {status}");
+    }
+    assert!(w.heard().contains(
+        &"Changing weight from 5 to 10 for active service [10.0.0.1]:tcp:80 of VS [192.0.2.1]:tcp:80".to_owned()
+    ));
+    w.exits.insert("/probe x".into(), 1);
+    w.run(1.0);
+    assert_eq!(w.table(), "");
+    w.exits.insert("/probe x".into(), 12);
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.1:80=10", "after timeouts and failures still the plain number");
+    let mut w = World::new(config(service(vec![server(A, 5, misc(false))])));
+    w.exits.insert("/probe x".into(), 2);
+    w.run(0.5);
+    assert_eq!(w.table(), "");
+    assert!(w.heard().contains(
+        &"Misc check for [[10.0.0.1]:tcp:80 VS [192.0.2.1]:tcp:80] by [/probe] failed: exited with status 2".to_owned()
+    ));
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_and_delays_nobody() {
+    let mut w = world(service(vec![server(A, 1, misc(false)), server(B, 1, tcp(B))]));
+    w.stubborn = true;
+    w.run(3.5);
+    assert_eq!(w.table(), "10.0.0.2:80=1");
+    let kills: Vec<(f64, Kill)> = (w.said.iter())
+        .filter_map(|(t, o)| match o {
+            Output::Kill(_, k) => Some((t.since(steadfast_core::Time::from_millis(1_000_000)).as_secs_f64(), *k)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kills[..2], [(0.4, Kill::Term), (2.4, Kill::Kill)]);
+    let scripts: Vec<f64> = (w.starts.iter())
+        .filter(|(_, t)| matches!(t, Transport::Script(_)))
+        .map(|(t, _)| t.since(steadfast_core::Time::from_millis(1_000_000)).as_secs_f64())
+        .collect();
+    assert_eq!(scripts, [0.0, 3.0], "no second copy beside the first");
+    assert_eq!(w.starts.len() - scripts.len(), 4, "the other check kept its pace");
+}
+
+#[test]
+fn files_and_sessions() {
+    let file =
+        |weight, reverse| Check { kind: CheckKind::File { name: "f".into(), weight, reverse }, timing: timing() };
+    for (weight, reverse, value, table) in [
+        (0, false, 0, "10.0.0.1:80=5"),
+        (0, false, 1, ""),
+        (0, true, 0, ""),
+        (0, true, -7, "10.0.0.1:80=5"),
+        (2, false, 3, "10.0.0.1:80=11"),
+        (2, true, 1, "10.0.0.1:80=3"),
+        (1, false, -9, "10.0.0.1:80=0"),
+        (1, false, i64::MAX, "10.0.0.1:80=2147483647"),
+        (1, false, i64::from(i32::MIN), ""),
+        (i32::MIN, true, i64::MIN, ""),
+    ] {
+        let mut w = World::new(config(service(vec![server(A, 5, file(weight, reverse))])));
+        w.tell(Input::File("f", value));
+        w.run(1.0);
+        assert_eq!(w.table(), table, "{weight} {reverse} {value}, told before the start");
+        w.tell(Input::File("f", 0));
+        w.tell(Input::File("g", 77));
+        w.tell(Input::File("f", value));
+        assert_eq!(w.table(), table, "{weight} {reverse} {value}, told later");
+    }
+    let bfd = Check { kind: CheckKind::Bfd { name: "b".into() }, timing: timing() };
+    let mut w = World::new(config(service(vec![server(A, 5, bfd)])));
+    w.run(1.0);
+    w.tell(Input::Bfd("b", false));
+    assert_eq!(w.table(), "");
+    assert!(w.heard().contains(&"BFD_CHECK on service [10.0.0.1]:tcp:80 failed: session is down".to_owned()));
+    w.tell(Input::Bfd("b", true));
+    assert_eq!(w.table(), "10.0.0.1:80=5");
+}
+
+#[test]
+fn an_agent_speaks_for_its_host() {
+    let agent = Check { kind: CheckKind::Agent { target: target(B), send: vec![] }, timing: timing() };
+    let mut s = server(A, 10, tcp(A));
+    s.checks.push(agent);
+    let mut w = world(service(vec![s]));
+    w.run(0.5);
+    let say = |w: &mut World, words: &str| {
+        w.manner(B, Manner::Talks(vec![format!("{words}\n").into_bytes()]));
+        w.run(1.0);
+        w.table()
+    };
+    assert_eq!(say(&mut w, "50%"), "10.0.0.1:80=5");
+    assert_eq!(say(&mut w, "drain"), "10.0.0.1:80=0");
+    assert_eq!(say(&mut w, "ready 150%"), "10.0.0.1:80=15");
+    assert_eq!(say(&mut w, "maint"), "");
+    assert_eq!(say(&mut w, "up"), "", "up does not end maintenance");
+    assert_eq!(say(&mut w, "up ready 100%"), "10.0.0.1:80=10");
+    assert_eq!(say(&mut w, "down # disk"), "");
+    assert!(w.heard().contains(&"Agent check on service [10.0.0.1]:tcp:80 failed: agent says down".to_owned()));
+    assert_eq!(say(&mut w, "up"), "10.0.0.1:80=10");
+    assert_eq!(say(&mut w, "banana"), "10.0.0.1:80=10", "what is not understood changes nothing");
+    w.manner(B, Manner::Refuses);
+    w.run(3.0);
+    assert_eq!(w.table(), "10.0.0.1:80=10", "and so does an agent that is away");
+    assert_eq!(
+        w.heard().iter().filter(|l| l.contains("Agent check") && l.contains("failed")).count(),
+        1,
+        "which is said once"
+    );
+
+    // nobody waits for an agent, neither with alpha nor after a reload that brings one to a server that is down
+    let mut s = server(A, 10, tcp(A));
+    s.checks[0].timing.alpha = true;
+    let without = s.clone();
+    s.checks.push(Check {
+        kind: CheckKind::Agent { target: target(C), send: vec![] },
+        timing: Timing { alpha: true, ..timing() },
+    });
+    for reload in [false, true] {
+        let mut w = World::new(config(service(vec![if reload { without.clone() } else { s.clone() }])));
+        w.run(1.5);
+        assert_eq!(w.table(), "");
+        w.reload(config(service(vec![s.clone()])));
+        w.manner(A, up());
+        w.run(1.0);
+        assert_eq!(w.table(), "10.0.0.1:80=10");
+    }
+}
+
+#[test]
+fn log_all_failures_and_mails() {
+    let mut s = service(vec![server(A, 1, tcp(A))]);
+    s.servers[0].checks[0].timing = Timing { retry: 2, log_all_failures: true, ..timing() };
+    s.servers[0].smtp_alert = true;
+    let mut w = world(s);
+    w.run(1.2);
+    w.heard();
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    let heard = w.heard();
+    assert_eq!(heard.iter().filter(|l| l.starts_with("TCP_CHECK on service")).count(), 3, "{heard:?}");
+    assert!(heard.contains(
+        &"mail Realserver [10.0.0.1]:tcp:80 of virtual server [192.0.2.1]:tcp:80 - DOWN / => TCP CHECK failed on service : \
+          connection refused <="
+            .to_owned()
+    ));
+}

@@ -1,0 +1,77 @@
+//! What logs and mails say: keepalived's phrases where it has one, so that what admins search for is found.
+
+use crate::failure::Failure;
+use crate::{Check, CheckKind};
+
+/// Log line of a check that succeeds, for the first time or after a failure.
+pub(crate) fn success(check: &Check, server: &str, service: &str) -> String {
+    match &check.kind {
+        CheckKind::Tcp(_) => format!("TCP connection to {server} success."),
+        CheckKind::Udp { .. } => format!("UDP connection to {server} success."),
+        CheckKind::Ping(_) => format!("ICMP connection to {server} success."),
+        CheckKind::Http(_) => format!("Remote Web server {server} succeed on service."),
+        CheckKind::Smtp { .. } => format!("Remote SMTP server {server} succeed on service."),
+        CheckKind::Dns { .. } => format!("DNS_CHECK ({server}) success."),
+        CheckKind::Misc { script, .. } => {
+            format!("Misc check for [{server} VS {service}] by [{}] succeeded.", program(&script.argv))
+        }
+        CheckKind::File { name, .. } => format!("FILE_CHECK {name} on service {server} succeeded."),
+        CheckKind::Bfd { name } => format!("BFD_CHECK {name} on service {server}: session is up."),
+        CheckKind::Agent { .. } => format!("Agent check on service {server} succeeded."),
+    }
+}
+
+/// Log line of a failure; `retries` of them came before.
+pub(crate) fn failure(check: &Check, server: &str, service: &str, retries: u32, reason: Option<&Failure>) -> String {
+    let after = match retries {
+        0 => String::new(),
+        n => format!(" after {n} retries"),
+    };
+    let reason = reason.map_or(String::from("."), |r| format!(": {r}"));
+    match &check.kind {
+        CheckKind::Misc { script, .. } => {
+            format!("Misc check for [{server} VS {service}] by [{}] failed{after}{reason}", program(&script.argv))
+        }
+        kind => format!("{} on service {server} failed{after}{reason}", name(kind)),
+    }
+}
+
+/// The check's name in log lines.
+pub(crate) fn name(kind: &CheckKind) -> &'static str {
+    match kind {
+        CheckKind::Tcp(_) => "TCP_CHECK",
+        CheckKind::Http(_) => "HTTP_CHECK",
+        CheckKind::Smtp { .. } => "SMTP_CHECK",
+        CheckKind::Dns { .. } => "DNS_CHECK",
+        CheckKind::Udp { .. } => "UDP_CHECK",
+        CheckKind::Ping(_) => "ICMP CHECK",
+        CheckKind::Misc { .. } => "MISC_CHECK",
+        CheckKind::File { .. } => "FILE_CHECK",
+        CheckKind::Bfd { .. } => "BFD_CHECK",
+        CheckKind::Agent { .. } => "Agent check",
+    }
+}
+
+/// Body of the mail about a server whose check changed its mind.
+pub(crate) fn mail(check: &Check, up: bool, reason: Option<&Failure>) -> String {
+    let kind = match &check.kind {
+        CheckKind::Tcp(_) => "TCP ",
+        CheckKind::Udp { .. } => "UDP ",
+        CheckKind::Ping(_) => "ICMP ",
+        CheckKind::Misc { .. } => "MISC ",
+        CheckKind::Bfd { .. } => "BFD ",
+        CheckKind::Dns { .. } => "DNS ",
+        CheckKind::File { .. } => "FILE ",
+        CheckKind::Agent { .. } => "AGENT ",
+        CheckKind::Http(_) | CheckKind::Smtp { .. } => "",
+    };
+    match (up, reason) {
+        (true, _) => format!("=> {kind}CHECK succeed on service <="),
+        (false, Some(reason)) => format!("=> {kind}CHECK failed on service : {reason} <="),
+        (false, None) => format!("=> {kind}CHECK failed on service <="),
+    }
+}
+
+fn program(argv: &[String]) -> &str {
+    argv.first().map_or("", String::as_str)
+}
