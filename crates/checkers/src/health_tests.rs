@@ -179,9 +179,29 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
     s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = true);
-    let mut w = World::new(config(s));
+    let mut w = World::new(config(s.clone()));
     w.run(3.0);
     assert_eq!(w.table(), "");
+
+    // one that is out of service on purpose is neither counted nor kept
+    let agent = Check { kind: CheckKind::Agent { target: target("10.0.0.8:80"), send: vec![] }, timing: timing() };
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = false);
+    s.servers[2].checks.push(agent);
+    let mut w = world(s.clone());
+    w.manner("10.0.0.8:80", Manner::Talks(vec![b"maint\n".to_vec()]));
+    w.run(1.2);
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(w.table(), "10.0.0.2:80=1", "one of three has failed");
+    w.manner(B, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
+
+    // a successor goes on without a second alarm
+    let mut heir = World::restore(config(s), &w.pool.snapshots());
+    heir.run(0.0);
+    assert_eq!(heir.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
+    assert!(!heir.heard().iter().any(|l| l.contains("servers failed")));
 }
 
 #[test]

@@ -194,6 +194,11 @@ fn datagrams_with_several_messages_errors_and_garbage() {
     for cut in 17..service.len() {
         assert!(decode(&service[..cut], 0x1d).is_err(), "{cut}");
     }
+    // 22 bytes and 2 of padding, then the next
+    let mut odd = vec![22, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0];
+    odd.extend(&service);
+    let parts = decode(&odd, 0x1d).unwrap();
+    assert!(matches!(parts[..], [(9, Part::Other), (3, Part::Message(_))]), "{parts:?}");
     let mut lying = service.clone();
     lying[20] = 0xff; // an attribute longer than the message
     assert!(decode(&lying, 0x1d).is_err());
