@@ -4,7 +4,7 @@ use crate::cli::Options;
 use std::time::Duration;
 use steadfast_ipc::{Assembler, Envelope, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
-use steadfast_sys::{Reactor, logging, now, schedule};
+use steadfast_sys::{Reactor, logging};
 
 /// Starts logging as the options say.
 pub fn start_logging(options: &Options, ident: &str) {
@@ -118,58 +118,6 @@ impl Parent {
                     Ok(e) => orders.push(Order::Message(e.message)),
                     Err(e) => log::error!("message from the parent: {e}"),
                 },
-            }
-        }
-    }
-}
-
-/// The checker role. There is nothing to check yet: it beats, hears the VRRP child, and stops.
-pub fn checker(options: &Options) -> i32 {
-    // SIGTERM is for the parent to translate; a child listens to its pipe. Blocked before a thread is started.
-    let Ok(_signals) = steadfast_sys::signals::Signals::new() else { return 1 };
-    start_logging(options, "Keepalived_healthcheckers");
-    if !schedule::die_with_parent(options.parent) {
-        return 0;
-    }
-    let (Ok(mut reactor), Ok(mut parent)) = (Reactor::new(), Parent::new(options)) else { return 1 };
-    let brother = options.descriptors.get(2).and_then(|fd| Reader::inherited(*fd).ok());
-    if parent.register(&reactor).is_err() {
-        return 1;
-    }
-    if let Some(b) = &brother {
-        let _ = reactor.watch(b.fd(), 2);
-    }
-    let mut beat = now();
-    let mut ready = Vec::new();
-    loop {
-        let t = now();
-        if t >= beat {
-            parent.say(Message::Heartbeat { late: 0 });
-            beat = t + BEAT;
-        }
-        if reactor.wait(Some(beat), false, &mut ready).is_err() {
-            return 1;
-        }
-        parent.flush();
-        for order in parent.orders() {
-            match order {
-                Order::Config(_) => parent.say(Message::Ready),
-                Order::Message(Message::Stop { .. }) | Order::Gone => {
-                    log::info!("Stopped");
-                    logging::flush(Duration::from_secs(1));
-                    return 0;
-                }
-                Order::Message(_) => {}
-            }
-        }
-        if let Some(b) = &brother {
-            let mut buffer = [0; PACKET];
-            while let Packet::Data(n) = b.read(&mut buffer) {
-                if let Ok(Envelope { message: Message::Instance { name, state, .. }, .. }) =
-                    parse(buffer.get(..n).unwrap_or_default())
-                {
-                    log::debug!("({name}) is {state}");
-                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! steadfastd: virtual addresses by VRRP, watched by a parent that cannot be confused by what it does not read.
 #![forbid(unsafe_code)]
 
+mod checker;
 mod child;
 mod cli;
 mod loader;
@@ -25,7 +26,7 @@ fn main() {
         cli::Request::Role(role, options) => match role.as_str() {
             "loader" => loader::run(&options),
             "vrrp" => vrrp::run(&options),
-            "checker" => child::checker(&options),
+            "checker" => checker::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

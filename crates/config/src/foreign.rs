@@ -17,8 +17,6 @@ const GLOBAL: &[&str] = &[
     "bfd_process_name",
     "use_symlink_paths",
     "set_supplementary_groups",
-    "no_checker_emails",
-    "rs_init_notifies",
     "min_auto_priority_delay",
     "disable_local_igmp",
     "lvs_timeouts",

@@ -197,7 +197,7 @@ pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
     match served {
         Some(served) => {
             let mut s = VirtualServer { served, place, ..Default::default() };
-            c.quietly(|c| block(&mut s, c));
+            block(&mut s, c);
             v.push(s);
         }
         None => c.skip_block(),

@@ -4,6 +4,8 @@
 #![deny(missing_docs)]
 
 pub mod announce;
+pub mod ipvs;
 pub mod netlink;
 pub mod nft;
+pub mod probe;
 pub mod vrrp_socket;

@@ -2,11 +2,11 @@
 
 mod dump;
 mod listen;
-mod plan;
+pub mod plan;
 mod settings;
 mod start;
 mod system;
-mod tell;
+pub mod tell;
 mod translate;
 
 use crate::child::{BEAT, Order, Parent, start_logging};
@@ -56,6 +56,11 @@ const SETTLED: Duration = Duration::from_secs(10);
 const COUNT: Duration = Duration::from_secs(1);
 /// And not more often than this, whatever happens.
 const RECOUNT: Duration = Duration::from_millis(20);
+
+/// What a configuration means beside the machine's part; the checker tells mail and watches files by it, too.
+pub fn plan_of(config: &Config) -> Plan {
+    translate::plan(config)
+}
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
@@ -113,7 +118,7 @@ struct Role {
 impl Role {
     /// Everything that follows from the plan and is not the machine's.
     fn configure(&mut self) {
-        self.teller.configure(&self.plan);
+        self.teller.configure(&self.plan.fifos);
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }

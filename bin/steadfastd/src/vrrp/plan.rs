@@ -104,6 +104,8 @@ pub struct Plan {
     pub groups: HashMap<String, Notify>,
     /// FIFOs.
     pub fifos: Vec<Fifo>,
+    /// FIFOs of the checker child.
+    pub lvs_fifos: Vec<Fifo>,
     /// Where mail goes.
     pub mail: Option<mail::Settings>,
     /// No mail on FAULT.

@@ -34,14 +34,14 @@ pub struct Teller {
 
 impl Teller {
     /// Opens FIFOs and starts their readers, or changes them after a reload.
-    pub fn configure(&mut self, plan: &Plan) {
+    pub fn configure(&mut self, fifos: &[super::plan::Fifo]) {
         self.stop_readers();
-        let paths: Vec<_> = plan.fifos.iter().map(|f| f.path.clone()).collect();
+        let paths: Vec<_> = fifos.iter().map(|f| f.path.clone()).collect();
         let (keep, gone): (Vec<Fifo>, Vec<Fifo>) =
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
         gone.into_iter().for_each(Fifo::remove);
         self.fifos = keep;
-        for f in &plan.fifos {
+        for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
                     Ok(open) => self.fifos.push(open),
@@ -86,7 +86,15 @@ impl Teller {
         }
     }
 
-    fn run(&mut self, command: &Command, arguments: &[String]) {
+    /// A line for all FIFOs.
+    pub fn line(&mut self, line: &str) {
+        for fifo in &mut self.fifos {
+            fifo.line(line.to_string());
+        }
+    }
+
+    /// Starts a notify script.
+    pub fn run(&mut self, command: &Command, arguments: &[String]) {
         match start(command, arguments) {
             Ok(pid) => {
                 self.running.insert(pid);
@@ -96,7 +104,7 @@ impl Teller {
     }
 
     /// One thread talks to the mail server, which may take its time.
-    fn send_mail(&mut self, settings: mail::Settings, alert: mail::Alert) {
+    pub fn send_mail(&mut self, settings: mail::Settings, alert: mail::Alert) {
         let sender = self.mail.get_or_insert_with(|| {
             let (sender, receiver) = sync_channel::<(mail::Settings, mail::Alert)>(MAILS);
             let work = move || {

@@ -145,6 +145,9 @@ pub fn plan(c: &Config) -> Plan {
             })
         })
     };
+    // The VRRP child starts the reader of the FIFO that both write to.
+    let common = fifo(&g.notify_fifo, &None);
+    let lvs_fifos = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string();
     let mail =
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
@@ -166,6 +169,7 @@ pub fn plan(c: &Config) -> Plan {
             .into_iter()
             .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
             .collect(),
+        lvs_fifos,
         mail,
         no_email_faults: g.no_email_faults,
         files,

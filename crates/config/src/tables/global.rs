@@ -63,9 +63,9 @@ section! {
             }
         };
         /// One IPVS virtual service.
-        later "virtual_server" "(ADDR [PORT] | fwmark N | group NAME) { ... }" "-" "-" => virtual_servers: Vec<VirtualServer> = Vec::new(), |c, v| crate::lvs::virtual_server(c, v);
+        live "virtual_server" "(ADDR [PORT] | fwmark N | group NAME) { ... }" "-" "-" => virtual_servers: Vec<VirtualServer> = Vec::new(), |c, v| crate::lvs::virtual_server(c, v);
         /// Named list of service addresses.
-        later "virtual_server_group" "NAME { ADDR[-LAST] [PORT] ... fwmark N ... }" "unique NAME" "-" => server_groups: Vec<ServerGroup> = Vec::new(), |c, v| crate::lvs::group(c, v);
+        live "virtual_server_group" "NAME { ADDR[-LAST] [PORT] ... fwmark N ... }" "unique NAME" "-" => server_groups: Vec<ServerGroup> = Vec::new(), |c, v| crate::lvs::group(c, v);
         /// Client certificate and authorities of TLS checks.
         later "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| c.quietly(|c| block(v.get_or_insert_default(), c));
         /// A process whose presence is tracked.
@@ -294,6 +294,18 @@ section! {
         live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// IPVS connection sync daemon.
         later "lvs_sync_daemon" "IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]" "-" "none" => lvs_sync_daemon: Option<SyncDaemon> = None, |c, v| crate::lvs::sync_daemon(c, v);
+        /// Mail on state changes of servers.
+        live "smtp_alert_checker" "[BOOL]" "-" "smtp_alert" => smtp_alert_checker: Option<bool> = None, |c, v| c.boolean(v);
+        /// Log every failed probe.
+        live "checker_log_all_failures" "[BOOL]" "-" "off" => checker_log_all_failures: Option<bool> = None, |c, v| c.boolean(v);
+        /// FIFO of LVS events.
+        live "lvs_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => lvs_notify_fifo: Option<Script> = None, |c, v| c.script(v);
+        /// Its reader.
+        live "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => lvs_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
+        /// No mail of servers.
+        live "no_checker_emails" "-" "-" "off" => no_checker_emails: bool = false, |c, v| c.flag(v);
+        /// Servers' first states run their notifiers.
+        live "rs_init_notifies" "-" "-" "off" => rs_init_notifies: bool = false, |c, v| c.flag(v);
         /// nftables table for the traffic of virtual addresses.
         live "nftables" "[TABLE]" "name" "keepalived" => nftables: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.
@@ -322,14 +334,6 @@ section! {
         later "enable_snmp_vrrp" "-" "-" "off" => |c, s| {};
         /// keepalived MIB, checker part.
         later "enable_snmp_checker" "-" "-" "off" => |c, s| {};
-        /// Mail on state changes of servers.
-        later "smtp_alert_checker" "[BOOL]" "-" "unset" => |c, s| c.boolean(&mut None);
-        /// Log every failed probe.
-        later "checker_log_all_failures" "[BOOL]" "-" "off" => |c, s| c.boolean(&mut None);
-        /// FIFO of LVS events.
-        later "lvs_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => |c, s| { c.value(); };
-        /// Its reader.
-        later "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => |c, s| { c.value(); };
     }
     plain {
         /// Seen words of global_defs that have no field; for dumps.

@@ -57,21 +57,21 @@ macro_rules! checker {
             also {
                 $($more)*
                 /// Further tries in a round.
-                later "retry" "N" "0-4294967295" "1 (MISC 0, DNS 3) or the server's" => |c, s| c.some_int(&mut s.pace.retry, 0, U32);
+                live "retry" "N" "0-4294967295" "1 (MISC 0, DNS 3) or the server's" => |c, s| c.some_int(&mut s.pace.retry, 0, U32);
                 /// Gap before each of them.
-                later "delay_before_retry" "SECS" ">=0" "1 (HTTP, SSL 3; DNS delay_loop)" => |c, s| c.seconds(&mut s.pace.delay_before_retry, 0.0, CONNECT);
+                live "delay_before_retry" "SECS" ">=0" "1 (HTTP, SSL 3; DNS delay_loop)" => |c, s| c.seconds(&mut s.pace.delay_before_retry, 0.0, CONNECT);
                 /// First checks are spread over this time.
-                later "warmup" "SECS" ">=0" "delay_loop" => |c, s| c.seconds(&mut s.pace.warmup, 0.0, CONNECT);
+                live "warmup" "SECS" ">=0" "delay_loop" => |c, s| c.seconds(&mut s.pace.warmup, 0.0, CONNECT);
                 /// Time between checks.
-                later "delay_loop" "SECS" ">=0.000001" "the server's" => |c, s| c.seconds(&mut s.pace.delay_loop, LEAST, CONNECT);
+                live "delay_loop" "SECS" ">=0.000001" "the server's" => |c, s| c.seconds(&mut s.pace.delay_loop, LEAST, CONNECT);
                 /// Down until the first success.
-                later "alpha" "[BOOL]" "-" "the server's" => |c, s| c.boolean(&mut s.pace.alpha);
+                live "alpha" "[BOOL]" "-" "the server's" => |c, s| c.boolean(&mut s.pace.alpha);
                 /// Log each failed try.
-                later "log_all_failures" "[BOOL]" "-" "checker_log_all_failures" => |c, s| c.boolean(&mut s.pace.log_all_failures);
+                live "log_all_failures" "[BOOL]" "-" "checker_log_all_failures" => |c, s| c.boolean(&mut s.pace.log_all_failures);
                 /// Successes in a row that bring the server up (steadfast's own).
-                later "rise" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.rise, 1, 1000);
+                live "rise" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.rise, 1, 1000);
                 /// Failures in a row that take it down (steadfast's own).
-                later "fall" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.fall, 1, 1000);
+                live "fall" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.fall, 1, 1000);
             }
             plain {
                 /// Schedule.
@@ -86,19 +86,19 @@ macro_rules! checker {
             also {
                 $($more)*
                 /// Address to connect to.
-                later "connect_ip" "ADDR" "-" "the real server's" => |c, s| c.address(&mut s.reach.connect_ip);
+                live "connect_ip" "ADDR" "-" "the real server's" => |c, s| c.address(&mut s.reach.connect_ip);
                 /// Port to connect to.
-                later "connect_port" "N" "1-65535" "the real server's" => |c, s| c.some_int(&mut s.reach.connect_port, 1, 65535);
+                live "connect_port" "N" "1-65535" "the real server's" => |c, s| c.some_int(&mut s.reach.connect_port, 1, 65535);
                 /// Address to connect from.
-                later "bindto" "ADDR" "-" "none" => |c, s| c.address(&mut s.reach.bindto);
+                live "bindto" "ADDR" "-" "none" => |c, s| c.address(&mut s.reach.bindto);
                 /// Port to connect from.
-                later "bind_port" "N" "1-65535" "none" => |c, s| c.some_int(&mut s.reach.bind_port, 1, 65535);
+                live "bind_port" "N" "1-65535" "none" => |c, s| c.some_int(&mut s.reach.bind_port, 1, 65535);
                 /// Interface to connect by.
-                later "bind_if" "IF" "-" "none" => |c, s| c.text(&mut s.reach.bind_if);
+                live "bind_if" "IF" "-" "none" => |c, s| c.text(&mut s.reach.bind_if);
                 /// Limit of a connect, and of each silence after it.
-                later "connect_timeout" "SECS" "0.000001-4294.967295" "the server's" => |c, s| c.seconds(&mut s.reach.connect_timeout, LEAST, CONNECT);
+                live "connect_timeout" "SECS" "0.000001-4294.967295" "the server's" => |c, s| c.seconds(&mut s.reach.connect_timeout, LEAST, CONNECT);
                 /// Mark of the packets.
-                later "fwmark" "N" "uint32" "0" => |c, s| c.some_int(&mut s.reach.fwmark, 0, U32);
+                live "fwmark" "N" "uint32" "0" => |c, s| c.some_int(&mut s.reach.fwmark, 0, U32);
             }
         }
     };
@@ -118,19 +118,19 @@ checker! {
     /// No ICMP error comes, or a reply that fits.
     UdpCheck, "real_server > UDP_CHECK" {
         /// Bytes to send.
-        later "payload" "HEX" "even number of digits" "empty" => payload: Vec<u8> = Vec::new(), |c, v| {
+        live "payload" "HEX" "even number of digits" "empty" => payload: Vec<u8> = Vec::new(), |c, v| {
             if let Some(pairs) = crate::lvs::hex(c, false) {
                 *v = pairs.into_iter().map(|p| p.0).collect();
             }
         };
         /// A reply must come, and match where digits are given.
-        later "require_reply" "[HEX]" "x: any digit" "off" => require_reply: Option<Vec<(u8, u8)>> = None, |c, v| {
+        live "require_reply" "[HEX]" "x: any digit" "off" => require_reply: Option<Vec<(u8, u8)>> = None, |c, v| {
             *v = if c.word(1).is_some() { crate::lvs::hex(c, true) } else { Some(Vec::new()) };
         };
         /// Least length of a reply.
-        later "min_reply_length" "N" "0-65535" "0" => min_reply_length: u16 = 0, |c, v| c.int(v, 0, 65535);
+        live "min_reply_length" "N" "0-65535" "0" => min_reply_length: u16 = 0, |c, v| c.int(v, 0, 65535);
         /// Greatest length of a reply.
-        later "max_reply_length" "N" "0-65535" "255" => max_reply_length: u16 = 255, |c, v| c.int(v, 0, 65535);
+        live "max_reply_length" "N" "0-65535" "255" => max_reply_length: u16 = 255, |c, v| c.int(v, 0, 65535);
     } also {}
 }
 
@@ -138,9 +138,9 @@ section! {
     /// One page.
     UrlCheck, "real_server > HTTP_GET / SSL_GET > url" {
         /// Path of the request.
-        later "path" "STRING" "-" "required" => path: Option<String> = None, |c, v| c.text(v);
+        live "path" "STRING" "-" "required" => path: Option<String> = None, |c, v| c.text(v);
         /// MD5 of the body.
-        later "digest" "HEX" "32 hex digits" "none" => digest: Option<String> = None, |c, v| {
+        live "digest" "HEX" "32 hex digits" "none" => digest: Option<String> = None, |c, v| {
             let Some(w) = c.value() else { return };
             if w.text.len() == 32 && w.text.bytes().all(|b| b.is_ascii_hexdigit()) {
                 *v = Some(w.text.to_ascii_lowercase());
@@ -149,21 +149,21 @@ section! {
             }
         };
         /// Accepted status codes.
-        later "status_code" "N[-M] ..." "100-599" "200-299" => status_code: Vec<(u16, u16)> = Vec::new(), |c, v| crate::lvs::status(c, v);
+        live "status_code" "N[-M] ..." "100-599" "200-299" => status_code: Vec<(u16, u16)> = Vec::new(), |c, v| crate::lvs::status(c, v);
         /// Host of the request.
-        later "virtualhost" "STRING" "-" "the checker's" => virtualhost: Option<String> = None, |c, v| c.text(v);
+        live "virtualhost" "STRING" "-" "the checker's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Pattern that the body must match.
-        later "regex" "PATTERN" "-" "none" => regex: Option<String> = None, |c, v| c.text(v);
+        live "regex" "PATTERN" "-" "none" => regex: Option<String> = None, |c, v| c.text(v);
         /// The body must not match.
-        later "regex_no_match" "-" "-" "off" => regex_no_match: bool = false, |c, v| c.flag(v);
+        live "regex_no_match" "-" "-" "off" => regex_no_match: bool = false, |c, v| c.flag(v);
         /// Options of the pattern.
-        later "regex_options" "NAME ..." "-" "none" => regex_options: Vec<String> = Vec::new(), |c, v| {
+        live "regex_options" "NAME ..." "-" "none" => regex_options: Vec<String> = Vec::new(), |c, v| {
             v.extend(c.words().iter().skip(1).map(|w| w.text.clone()));
         };
         /// Least offset of a match.
-        later "regex_min_offset" "N" ">=0" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
+        live "regex_min_offset" "N" ">=0" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
         /// A match begins before this offset.
-        later "regex_max_offset" "N" ">min" "none" => regex_max_offset: Option<u64> = None, |c, v| c.some_int(v, 0, U32);
+        live "regex_max_offset" "N" ">min" "none" => regex_max_offset: Option<u64> = None, |c, v| c.some_int(v, 0, U32);
         /// A connection must end with TLS close_notify.
         later "tls_compliant" "[BOOL]" "-" "the checker's" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
     }
@@ -178,9 +178,9 @@ checker! {
     /// Pages answer as they should.
     HttpCheck, "real_server > HTTP_GET / SSL_GET" {
         /// Host of requests.
-        later "virtualhost" "STRING" "-" "the server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
+        live "virtualhost" "STRING" "-" "the server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Version of requests.
-        later "http_protocol" "1.0|1.0C|1.1" "-" "1.0" => http_protocol: Option<String> = None, |c, v| {
+        live "http_protocol" "1.0|1.0C|1.1" "-" "1.0" => http_protocol: Option<String> = None, |c, v| {
             let Some(w) = c.value() else { return };
             match w.text.to_ascii_uppercase().as_str() {
                 "1.0" | "1.0C" | "1.1" | "1.1C" => *v = Some(w.text.to_ascii_uppercase()),
@@ -196,7 +196,7 @@ checker! {
         /// Connections must end with TLS close_notify.
         later "tls_compliant" "[BOOL]" "-" "off" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
         /// A page.
-        later "url" "{ ... }" "-" "at least one" => url: Vec<UrlCheck> = Vec::new(), |c, v| {
+        live "url" "{ ... }" "-" "at least one" => url: Vec<UrlCheck> = Vec::new(), |c, v| {
             let mut u = UrlCheck::default();
             block(&mut u, c);
             if u.path.is_none() {
@@ -210,7 +210,7 @@ checker! {
     }
     also {
         /// Older spelling of retry.
-        later "nb_get_retry" "N" "-" "-" => |c, s| {
+        live "nb_get_retry" "N" "-" "-" => |c, s| {
             c.report(Class::Deprecated, "nb_get_retry is deprecated, use retry");
             c.some_int(&mut s.pace.retry, 0, U32);
         };
@@ -221,7 +221,7 @@ checker! {
     /// A name server answers.
     DnsCheck, "real_server > DNS_CHECK" {
         /// Type of the question.
-        later "type" "A|NS|CNAME|SOA|MX|TXT|AAAA|RRSIG|DNSKEY" "any case" "SOA" => kind: Option<u16> = None, |c, v| {
+        live "type" "A|NS|CNAME|SOA|MX|TXT|AAAA|RRSIG|DNSKEY" "any case" "SOA" => kind: Option<u16> = None, |c, v| {
             let Some(w) = c.value() else { return };
             let types = [("A", 1), ("NS", 2), ("CNAME", 5), ("SOA", 6), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("RRSIG", 46), ("DNSKEY", 48)];
             match types.iter().find(|(name, _)| name.eq_ignore_ascii_case(&w.text)) {
@@ -230,7 +230,7 @@ checker! {
             }
         };
         /// Name to ask for.
-        later "name" "DOMAIN" "labels of at most 63" "." => name: Option<String> = None, |c, v| {
+        live "name" "DOMAIN" "labels of at most 63" "." => name: Option<String> = None, |c, v| {
             let Some(w) = c.value() else { return };
             let name = w.text.strip_suffix('.').unwrap_or(&w.text);
             if name.is_empty() || name.split('.').all(|l| (1..=63).contains(&l.len())) {
@@ -251,7 +251,7 @@ checker! {
     /// A mail server greets.
     SmtpCheck, "real_server > SMTP_CHECK" {
         /// Name in HELO.
-        later "helo_name" "NAME" "-" "smtpchecker.keepalived.org" => helo_name: Option<String> = None, |c, v| c.text(v);
+        live "helo_name" "NAME" "-" "smtpchecker.keepalived.org" => helo_name: Option<String> = None, |c, v| c.text(v);
         /// Another host to ask.
         later "host" "{ ... }" "-" "-" => host: Vec<SmtpHost> = Vec::new(), |c, v| {
             let mut h = SmtpHost::default();
@@ -266,13 +266,13 @@ checker! {
     /// A program exits with 0.
     MiscCheck, "real_server > MISC_CHECK" {
         /// The program.
-        later "misc_path" "SCRIPT [ARGS]" "-" "required" => misc_path: Option<Script> = None, |c, v| c.command_line(v);
+        live "misc_path" "SCRIPT [ARGS]" "-" "required" => misc_path: Option<Script> = None, |c, v| c.command_line(v);
         /// Its limit.
-        later "misc_timeout" "SECS" "0-4294" "delay_loop" => misc_timeout: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 4294.0);
+        live "misc_timeout" "SECS" "0-4294" "delay_loop" => misc_timeout: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 4294.0);
         /// Its exit status is a weight.
-        later "misc_dynamic" "-" "-" "off" => misc_dynamic: bool = false, |c, v| c.flag(v);
+        live "misc_dynamic" "-" "-" "off" => misc_dynamic: bool = false, |c, v| c.flag(v);
         /// Who runs it.
-        later "user" "USER [GROUP]" "-" "script_user" => user: Option<Option<User>> = None, |c, v| {
+        live "user" "USER [GROUP]" "-" "script_user" => user: Option<Option<User>> = None, |c, v| {
             if c.value().is_some() {
                 *v = Some(c.user(1));
             }
@@ -284,9 +284,9 @@ section! {
     /// A number in a file.
     FileCheck, "real_server > FILE_CHECK" {
         /// The tracked file.
-        later "track_file" "NAME" "-" "required" => track_file: Option<String> = None, |c, v| c.text(v);
+        live "track_file" "NAME" "-" "required" => track_file: Option<String> = None, |c, v| c.text(v);
         /// What its number does.
-        later "weight" "N [reverse|noreverse]" "-2147483647-2147483647" "the file's" => weight: Option<(i32, bool)> = None, |c, v| {
+        live "weight" "N [reverse|noreverse]" "-2147483647-2147483647" "the file's" => weight: Option<(i32, bool)> = None, |c, v| {
             let mut n = 0i32;
             c.int(&mut n, -2_147_483_647, 2_147_483_647);
             *v = Some((n, c.word(2).is_some_and(|w| w.text == "reverse")));
@@ -298,9 +298,9 @@ section! {
     /// A BFD session.
     BfdCheck, "real_server > BFD_CHECK" {
         /// The session.
-        later "name" "NAME" "-" "required" => name: Option<String> = None, |c, v| c.text(v);
+        live "name" "NAME" "-" "required" => name: Option<String> = None, |c, v| c.text(v);
         /// Down until it is up.
-        later "alpha" "[BOOL]" "-" "off" => alpha: Option<bool> = None, |c, v| c.boolean(v);
+        live "alpha" "[BOOL]" "-" "off" => alpha: Option<bool> = None, |c, v| c.boolean(v);
     } also {} plain {}
 }
 
@@ -351,55 +351,55 @@ section! {
     /// A server behind a virtual one.
     RealServer, "virtual_server > real_server" {
         /// Weight.
-        later "weight" "N" "0-2147483647" "the virtual server's" => weight: Option<u32> = None, |c, v| c.some_int(v, 0, 2_147_483_647);
+        live "weight" "N" "0-2147483647" "the virtual server's" => weight: Option<u32> = None, |c, v| c.some_int(v, 0, 2_147_483_647);
         /// How packets reach it.
-        later "lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
+        live "lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Most connections.
-        later "uthreshold" "N" "uint32" "0" => uthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
+        live "uthreshold" "N" "uint32" "0" => uthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
         /// Connections below which it is used again.
-        later "lthreshold" "N" "uint32" "0" => lthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
+        live "lthreshold" "N" "uint32" "0" => lthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
         /// Weight 0 instead of removal while down.
-        later "inhibit_on_failure" "[BOOL]" "-" "the virtual server's" => inhibit_on_failure: Option<bool> = None, |c, v| c.boolean(v);
+        live "inhibit_on_failure" "[BOOL]" "-" "the virtual server's" => inhibit_on_failure: Option<bool> = None, |c, v| c.boolean(v);
         /// Run when it comes up.
-        later "notify_up" "SCRIPT [USER [GROUP]]" "-" "none" => notify_up: Option<Script> = None, |c, v| c.script(v);
+        live "notify_up" "SCRIPT [USER [GROUP]]" "-" "none" => notify_up: Option<Script> = None, |c, v| c.script(v);
         /// Run when it goes down.
-        later "notify_down" "SCRIPT [USER [GROUP]]" "-" "none" => notify_down: Option<Script> = None, |c, v| c.script(v);
+        live "notify_down" "SCRIPT [USER [GROUP]]" "-" "none" => notify_down: Option<Script> = None, |c, v| c.script(v);
         /// Down until the first success.
-        later "alpha" "[BOOL]" "-" "the virtual server's" => alpha: Option<bool> = None, |c, v| c.boolean(v);
+        live "alpha" "[BOOL]" "-" "the virtual server's" => alpha: Option<bool> = None, |c, v| c.boolean(v);
         /// Default of its checks.
-        later "retry" "N" "1-4294967295" "the virtual server's" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
+        live "retry" "N" "1-4294967295" "the virtual server's" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
         /// Default of its checks.
-        later "delay_before_retry" "SECS" ">=0" "the virtual server's" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "delay_before_retry" "SECS" ">=0" "the virtual server's" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
         /// Default of its checks.
-        later "warmup" "SECS" ">=0" "the virtual server's" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "warmup" "SECS" ">=0" "the virtual server's" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
         /// Default of its checks.
-        later "connect_timeout" "SECS" "0.000001-4294.967295" "the virtual server's" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "connect_timeout" "SECS" "0.000001-4294.967295" "the virtual server's" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Default of its checks.
-        later "delay_loop" "SECS" ">=0.000001" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "delay_loop" "SECS" ">=0.000001" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Mail at changes.
-        later "smtp_alert" "[BOOL]" "-" "on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
+        live "smtp_alert" "[BOOL]" "-" "on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
-        later "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
+        live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
         later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
     }
     also {
         /// A connection comes about.
-        later "TCP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = TcpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Tcp(x)); };
+        live "TCP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = TcpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Tcp(x)); };
         /// An echo reply comes.
-        later "PING_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = PingCheck::default(); block(&mut x, c); s.checkers.push(Checker::Ping(x)); };
+        live "PING_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = PingCheck::default(); block(&mut x, c); s.checkers.push(Checker::Ping(x)); };
         /// A UDP server answers, or does not object.
-        later "UDP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = UdpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Udp(x)); };
+        live "UDP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = UdpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Udp(x)); };
         /// Pages answer as they should.
-        later "HTTP_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, false);
+        live "HTTP_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, false);
         /// The same over TLS.
         later "SSL_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, true);
         /// A name server answers.
-        later "DNS_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = DnsCheck::default(); block(&mut x, c); s.checkers.push(Checker::Dns(x)); };
+        live "DNS_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = DnsCheck::default(); block(&mut x, c); s.checkers.push(Checker::Dns(x)); };
         /// A mail server greets.
-        later "SMTP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = SmtpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Smtp(x)); };
+        live "SMTP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = SmtpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Smtp(x)); };
         /// A program exits with 0.
-        later "MISC_CHECK" "{ ... }" "-" "-" => |c, s| {
+        live "MISC_CHECK" "{ ... }" "-" "-" => |c, s| {
             let mut x = MiscCheck::default();
             block(&mut x, c);
             if x.misc_path.is_none() {
@@ -409,7 +409,7 @@ section! {
             }
         };
         /// A file has the right number.
-        later "FILE_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = FileCheck::default(); block(&mut x, c); s.checkers.push(Checker::File(x)); };
+        live "FILE_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = FileCheck::default(); block(&mut x, c); s.checkers.push(Checker::File(x)); };
         /// A BFD session is up.
         later "BFD_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = BfdCheck::default(); block(&mut x, c); s.checkers.push(Checker::Bfd(x)); };
     }
@@ -440,7 +440,7 @@ section! {
     /// One IPVS virtual service.
     VirtualServer, "virtual_server" {
         /// Family of a mark's service.
-        later "ip_family" "inet|inet6" "-" "from addresses" => ip_family: Option<bool> = None, |c, v| {
+        live "ip_family" "inet|inet6" "-" "from addresses" => ip_family: Option<bool> = None, |c, v| {
             let Some(w) = c.value() else { return };
             match w.text.as_str() {
                 "inet" => *v = Some(false),
@@ -449,33 +449,33 @@ section! {
             }
         };
         /// Default of the checks.
-        later "retry" "N" "1-4294967295" "1" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
+        live "retry" "N" "1-4294967295" "1" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
         /// Default of the checks.
-        later "delay_before_retry" "SECS" ">=0" "see checkers" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "delay_before_retry" "SECS" ">=0" "see checkers" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
         /// Default of the checks.
-        later "warmup" "SECS" ">=0" "delay_loop" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "warmup" "SECS" ">=0" "delay_loop" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
         /// Default of the checks.
-        later "connect_timeout" "SECS" "0.000001-4294.967295" "5" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "connect_timeout" "SECS" "0.000001-4294.967295" "5" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Time between checks.
-        later "delay_loop" "SECS" ">=0.000001" "60" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "delay_loop" "SECS" ">=0.000001" "60" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Weight 0 instead of removal while a server is down.
-        later "inhibit_on_failure" "-" "-" "off" => inhibit_on_failure: bool = false, |c, v| c.flag(v);
+        live "inhibit_on_failure" "-" "-" "off" => inhibit_on_failure: bool = false, |c, v| c.flag(v);
         /// Scheduler.
-        later "lb_algo" "rr|wrr|lc|wlc|lblc|sh|mh|dh|fo|ovf|lblcr|sed|nq|twos" "-" "wlc" => scheduler: Option<String> = None, |c, v| crate::lvs::scheduler(c, v);
+        live "lb_algo" "rr|wrr|lc|wlc|lblc|sh|mh|dh|fo|ovf|lblcr|sed|nq|twos" "-" "wlc" => scheduler: Option<String> = None, |c, v| crate::lvs::scheduler(c, v);
         /// One packet, one connection.
-        later "ops" "-" "-" "off" => ops: bool = false, |c, v| c.flag(v);
+        live "ops" "-" "-" "off" => ops: bool = false, |c, v| c.flag(v);
         /// How packets reach servers.
-        later "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
+        live "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Persistence engine.
-        later "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| c.text(v);
+        live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| c.text(v);
         /// How long a client stays with its server.
-        later "persistence_timeout" "[SECS]" "1-2678400" "off; 360 when bare" => persistence_timeout: Option<u32> = None, |c, v| {
+        live "persistence_timeout" "[SECS]" "1-2678400" "off; 360 when bare" => persistence_timeout: Option<u32> = None, |c, v| {
             if c.word(1).is_some() { c.some_int(v, 1, 2_678_400); } else { *v = Some(360); }
         };
         /// Clients of one such network are one client.
-        later "persistence_granularity" "MASK|PREFIX" "-" "a single address" => persistence_granularity: Option<u32> = None, |c, v| crate::lvs::granularity(c, v);
+        live "persistence_granularity" "MASK|PREFIX" "-" "a single address" => persistence_granularity: Option<u32> = None, |c, v| crate::lvs::granularity(c, v);
         /// Protocol.
-        later "protocol" "TCP|UDP|SCTP" "any case" "UDP" => protocol: Option<u8> = None, |c, v| {
+        live "protocol" "TCP|UDP|SCTP" "any case" "UDP" => protocol: Option<u8> = None, |c, v| {
             let Some(w) = c.value() else { return };
             match w.text.to_ascii_uppercase().as_str() {
                 "TCP" => *v = Some(6),
@@ -485,45 +485,45 @@ section! {
             }
         };
         /// Checks rest while the address is not on this host.
-        later "ha_suspend" "-" "-" "off" => ha_suspend: bool = false, |c, v| c.flag(v);
+        live "ha_suspend" "-" "-" "off" => ha_suspend: bool = false, |c, v| c.flag(v);
         /// Mail at changes.
-        later "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
+        live "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
-        later "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
+        live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
         later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
         /// Servers are down until their first success.
-        later "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
+        live "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
         /// At a stop notifiers run for what is up.
-        later "omega" "-" "-" "off" => omega: bool = false, |c, v| c.flag(v);
+        live "omega" "-" "-" "off" => omega: bool = false, |c, v| c.flag(v);
         /// Run when the quorum is gained.
-        later "quorum_up" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_up: Option<Script> = None, |c, v| c.script(v);
+        live "quorum_up" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_up: Option<Script> = None, |c, v| c.script(v);
         /// Run when it is lost.
-        later "quorum_down" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_down: Option<Script> = None, |c, v| c.script(v);
+        live "quorum_down" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_down: Option<Script> = None, |c, v| c.script(v);
         /// Weight of live servers that is needed.
-        later "quorum" "N" "1-4294967295" "1" => quorum: u32 = 1, |c, v| c.int(v, 1, U32);
+        live "quorum" "N" "1-4294967295" "1" => quorum: u32 = 1, |c, v| c.int(v, 1, U32);
         /// Margin around it.
-        later "hysteresis" "N" "0-4294967295" "0" => hysteresis: u32 = 0, |c, v| c.int(v, 0, U32);
+        live "hysteresis" "N" "0-4294967295" "0" => hysteresis: u32 = 0, |c, v| c.int(v, 0, U32);
         /// Default weight of servers.
-        later "weight" "N" "1-2147483647" "1" => weight: u32 = 1, |c, v| c.int(v, 1, 2_147_483_647);
+        live "weight" "N" "1-2147483647" "1" => weight: u32 = 1, |c, v| c.int(v, 1, 2_147_483_647);
         /// Serves while the quorum is lost.
-        later "sorry_server" "ADDR [PORT]" "-" "none" => sorry_server: Option<(IpAddr, u16)> = None, |c, v| {
+        live "sorry_server" "ADDR [PORT]" "-" "none" => sorry_server: Option<(IpAddr, u16)> = None, |c, v| {
             *v = crate::lvs::endpoint(c, 1).map(|(a, p)| (a, p.unwrap_or(0))).or(*v);
         };
         /// How packets reach it.
-        later "sorry_server_lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => sorry_server_lvs_method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
+        live "sorry_server_lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => sorry_server_lvs_method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Flags of the scheduler.
-        later "(scheduler flags)" "-" "-" "none" => flags: Vec<String> = Vec::new(), |c, v| {};
+        live "(scheduler flags)" "-" "-" "none" => flags: Vec<String> = Vec::new(), |c, v| {};
         /// A server behind it.
-        later "real_server" "ADDR [PORT] { ... }" "-" "-" => real_servers: Vec<RealServer> = Vec::new(), |c, v| crate::lvs::real_server(c, v);
+        live "real_server" "ADDR [PORT] { ... }" "-" "-" => real_servers: Vec<RealServer> = Vec::new(), |c, v| crate::lvs::real_server(c, v);
     }
     also {
         /// Scheduler, by another name.
-        later "lvs_sched" "as lb_algo" "-" "wlc" => |c, s| crate::lvs::scheduler(c, &mut s.scheduler);
+        live "lvs_sched" "as lb_algo" "-" "wlc" => |c, s| crate::lvs::scheduler(c, &mut s.scheduler);
         /// How packets reach servers, by another name.
-        later "lvs_method" "as lb_kind" "-" "NAT" => |c, s| crate::lvs::method(c, &mut s.method);
+        live "lvs_method" "as lb_kind" "-" "NAT" => |c, s| crate::lvs::method(c, &mut s.method);
         /// The sorry server stays in the table with weight 0.
-        later "sorry_server_inhibit" "-" "after sorry_server" "off" => |c, s| {
+        live "sorry_server_inhibit" "-" "after sorry_server" "off" => |c, s| {
             if s.sorry_server.is_none() {
                 c.report(Class::General, "sorry_server_inhibit comes after sorry_server, ignoring it");
             } else {
@@ -531,21 +531,21 @@ section! {
             }
         };
         /// Obsolete; means nothing.
-        later "hashed" "-" "-" "off" => |c, s| crate::lvs::flag(c, s, &["sh", "mh"]);
+        live "hashed" "-" "-" "off" => |c, s| crate::lvs::flag(c, s, &["sh", "mh"]);
         /// First flag of the scheduler.
-        later "flag-1" "-" "-" "off" => |c, s| s.flags.push("flag-1".into());
+        live "flag-1" "-" "-" "off" => |c, s| s.flags.push("flag-1".into());
         /// Second flag of the scheduler.
-        later "flag-2" "-" "-" "off" => |c, s| s.flags.push("flag-2".into());
+        live "flag-2" "-" "-" "off" => |c, s| s.flags.push("flag-2".into());
         /// Third flag of the scheduler.
-        later "flag-3" "-" "-" "off" => |c, s| s.flags.push("flag-3".into());
+        live "flag-3" "-" "-" "off" => |c, s| s.flags.push("flag-3".into());
         /// sh looks at the port.
-        later "sh-port" "-" "after lb_algo sh" "off" => |c, s| crate::lvs::flag(c, s, &["sh"]);
+        live "sh-port" "-" "after lb_algo sh" "off" => |c, s| crate::lvs::flag(c, s, &["sh"]);
         /// sh takes another server when the right one is down.
-        later "sh-fallback" "-" "after lb_algo sh" "off" => |c, s| crate::lvs::flag(c, s, &["sh"]);
+        live "sh-fallback" "-" "after lb_algo sh" "off" => |c, s| crate::lvs::flag(c, s, &["sh"]);
         /// mh looks at the port.
-        later "mh-port" "-" "after lb_algo mh" "off" => |c, s| crate::lvs::flag(c, s, &["mh"]);
+        live "mh-port" "-" "after lb_algo mh" "off" => |c, s| crate::lvs::flag(c, s, &["mh"]);
         /// mh takes another server when the right one is down.
-        later "mh-fallback" "-" "after lb_algo mh" "off" => |c, s| crate::lvs::flag(c, s, &["mh"]);
+        live "mh-fallback" "-" "after lb_algo mh" "off" => |c, s| crate::lvs::flag(c, s, &["mh"]);
     }
     plain {
         /// The sorry server stays in the table with weight 0.

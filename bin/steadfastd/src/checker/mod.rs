@@ -1,0 +1,406 @@
+//! The checker role: one loop that turns readiness into the pool's input and carries its output out.
+
+mod balancer;
+mod probes;
+mod translate;
+
+use crate::child::{BEAT, Order, Parent, start_logging};
+use crate::cli::Options;
+use crate::vrrp::plan::{Command, Plan};
+use crate::vrrp::tell::{self, Teller};
+use balancer::Balancer;
+use probes::Probes;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, ScriptEnd, Snapshot, Transport};
+use steadfast_config::Config;
+use steadfast_core::{State, Time};
+use steadfast_ipc::{Envelope, Message, decode, encode, parse};
+use steadfast_net::netlink::{Event, Mirror};
+use steadfast_notify::mail;
+use steadfast_sys::inotify::Watcher;
+use steadfast_sys::pipe::{PACKET, Packet, Reader};
+use steadfast_sys::signals::Signals;
+use steadfast_sys::spawn::{self, End};
+use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
+
+const SIGNALS: usize = 2;
+const MIRROR: usize = 3;
+const FILES: usize = 4;
+const BROTHER: usize = 5;
+/// Tokens of probes begin here.
+const PROBES: usize = 1000;
+/// Netlink datagrams in one turn.
+const DATAGRAMS: usize = 64;
+/// The kernel's table is looked at this often: what somebody else took out comes back.
+const AUDIT: Duration = Duration::from_secs(10);
+
+/// Runs the role; returns its exit status.
+pub fn run(options: &Options) -> i32 {
+    // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
+    let Ok(signals) = Signals::new() else { return 1 };
+    start_logging(options, "Keepalived_healthcheckers");
+    if !schedule::die_with_parent(options.parent) {
+        return 0;
+    }
+    let status = match Role::start(options, signals) {
+        Ok(Some(mut role)) => role.run(),
+        Ok(None) => 0,
+        Err(e) => {
+            log::error!("the checker child cannot start: {e}");
+            1
+        }
+    };
+    logging::flush(Duration::from_secs(1));
+    status
+}
+
+struct Role {
+    parent: Parent,
+    signals: Signals,
+    reactor: Reactor,
+    mirror: Mirror,
+    brother: Option<Reader>,
+    pool: Pool,
+    plan: Plan,
+    teller: Teller,
+    probes: Probes,
+    programs: HashMap<i32, ProbeId>,
+    balancer: Balancer,
+    watcher: Option<Watcher>,
+    /// Addresses of this host, as told to the pool.
+    addresses: BTreeSet<IpAddr>,
+    out: Vec<Output>,
+    stopped: bool,
+    beat: Time,
+    audit: Time,
+    late: Duration,
+}
+
+impl Role {
+    fn start(options: &Options, signals: Signals) -> io::Result<Option<Role>> {
+        let mut reactor = Reactor::new()?;
+        let mut parent = Parent::new(options)?;
+        parent.register(&reactor)?;
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut ready = Vec::new();
+        let mut config: Option<Config> = None;
+        let config = loop {
+            if let Some(config) = config {
+                break config;
+            }
+            reactor.wait(Some(now() + BEAT), false, &mut ready)?;
+            parent.say(Message::Heartbeat { late: 0 });
+            for order in parent.orders() {
+                match order {
+                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
+                    Order::Message(_) => {}
+                }
+            }
+        };
+        let plan = crate::vrrp::plan_of(&config);
+        let pools: Pools = translate::pool(&config);
+        drop(config);
+        reactor.watch(signals.fd(), SIGNALS)?;
+        let mirror = Mirror::open(1 << 20)?;
+        reactor.watch(mirror.fd(), MIRROR)?;
+        let brother = options.descriptors.get(2).and_then(|fd| Reader::inherited(*fd).ok());
+        if let Some(b) = &brother {
+            reactor.watch(b.fd(), BROTHER)?;
+        }
+        let t = now();
+        let mut out = Vec::new();
+        let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
+        let mut role = Role {
+            parent,
+            signals,
+            reactor,
+            mirror,
+            brother,
+            pool,
+            plan,
+            teller: Teller::default(),
+            probes: Probes::new(PROBES),
+            programs: HashMap::new(),
+            balancer: Balancer::open(),
+            watcher: None,
+            addresses: BTreeSet::new(),
+            out,
+            stopped: false,
+            beat: t,
+            audit: t + AUDIT,
+            late: Duration::ZERO,
+        };
+        role.configure();
+        role.learn_addresses()?;
+        let t = now();
+        role.pool.poll(t, &mut role.out);
+        role.act(t);
+        role.parent.say(Message::Ready);
+        Ok(Some(role))
+    }
+
+    /// The addresses of the host at the start, for at most a second.
+    fn learn_addresses(&mut self) -> io::Result<()> {
+        let limit = now() + Duration::from_secs(1);
+        let (mut ready, mut events) = (Vec::new(), Vec::new());
+        while !self.mirror.settled() && now() < limit {
+            self.mirror.read(DATAGRAMS, &mut events)?;
+            if !self.mirror.settled() {
+                self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
+            }
+        }
+        self.tell_addresses(now());
+        Ok(())
+    }
+
+    fn tell_addresses(&mut self, t: Time) {
+        let present: BTreeSet<IpAddr> =
+            self.mirror.links().flat_map(|l| l.addresses.iter().map(|c| c.address)).collect();
+        for a in present.difference(&self.addresses) {
+            self.pool.handle(t, Input::Address(*a, true), &mut self.out);
+        }
+        for a in self.addresses.difference(&present) {
+            self.pool.handle(t, Input::Address(*a, false), &mut self.out);
+        }
+        self.addresses = present;
+    }
+
+    fn configure(&mut self) {
+        self.teller.configure(&self.plan.lvs_fifos);
+        if let Some(w) = self.watcher.take() {
+            self.reactor.forget(w.fd());
+        }
+        if self.plan.files.is_empty() {
+            return;
+        }
+        let Ok(mut watcher) = Watcher::new() else {
+            log::error!("cannot watch files");
+            return;
+        };
+        let t = now();
+        for f in &self.plan.files {
+            if let Err(e) = watcher.add(&f.path) {
+                log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
+            }
+            self.pool.handle(t, Input::File(&f.name, files::read_number(&f.path)), &mut self.out);
+        }
+        if self.reactor.watch(watcher.fd(), FILES).is_ok() {
+            self.watcher = Some(watcher);
+        }
+    }
+
+    fn run(&mut self) -> i32 {
+        let mut ready: Vec<Ready> =
+            (0..=BROTHER).map(|token| Ready { token, readable: true, writable: true }).collect();
+        self.turn(now(), &ready);
+        while !self.stopped {
+            let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
+            if let Err(e) = self.reactor.wait(Some(due), false, &mut ready) {
+                log::error!("event loop: {e}");
+                return 1;
+            }
+            self.turn(due, &ready);
+        }
+        let limit = now() + Duration::from_secs(1);
+        while now() < limit && !(self.teller.running.is_empty() && self.teller.read_out()) {
+            if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
+                break;
+            }
+            self.take_signals(now());
+        }
+        self.teller.close_fifos();
+        self.teller.stop_readers();
+        self.parent.flush();
+        log::info!("Stopped");
+        0
+    }
+
+    /// One turn: signals, due timers, probes, netlink, pipes.
+    fn turn(&mut self, due: Time, ready: &[Ready]) {
+        let t = now();
+        self.late = self.late.max(t.since(due));
+        self.pool.poll(t, &mut self.out);
+        self.act(t);
+        for r in ready {
+            match r.token {
+                SIGNALS => self.take_signals(t),
+                MIRROR => {
+                    let mut events: Vec<Event> = Vec::new();
+                    while let Ok(true) = self.mirror.read(DATAGRAMS, &mut events) {}
+                    self.tell_addresses(t);
+                }
+                FILES => self.changed_files(t),
+                BROTHER => self.hear_brother(t),
+                n if n < SIGNALS => {
+                    self.parent.flush();
+                    self.orders(t);
+                }
+                n => self.probes.ready(n, t, &mut self.pool, &mut self.out),
+            }
+            self.act(t);
+        }
+        if t >= self.beat {
+            let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
+            self.parent.say(Message::Heartbeat { late });
+            self.teller.flush();
+            self.beat = t + BEAT;
+        }
+        if t >= self.audit {
+            self.balancer.audit();
+            self.audit = t + AUDIT;
+        }
+        self.balancer.flush();
+    }
+
+    fn take_signals(&mut self, t: Time) {
+        let mut children = false;
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                15 => self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out),
+                17 => children = true,
+                _ => {}
+            }
+        }
+        if !children {
+            return;
+        }
+        while let Some((pid, end)) = spawn::reap() {
+            if self.teller.ended(pid, end) {
+                continue;
+            }
+            if let Some(id) = self.programs.remove(&pid) {
+                let end = match end {
+                    End::Exited(s) => ScriptEnd::Exited(s),
+                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                };
+                self.pool.handle(t, Input::ScriptEnded(id, end), &mut self.out);
+            }
+        }
+    }
+
+    fn changed_files(&mut self, t: Time) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for path in watcher.changed() {
+            let value = files::read_number(&path);
+            for f in self.plan.files.iter().filter(|f| f.path == path) {
+                self.pool.handle(t, Input::File(&f.name, value), &mut self.out);
+            }
+        }
+    }
+
+    fn hear_brother(&mut self, t: Time) {
+        let Some(brother) = &self.brother else { return };
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(n) = brother.read(&mut buffer) {
+            if let Ok(Envelope { message: Message::Instance { name, state, .. }, .. }) =
+                parse(buffer.get(..n).unwrap_or_default())
+            {
+                self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
+            }
+        }
+    }
+
+    fn orders(&mut self, t: Time) {
+        for order in self.parent.orders() {
+            match order {
+                Order::Config(bytes) => match decode::<Config>(&bytes) {
+                    Ok(config) => {
+                        self.plan = crate::vrrp::plan_of(&config);
+                        self.pool.reload(translate::pool(&config), t, &mut self.out);
+                        self.configure();
+                        self.parent.say(Message::Ready);
+                    }
+                    Err(e) => log::error!("configuration: {e}"),
+                },
+                Order::Message(Message::Stop { .. }) => {
+                    log::info!("Stopping");
+                    self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out);
+                }
+                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out),
+                Order::Message(_) => {}
+            }
+        }
+    }
+
+    /// Carries out what the pool wants, also what follows from carrying it out.
+    fn act(&mut self, t: Time) {
+        while !self.out.is_empty() {
+            for output in std::mem::take(&mut self.out) {
+                self.do_one(t, output);
+            }
+        }
+    }
+
+    fn do_one(&mut self, t: Time, output: Output) {
+        match output {
+            Output::Start(id, Transport::Script(s)) => {
+                let argv = match &s.shell {
+                    Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
+                    None => s.argv.clone(),
+                };
+                match tell::start(&Command { argv, user: s.user }, &[]) {
+                    Ok(pid) => drop(self.programs.insert(pid, id)),
+                    Err(e) => {
+                        log::warn!("MISC_CHECK {} cannot be started: {e}", s.text);
+                        self.pool.handle(t, Input::ScriptEnded(id, ScriptEnd::NotStarted), &mut self.out);
+                    }
+                }
+            }
+            Output::Start(id, transport) => {
+                self.probes.start(id, &transport, t, &self.reactor, &mut self.pool, &mut self.out);
+            }
+            Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
+            Output::Close(id) => {
+                self.probes.close(id, &self.reactor);
+                self.programs.retain(|_, p| *p != id);
+            }
+            Output::Kill(id, kill) => {
+                let signal = if kill == Kill::Term { 15 } else { 9 };
+                for (pid, _) in self.programs.iter().filter(|(_, p)| **p == id) {
+                    spawn::signal_group(*pid, signal);
+                }
+            }
+            Output::Table(slot) => {
+                if let Some(table) = self.pool.table(slot, t) {
+                    self.balancer.want(slot, table);
+                }
+            }
+            Output::TableGone(slot) => self.balancer.gone(slot),
+            Output::Notify(s) => {
+                let argv = match &s.shell {
+                    Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
+                    None => s.argv.clone(),
+                };
+                self.teller.run(&Command { argv, user: s.user }, &[]);
+            }
+            Output::Mail { subject, body } => {
+                if let Some(settings) = &self.plan.mail {
+                    let subject = format!("[{}] {subject}", self.plan.router_id);
+                    self.teller.send_mail(settings.clone(), mail::Alert { subject, body });
+                }
+            }
+            Output::Keep(snapshot) => {
+                let key = match &snapshot {
+                    Snapshot::Service { id, .. } => format!("service {id}"),
+                    Snapshot::Server { service, server, .. } => format!("{service} {}:{}", server.address, server.port),
+                };
+                if let Ok(bytes) = encode(&snapshot) {
+                    self.parent.say(Message::Keep { key, bytes });
+                }
+            }
+            Output::Fifo(line) => self.teller.line(&line),
+            // VRRP has no tracker of virtual servers yet.
+            Output::Quorum(..) => {}
+            Output::Log(level, text) => log::log!(level, "{text}"),
+            Output::Stopped => {
+                self.balancer.flush();
+                self.stopped = true;
+            }
+        }
+    }
+}

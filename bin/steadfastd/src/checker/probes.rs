@@ -1,0 +1,111 @@
+//! Sockets of the checks that are under way.
+
+use std::collections::HashMap;
+use steadfast_checkers::{Input, Output, Pool, ProbeId, Target, Transport};
+use steadfast_core::Time;
+use steadfast_net::probe::{Got, Kind, Probe, Route};
+use steadfast_sys::Reactor;
+
+/// Reads of one probe in one turn.
+const READS: usize = 64;
+
+/// Probes by id, and the tokens that they are watched under.
+pub struct Probes {
+    open: HashMap<ProbeId, (Probe, usize)>,
+    tokens: HashMap<usize, ProbeId>,
+    next: usize,
+}
+
+impl Probes {
+    /// Tokens are counted from `first`.
+    pub fn new(first: usize) -> Self {
+        Probes { open: HashMap::new(), tokens: HashMap::new(), next: first }
+    }
+
+    /// Begins a probe.
+    pub fn start(
+        &mut self,
+        id: ProbeId,
+        transport: &Transport,
+        t: Time,
+        reactor: &Reactor,
+        pool: &mut Pool,
+        out: &mut Vec<Output>,
+    ) {
+        let (kind, target): (Kind, &Target) = match transport {
+            Transport::Tcp(target) => (Kind::Tcp, target),
+            Transport::Udp(target) => (Kind::Udp, target),
+            Transport::Icmp(target) => (Kind::Icmp, target),
+            Transport::Tls(..) | Transport::Script(_) => {
+                pool.handle(t, Input::Failed(id, "not supported yet"), out);
+                return;
+            }
+        };
+        let route = Route {
+            to: target.address,
+            from: target.bind,
+            port: target.bind_port,
+            interface: target.interface.clone(),
+            mark: target.mark,
+        };
+        let token = self.next;
+        // A token is used once in a long while: an event of a closed probe must not reach a new one.
+        self.next = self.next.checked_add(1).unwrap_or(usize::MAX / 2);
+        let opened = Probe::open(kind, &route).and_then(|p| reactor.watch_both(p.fd(), token).map(|()| p));
+        match opened {
+            Ok(p) => {
+                let at_once = p.at_once();
+                self.tokens.insert(token, id);
+                self.open.insert(id, (p, token));
+                if at_once {
+                    pool.handle(t, Input::Connected(id), out);
+                }
+            }
+            Err(e) => pool.handle(t, Input::Failed(id, &e.to_string()), out),
+        }
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, id: ProbeId, bytes: &[u8], t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+        if let Some((p, _)) = self.open.get_mut(&id)
+            && let Err(e) = p.send(bytes)
+        {
+            pool.handle(t, Input::Failed(id, &e.to_string()), out);
+        }
+    }
+
+    /// Forgets a probe.
+    pub fn close(&mut self, id: ProbeId, reactor: &Reactor) {
+        if let Some((p, token)) = self.open.remove(&id) {
+            reactor.forget(p.fd());
+            self.tokens.remove(&token);
+        }
+    }
+
+    /// Something is to be had of a probe.
+    pub fn ready(&mut self, token: usize, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+        let Some(id) = self.tokens.get(&token).copied() else { return };
+        let Some((p, _)) = self.open.get_mut(&id) else { return };
+        match p.connected() {
+            Ok(true) => pool.handle(t, Input::Connected(id), out),
+            Ok(false) => {}
+            Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
+        }
+        if let Err(e) = p.flush() {
+            return pool.handle(t, Input::Failed(id, &e.to_string()), out);
+        }
+        let mut buffer = [0u8; 16 * 1024];
+        for _ in 0..READS {
+            match p.receive(&mut buffer) {
+                Ok(Got::Data(n)) => pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out),
+                Ok(Got::Nothing) => return,
+                Ok(Got::End) => return pool.handle(t, Input::Eof(id, true), out),
+                Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
+            }
+            // The pool may have had enough: what it wants closed is read no further.
+            if out.iter().any(|o| matches!(o, Output::Close(c) if *c == id)) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The configuration as written becomes what the checkers run from: defaults and what is inherited from server to check are put in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use steadfast_checkers as check;
+use steadfast_config::model::{self, Checker, Config, Method, Served, Tunnel, TunnelChecksum, User};
+use steadfast_core::Family;
+use steadfast_core::ipvs::{self, Checksum, Forward, Persistence, Protocol, Service, ServiceKey};
+
+/// Translates the virtual servers. What cannot be done yet is left out, and said.
+pub fn pool(c: &Config) -> check::Config {
+    let groups = c.server_groups.iter().map(|g| check::VirtualServerGroup {
+        name: g.name.clone(),
+        ranges: g
+            .ranges
+            .iter()
+            .map(|(first, last, port)| check::Range { first: *first, last: *last, port: *port })
+            .collect(),
+        marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
+    });
+    check::Config {
+        groups: groups.collect(),
+        services: c.virtual_servers.iter().filter_map(|v| service(v, c)).collect(),
+        init_notifies: c.globals.rs_init_notifies,
+    }
+}
+
+fn family(six: bool) -> Family {
+    if six { Family::V6 } else { Family::V4 }
+}
+
+fn script(s: &model::Script, account: Option<User>) -> check::Script {
+    check::Script {
+        text: s.text.clone(),
+        argv: s.argv.clone(),
+        shell: s.shell.clone(),
+        user: s.user.or(account).map(|u| (u.uid, u.gid)),
+    }
+}
+
+fn forward(m: Method) -> Forward {
+    let sum = |c: Option<TunnelChecksum>| match c {
+        Some(TunnelChecksum::Yes) => Checksum::Full,
+        Some(TunnelChecksum::Remote) => Checksum::Remote,
+        _ => Checksum::None,
+    };
+    match m {
+        Method::Nat => Forward::Nat,
+        Method::Direct => Forward::Direct,
+        Method::Tunnel { kind: Tunnel::Ipip, .. } => Forward::Tunnel(ipvs::Tunnel::Ipip),
+        Method::Tunnel { kind: Tunnel::Gue, port, checksum } => {
+            Forward::Tunnel(ipvs::Tunnel::Gue { port: port.unwrap_or(6080), checksum: sum(checksum) })
+        }
+        Method::Tunnel { kind: Tunnel::Gre, checksum, .. } => {
+            Forward::Tunnel(ipvs::Tunnel::Gre { checksum: sum(checksum) })
+        }
+    }
+}
+
+fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer> {
+    let account = c.globals.script_user;
+    let protocol = match v.protocol {
+        Some(6) => Protocol::Tcp,
+        Some(132) => Protocol::Sctp,
+        _ => Protocol::Udp,
+    };
+    let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
+    let (id, port, six) = match &v.served {
+        Served::Nothing => return None,
+        Served::Address(a, p) => {
+            (check::ServiceId::One(ServiceKey::Address { address: *a, port: *p, protocol }), *p, a.is_ipv6())
+        }
+        Served::Mark(m) => (check::ServiceId::One(ServiceKey::Mark { mark: *m, family: family(six) }), 0, six),
+        Served::Group(g) => {
+            let port = c.server_groups.iter().find(|x| x.name == *g).and_then(|x| x.ranges.first()).map_or(0, |r| r.2);
+            (check::ServiceId::Group { name: g.clone(), protocol }, port, six)
+        }
+    };
+    let method = v.method.unwrap_or(Method::Nat);
+    let flag = |words: &[&str]| v.flags.iter().any(|f| words.contains(&f.as_str()));
+    let mut s = check::VirtualServer::new(id);
+    s.service = Service {
+        scheduler: v.scheduler.clone().unwrap_or_else(|| "wlc".into()),
+        scheduler_flags: u8::from(flag(&["flag-1", "sh-fallback", "mh-fallback"]))
+            | u8::from(flag(&["flag-2", "sh-port", "mh-port"])) << 1
+            | u8::from(flag(&["flag-3"])) << 2,
+        one_packet: v.ops,
+        persistence: v.persistence_timeout.map(|timeout| Persistence {
+            timeout,
+            granularity: v.persistence_granularity.map(|g| if six { g.min(128) as u8 } else { g.leading_ones() as u8 }),
+        }),
+        engine: v.persistence_engine.clone(),
+    };
+    if v.ha_suspend {
+        s.suspend = check::Suspend::WithoutAddress;
+    }
+    s.omega = v.omega;
+    s.quorum = v.quorum;
+    s.hysteresis = v.hysteresis;
+    s.quorum_up = v.quorum_up.as_ref().map(|x| script(x, account));
+    s.quorum_down = v.quorum_down.as_ref().map(|x| script(x, account));
+    let mail = !c.globals.no_checker_emails && c.globals.smtp_alert_checker.or(c.globals.smtp_alert).unwrap_or(false);
+    s.smtp_alert = v.smtp_alert.unwrap_or(mail);
+    s.sorry = v.sorry_server.map(|(address, p)| check::SorryServer {
+        address,
+        port: if p == 0 { port } else { p },
+        forward: forward(v.sorry_server_lvs_method.unwrap_or(method)),
+        inhibit: v.sorry_server_inhibit,
+    });
+    for r in &v.real_servers {
+        let Some(address) = r.address else { continue };
+        let mut x = check::RealServer::new(address, r.port.unwrap_or(port));
+        x.forward = forward(r.method.unwrap_or(method));
+        x.weight = r.weight.unwrap_or(v.weight);
+        x.upper = r.uthreshold;
+        x.lower = r.lthreshold;
+        x.inhibit = r.inhibit_on_failure.unwrap_or(v.inhibit_on_failure);
+        x.notify_up = r.notify_up.as_ref().map(|x| script(x, account));
+        x.notify_down = r.notify_down.as_ref().map(|x| script(x, account));
+        x.smtp_alert = s.smtp_alert && r.smtp_alert.unwrap_or(true);
+        x.checks = r.checkers.iter().filter_map(|k| one(k, r, v, c, SocketAddr::new(address, x.port))).collect();
+        s.servers.push(x);
+    }
+    Some(s)
+}
+
+/// One check of a server.
+fn one(
+    k: &Checker,
+    r: &model::RealServer,
+    v: &model::VirtualServer,
+    c: &Config,
+    server: SocketAddr,
+) -> Option<check::Check> {
+    let pace = match k {
+        Checker::Tcp(x) => &x.pace,
+        Checker::Ping(x) => &x.pace,
+        Checker::Udp(x) => &x.pace,
+        Checker::Http(x) => &x.pace,
+        Checker::Dns(x) => &x.pace,
+        Checker::Smtp(x) => &x.pace,
+        Checker::Misc(x) => &x.pace,
+        Checker::File(_) | Checker::Bfd(_) => &model::Pace::default(),
+    };
+    let second = Duration::from_secs(1);
+    let delay_loop = pace.delay_loop.or(r.delay_loop).or(v.delay_loop).unwrap_or(second * 60);
+    let (retry, gap) = match k {
+        Checker::Misc(_) => (0, second),
+        Checker::Dns(_) => (3, delay_loop),
+        Checker::Http(_) => (1, second * 3),
+        _ => (1, second),
+    };
+    let timing = check::Timing {
+        delay_loop,
+        retry: pace.retry.or(r.retry).or(v.retry).unwrap_or(retry),
+        delay_before_retry: pace.delay_before_retry.or(r.delay_before_retry).or(v.delay_before_retry).unwrap_or(gap),
+        warmup: pace.warmup.or(r.warmup).or(v.warmup).unwrap_or(delay_loop),
+        alpha: pace.alpha.or(r.alpha).unwrap_or(v.alpha),
+        rise: pace.rise.unwrap_or(1),
+        fall: pace.fall.unwrap_or(1),
+        log_all_failures: pace.log_all_failures.or(c.globals.checker_log_all_failures).unwrap_or(false),
+    };
+    let target = |x: &model::Reach, port: Option<u16>| {
+        let to = SocketAddr::new(x.connect_ip.unwrap_or(server.ip()), x.connect_port.or(port).unwrap_or(server.port()));
+        let mut t = check::Target::new(to);
+        t.bind = x.bindto;
+        t.bind_port = x.bind_port;
+        t.interface = x.bind_if.clone();
+        t.mark = x.fwmark.unwrap_or(0);
+        t.timeout = x.connect_timeout.or(r.connect_timeout).or(v.connect_timeout).unwrap_or(second * 5);
+        t
+    };
+    let kind = match k {
+        Checker::Tcp(x) => check::CheckKind::Tcp(target(&x.reach, None)),
+        Checker::Ping(x) => check::CheckKind::Ping(target(&x.reach, None)),
+        Checker::Udp(x) => check::CheckKind::Udp {
+            target: target(&x.reach, None),
+            payload: x.payload.clone(),
+            reply: x.require_reply.clone().map(|pattern| check::Reply {
+                pattern,
+                min: x.min_reply_length,
+                max: x.max_reply_length,
+            }),
+        },
+        Checker::Dns(x) => check::CheckKind::Dns {
+            target: target(&x.reach, None),
+            kind: x.kind.unwrap_or(6),
+            name: x.name.clone().unwrap_or_else(|| ".".into()),
+        },
+        Checker::Smtp(x) => check::CheckKind::Smtp {
+            target: target(&x.reach, None),
+            helo: x.helo_name.clone().unwrap_or_else(|| "smtpchecker.keepalived.org".into()),
+        },
+        Checker::Misc(x) => {
+            let account = x.user.flatten().or(c.globals.script_user);
+            check::CheckKind::Misc {
+                script: script(x.misc_path.as_ref()?, account),
+                timeout: x.misc_timeout.filter(|t| !t.is_zero()).unwrap_or(delay_loop),
+                dynamic: x.misc_dynamic,
+            }
+        }
+        Checker::File(x) => {
+            let name = x.track_file.clone()?;
+            let of_file = c.files.iter().find(|f| f.name == name).map_or((0, false), |f| f.weight);
+            let (weight, reverse) = x.weight.unwrap_or(of_file);
+            check::CheckKind::File { name, weight, reverse }
+        }
+        Checker::Bfd(x) => check::CheckKind::Bfd { name: x.name.clone()? },
+        Checker::Http(x) if x.tls => {
+            log::error!("SSL_GET of {server} is not supported yet: the server is not checked by it");
+            return None;
+        }
+        Checker::Http(x) => check::CheckKind::Http(http(x, r, v, target(&x.reach, None))),
+    };
+    Some(check::Check { kind, timing })
+}
+
+fn http(
+    x: &model::HttpCheck,
+    r: &model::RealServer,
+    v: &model::VirtualServer,
+    target: check::Target,
+) -> check::HttpCheck {
+    let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
+    check::HttpCheck {
+        target,
+        tls: None,
+        version: match x.http_protocol.as_deref() {
+            Some("1.0C") => check::HttpVersion::V10Close,
+            Some("1.1" | "1.1C") => check::HttpVersion::V11,
+            _ => check::HttpVersion::V10,
+        },
+        urls: x
+            .url
+            .iter()
+            .map(|u| check::Url {
+                path: u.path.clone().unwrap_or_default(),
+                host: u.virtualhost.clone().or_else(|| host.clone()),
+                sni: None,
+                tls_compliant: false,
+                digest: u.digest.as_deref().and_then(digest),
+                status: u.status_code.clone(),
+                regex: u.regex.as_ref().map(|pattern| {
+                    let has = |name: &str| u.regex_options.iter().any(|o| o.eq_ignore_ascii_case(name));
+                    check::Rule {
+                        pattern: pattern.clone(),
+                        no_match: u.regex_no_match,
+                        min_offset: u.regex_min_offset,
+                        max_offset: u.regex_max_offset,
+                        caseless: has("caseless"),
+                        dotall: has("dotall"),
+                        multiline: has("multiline"),
+                        extended: has("extended"),
+                        ungreedy: has("ungreedy"),
+                        utf: has("utf"),
+                        dollar_endonly: has("dollar_endonly"),
+                    }
+                }),
+            })
+            .collect(),
+    }
+}
+
+/// Sixteen bytes of hexadecimal digits.
+fn digest(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0u8; 16];
+    for (n, b) in bytes.iter_mut().enumerate() {
+        *b = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,150 @@
+//! The kernel's load balancer over generic netlink. The kernel answers a request before the call that sends it returns, so reading
+//! after sending does not wait.
+
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
+use std::collections::BTreeSet;
+use std::io;
+use steadfast_core::Family;
+use steadfast_core::ipvs::ServiceKey;
+use steadfast_ipvs::wire::{Part, decode};
+use steadfast_ipvs::{Operation, Reply, Request, Table, difference};
+
+/// GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID and CTRL_ATTR_FAMILY_NAME.
+const CONTROL: u16 = 16;
+const GET_FAMILY: u8 = 3;
+const FAMILY_ID: u16 = 1;
+const FAMILY_NAME: u16 = 2;
+/// Reads for one request at most: the largest dump is bounded.
+const READS: usize = 100_000;
+
+/// A connection to IPVS.
+pub struct Ipvs {
+    socket: Socket,
+    family: u16,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl Ipvs {
+    /// Connects. `NotFound`: the kernel has no IPVS, or its module ip_vs is not loaded.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_GENERIC)?;
+        socket.bind_auto()?;
+        socket.set_non_blocking(true)?;
+        let _ = socket.set_rx_buf_sz(4usize << 20);
+        let mut ipvs = Ipvs { socket, family: 0, sequence: 0, buffer: Vec::new() };
+        ipvs.family = ipvs.resolve()?;
+        Ok(ipvs)
+    }
+
+    fn resolve(&mut self) -> io::Result<u16> {
+        // nlmsghdr, genlmsghdr, and one attribute: the name with its NUL, padded to four bytes.
+        let name = b"IPVS\0\0\0\0";
+        let mut m = Vec::new();
+        m.extend(32u32.to_ne_bytes());
+        m.extend(CONTROL.to_ne_bytes());
+        m.extend((libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        m.extend([0; 8]);
+        m.extend([GET_FAMILY, 1, 0, 0]);
+        m.extend(9u16.to_ne_bytes());
+        m.extend(FAMILY_NAME.to_ne_bytes());
+        m.extend(name);
+        self.socket.send_to(&m, &SocketAddr::new(0, 0), libc::MSG_DONTWAIT)?;
+        if !self.receive()? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let b = &self.buffer;
+        let short = |at: usize| b.get(at..at + 2).and_then(|x| x.try_into().ok()).map(u16::from_ne_bytes);
+        if short(4) == Some(libc::NLMSG_ERROR as u16) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut at = 20;
+        while let (Some(length), Some(kind)) = (short(at), short(at + 2)) {
+            if kind == FAMILY_ID {
+                return short(at + 4).ok_or_else(|| io::ErrorKind::InvalidData.into());
+            }
+            if length < 4 {
+                break;
+            }
+            at += usize::from(length).div_ceil(4) * 4;
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// One datagram into the buffer; false when there is none.
+    fn receive(&mut self) -> io::Result<bool> {
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(64 * 1024);
+            match self.socket.recv_from(&mut self.buffer, libc::MSG_DONTWAIT) {
+                // Any process may send here; the kernel's port is 0.
+                Ok((_, from)) if from.port_number() != 0 => {}
+                Ok(_) => return Ok(true),
+                Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Asks, and takes the whole answer. Destinations are told in the family of their service.
+    pub fn ask(&mut self, request: &Request, family: Family) -> io::Result<Vec<Reply>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let bytes = request.encode(self.family, sequence);
+        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), libc::MSG_DONTWAIT)?;
+        let mut replies = Vec::new();
+        for _ in 0..READS {
+            if !self.receive()? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let parts = decode(&self.buffer, self.family).map_err(io::Error::other)?;
+            for (_, part) in parts.into_iter().filter(|(s, _)| *s == sequence) {
+                match part {
+                    Part::Message(m) => replies.extend(Reply::read(&m, family)),
+                    Part::Ack(0) => return Ok(replies),
+                    Part::Ack(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Part::Done(0) => return Ok(replies),
+                    Part::Done(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Part::Other => {}
+                }
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// The whole table.
+    pub fn table(&mut self) -> io::Result<Table> {
+        let mut table = Table::new();
+        for reply in self.ask(&Request::GetServices, Family::V4)? {
+            let Reply::Service(s) = reply else { continue };
+            let mut destinations = Vec::new();
+            for d in self.ask(&Request::GetDestinations(s.key), s.key.family())? {
+                if let Reply::Destination(d) = d {
+                    destinations.push((d.key, d.destination));
+                }
+            }
+            table.insert(s.key, s.service, destinations);
+        }
+        Ok(table)
+    }
+
+    /// Brings the kernel's services of ours to what is wanted, step by step. What is refused is returned, and does not stop the rest.
+    pub fn apply(
+        &mut self,
+        kernel: &mut Table,
+        wanted: &Table,
+        ours: &BTreeSet<ServiceKey>,
+    ) -> Vec<(Operation, io::Error)> {
+        let mut refused = Vec::new();
+        for step in difference(kernel, wanted, ours) {
+            match self.ask(&Request::from(&step), Family::V4) {
+                Ok(_) => {
+                    let _ = kernel.apply(&step);
+                }
+                Err(e) => refused.push((step, e)),
+            }
+        }
+        refused
+    }
+}

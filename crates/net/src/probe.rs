@@ -1,0 +1,159 @@
+//! Sockets of checks: TCP, UDP and ICMP, never waiting.
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+
+/// Where a probe goes and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where to.
+    pub to: SocketAddr,
+    /// Source address.
+    pub from: Option<IpAddr>,
+    /// Source port.
+    pub port: Option<u16>,
+    /// Interface to leave by.
+    pub interface: Option<String>,
+    /// Mark of the packets; 0: none.
+    pub mark: u32,
+}
+
+/// What kind of socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A TCP connection.
+    Tcp,
+    /// A connected UDP socket.
+    Udp,
+    /// An ICMP datagram socket.
+    Icmp,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Got {
+    /// So many bytes of the buffer.
+    Data(usize),
+    /// Nothing more for now.
+    Nothing,
+    /// The peer ended the stream.
+    End,
+}
+
+/// One open probe.
+pub struct Probe {
+    socket: Socket,
+    kind: Kind,
+    /// A TCP connect is under way.
+    connecting: bool,
+    /// What could not be written yet.
+    waiting: Vec<u8>,
+}
+
+/// Bytes that wait to be written at most.
+const WAITING: usize = 1 << 20;
+
+impl Probe {
+    /// Opens the socket and begins to connect.
+    pub fn open(kind: Kind, route: &Route) -> io::Result<Probe> {
+        let domain = Domain::for_address(route.to);
+        let (typ, protocol) = match (kind, route.to.is_ipv4()) {
+            (Kind::Tcp, _) => (Type::STREAM, Protocol::TCP),
+            (Kind::Udp, _) => (Type::DGRAM, Protocol::UDP),
+            (Kind::Icmp, true) => (Type::DGRAM, Protocol::ICMPV4),
+            (Kind::Icmp, false) => (Type::DGRAM, Protocol::ICMPV6),
+        };
+        let socket = Socket::new(domain, typ.nonblocking().cloexec(), Some(protocol))?;
+        if let Some(interface) = &route.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        if route.mark != 0 {
+            socket.set_mark(route.mark)?;
+        }
+        if route.from.is_some() || route.port.is_some() {
+            let any = if route.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            if route.port.is_some() {
+                // The port is wanted again in the next round, while the last connection may still linger.
+                socket.set_reuse_address(true)?;
+            }
+            socket.bind(&SockAddr::from(SocketAddr::new(route.from.unwrap_or(any), route.port.unwrap_or(0))))?;
+        }
+        let connecting = match socket.connect(&SockAddr::from(route.to)) {
+            Ok(()) => false,
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => true,
+            Err(e) => return Err(e),
+        };
+        Ok(Probe { socket, kind, connecting, waiting: Vec::new() })
+    }
+
+    /// The descriptor to watch, for reading and writing.
+    pub fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Looks whether a connect has ended: true once, when the stream has become usable.
+    pub fn connected(&mut self) -> io::Result<bool> {
+        if !self.connecting {
+            return Ok(false);
+        }
+        if let Some(e) = self.socket.take_error()? {
+            return Err(e);
+        }
+        match self.socket.peer_addr() {
+            Ok(_) => {
+                self.connecting = false;
+                Ok(true)
+            }
+            Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Usable from the start.
+    pub fn at_once(&self) -> bool {
+        !self.connecting
+    }
+
+    /// Writes, now or when there is room.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.waiting.len() + bytes.len() > WAITING {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if self.kind != Kind::Tcp {
+            return self.socket.send(bytes).map(|_| ());
+        }
+        self.waiting.extend_from_slice(bytes);
+        self.flush()
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.connecting && !self.waiting.is_empty() {
+            match self.socket.write(&self.waiting) {
+                Ok(n) => drop(self.waiting.drain(..n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Got> {
+        if self.connecting {
+            return Ok(Got::Nothing);
+        }
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) if self.kind == Kind::Tcp => return Ok(Got::End),
+                Ok(n) => return Ok(Got::Data(n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Got::Nothing),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Checks of real servers, as their owner hears of them. What the kernel's balancer does with it needs a kernel with IPVS.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use steadfast_test_cluster::daemon::file;
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A web server, a mail server and a UDP server on one host, which can be told to fail.
+struct Servers {
+    well: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Servers {
+    fn start(host: &Host) -> Servers {
+        let (well, end) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let mut threads = Vec::new();
+        let answers: [(u16, bool, &str); 2] = [
+            (80, false, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello from a server\n"),
+            (25, true, "220 mail.example\r\n250 fine\r\n221 bye\r\n"),
+        ];
+        for (port, speaks_first, answer) in answers {
+            let (well, end) = (well.clone(), end.clone());
+            threads.push(host.inside(move || {
+                let listener = TcpListener::bind(("0.0.0.0", port)).expect("bind");
+                listener.set_nonblocking(true).expect("nonblocking");
+                while !end.load(Ordering::Relaxed) {
+                    let Ok((mut c, _)) = listener.accept() else {
+                        std::thread::sleep(Duration::from_millis(5));
+                        continue;
+                    };
+                    let _ = c.set_nonblocking(false);
+                    let _ = c.set_read_timeout(Some(seconds(1)));
+                    let mut request = [0; 1024];
+                    if !well.load(Ordering::Relaxed) {
+                        let _ = c.write_all(b"HTTP/1.0 503 No\r\n\r\n");
+                        continue;
+                    }
+                    if speaks_first {
+                        for line in answer.split_inclusive('\n') {
+                            let _ = c.write_all(line.as_bytes());
+                            let _ = c.read(&mut request);
+                        }
+                    } else {
+                        let _ = c.read(&mut request);
+                        let _ = c.write_all(answer.as_bytes());
+                    }
+                }
+            }));
+        }
+        let (w, e) = (well.clone(), end.clone());
+        threads.push(host.inside(move || {
+            let socket = UdpSocket::bind(("0.0.0.0", 5353)).expect("bind");
+            socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
+            let mut buffer = [0; 512];
+            while !e.load(Ordering::Relaxed) {
+                if let Ok((n, from)) = socket.recv_from(&mut buffer)
+                    && w.load(Ordering::Relaxed)
+                {
+                    let _ = socket.send_to(&buffer[..n], from);
+                }
+            }
+        }));
+        Servers { well, end, threads }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|t| drop(t.join()));
+    }
+}
+
+/// One virtual server, whose two real servers are hosts 2 and 3.
+fn conf(folder: &str, checks: &str) -> String {
+    let real = |n: u32| {
+        format!(
+            " real_server 10.77.0.{n} 80 {{\n  weight 1\n  notify_up \"{folder}/told up{n}\"\n  notify_down \"{folder}/told down{n}\"\n  \
+             {checks}\n }}\n"
+        )
+    };
+    format!(
+        "global_defs {{\n script_user root\n lvs_notify_fifo {folder}/fifo\n lvs_notify_fifo_script {folder}/reader\n}}\n\
+         virtual_server 10.77.0.100 80 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n retry 1\n delay_before_retry 0.1\n \
+         quorum 2\n hysteresis 0\n quorum_up \"{folder}/told quorum-up\"\n quorum_down \"{folder}/told quorum-down\"\n{}{}}}\n",
+        real(2),
+        real(3)
+    )
+}
+
+const CHECKS: &[(&str, &str)] = &[
+    ("HTTP", "HTTP_GET {\n url {\n path /\n status_code 200\n regex \"from a .erver\"\n }\n connect_timeout 1\n }"),
+    ("SMTP", "SMTP_CHECK {\n connect_port 25\n connect_timeout 1\n }"),
+    ("UDP", "UDP_CHECK {\n connect_port 5353\n payload 6869\n require_reply 6869\n connect_timeout 1\n }"),
+];
+
+#[test]
+fn a_server_that_fails_and_returns_is_noticed_by_every_check() {
+    require!();
+    for (name, checks) in CHECKS {
+        let lan = Lan::new(3);
+        let _good = Servers::start(&lan.hosts[1]);
+        let other = Servers::start(&lan.hosts[2]);
+        let folder = tempfile::tempdir().expect("folder");
+        let at = folder.path().display().to_string();
+        for (script, text) in [
+            ("told", format!("#!/bin/sh\necho $1 >> {at}/words\n")),
+            ("reader", format!("#!/bin/sh\nexec cat \"$1\" >> {at}/lines\n")),
+        ] {
+            let path = file(folder.path(), script, &text);
+            std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        }
+        let d = start(&lan.hosts[0], &conf(&at, checks));
+        d.wait_log("module ip_vs", seconds(10));
+        let words = || std::fs::read_to_string(folder.path().join("words")).unwrap_or_default();
+        let lines = || std::fs::read_to_string(folder.path().join("lines")).unwrap_or_default();
+        // All is well for some rounds: nothing is said but that there is a quorum.
+        std::thread::sleep(seconds(3));
+        assert_eq!(words(), "quorum-up\n", "{name}: {}", d.log());
+        other.well.store(false, Ordering::Relaxed);
+        let told = |all: &[&str]| all.iter().all(|w| words().lines().any(|l| l == *w));
+        assert!(eventually(seconds(15), || told(&["down3", "quorum-down"])), "{name}: {}\n{}", words(), d.log());
+        other.well.store(true, Ordering::Relaxed);
+        assert!(
+            eventually(seconds(15), || told(&["up3"]) && words().matches("quorum-up").count() == 2),
+            "{name}: {}\n{}",
+            words(),
+            d.log()
+        );
+        assert!(!told(&["down2"]), "{name}: {}", words());
+        let right = || lines().contains("RS [10.77.0.3]:tcp:80 [10.77.0.100]:tcp:80 DOWN") && lines().contains(" UP");
+        assert!(eventually(seconds(5), right), "{name}: {}", lines());
+        println!("{name}: {}", lines().replace('\n', " | "));
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
+/// Starts the daemon with a checker child alone.
+fn start(host: &Host, text: &str) -> Daemon {
+    let vrrp = "vrrp_instance BESIDE {\n interface eth0\n virtual_router_id 51\n priority 200\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    Daemon::start(host, Kind::Steadfast, &format!("{text}{vrrp}"))
+}
+
+#[test]
+fn a_killed_checker_child_goes_on_without_a_word() {
+    require!();
+    let lan = Lan::new(3);
+    let _servers = [Servers::start(&lan.hosts[1]), Servers::start(&lan.hosts[2])];
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path().display().to_string();
+    let path = file(folder.path(), "told", &format!("#!/bin/sh\necho $1 >> {at}/words\n"));
+    std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+    let text = conf(&at, CHECKS[0].1).replace(&format!("lvs_notify_fifo_script {at}/reader"), "");
+    let d = start(&lan.hosts[0], &text);
+    d.wait_log("Entering MASTER STATE", seconds(10));
+    let pid = d.pid_of("check.pid").expect("pid");
+    steadfast_test_cluster::daemon::send(pid, nix::sys::signal::Signal::SIGKILL);
+    d.wait_log("died: Respawning", seconds(5));
+    assert!(eventually(seconds(5), || d.pid_of("check.pid").is_some_and(|p| p != pid)));
+    std::thread::sleep(seconds(3));
+    let words = std::fs::read_to_string(folder.path().join("words")).unwrap_or_default();
+    assert_eq!(words, "quorum-up\n", "said by the first one alone: {}", d.log());
+    assert!(lan.hosts[0].has("10.77.0.100") && !d.log().contains("Entering BACKUP STATE\n"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
