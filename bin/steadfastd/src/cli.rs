@@ -21,6 +21,8 @@ pub struct Options {
     pub no_syslog: bool,
     pub umask: Option<u32>,
     pub dont_release: bool,
+    /// -I: the IPVS table stays at a stop.
+    pub keep_ipvs: bool,
     pub dont_respawn: bool,
     pub dont_fork: bool,
     pub dump: bool,
@@ -58,6 +60,7 @@ impl Default for Options {
             no_syslog: false,
             umask: None,
             dont_release: false,
+            keep_ipvs: false,
             dont_respawn: false,
             dont_fork: false,
             dump: false,
@@ -247,6 +250,7 @@ pub fn parse(arguments: &[String]) -> Request {
                     }
                 }
                 "dont-release-vrrp" => o.dont_release = true,
+                "dont-release-ipvs" => o.keep_ipvs = true,
                 "dont-respawn" => o.dont_respawn = true,
                 "dont-fork" => o.dont_fork = true,
                 "dump-conf" => o.dump = true,

@@ -74,6 +74,8 @@ struct Role {
     addresses: BTreeSet<IpAddr>,
     out: Vec<Output>,
     stopped: bool,
+    /// -I.
+    keep_tables: bool,
     beat: Time,
     audit: Time,
     late: Duration,
@@ -131,6 +133,7 @@ impl Role {
             addresses: BTreeSet::new(),
             out,
             stopped: false,
+            keep_tables: options.keep_ipvs,
             beat: t,
             audit: t + AUDIT,
             late: Duration::ZERO,
@@ -261,7 +264,7 @@ impl Role {
         let mut children = false;
         while let Some(signal) = self.signals.next() {
             match signal {
-                15 => self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out),
+                15 => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
                 17 => children = true,
                 _ => {}
             }
@@ -319,9 +322,9 @@ impl Role {
                 },
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");
-                    self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out);
+                    self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
                 }
-                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: false }, &mut self.out),
+                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
                 Order::Message(_) => {}
             }
         }
