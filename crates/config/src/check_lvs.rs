@@ -14,7 +14,12 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
     let mut any_script = false;
     config.virtual_servers.retain_mut(|v| {
         let keep = service(v, &groups, d);
+        let authorities = config.ssl.as_ref().is_some_and(|s| s.ca.is_some());
         for r in &mut v.real_servers {
+            let asked = |c: &Checker| matches!(c, Checker::Http(h) if h.tls && h.tls_verify == Some(true));
+            if !authorities && r.checkers.iter().any(asked) {
+                d.push(Class::General, r.place.span(), "tls_verify needs ca in SSL; the check will fail");
+            }
             for c in &mut r.checkers {
                 reach(c, r.address, r.place.span(), d);
             }

@@ -24,7 +24,6 @@ pub(crate) struct Cx<'a> {
     /// Blocks by kind and name; a search through all of them for each would take square time.
     blocks: std::collections::HashSet<(String, String)>,
     eof_said: bool,
-    quiet: bool,
     pub places: Places,
     /// Kind and name of the block being read.
     block: (String, String),
@@ -41,7 +40,6 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         said: Default::default(),
         blocks: Default::default(),
         eof_said: false,
-        quiet: false,
         places: Places::default(),
         block: Default::default(),
     };
@@ -100,16 +98,9 @@ impl<'a> Cx<'a> {
         self.diagnostics.push(class, Some(word.span), text);
     }
 
-    /// Reads a block whose keywords have no effect yet, which was said of the block as a whole.
-    pub fn quietly(&mut self, read: impl FnOnce(&mut Self)) {
-        let before = std::mem::replace(&mut self.quiet, true);
-        read(self);
-        self.quiet = before;
-    }
-
     /// Says once for each keyword that it has no effect yet.
     pub fn unsupported(&mut self, word: &'static str) {
-        if !self.quiet && self.said.insert(word) {
+        if self.said.insert(word) {
             self.report(
                 Class::Unsupported,
                 format!("'{word}' is known to keepalived, but not supported yet: it has no effect"),

@@ -8,4 +8,5 @@ pub mod ipvs;
 pub mod netlink;
 pub mod nft;
 pub mod probe;
+pub mod tls;
 pub mod vrrp_socket;

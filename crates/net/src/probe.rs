@@ -1,5 +1,7 @@
 //! Sockets of checks: TCP, UDP and ICMP, never waiting.
 
+use crate::tls;
+use rustls::ClientConnection;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -38,8 +40,8 @@ pub enum Got {
     Data(usize),
     /// Nothing more for now.
     Nothing,
-    /// The peer ended the stream.
-    End,
+    /// The peer ended the stream. False: a TLS stream without close_notify.
+    End(bool),
 }
 
 /// One open probe.
@@ -50,6 +52,9 @@ pub struct Probe {
     connecting: bool,
     /// What could not be written yet.
     waiting: Vec<u8>,
+    tls: Option<Box<ClientConnection>>,
+    /// The TCP stream has ended.
+    ended: bool,
 }
 
 /// Bytes that wait to be written at most.
@@ -85,7 +90,13 @@ impl Probe {
             Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => true,
             Err(e) => return Err(e),
         };
-        Ok(Probe { socket, kind, connecting, waiting: Vec::new() })
+        Ok(Probe { socket, kind, connecting, waiting: Vec::new(), tls: None, ended: false })
+    }
+
+    /// The stream is to be TLS, before anything is sent.
+    pub fn secure(&mut self, settings: &tls::Settings) -> io::Result<()> {
+        self.tls = Some(Box::new(tls::connect(settings)?));
+        Ok(())
     }
 
     /// The descriptor to watch, for reading and writing.
@@ -93,11 +104,57 @@ impl Probe {
         self.socket.as_raw_fd()
     }
 
-    /// Looks whether a connect has ended: true once, when the stream has become usable.
+    /// Looks whether a connect, and with TLS its handshake, has ended: true once, when the stream has become usable.
     pub fn connected(&mut self) -> io::Result<bool> {
-        if !self.connecting {
+        let was = self.usable();
+        if self.connecting && !self.tcp_connected()? {
             return Ok(false);
         }
+        if self.tls.is_some() {
+            self.pump()?;
+            if self.ended && !self.usable() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(!was && self.usable())
+    }
+
+    fn usable(&self) -> bool {
+        !self.connecting && self.tls.as_ref().is_none_or(|t| !t.is_handshaking())
+    }
+
+    /// Moves TLS records in both directions, as far as it goes without waiting.
+    fn pump(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        let waits = |e: &io::Error| matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+        loop {
+            let mut moved = false;
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.socket) {
+                    Ok(_) => moved = true,
+                    Err(e) if waits(&e) => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            // Plaintext that nobody took yet stops the reading: memory is bounded by one buffer of TLS.
+            if tls.wants_read() && !self.ended {
+                match tls.read_tls(&mut self.socket) {
+                    Ok(0) => self.ended = true,
+                    Ok(_) => {
+                        moved = true;
+                        tls.process_new_packets().map_err(io::Error::other)?;
+                    }
+                    Err(e) if waits(&e) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    fn tcp_connected(&mut self) -> io::Result<bool> {
         if let Some(e) = self.socket.take_error()? {
             return Err(e);
         }
@@ -113,7 +170,7 @@ impl Probe {
 
     /// Usable from the start.
     pub fn at_once(&self) -> bool {
-        !self.connecting
+        self.usable()
     }
 
     /// Writes, now or when there is room.
@@ -123,6 +180,10 @@ impl Probe {
         }
         if self.kind != Kind::Tcp {
             return self.socket.send(bytes).map(|_| ());
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.writer().write_all(bytes)?;
+            return self.pump();
         }
         self.waiting.extend_from_slice(bytes);
         self.flush()
@@ -146,9 +207,22 @@ impl Probe {
         if self.connecting {
             return Ok(Got::Nothing);
         }
+        if self.tls.is_some() {
+            self.pump()?;
+            let Some(tls) = &mut self.tls else { return Ok(Got::Nothing) };
+            return match tls.reader().read(buffer) {
+                Ok(0) => Ok(Got::End(true)),
+                Ok(n) => Ok(Got::Data(n)),
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Got::End(false)),
+                // The stream has ended below, and TLS has not said so.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.ended => Ok(Got::End(false)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Got::Nothing),
+                Err(e) => Err(e),
+            };
+        }
         loop {
             match self.socket.read(buffer) {
-                Ok(0) if self.kind == Kind::Tcp => return Ok(Got::End),
+                Ok(0) if self.kind == Kind::Tcp => return Ok(Got::End(true)),
                 Ok(n) => return Ok(Got::Data(n)),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Got::Nothing),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -172,3 +172,51 @@ fn a_killed_checker_child_goes_on_without_a_word() {
     assert!(lan.hosts[0].has("10.77.0.100") && !d.log().contains("Entering BACKUP STATE\n"), "{}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
+
+#[test]
+fn tls_is_spoken_and_verified_where_that_is_asked_for() {
+    require!();
+    if std::process::Command::new("openssl").arg("version").output().is_err() {
+        println!("SKIPPED: checks over TLS: openssl is not installed");
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path().display().to_string();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=web.example"])
+        .args(["-addext", "subjectAltName=DNS:web.example", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", &format!("{at}/key"), "-out", &format!("{at}/certificate")])
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = lan.hosts[1].command("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", "443", "-cert", &format!("{at}/certificate")]);
+    server.args(["-key", &format!("{at}/key")]).stdin(std::process::Stdio::null());
+    let mut server =
+        server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("server");
+    let mut outcomes = Vec::new();
+    for (more, up) in [
+        ("", true),
+        ("enable_sni\n sni_name web.example\n tls_verify", true),
+        ("sni_name other.example\n tls_verify", false),
+        ("tls_verify", false),
+    ] {
+        let text = format!(
+            "SSL {{\n ca {at}/certificate\n}}\nvirtual_server 10.77.0.100 443 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+             alpha\n real_server 10.77.0.2 443 {{\n weight 1\n SSL_GET {{\n {more}\n url {{\n path /\n status_code 200\n }}\n connect_timeout 2\n retry 0\n \
+             }}\n }}\n}}\n"
+        );
+        let d = start(&lan.hosts[0], &text);
+        let words = if up { "succeed on service" } else { "failed" };
+        d.wait_log(words, seconds(10));
+        let log = d.log();
+        let line = log.lines().find(|l| l.contains("SSL_") || l.contains("Remote")).unwrap_or("").to_string();
+        outcomes.push(line);
+        assert_eq!(log.contains("succeed on service"), up, "{more}: {log}");
+        assert_eq!(d.stop(), Some(0));
+    }
+    println!("{outcomes:#?}");
+    let _ = server.kill();
+    let _ = server.wait();
+}

@@ -203,7 +203,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
-            if let Err(e) = self.reactor.wait(Some(due), false, &mut ready) {
+            if let Err(e) = self.reactor.wait(Some(due), !self.probes.more.is_empty(), &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
             }
@@ -245,6 +245,10 @@ impl Role {
                 }
                 n => self.probes.ready(n, t, &mut self.pool, &mut self.out),
             }
+            self.act(t);
+        }
+        for token in self.probes.more.clone() {
+            self.probes.ready(token, t, &mut self.pool, &mut self.out);
             self.act(t);
         }
         if t >= self.beat {

@@ -1,9 +1,10 @@
 //! Sockets of the checks that are under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use steadfast_checkers::{Input, Output, Pool, ProbeId, Target, Transport};
 use steadfast_core::Time;
 use steadfast_net::probe::{Got, Kind, Probe, Route};
+use steadfast_net::tls::Settings;
 use steadfast_sys::Reactor;
 
 /// Reads of one probe in one turn.
@@ -14,12 +15,14 @@ pub struct Probes {
     open: HashMap<ProbeId, (Probe, usize)>,
     tokens: HashMap<usize, ProbeId>,
     next: usize,
+    /// Tokens of which there may be more to read: readiness is told once.
+    pub more: BTreeSet<usize>,
 }
 
 impl Probes {
     /// Tokens are counted from `first`.
     pub fn new(first: usize) -> Self {
-        Probes { open: HashMap::new(), tokens: HashMap::new(), next: first }
+        Probes { open: HashMap::new(), tokens: HashMap::new(), next: first, more: BTreeSet::new() }
     }
 
     /// Begins a probe.
@@ -36,7 +39,8 @@ impl Probes {
             Transport::Tcp(target) => (Kind::Tcp, target),
             Transport::Udp(target) => (Kind::Udp, target),
             Transport::Icmp(target) => (Kind::Icmp, target),
-            Transport::Tls(..) | Transport::Script(_) => {
+            Transport::Tls(target, ..) => (Kind::Tcp, target),
+            Transport::Script(_) => {
                 pool.handle(t, Input::Failed(id, "not supported yet"), out);
                 return;
             }
@@ -51,7 +55,21 @@ impl Probes {
         let token = self.next;
         // A token is used once in a long while: an event of a closed probe must not reach a new one.
         self.next = self.next.checked_add(1).unwrap_or(usize::MAX / 2);
-        let opened = Probe::open(kind, &route).and_then(|p| reactor.watch_both(p.fd(), token).map(|()| p));
+        let tls = match transport {
+            Transport::Tls(target, tls, sni) => Some(Settings {
+                server: target.address.ip(),
+                name: tls.name.clone().or_else(|| sni.clone()),
+                authorities: tls.ca.clone(),
+                client: tls.client.as_ref().map(|(c, k, _)| (c.clone(), k.clone())),
+            }),
+            _ => None,
+        };
+        let secured = |mut p: Probe| match &tls {
+            Some(settings) => p.secure(settings).map(|()| p),
+            None => Ok(p),
+        };
+        let opened =
+            Probe::open(kind, &route).and_then(secured).and_then(|p| reactor.watch_both(p.fd(), token).map(|()| p));
         match opened {
             Ok(p) => {
                 let at_once = p.at_once();
@@ -84,6 +102,7 @@ impl Probes {
 
     /// Something is to be had of a probe.
     pub fn ready(&mut self, token: usize, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+        self.more.remove(&token);
         let Some(id) = self.tokens.get(&token).copied() else { return };
         let Some((p, _)) = self.open.get_mut(&id) else { return };
         match p.connected() {
@@ -99,7 +118,7 @@ impl Probes {
             match p.receive(&mut buffer) {
                 Ok(Got::Data(n)) => pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out),
                 Ok(Got::Nothing) => return,
-                Ok(Got::End) => return pool.handle(t, Input::Eof(id, true), out),
+                Ok(Got::End(clean)) => return pool.handle(t, Input::Eof(id, clean), out),
                 Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
             }
             // The pool may have had enough: what it wants closed is read no further.
@@ -107,5 +126,6 @@ impl Probes {
                 return;
             }
         }
+        self.more.insert(token);
     }
 }

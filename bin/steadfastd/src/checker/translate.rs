@@ -18,6 +18,10 @@ pub fn pool(c: &Config) -> check::Config {
             .collect(),
         marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
     });
+    let unverified = |k: &Checker| matches!(k, Checker::Http(h) if h.tls && h.tls_verify != Some(true));
+    if c.virtual_servers.iter().flat_map(|v| &v.real_servers).flat_map(|r| &r.checkers).any(unverified) {
+        log::info!("SSL_GET: certificates of servers are not verified where tls_verify is not set");
+    }
     check::Config {
         groups: groups.collect(),
         services: c.virtual_servers.iter().filter_map(|v| service(v, c)).collect(),
@@ -206,11 +210,7 @@ fn one(
             check::CheckKind::File { name, weight, reverse }
         }
         Checker::Bfd(x) => check::CheckKind::Bfd { name: x.name.clone()? },
-        Checker::Http(x) if x.tls => {
-            log::error!("SSL_GET of {server} is not supported yet: the server is not checked by it");
-            return None;
-        }
-        Checker::Http(x) => check::CheckKind::Http(http(x, r, v, target(&x.reach, None))),
+        Checker::Http(x) => check::CheckKind::Http(http(x, r, v, c, target(&x.reach, None))),
     };
     Some(check::Check { kind, timing })
 }
@@ -219,12 +219,21 @@ fn http(
     x: &model::HttpCheck,
     r: &model::RealServer,
     v: &model::VirtualServer,
+    c: &Config,
     target: check::Target,
 ) -> check::HttpCheck {
+    let ssl = c.ssl.clone().unwrap_or_default();
+    let with_name = x.enable_sni.unwrap_or(false) || x.sni_name.is_some();
+    let given = x.sni_name.clone().filter(|n| !n.is_empty());
     let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
     check::HttpCheck {
         target,
-        tls: None,
+        tls: x.tls.then(|| check::Tls {
+            // Verification that was asked for and cannot be done is a failure, never a pass.
+            ca: x.tls_verify.unwrap_or(false).then(|| ssl.ca.unwrap_or_else(|| "no ca is given in SSL".into())),
+            name: x.tls_name.clone(),
+            client: ssl.certificate.zip(ssl.key).map(|(certificate, key)| (certificate, key, None)),
+        }),
         version: match x.http_protocol.as_deref() {
             Some("1.0C") => check::HttpVersion::V10Close,
             Some("1.1" | "1.1C") => check::HttpVersion::V11,
@@ -236,8 +245,8 @@ fn http(
             .map(|u| check::Url {
                 path: u.path.clone().unwrap_or_default(),
                 host: u.virtualhost.clone().or_else(|| host.clone()),
-                sni: None,
-                tls_compliant: false,
+                sni: given.clone().or_else(|| u.virtualhost.clone()).or_else(|| host.clone()).filter(|_| with_name),
+                tls_compliant: u.tls_compliant.or(x.tls_compliant).unwrap_or(false),
                 digest: u.digest.as_deref().and_then(digest),
                 status: u.status_code.clone(),
                 regex: u.regex.as_ref().map(|pattern| {

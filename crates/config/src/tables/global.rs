@@ -67,7 +67,7 @@ section! {
         /// Named list of service addresses.
         live "virtual_server_group" "NAME { ADDR[-LAST] [PORT] ... fwmark N ... }" "unique NAME" "-" => server_groups: Vec<ServerGroup> = Vec::new(), |c, v| crate::lvs::group(c, v);
         /// Client certificate and authorities of TLS checks.
-        later "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| c.quietly(|c| block(v.get_or_insert_default(), c));
+        live "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| block(v.get_or_insert_default(), c);
         /// A process whose presence is tracked.
         live "vrrp_track_process" "NAME { ... }" "unique NAME" "-" => processes: Vec<TrackProcess> = Vec::new(), |c, v| {
             if let Some(name) = c.block_name() {

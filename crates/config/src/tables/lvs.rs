@@ -165,7 +165,7 @@ section! {
         /// A match begins before this offset.
         live "regex_max_offset" "N" ">min" "none" => regex_max_offset: Option<u64> = None, |c, v| c.some_int(v, 0, U32);
         /// A connection must end with TLS close_notify.
-        later "tls_compliant" "[BOOL]" "-" "the checker's" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
+        live "tls_compliant" "[BOOL]" "-" "the checker's" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
     }
     also {
         /// Stack of the pattern's compiler, which has none here.
@@ -188,13 +188,17 @@ checker! {
             }
         };
         /// Send the host name in TLS.
-        later "enable_sni" "[BOOL]" "-" "off" => enable_sni: Option<bool> = None, |c, v| c.boolean(v);
+        live "enable_sni" "[BOOL]" "-" "off" => enable_sni: Option<bool> = None, |c, v| c.boolean(v);
         /// Name to send in TLS.
-        later "sni_name" "[NAME]" "-" "virtualhost" => sni_name: Option<String> = None, |c, v| c.optional_text(v);
+        live "sni_name" "[NAME]" "-" "virtualhost" => sni_name: Option<String> = None, |c, v| c.optional_text(v);
+        /// Verify the server's certificate by the authorities of SSL (steadfast's own).
+        live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
+        /// The certificate must be for this name (steadfast's own).
+        live "tls_name" "NAME" "-" "the name sent, else the address" => tls_name: Option<String> = None, |c, v| c.text(v);
         /// Ask again at once after a failure.
         later "fast_recovery" "[BOOL]" "-" "off" => fast_recovery: Option<bool> = None, |c, v| c.boolean(v);
         /// Connections must end with TLS close_notify.
-        later "tls_compliant" "[BOOL]" "-" "off" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
+        live "tls_compliant" "[BOOL]" "-" "off" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
         /// A page.
         live "url" "{ ... }" "-" "at least one" => url: Vec<UrlCheck> = Vec::new(), |c, v| {
             let mut u = UrlCheck::default();
@@ -206,7 +210,7 @@ checker! {
             }
         };
         /// It is SSL_GET.
-        later "(SSL_GET)" "-" "-" "-" => tls: bool = false, |c, v| {};
+        live "(SSL_GET)" "-" "-" "-" => tls: bool = false, |c, v| {};
     }
     also {
         /// Older spelling of retry.
@@ -393,7 +397,7 @@ section! {
         /// Pages answer as they should.
         live "HTTP_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, false);
         /// The same over TLS.
-        later "SSL_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, true);
+        live "SSL_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, true);
         /// A name server answers.
         live "DNS_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = DnsCheck::default(); block(&mut x, c); s.checkers.push(Checker::Dns(x)); };
         /// A mail server greets.
@@ -563,11 +567,11 @@ section! {
         /// Passphrase of the key.
         later "password" "STRING" "-" "none" => password: Option<String> = None, |c, v| c.text(v);
         /// Authorities.
-        later "ca" "PATH" "-" "none" => ca: Option<String> = None, |c, v| c.text(v);
+        live "ca" "PATH" "-" "none" => ca: Option<String> = None, |c, v| c.text(v);
         /// Certificate.
-        later "certificate" "PATH" "-" "none" => certificate: Option<String> = None, |c, v| c.text(v);
+        live "certificate" "PATH" "-" "none" => certificate: Option<String> = None, |c, v| c.text(v);
         /// Key.
-        later "key" "PATH" "-" "none" => key: Option<String> = None, |c, v| c.text(v);
+        live "key" "PATH" "-" "none" => key: Option<String> = None, |c, v| c.text(v);
     } also {} plain {}
 }
 

@@ -1,0 +1,101 @@
+//! TLS of checks. By default nothing is verified, as with keepalived: the question is whether the server answers, not who it is.
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How a connection is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address of the server.
+    pub server: IpAddr,
+    /// Name to send (SNI), and to verify where verification is on; `None`: none is sent, and the address is verified.
+    pub name: Option<String>,
+    /// Verify by this file of authorities.
+    pub authorities: Option<String>,
+    /// Client certificate and key files.
+    pub client: Option<(String, String)>,
+}
+
+/// Believes everybody.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A connection's TLS half. Fails when a certificate file cannot be used, or the name is none.
+pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let verifier: Arc<dyn ServerCertVerifier> = match &s.authorities {
+        None => Arc::new(Anybody(provider.clone())),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| told(path, &e))? {
+                roots.add(certificate.map_err(|e| told(path, &e))?).map_err(io::Error::other)?;
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(io::Error::other)?
+        }
+    };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let config = match &s.client {
+        None => builder.with_no_client_auth(),
+        Some((certificates, key)) => {
+            let chain: Result<Vec<_>, _> =
+                CertificateDer::pem_file_iter(certificates).map_err(|e| told(certificates, &e))?.collect();
+            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| told(key, &e))?;
+            let chain = chain.map_err(|e| told(certificates, &e))?;
+            builder.with_client_auth_cert(chain, key_der).map_err(io::Error::other)?
+        }
+    };
+    let name = match &s.name {
+        Some(n) => ServerName::try_from(n.clone()).map_err(io::Error::other)?,
+        None => ServerName::from(s.server),
+    };
+    ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)
+}
+
+fn told(path: &str, e: &dyn std::error::Error) -> io::Error {
+    io::Error::other(format!("{path}: {e}"))
+}
