@@ -15,17 +15,20 @@ pub struct Balancer {
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
     changed: bool,
+    /// What the parent keeps of `ours`.
+    kept: BTreeSet<ServiceKey>,
 }
 
 impl Balancer {
-    /// Connects and reads what there is. Without IPVS checks go on all the same.
-    pub fn open() -> Self {
+    /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there.
+    pub fn open(ours: BTreeSet<ServiceKey>) -> Self {
         let mut b = Balancer {
             ipvs: None,
             kernel: Table::new(),
             wanted: HashMap::new(),
-            ours: BTreeSet::new(),
-            changed: false,
+            changed: !ours.is_empty(),
+            kept: ours.clone(),
+            ours,
         };
         match Ipvs::open() {
             Ok(mut ipvs) => match ipvs.table() {
@@ -56,6 +59,14 @@ impl Balancer {
     pub fn gone(&mut self, slot: Slot) {
         self.wanted.remove(&slot);
         self.changed = true;
+    }
+
+    /// Services that are ours since the last call (true), or are not any more.
+    pub fn news(&mut self) -> Vec<(ServiceKey, bool)> {
+        let new = self.ours.difference(&self.kept).map(|k| (*k, true));
+        let all: Vec<_> = new.chain(self.kept.difference(&self.ours).map(|k| (*k, false))).collect();
+        self.kept.clone_from(&self.ours);
+        all
     }
 
     /// Reads the kernel's table anew: somebody else may have changed it.

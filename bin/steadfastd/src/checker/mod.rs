@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, ScriptEnd, Snapshot, Transport};
 use steadfast_config::Config;
+use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
 use steadfast_ipc::{Envelope, Message, decode, encode, parse};
 use steadfast_net::netlink::{Event, Mirror};
@@ -34,6 +35,8 @@ const BROTHER: usize = 5;
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
+/// Begins the keys of what is kept that is no server: a name cannot have a line break.
+const OURS: &str = "\nours";
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
 
@@ -87,6 +90,7 @@ impl Role {
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut ours = Vec::new();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let config = loop {
@@ -98,6 +102,9 @@ impl Role {
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(OURS) => {
+                        ours.extend(decode::<ServiceKey>(&bytes).ok());
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
@@ -128,7 +135,7 @@ impl Role {
             teller: Teller::default(),
             probes: Probes::new(PROBES),
             programs: HashMap::new(),
-            balancer: Balancer::open(),
+            balancer: Balancer::open(ours.into_iter().collect()),
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -261,7 +268,18 @@ impl Role {
             self.balancer.audit();
             self.audit = t + AUDIT;
         }
-        self.balancer.flush();
+        self.keep_ours();
+    }
+
+    /// Before the kernel is told, so that a successor knows whose services they are.
+    fn keep_ours(&mut self) {
+        for _ in 0..2 {
+            for (service, added) in self.balancer.news() {
+                let bytes = if added { encode(&service).unwrap_or_default() } else { Vec::new() };
+                self.parent.say(Message::Keep { key: format!("{OURS} {service}"), bytes });
+            }
+            self.balancer.flush();
+        }
     }
 
     fn take_signals(&mut self, t: Time) {
