@@ -55,8 +55,13 @@ fn answer(cli: &Cli) -> io::Result<Vec<u8>> {
     let request =
         format!("GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n", cli.url);
     if cli.use_ssl {
-        let settings =
-            tls::Settings { server: cli.server, name: cli.use_virtualhost.clone(), authorities: None, client: None };
+        let settings = tls::Settings {
+            server: cli.server,
+            name: cli.use_virtualhost.clone(),
+            authorities: None,
+            client: None,
+            http2: false,
+        };
         return tls::fetch(&settings, stream, request.as_bytes(), LARGEST);
     }
     stream.write_all(request.as_bytes())?;

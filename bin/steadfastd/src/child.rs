@@ -1,4 +1,4 @@
-//! What all roles share: logging, the pipes to the parent, the heartbeat. And the checker role, which so far only lives.
+//! What all roles share: logging, the pipes to the parent and to the other child, the heartbeat.
 
 use crate::cli::Options;
 use std::time::Duration;
@@ -120,5 +120,64 @@ impl Parent {
                 },
             }
         }
+    }
+}
+
+/// The link to the other child. What its predecessor left in the pipe is state and still true, or is mended by what follows.
+pub struct Brother {
+    reader: Reader,
+    writer: Writer,
+    outbox: Outbox,
+}
+
+impl Brother {
+    /// Takes the third and fourth descriptors, and asks for all that there is to know.
+    pub fn new(options: &Options) -> Option<Self> {
+        let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
+        let mut brother = Brother {
+            reader: Reader::inherited(fd(2)).ok()?,
+            writer: Writer::inherited(fd(3)).ok()?,
+            outbox: Outbox::default(),
+        };
+        brother.say(Message::Hello);
+        Some(brother)
+    }
+
+    /// Watches both ends under one token.
+    pub fn register(&self, reactor: &Reactor, token: usize) -> std::io::Result<()> {
+        reactor.watch(self.reader.fd(), token)?;
+        reactor.watch_both(self.writer.fd(), token)
+    }
+
+    /// Says something. While the pipe is full the latest state of each object waits.
+    pub fn say(&mut self, message: Message) {
+        let key = match &message {
+            Message::Instance { name, .. } => format!("instance {name}"),
+            Message::Service { name, .. } => format!("service {name}"),
+            _ => "hello".to_string(),
+        };
+        if let Err(e) = self.outbox.state(&key, &Envelope { epoch: 0, message }) {
+            log::error!("cannot tell the other child: {e}");
+        }
+        self.flush();
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) {
+        let writer = &self.writer;
+        self.outbox.flush(|f| writer.write(f).is_ok());
+    }
+
+    /// Takes what has come.
+    pub fn hear(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(n) = self.reader.read(&mut buffer) {
+            match parse(buffer.get(..n).unwrap_or_default()) {
+                Ok(e) => messages.push(e.message),
+                Err(e) => log::error!("message from the other child: {e}"),
+            }
+        }
+        messages
     }
 }

@@ -54,7 +54,7 @@ fn facts(outcome: &Outcome) -> Facts {
     };
     Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
-        checker: !c.virtual_servers.is_empty(),
+        checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

@@ -63,7 +63,8 @@ impl Rules {
         }
     }
 
-    fn feed(&mut self, bytes: &[u8]) {
+    /// More of the body.
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.seen = self.seen.saturating_add(bytes.len() as u64);
         if self.digest.is_some() {
             self.hash.update(bytes);
@@ -81,7 +82,7 @@ impl Rules {
     }
 
     /// More of the body cannot change the verdict.
-    fn settled(&self) -> bool {
+    pub fn settled(&self) -> bool {
         match (&self.digest, &self.search) {
             (None, None) => self.seen >= UNREAD_LIMIT,
             (None, Some((search, _))) => search.settled(),

@@ -363,6 +363,8 @@ pub enum CheckKind {
         /// Name of the bfd_instance.
         name: String,
     },
+    /// GRPC_CHECK: the health service says SERVING.
+    Grpc(GrpcCheck),
     /// Agent check: the host says itself how it is, in HAProxy's words.
     Agent {
         /// Where.
@@ -393,6 +395,8 @@ pub enum HttpVersion {
     V10Close,
     /// 1.1, with `Connection: close`.
     V11,
+    /// 2, by prior knowledge, over TLS by ALPN.
+    V2,
 }
 
 /// HTTP_GET, and SSL_GET when `tls` is given.
@@ -408,6 +412,19 @@ pub struct HttpCheck {
     pub urls: Vec<Url>,
 }
 
+/// A question to the health service of a gRPC server.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct GrpcCheck {
+    /// Where.
+    pub target: Target,
+    /// TLS settings.
+    pub tls: Option<Tls>,
+    /// Name of the service, at most 127 bytes; empty: the whole server.
+    pub service: String,
+    /// Host of the request; `None`: address and port of the target.
+    pub host: Option<String>,
+}
+
 /// How the adapter speaks TLS.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Tls {
@@ -417,6 +434,8 @@ pub struct Tls {
     pub name: Option<String>,
     /// Client certificate file, key file and passphrase.
     pub client: Option<(String, String, Option<String>)>,
+    /// HTTP/2 is offered (ALPN).
+    pub http2: bool,
 }
 
 /// One page and the rules for it.

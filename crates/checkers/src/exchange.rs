@@ -4,6 +4,7 @@ use crate::agent::{self, Agent};
 use crate::dns::Dns;
 use crate::failure::Failure;
 use crate::http::Http;
+use crate::http2::Http2;
 use crate::ping::Ping;
 use crate::smtp::Smtp;
 use crate::udp::Udp;
@@ -54,6 +55,8 @@ pub enum Exchange {
     Tcp,
     /// HTTP.
     Http(Box<Http>),
+    /// HTTP/2.
+    Http2(Box<Http2>),
     /// SMTP.
     Smtp(Smtp),
     /// DNS.
@@ -74,6 +77,7 @@ impl Exchange {
         match self {
             Exchange::Tcp => Step::fine(),
             Exchange::Http(x) => Step::Send(x.request()),
+            Exchange::Http2(x) => x.connected(),
             Exchange::Smtp(_) | Exchange::Script => Step::More,
             Exchange::Dns(x) => Step::Send(x.query()),
             Exchange::Udp(x) => Step::Send(x.payload()),
@@ -87,6 +91,7 @@ impl Exchange {
         match self {
             Exchange::Tcp | Exchange::Script => Step::More,
             Exchange::Http(x) => x.data(bytes),
+            Exchange::Http2(x) => x.data(bytes),
             Exchange::Smtp(x) => x.data(bytes),
             Exchange::Dns(x) => x.reply(bytes),
             Exchange::Udp(x) => x.reply(bytes),
@@ -99,6 +104,7 @@ impl Exchange {
     pub fn eof(&mut self, clean: bool) -> Step {
         match self {
             Exchange::Http(x) => x.eof(clean),
+            Exchange::Http2(x) => x.eof(),
             Exchange::Agent(x) => x.eof(),
             _ => Step::fail(Failure::Closed),
         }

@@ -46,6 +46,10 @@ pub enum Failure {
     File(i64),
     /// A BFD session that is not up.
     Bfd,
+    /// Status of a gRPC call.
+    Grpc(u32),
+    /// What the health service says.
+    Health(&'static str),
     /// The agent's word.
     Agent(&'static str),
 }
@@ -76,6 +80,8 @@ impl fmt::Display for Failure {
             Failure::NotStarted => f.write_str("could not be started"),
             Failure::File(value) => write!(f, "file value {value}"),
             Failure::Bfd => f.write_str("session is down"),
+            Failure::Grpc(status) => write!(f, "gRPC status {status}"),
+            Failure::Health(word) => write!(f, "health service says {word}"),
             Failure::Agent(word) => write!(f, "agent says {word}"),
         }
     }

@@ -146,7 +146,8 @@ fn request(check: &HttpCheck, url: &Url) -> Vec<u8> {
     let (version, close) = match check.version {
         HttpVersion::V10 => ("1.0", ""),
         HttpVersion::V10Close => ("1.0", "Connection: close\r\n"),
-        HttpVersion::V11 => ("1.1", "Connection: close\r\n"),
+        // version 2 has an exchange of its own
+        HttpVersion::V11 | HttpVersion::V2 => ("1.1", "Connection: close\r\n"),
     };
     let clean = |s: &str| s.chars().filter(|c| !c.is_control()).collect::<String>();
     let host = match &url.host {
@@ -158,7 +159,7 @@ fn request(check: &HttpCheck, url: &Url) -> Vec<u8> {
 }
 
 /// Address as Host header (RFC 9110 section 7.2), with the port unless it is the usual one.
-fn host_of(address: SocketAddr, usual: u16) -> String {
+pub(crate) fn host_of(address: SocketAddr, usual: u16) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),

@@ -23,6 +23,7 @@ mod health;
 #[cfg(test)]
 mod health_tests;
 mod http;
+mod http2;
 #[cfg(test)]
 mod http_tests;
 mod io;
@@ -56,6 +57,7 @@ pub mod dialogue {
     pub use crate::exchange::{Exchange, Step, Success};
     pub use crate::failure::Failure;
     pub use crate::http::Http;
+    pub use crate::http2::Http2;
     pub use crate::ping::Ping;
     pub use crate::smtp::Smtp;
     pub use crate::udp::Udp;

@@ -7,11 +7,12 @@ use crate::exchange::{Exchange, Step, Success};
 use crate::failure::Failure;
 use crate::health::Cause;
 use crate::http::Http;
+use crate::http2::Http2;
 use crate::ping::Ping;
 use crate::pool::{Key, Life, Pool};
 use crate::smtp::Smtp;
 use crate::udp::Udp;
-use crate::{CheckKind, Kill, Output, ProbeId, ScriptEnd, Transport, words};
+use crate::{CheckKind, HttpVersion, Kill, Output, ProbeId, ScriptEnd, Transport, words};
 use log::Level;
 use std::time::Duration;
 use steadfast_core::{Family, Time};
@@ -115,7 +116,7 @@ impl Pool {
     pub(crate) fn on_data(&mut self, id: ProbeId, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
         let Some((c, probe, wait)) = self.probe(id) else { return };
         let step = probe.exchange.data(bytes);
-        if matches!(probe.exchange, Exchange::Http(_) | Exchange::Smtp(_) | Exchange::Agent(_)) {
+        if matches!(probe.exchange, Exchange::Http(_) | Exchange::Http2(_) | Exchange::Smtp(_) | Exchange::Agent(_)) {
             // a stream that goes on is waited for, up to the limit
             probe.deadline = (now + wait).min(probe.limit);
         }
@@ -315,6 +316,7 @@ fn patience(checker: &Checker) -> Duration {
     match &checker.check.kind {
         CheckKind::Tcp(t) | CheckKind::Ping(t) => t.timeout,
         CheckKind::Http(h) => h.target.timeout,
+        CheckKind::Grpc(g) => g.target.timeout,
         CheckKind::Smtp { target, .. }
         | CheckKind::Dns { target, .. }
         | CheckKind::Udp { target, .. }
@@ -336,7 +338,10 @@ fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failur
                 Some(Ok(regex)) => Some(regex),
                 None => None,
             };
-            let exchange = Exchange::Http(Box::new(Http::new(http, url, regex)));
+            let exchange = match http.version {
+                HttpVersion::V2 => Exchange::Http2(Box::new(Http2::page(http, url, regex)?)),
+                _ => Exchange::Http(Box::new(Http::new(http, url, regex))),
+            };
             let transport = match &http.tls {
                 Some(tls) => Transport::Tls(http.target.clone(), tls.clone(), url.sni.clone()),
                 None => Transport::Tcp(http.target.clone()),
@@ -355,6 +360,13 @@ fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failur
             (Exchange::Ping(Ping::new(Family::of(target.address.ip()), random)), Transport::Icmp(target.clone()))
         }
         CheckKind::Misc { script, .. } => (Exchange::Script, Transport::Script(script.clone())),
+        CheckKind::Grpc(grpc) => {
+            let transport = match &grpc.tls {
+                Some(tls) => Transport::Tls(grpc.target.clone(), tls.clone(), grpc.host.clone()),
+                None => Transport::Tcp(grpc.target.clone()),
+            };
+            (Exchange::Http2(Box::new(Http2::health(grpc)?)), transport)
+        }
         CheckKind::Agent { target, send } => (Exchange::Agent(Agent::new(send)), Transport::Tcp(target.clone())),
         CheckKind::File { .. } | CheckKind::Bfd { .. } => return Err(Failure::NotStarted),
     })

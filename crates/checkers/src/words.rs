@@ -17,6 +17,7 @@ pub(crate) fn success(check: &Check, server: &str, service: &str) -> String {
         }
         CheckKind::File { name, .. } => format!("FILE_CHECK {name} on service {server} succeeded."),
         CheckKind::Bfd { name } => format!("BFD_CHECK {name} on service {server}: session is up."),
+        CheckKind::Grpc(_) => format!("GRPC_CHECK on service {server} succeeded."),
         CheckKind::Agent { .. } => format!("Agent check on service {server} succeeded."),
     }
 }
@@ -48,6 +49,7 @@ pub(crate) fn name(kind: &CheckKind) -> &'static str {
         CheckKind::Misc { .. } => "MISC_CHECK",
         CheckKind::File { .. } => "FILE_CHECK",
         CheckKind::Bfd { .. } => "BFD_CHECK",
+        CheckKind::Grpc(_) => "GRPC_CHECK",
         CheckKind::Agent { .. } => "Agent check",
     }
 }
@@ -62,6 +64,7 @@ pub(crate) fn mail(check: &Check, up: bool, reason: Option<&Failure>) -> String 
         CheckKind::Bfd { .. } => "BFD ",
         CheckKind::Dns { .. } => "DNS ",
         CheckKind::File { .. } => "FILE ",
+        CheckKind::Grpc(_) => "GRPC ",
         CheckKind::Agent { .. } => "AGENT ",
         CheckKind::Http(_) | CheckKind::Smtp { .. } => "",
     };

@@ -3,7 +3,7 @@
 
 use crate::diag::{Class, Diagnostics};
 use crate::host::{Host, ScriptFile};
-use crate::model::{AuthType, Config, InitialState, Script, Track, User, VrrpInstance};
+use crate::model::{AuthType, Config, InitialState, Script, SyncDaemon, Track, User, VrrpInstance};
 use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -189,6 +189,10 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let files = names(config.files.iter().map(|f| &f.name).collect());
     let processes = names(config.processes.iter().map(|p| &p.name).collect());
     let bfd: HashSet<String> = config.bfd.iter().cloned().collect();
+    let services: HashSet<String> = config.virtual_servers.iter().map(|v| v.served.to_string()).collect();
+    for g in &mut config.groups {
+        known(&mut g.track_service, &services, "virtual server", &g.name, d);
+    }
     let script_weights: HashMap<String, i32> = config.scripts.iter().map(|s| (s.name.clone(), s.weight.0)).collect();
     let mut taken: HashMap<(String, u8, bool), Vec<String>> = HashMap::new();
     let mut refused = false;
@@ -210,6 +214,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
             known(&mut i.track_script, &scripts, "script", &i.name, d);
             known(&mut i.track_file, &files, "file", &i.name, d);
             known(&mut i.track_process, &processes, "process", &i.name, d);
+            known(&mut i.track_service, &services, "virtual server", &i.name, d);
             known(&mut i.track_bfd, &bfd, "BFD session", &i.name, d);
             if i.priority == Some(255) {
                 weighted(&mut i.track_script, &script_weights, &i.name, d);
@@ -231,6 +236,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         }
     }
     config.instances = keep;
+    synchronise(config, d);
     config.refused |= refused;
     crate::vmac::names(config, at, d);
 }
@@ -451,7 +457,14 @@ fn instance(
         true
     });
     if priority == 255 {
-        for list in [&mut i.track_interface, &mut i.track_script, &mut i.track_file, &mut i.track_process] {
+        let tracks = [
+            &mut i.track_interface,
+            &mut i.track_script,
+            &mut i.track_file,
+            &mut i.track_process,
+            &mut i.track_service,
+        ];
+        for list in tracks {
             list.retain(|t| {
                 let weighted = t.weight.is_some_and(|w| w != 0);
                 if weighted {
@@ -466,6 +479,25 @@ fn instance(
         }
     }
     true
+}
+
+/// The daemon that copies IPVS connections follows an instance that there is.
+fn synchronise(config: &mut Config, d: &mut Diagnostics) {
+    let of_old = config.instances.iter().find_map(|i| Some((i.sync_interface.clone()?, i.name.clone())));
+    if let (None, Some((interface, name))) = (&config.globals.lvs_sync_daemon, of_old) {
+        let daemon = SyncDaemon { interface, instance: Some(name), ..Default::default() };
+        config.globals.lvs_sync_daemon = Some(daemon);
+    }
+    let Some(daemon) = &mut config.globals.lvs_sync_daemon else { return };
+    let Some(name) = &daemon.instance else { return };
+    match config.instances.iter().find(|i| i.name == *name) {
+        Some(i) => daemon.id = daemon.id.or(i.virtual_router_id),
+        None => {
+            let text = format!("lvs_sync_daemon: there is no vrrp_instance {name}, ignoring it");
+            d.push(Class::Note, None, text);
+            config.globals.lvs_sync_daemon = None;
+        }
+    }
 }
 
 fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {

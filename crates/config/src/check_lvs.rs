@@ -16,7 +16,10 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
         let keep = service(v, &groups, d);
         let authorities = config.ssl.as_ref().is_some_and(|s| s.ca.is_some());
         for r in &mut v.real_servers {
-            let asked = |c: &Checker| matches!(c, Checker::Http(h) if h.tls && h.tls_verify == Some(true));
+            let asked = |c: &Checker| {
+                matches!(c, Checker::Http(h) if h.tls && h.tls_verify == Some(true))
+                    || matches!(c, Checker::Grpc(g) if g.tls == Some(true) && g.tls_verify == Some(true))
+            };
             if !authorities && r.checkers.iter().any(asked) {
                 d.push(Class::General, r.place.span(), "tls_verify needs ca in SSL; the check will fail");
             }
@@ -59,6 +62,8 @@ fn reach(c: &mut Checker, server: Option<IpAddr>, at: Option<crate::diag::Span>,
         Checker::Http(x) => &mut x.reach,
         Checker::Dns(x) => &mut x.reach,
         Checker::Smtp(x) => &mut x.reach,
+        Checker::Agent(x) => &mut x.reach,
+        Checker::Grpc(x) => &mut x.reach,
         Checker::Misc(_) | Checker::File(_) | Checker::Bfd(_) => return,
     };
     let to = reach.connect_ip.or(server);
@@ -127,7 +132,7 @@ fn service(v: &mut VirtualServer, groups: &HashSet<String>, d: &mut Diagnostics)
         }
         _ => {}
     }
-    if matches!(v.served, Served::Mark(_)) && std::mem::take(&mut v.ha_suspend) {
+    if matches!(v.served, Served::Mark(_)) && v.ha_suspend.take_if(|i| i.is_none()).is_some() {
         say(Class::General, "ha_suspend does not go with a mark, ignoring it".into());
     }
     if v.ops && v.protocol.is_some_and(|p| p != 17) {

@@ -2,8 +2,8 @@
 
 use crate::diag::Class;
 use crate::model::{
-    Checker, HttpCheck, Method, Place, RealServer, Served, ServerGroup, SyncDaemon, Tunnel, TunnelChecksum,
-    VirtualServer,
+    Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, SyncDaemon, Tunnel,
+    TunnelChecksum, VirtualServer,
 };
 use crate::parse::Cx;
 use crate::section::{Keyword, block};
@@ -174,27 +174,37 @@ pub(crate) fn http(c: &mut Cx<'_>, s: &mut RealServer, tls: bool) {
     }
 }
 
-/// `virtual_server (ADDR [PORT] | fwmark N | group NAME) { … }`
-pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
-    let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
-    let served = match c.word(1).map(|w| w.text.as_str()) {
-        Some("fwmark") => match c.word(2) {
+/// `ADDR [PORT] | fwmark N | group NAME` from a word on.
+fn served(c: &mut Cx<'_>, n: usize) -> Option<Served> {
+    match c.word(n).map(|w| w.text.as_str()) {
+        Some("fwmark") => match c.word(n + 1) {
             Some(w) => c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()).map(Served::Mark),
             None => {
                 c.report(Class::MissingParameter, "'fwmark' needs a number");
                 None
             }
         },
-        Some("group") => match c.word(2) {
+        Some("group") => match c.word(n + 1) {
             Some(w) => Some(Served::Group(w.text.clone())),
             None => {
                 c.report(Class::MissingParameter, "'group' needs a name");
                 None
             }
         },
-        _ => endpoint(c, 1).map(|(a, p)| Served::Address(a, p.unwrap_or(0))),
-    };
-    match served {
+        _ => endpoint(c, n).map(|(a, p)| Served::Address(a, p.unwrap_or(0))),
+    }
+}
+
+/// The head of an entry of track_virtual_server: the name of the service, and the words that it takes.
+pub(crate) fn tracked(c: &mut Cx<'_>) -> Option<(String, usize)> {
+    let name = served(c, 0)?.to_string();
+    Some((name, 2.min(c.words().len())))
+}
+
+/// `virtual_server (ADDR [PORT] | fwmark N | group NAME) { … }`
+pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
+    let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
+    match served(c, 1) {
         Some(served) => {
             let mut s = VirtualServer { served, place, ..Default::default() };
             block(&mut s, c);
@@ -240,20 +250,64 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
     *v = Some(s);
 }
 
+/// `lvs_timeouts [tcp N] [tcpfin N] [udp N]`; 0 leaves a limit as it is.
+pub(crate) fn timeouts(c: &mut Cx<'_>, v: &mut Option<[u32; 3]>) {
+    if c.value().is_none() {
+        return;
+    }
+    let mut all = v.unwrap_or_default();
+    let mut n = 1;
+    while let Some(w) = c.word(n) {
+        let Some(at) = ["tcp", "tcpfin", "udp"].iter().position(|k| *k == w.text) else {
+            c.report_at(Class::General, w, format!("unknown option '{}' of lvs_timeouts", w.text));
+            n += 1;
+            continue;
+        };
+        match c.word(n + 1) {
+            Some(value) => {
+                if let Some(x) = c.number(value, 0, 31 * 86400)
+                    && let Some(to) = all.get_mut(at)
+                {
+                    *to = u32::try_from(x).unwrap_or(0);
+                }
+            }
+            None => c.report_at(Class::General, w, format!("'{}' needs a value", w.text)),
+        }
+        n += 2;
+    }
+    *v = Some(all);
+}
+
+/// `lvs_flush_on_stop [VS]`.
+pub(crate) fn flush_on_stop(c: &mut Cx<'_>, v: &mut Option<FlushOnStop>) {
+    *v = match c.word(1) {
+        None => Some(FlushOnStop::Everything),
+        Some(w) if w.text == "VS" => Some(FlushOnStop::Ours),
+        Some(w) => {
+            c.report_at(Class::General, w, format!("'{}' is not VS, ignoring lvs_flush_on_stop", w.text));
+            None
+        }
+    };
+}
+
 /// Words inside lines, for the reference.
 pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     let sync = "global_defs > lvs_sync_daemon (inline)";
     let group = "virtual_server_group (entry lines)";
     let vmac = "vrrp_instance > use_vmac (inline)";
+    let timeouts = "global_defs > lvs_timeouts (inline)";
     [
-        (sync, "inst", "NAME", "-", false, "The instance whose state the daemon follows."),
-        (sync, "id", "N", "0-255", false, "Its id."),
-        (sync, "maxlen", "N", "1-65507", false, "Largest message in bytes."),
-        (sync, "port", "N", "1-65535", false, "UDP port."),
-        (sync, "ttl", "N", "1-255", false, "TTL of its multicasts."),
-        (sync, "group", "ADDR", "multicast", false, "Multicast group."),
-        (group, "(address line)", "ADDR[-LAST|/PREFIX] [PORT]", "port 0-65535", false, "Service addresses."),
-        (group, "fwmark", "N [inet|inet6]", "uint32", false, "A firewall mark."),
+        (timeouts, "tcp", "N", "0-2678400", true, "Established TCP, in seconds."),
+        (timeouts, "tcpfin", "N", "0-2678400", true, "TCP after FIN."),
+        (timeouts, "udp", "N", "0-2678400", true, "UDP."),
+        (sync, "inst", "NAME", "-", true, "The instance whose state the daemon follows."),
+        (sync, "id", "N", "0-255", true, "Its id."),
+        (sync, "maxlen", "N", "1-65507", true, "Largest message in bytes."),
+        (sync, "port", "N", "1-65535", true, "UDP port."),
+        (sync, "ttl", "N", "1-255", true, "TTL of its multicasts."),
+        (sync, "group", "ADDR", "multicast", true, "Multicast group."),
+        (group, "(address line)", "ADDR[-LAST|/PREFIX] [PORT]", "port 0-65535", true, "Service addresses."),
+        (group, "fwmark", "N [inet|inet6]", "uint32", true, "A firewall mark."),
         (vmac, "name", "IF", "at most 15 characters", true, "Name of the virtual link."),
         (vmac, "MAC", "OCTETS", "5 or 6 octets", true, "Hardware address of the virtual link."),
         (vmac, "netlink_notify_msg", "", "-", true, "Taken; links are heard of in any case."),

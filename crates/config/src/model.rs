@@ -180,6 +180,8 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         SmtpCheck::KEYWORDS,
         SmtpHost::KEYWORDS,
         MiscCheck::KEYWORDS,
+        AgentCheck::KEYWORDS,
+        GrpcCheck::KEYWORDS,
         FileCheck::KEYWORDS,
         BfdCheck::KEYWORDS,
         Ssl::KEYWORDS,
@@ -191,10 +193,15 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
 
 /// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.
 fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
+    tracks_of(c, v, limit, |c| Some((c.word(0)?.text.clone(), 1)));
+}
+
+/// The same; `head` gives the name of what an entry tracks, and the number of words that it takes.
+fn tracks_of(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64, head: fn(&mut Cx<'_>) -> Option<(String, usize)>) {
     c.list(|c| {
-        let Some(name) = c.word(0) else { return };
-        let mut t = Track { name: name.text.clone(), weight: None, reverse: None, place: Place::new(Some(name.span)) };
-        let mut n = 1;
+        let Some(place) = c.word(0).map(|w| Place::new(Some(w.span))) else { return };
+        let Some((name, mut n)) = head(c) else { return };
+        let mut t = Track { name, weight: None, reverse: None, place };
         while let Some(w) = c.word(n) {
             match w.text.as_str() {
                 "weight" => {

@@ -107,6 +107,22 @@ pub enum Message {
     Dump(Dump),
     /// The configuration is in effect.
     Ready,
+    /// The sender has just begun, and asks its brother for all that it would say to it.
+    Hello,
+    /// A virtual server has its quorum, or has not. From the checker to the VRRP child.
+    Service {
+        /// Name, as trackers name it.
+        name: String,
+        /// It has.
+        quorum: bool,
+    },
+    /// A BFD session is up, or is not. From the BFD child to the others.
+    Session {
+        /// Name.
+        name: String,
+        /// It is.
+        up: bool,
+    },
     /// State of a virtual router, between children.
     Instance {
         /// Name.

@@ -19,8 +19,10 @@ pub struct Settings {
     pub name: Option<String>,
     /// Verify by this file of authorities.
     pub authorities: Option<String>,
-    /// Client certificate and key files.
-    pub client: Option<(String, String)>,
+    /// Client certificate and key files, and the passphrase of the key.
+    pub client: Option<(String, String, Option<String>)>,
+    /// Offer HTTP/2 (ALPN).
+    pub http2: bool,
 }
 
 /// Believes everybody.
@@ -79,21 +81,39 @@ pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
         }
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-    let config = match &s.client {
+    let mut config = match &s.client {
         None => builder.with_no_client_auth(),
-        Some((certificates, key)) => {
+        Some((certificates, key, passphrase)) => {
             let chain: Result<Vec<_>, _> =
                 CertificateDer::pem_file_iter(certificates).map_err(|e| told(certificates, &e))?.collect();
-            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| told(key, &e))?;
+            let key_der = private_key(key, passphrase.as_deref())?;
             let chain = chain.map_err(|e| told(certificates, &e))?;
             builder.with_client_auth_cert(chain, key_der).map_err(io::Error::other)?
         }
     };
+    if s.http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let name = match &s.name {
         Some(n) => ServerName::try_from(n.clone()).map_err(io::Error::other)?,
         None => ServerName::from(s.server),
     };
     ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)
+}
+
+/// A key from its file. An encrypted one must be PKCS #8 (`BEGIN ENCRYPTED PRIVATE KEY`).
+fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer<'static>> {
+    let Some(passphrase) = passphrase else {
+        return PrivateKeyDer::from_pem_file(path).map_err(|e| told(path, &e));
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| told(path, &e))?;
+    if !text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|e| told(path, &e));
+    }
+    let (_, sealed) = pkcs8::SecretDocument::from_pem(&text).map_err(|e| told(path, &e))?;
+    let sealed = pkcs8::EncryptedPrivateKeyInfo::try_from(sealed.as_bytes()).map_err(|e| told(path, &e))?;
+    let key = sealed.decrypt(passphrase).map_err(|e| told(path, &e))?;
+    PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|e| io::Error::other(format!("{path}: {e}")))
 }
 
 fn told(path: &str, e: &dyn std::error::Error) -> io::Error {

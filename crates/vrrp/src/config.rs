@@ -115,6 +115,8 @@ pub enum Tracked {
     File(String),
     /// A process of [`Config::processes`], by name.
     Process(String),
+    /// A virtual server, by name: it has its quorum.
+    Service(String),
 }
 
 /// One tracked object of an instance.

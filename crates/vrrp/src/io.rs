@@ -63,6 +63,8 @@ pub enum Input<'a> {
     File(&'a str, i64),
     /// So many processes match the tracker of this name.
     Process(&'a str, u32),
+    /// A virtual server (by name) has its quorum, or has not.
+    Service(&'a str, bool),
     /// Someone else removed this object, which we had added and not removed.
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).

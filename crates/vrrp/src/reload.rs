@@ -37,6 +37,11 @@ impl Router {
         self.define_scripts(&config.scripts, false, now, out);
         self.trackers.define_files(&config.files);
         self.trackers.define_processes(&config.processes);
+        let tracked = |name: &str| {
+            let mut tracks = config.instances.iter().flat_map(|i| &i.tracks);
+            tracks.any(|t| matches!(&t.what, crate::Tracked::Service(n) if n == name))
+        };
+        self.trackers.services.retain(|name, _| tracked(name));
         let mut order = Vec::with_capacity(config.instances.len());
         let mut changed = Vec::new();
         let mut added = Vec::new();

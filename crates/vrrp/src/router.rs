@@ -205,6 +205,11 @@ impl Router {
                     self.tracker_changed(&Tracked::File(name.into()), now, out);
                 }
             }
+            Input::Service(name, quorum) => {
+                if self.trackers.services.insert(name.to_owned(), quorum) != Some(quorum) {
+                    self.tracker_changed(&Tracked::Service(name.into()), now, out);
+                }
+            }
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),

@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     File(String, i64),
     /// A process is missing or too numerous.
     Process(String),
+    /// A virtual server lacks its quorum.
+    Service(String),
     /// Unicast without a peer.
     NoPeer,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Fault {
             Fault::Script(s) => write!(f, "script {s} failed"),
             Fault::File(n, v) => write!(f, "file {n} has value {v}"),
             Fault::Process(p) => write!(f, "process {p} is not as required"),
+            Fault::Service(s) => write!(f, "virtual server {s} has no quorum"),
             Fault::NoPeer => f.write_str("unicast without a peer"),
         }
     }
@@ -123,6 +126,9 @@ pub(crate) struct Trackers {
     pub scripts: Vec<Script>,
     pub script_index: HashMap<String, u32>,
     pub files: HashMap<String, i64>,
+    /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served: an address is not given
+    /// up because a brother is late.
+    pub services: HashMap<String, bool>,
     pub processes: Vec<Process>,
     pub process_index: HashMap<String, u32>,
     /// Addresses that we manage, by interface: never the source of adverts.
@@ -233,6 +239,9 @@ impl Trackers {
                 let process = self.process_index.get(name).and_then(|i| self.processes.get(*i as usize));
                 let Some(process) = process else { return };
                 (Some(process.ok), Fault::Process(name.clone()))
+            }
+            Tracked::Service(name) => {
+                (Some(self.services.get(name).copied().unwrap_or(true)), Fault::Service(name.clone()))
             }
             Tracked::File(name) => return self.track_file(config, track, name, sum, a),
         };

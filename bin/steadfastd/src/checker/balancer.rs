@@ -3,9 +3,24 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
+use steadfast_config::model::{FlushOnStop, SyncDaemon};
+use steadfast_core::Family;
 use steadfast_core::ipvs::ServiceKey;
-use steadfast_ipvs::Table;
+use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
+
+/// What the file wants of IPVS beside its services.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// Time limits of connections: TCP, TCP after FIN, UDP; 0 leaves one as it is.
+    pub timeouts: Option<[u32; 3]>,
+    /// Empty the table at the first start.
+    pub flush: bool,
+    /// Empty more than our own at a stop.
+    pub flush_on_stop: Option<FlushOnStop>,
+    /// The daemon that copies connections to other directors.
+    pub sync: Option<SyncDaemon>,
+}
 
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {
@@ -17,6 +32,11 @@ pub struct Balancer {
     changed: bool,
     /// What the parent keeps of `ours`.
     kept: BTreeSet<ServiceKey>,
+    settings: Settings,
+    /// Synchronisation daemons that are to run; `None` while it is not known.
+    daemons: Option<Vec<Daemon>>,
+    /// Those that run.
+    running: Vec<Daemon>,
 }
 
 impl Balancer {
@@ -29,6 +49,9 @@ impl Balancer {
             changed: !ours.is_empty(),
             kept: ours.clone(),
             ours,
+            settings: Settings::default(),
+            daemons: None,
+            running: Vec::new(),
         };
         match Ipvs::open() {
             Ok(mut ipvs) => match ipvs.table() {
@@ -46,6 +69,72 @@ impl Balancer {
             Err(e) => log::error!("IPVS: {e}; servers are checked, nothing is balanced"),
         }
         b
+    }
+
+    /// Settings of the file. `first` in the life of the daemon: what a predecessor made is not flushed.
+    pub fn configure(&mut self, settings: Settings, first: bool) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        if let Some(ipvs) = &mut self.ipvs {
+            if first && self.settings.flush && self.ours.is_empty() {
+                match ipvs.ask(&Request::Flush, Family::V4) {
+                    Ok(_) => self.kernel = Table::new(),
+                    Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
+                }
+            }
+            if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|t| before.timeouts != Some(*t))
+                && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
+            {
+                log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
+            }
+        }
+        if before.sync != self.settings.sync {
+            // Without an instance to follow it sends and receives at once.
+            let both = [DaemonState::Master, DaemonState::Backup];
+            self.daemons = match &self.settings.sync {
+                None => before.sync.is_some().then(Vec::new),
+                Some(s) if s.instance.is_none() => Some(both.map(|state| daemon(s, state)).into()),
+                Some(_) => None,
+            };
+            self.look_at_daemons();
+            self.changed = true;
+        }
+    }
+
+    /// An instance is master, or is not.
+    pub fn instance(&mut self, name: &str, master: bool) {
+        let Some(s) = self.settings.sync.as_ref().filter(|s| s.instance.as_deref() == Some(name)) else { return };
+        let state = if master { DaemonState::Master } else { DaemonState::Backup };
+        self.daemons = Some(vec![daemon(s, state)]);
+        self.changed = true;
+    }
+
+    fn look_at_daemons(&mut self) {
+        let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.daemons.is_some() || self.settings.sync.is_some()) else {
+            return;
+        };
+        match ipvs.ask(&Request::GetDaemons, Family::V4) {
+            Ok(replies) => {
+                let daemons = replies.into_iter().filter_map(|r| if let Reply::Daemon(d) = r { Some(d) } else { None });
+                self.running = daemons.collect();
+            }
+            Err(e) => log::error!("IPVS: cannot read the kernel's synchronisation daemons: {e}"),
+        }
+    }
+
+    /// The end, unless everything is to stay as it is.
+    pub fn stop(&mut self, keep: bool) {
+        let Some(ipvs) = self.ipvs.as_mut().filter(|_| !keep) else { return };
+        if self.settings.sync.is_some() {
+            self.daemons = Some(Vec::new());
+        }
+        if self.settings.flush_on_stop == Some(FlushOnStop::Everything) {
+            match ipvs.ask(&Request::Flush, Family::V4) {
+                Ok(_) => self.kernel = Table::new(),
+                Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
+            }
+        }
+        self.changed = true;
+        self.flush();
     }
 
     /// The table of a virtual server changed.
@@ -79,6 +168,7 @@ impl Balancer {
             }
             Err(e) => log::error!("IPVS: cannot read the kernel's table: {e}"),
         }
+        self.look_at_daemons();
     }
 
     /// Brings the kernel to what is wanted.
@@ -95,5 +185,31 @@ impl Balancer {
             log::error!("IPVS: the kernel refused {step:?}: {e}");
         }
         self.ours.retain(|k| all.get(k).is_some());
+        let Some(wanted) = &self.daemons else { return };
+        for request in daemon_difference(&self.running, wanted) {
+            match (ipvs.ask(&request, Family::V4), &request) {
+                (Ok(_), Request::NewDaemon(d)) => {
+                    let half = if d.state == DaemonState::Master { "master" } else { "backup" };
+                    log::info!("IPVS: synchronisation daemon runs as {half} on {}, id {}", d.interface, d.id);
+                    self.running.push(d.clone());
+                }
+                (Ok(_), Request::DelDaemon(state)) => self.running.retain(|d| d.state != *state),
+                (Ok(_), _) => {}
+                (Err(e), _) => log::error!("IPVS: the kernel refused {request:?}: {e}"),
+            }
+        }
+    }
+}
+
+/// A synchronisation daemon as the kernel is told of it.
+fn daemon(s: &SyncDaemon, state: DaemonState) -> Daemon {
+    Daemon {
+        state,
+        interface: s.interface.clone(),
+        id: s.id.unwrap_or(0),
+        max_length: s.maxlen,
+        group: s.group,
+        port: s.port,
+        ttl: s.ttl,
     }
 }

@@ -4,7 +4,7 @@ mod balancer;
 mod probes;
 mod translate;
 
-use crate::child::{BEAT, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, start_logging};
 use crate::cli::Options;
 use crate::vrrp::plan::{Command, Plan};
 use crate::vrrp::tell::{self, Teller};
@@ -18,11 +18,10 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Envelope, Message, decode, encode, parse};
+use steadfast_ipc::{Message, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
-use steadfast_sys::pipe::{PACKET, Packet, Reader};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
@@ -65,7 +64,7 @@ struct Role {
     signals: Signals,
     reactor: Reactor,
     mirror: Mirror,
-    brother: Option<Reader>,
+    brother: Option<Brother>,
     pool: Pool,
     plan: Plan,
     teller: Teller,
@@ -113,13 +112,15 @@ impl Role {
         };
         let plan = crate::vrrp::plan_of(&config);
         let pools: Pools = translate::pool(&config);
+        let settings = translate::balancer(&config);
         drop(config);
+        crate::vrrp::be_scheduled(&plan.checker_scheduling);
         reactor.watch(signals.fd(), SIGNALS)?;
-        let mirror = Mirror::open(1 << 20)?;
+        let mirror = Mirror::open(plan.monitor_buffers[1] as usize)?;
         reactor.watch(mirror.fd(), MIRROR)?;
-        let brother = options.descriptors.get(2).and_then(|fd| Reader::inherited(*fd).ok());
+        let brother = Brother::new(options);
         if let Some(b) = &brother {
-            reactor.watch(b.fd(), BROTHER)?;
+            b.register(&reactor, BROTHER)?;
         }
         let t = now();
         let mut out = Vec::new();
@@ -145,6 +146,7 @@ impl Role {
             audit: t + AUDIT,
             late: Duration::ZERO,
         };
+        role.balancer.configure(settings, true);
         role.configure();
         role.learn_addresses()?;
         let t = now();
@@ -319,14 +321,34 @@ impl Role {
     }
 
     fn hear_brother(&mut self, t: Time) {
-        let Some(brother) = &self.brother else { return };
-        let mut buffer = [0; PACKET];
-        while let Packet::Data(n) = brother.read(&mut buffer) {
-            if let Ok(Envelope { message: Message::Instance { name, state, .. }, .. }) =
-                parse(buffer.get(..n).unwrap_or_default())
-            {
-                self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
+        let Some(brother) = &mut self.brother else { return };
+        brother.flush();
+        for message in brother.hear() {
+            match message {
+                Message::Instance { name, state, .. } => {
+                    self.balancer.instance(&name, state == State::Master);
+                    self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
+                }
+                Message::Session { name, up } => self.pool.handle(t, Input::Bfd(&name, up), &mut self.out),
+                Message::Hello => {
+                    let names: BTreeSet<String> =
+                        self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
+                    names.iter().for_each(|name| self.tell_brother(name));
+                }
+                _ => {}
             }
+        }
+    }
+
+    /// Trackers of VRRP instances hear of a virtual server. Services of several protocols at one address are one to them.
+    fn tell_brother(&mut self, name: &str) {
+        let Some(brother) = &mut self.brother else { return };
+        let services = self.pool.services();
+        let mut same = services.iter().filter(|s| translate::tracked(&s.config.id) == name).peekable();
+        // One that left the file is tracked no more, or the new file says so soon: no reason to give an address up.
+        if same.peek().is_some() {
+            let quorum = same.all(|s| s.quorum);
+            brother.say(Message::Service { name: name.to_string(), quorum });
         }
     }
 
@@ -336,8 +358,12 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
                         self.plan = crate::vrrp::plan_of(&config);
+                        self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);
                         self.configure();
+                        if let Some(brother) = &mut self.brother {
+                            brother.say(Message::Hello);
+                        }
                         self.parent.say(Message::Ready);
                     }
                     Err(e) => log::error!("configuration: {e}"),
@@ -419,11 +445,10 @@ impl Role {
                 }
             }
             Output::Fifo(line) => self.teller.line(&line),
-            // VRRP has no tracker of virtual servers yet.
-            Output::Quorum(..) => {}
+            Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
-                self.balancer.flush();
+                self.balancer.stop(self.keep_tables);
                 self.stopped = true;
             }
         }

@@ -60,7 +60,8 @@ impl Probes {
                 server: target.address.ip(),
                 name: tls.name.clone().or_else(|| sni.clone()),
                 authorities: tls.ca.clone(),
-                client: tls.client.as_ref().map(|(c, k, _)| (c.clone(), k.clone())),
+                client: tls.client.clone(),
+                http2: tls.http2,
             }),
             _ => None,
         };

@@ -18,15 +18,39 @@ pub fn pool(c: &Config) -> check::Config {
             .collect(),
         marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
     });
-    let unverified = |k: &Checker| matches!(k, Checker::Http(h) if h.tls && h.tls_verify != Some(true));
+    let unverified = |k: &Checker| match k {
+        Checker::Http(h) => h.tls && h.tls_verify != Some(true),
+        Checker::Grpc(g) => g.tls == Some(true) && g.tls_verify != Some(true),
+        _ => false,
+    };
     if c.virtual_servers.iter().flat_map(|v| &v.real_servers).flat_map(|r| &r.checkers).any(unverified) {
-        log::info!("SSL_GET: certificates of servers are not verified where tls_verify is not set");
+        log::info!("TLS checks: certificates of servers are not verified where tls_verify is not set");
     }
     check::Config {
         groups: groups.collect(),
         services: c.virtual_servers.iter().filter_map(|v| service(v, c)).collect(),
         init_notifies: c.globals.rs_init_notifies,
     }
+}
+
+/// What the file wants of IPVS beside its services.
+pub fn balancer(c: &Config) -> super::balancer::Settings {
+    super::balancer::Settings {
+        timeouts: c.globals.lvs_timeouts,
+        flush: c.globals.lvs_flush,
+        flush_on_stop: c.globals.lvs_flush_on_stop,
+        sync: c.globals.lvs_sync_daemon.clone(),
+    }
+}
+
+/// The name by which trackers know a virtual server.
+pub fn tracked(id: &check::ServiceId) -> String {
+    match id {
+        check::ServiceId::One(ServiceKey::Address { address, port, .. }) => Served::Address(*address, *port),
+        check::ServiceId::One(ServiceKey::Mark { mark, .. }) => Served::Mark(*mark),
+        check::ServiceId::Group { name, .. } => Served::Group(name.clone()),
+    }
+    .to_string()
 }
 
 fn family(six: bool) -> Family {
@@ -95,9 +119,12 @@ fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer>
         }),
         engine: v.persistence_engine.clone(),
     };
-    if v.ha_suspend {
-        s.suspend = check::Suspend::WithoutAddress;
-    }
+    s.suspend = match &v.ha_suspend {
+        None => check::Suspend::Never,
+        Some(None) => check::Suspend::WithoutAddress,
+        Some(Some(instance)) => check::Suspend::WithoutInstance(instance.clone()),
+    };
+    s.panic_threshold = v.panic_threshold;
     s.omega = v.omega;
     s.quorum = v.quorum;
     s.hysteresis = v.hysteresis;
@@ -122,10 +149,39 @@ fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer>
         x.notify_up = r.notify_up.as_ref().map(|x| script(x, account));
         x.notify_down = r.notify_down.as_ref().map(|x| script(x, account));
         x.smtp_alert = s.smtp_alert && r.smtp_alert.unwrap_or(true);
-        x.checks = r.checkers.iter().filter_map(|k| one(k, r, v, c, SocketAddr::new(address, x.port))).collect();
+        x.slow_start = r.slow_start.or(v.slow_start).unwrap_or_default();
+        x.drain = r.drain_time.or(v.drain_time).unwrap_or_default();
+        x.checks = r.checkers.iter().flat_map(|k| checks(k, r, v, c, SocketAddr::new(address, x.port))).collect();
         s.servers.push(x);
     }
     Some(s)
+}
+
+/// The checks that a checker of the file stands for: an SMTP_CHECK with several hosts is one for each.
+fn checks(
+    k: &Checker,
+    r: &model::RealServer,
+    v: &model::VirtualServer,
+    c: &Config,
+    server: SocketAddr,
+) -> Vec<check::Check> {
+    let Checker::Smtp(smtp) = k else { return one(k, r, v, c, server).into_iter().collect() };
+    if smtp.host.is_empty() {
+        return one(k, r, v, c, server).into_iter().collect();
+    }
+    let hosts = smtp.host.iter().map(|h| {
+        let of_host = model::Reach {
+            connect_ip: h.reach.connect_ip.or(smtp.reach.connect_ip),
+            connect_port: h.reach.connect_port.or(smtp.reach.connect_port),
+            bindto: h.reach.bindto.or(smtp.reach.bindto),
+            bind_port: h.reach.bind_port.or(smtp.reach.bind_port),
+            bind_if: h.reach.bind_if.clone().or_else(|| smtp.reach.bind_if.clone()),
+            connect_timeout: h.reach.connect_timeout.or(smtp.reach.connect_timeout),
+            fwmark: h.reach.fwmark.or(smtp.reach.fwmark),
+        };
+        Checker::Smtp(model::SmtpCheck { reach: of_host, host: Vec::new(), ..smtp.clone() })
+    });
+    hosts.filter_map(|k| one(&k, r, v, c, server)).collect()
 }
 
 /// One check of a server.
@@ -144,6 +200,8 @@ fn one(
         Checker::Dns(x) => &x.pace,
         Checker::Smtp(x) => &x.pace,
         Checker::Misc(x) => &x.pace,
+        Checker::Agent(x) => &x.pace,
+        Checker::Grpc(x) => &x.pace,
         Checker::File(_) | Checker::Bfd(_) => &model::Pace::default(),
     };
     let second = Duration::from_secs(1);
@@ -151,7 +209,7 @@ fn one(
     let (retry, gap) = match k {
         Checker::Misc(_) => (0, second),
         Checker::Dns(_) => (3, delay_loop),
-        Checker::Http(_) => (1, second * 3),
+        Checker::Http(_) | Checker::Grpc(_) => (1, second * 3),
         _ => (1, second),
     };
     let timing = check::Timing {
@@ -209,6 +267,19 @@ fn one(
             let (weight, reverse) = x.weight.unwrap_or(of_file);
             check::CheckKind::File { name, weight, reverse }
         }
+        Checker::Agent(x) => check::CheckKind::Agent {
+            target: target(&x.reach, None),
+            send: x.send.as_ref().map(|line| format!("{line}\n").into_bytes()).unwrap_or_default(),
+        },
+        Checker::Grpc(x) => {
+            let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
+            check::CheckKind::Grpc(check::GrpcCheck {
+                target: target(&x.reach, None),
+                tls: (x.tls == Some(true)).then(|| tls(c, x.tls_verify, &x.tls_name, true)),
+                service: x.service.clone().unwrap_or_default(),
+                host,
+            })
+        }
         Checker::Bfd(x) => check::CheckKind::Bfd { name: x.name.clone()? },
         Checker::Http(x) => check::CheckKind::Http(http(x, r, v, c, target(&x.reach, None))),
     };
@@ -222,19 +293,14 @@ fn http(
     c: &Config,
     target: check::Target,
 ) -> check::HttpCheck {
-    let ssl = c.ssl.clone().unwrap_or_default();
     let with_name = x.enable_sni.unwrap_or(false) || x.sni_name.is_some();
     let given = x.sni_name.clone().filter(|n| !n.is_empty());
     let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
     check::HttpCheck {
         target,
-        tls: x.tls.then(|| check::Tls {
-            // Verification that was asked for and cannot be done is a failure, never a pass.
-            ca: x.tls_verify.unwrap_or(false).then(|| ssl.ca.unwrap_or_else(|| "no ca is given in SSL".into())),
-            name: x.tls_name.clone(),
-            client: ssl.certificate.zip(ssl.key).map(|(certificate, key)| (certificate, key, None)),
-        }),
+        tls: x.tls.then(|| tls(c, x.tls_verify, &x.tls_name, x.http2 == Some(true))),
         version: match x.http_protocol.as_deref() {
+            _ if x.http2 == Some(true) => check::HttpVersion::V2,
             Some("1.0C") => check::HttpVersion::V10Close,
             Some("1.1" | "1.1C") => check::HttpVersion::V11,
             _ => check::HttpVersion::V10,
@@ -267,6 +333,18 @@ fn http(
                 }),
             })
             .collect(),
+    }
+}
+
+/// How TLS is spoken.
+fn tls(c: &Config, verify: Option<bool>, name: &Option<String>, http2: bool) -> check::Tls {
+    let ssl = c.ssl.clone().unwrap_or_default();
+    check::Tls {
+        // Verification that was asked for and cannot be done is a failure, never a pass.
+        ca: verify.unwrap_or(false).then(|| ssl.ca.unwrap_or_else(|| "no ca is given in SSL".into())),
+        name: name.clone(),
+        client: ssl.certificate.zip(ssl.key).map(|(certificate, key)| (certificate, key, ssl.password)),
+        http2,
     }
 }
 

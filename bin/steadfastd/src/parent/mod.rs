@@ -56,7 +56,8 @@ struct Daemon {
     stopping: Option<(i32, Time)>,
     killed: bool,
     pid_file: Option<PidFile>,
-    brothers: Option<(pipe::Reader, pipe::Writer)>,
+    /// What each of the two children reads of the other and writes to it. They outlive both.
+    brothers: Option<[(pipe::Reader, pipe::Writer); 2]>,
     epoch: u64,
     announced: bool,
     /// Configurations that were taken over.
@@ -374,8 +375,10 @@ impl Daemon {
     }
 
     fn start_wanted(&mut self) {
-        if self.wanted("checker") && self.brothers.is_none() {
-            self.brothers = pipe::pair().ok();
+        if self.brothers.is_none()
+            && let (Ok((a, b)), Ok((c, d))) = (pipe::pair(), pipe::pair())
+        {
+            self.brothers = Some([(a, d), (c, b)]);
         }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
@@ -394,8 +397,8 @@ impl Daemon {
         };
         self.epoch += 1;
         let mut descriptors = vec![from_parent.fd(), to_parent.fd()];
-        if let Some((reader, writer)) = &self.brothers {
-            descriptors.push(if name == "vrrp" { writer.fd() } else { reader.fd() });
+        if let Some((reader, writer)) = self.brothers.as_ref().and_then(|b| b.get(n)) {
+            descriptors.extend([reader.fd(), writer.fd()]);
         }
         let spec = self.spec(name, descriptors);
         let pid = match spawn::spawn(&spec) {

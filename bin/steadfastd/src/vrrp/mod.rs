@@ -9,7 +9,7 @@ mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{BEAT, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, start_logging};
 use crate::cli::Options;
 use plan::{Plan, Probe};
 use settings::Settings;
@@ -19,12 +19,11 @@ use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Envelope, Message, decode, encode, frame};
+use steadfast_ipc::{Dump, Message, decode, encode};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
-use steadfast_sys::pipe::Writer;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End};
@@ -98,7 +97,7 @@ struct Role {
     probes: HashMap<i32, String>,
     processes: Processes,
     watcher: Option<Watcher>,
-    brother: Option<Writer>,
+    brother: Option<Brother>,
     /// What the parent keeps, by a hash of it.
     said: BTreeMap<String, u64>,
     /// When memory that was needed for the start is given back.
@@ -207,6 +206,7 @@ impl Role {
         let mut parent = false;
         let mut files_changed = false;
         let mut processes_changed = false;
+        let mut brother = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -214,7 +214,8 @@ impl Role {
                 FILES => files_changed = true,
                 PROCESSES => processes_changed = true,
                 FIREWALL => self.system.firewall_readable(t),
-                KERNEL | BROTHER => {}
+                BROTHER => brother = true,
+                KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
                     self.readable.insert(n);
@@ -231,6 +232,9 @@ impl Role {
         if parent {
             self.parent.flush();
             self.orders(t);
+        }
+        if brother {
+            self.hear_brother(t);
         }
         if files_changed {
             self.changed_files(t);
@@ -359,6 +363,9 @@ impl Role {
                             self.tell_states();
                         }
                         self.dirty = true;
+                        if let Some(brother) = &mut self.brother {
+                            brother.say(Message::Hello);
+                        }
                         self.parent.say(Message::Ready);
                     }
                     Err(e) => log::error!("configuration: {e}"),
@@ -478,13 +485,32 @@ impl Role {
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
     }
 
-    /// The checker hears of every change. A full pipe loses it; the next change says all again.
+    /// The checker hears of every change.
     fn tell_brother(&mut self, name: String, priority: u8) {
-        let Some(brother) = &self.brother else { return };
+        let Some(brother) = &mut self.brother else { return };
         let state =
             self.router.views().find(|v| v.config.name == name).map_or(steadfast_core::State::Init, |v| v.state);
-        if let Ok(f) = frame(&Envelope { epoch: 0, message: Message::Instance { name, state, priority } }) {
-            let _ = brother.write(&f);
+        brother.say(Message::Instance { name, state, priority });
+    }
+
+    fn tell_brother_all(&mut self) {
+        let Some(brother) = &mut self.brother else { return };
+        for v in self.router.views() {
+            brother.say(Message::Instance { name: v.config.name.clone(), state: v.state, priority: v.priority });
+        }
+    }
+
+    fn hear_brother(&mut self, t: Time) {
+        let Some(brother) = &mut self.brother else { return };
+        brother.flush();
+        for message in brother.hear() {
+            match message {
+                Message::Service { name, quorum } => {
+                    self.router.handle(t, Input::Service(&name, quorum), &mut self.out)
+                }
+                Message::Hello => self.tell_brother_all(),
+                _ => {}
+            }
         }
     }
 
@@ -554,8 +580,8 @@ fn link(l: &steadfast_net::netlink::Link) -> Link {
     Link { name: l.name.clone(), index: l.index, up: l.up, mtu: l.mtu, mac: l.mac, addresses: l.addresses.clone() }
 }
 
-fn be_scheduled(plan: &Plan) {
-    let s = &plan.scheduling;
+/// Scheduling as the file wants it; what cannot be had is said.
+pub fn be_scheduled(s: &plan::Scheduling) {
     let result = |what: &str, r: Option<io::Result<()>>| {
         if let Some(Err(e)) = r {
             log::warn!("cannot set {what}: {e}");

@@ -124,8 +124,12 @@ pub struct Plan {
     pub json_version: u8,
     /// Dump files: data, stats, JSON.
     pub dumps: [PathBuf; 3],
-    /// Scheduling.
+    /// Scheduling of the VRRP child.
     pub scheduling: Scheduling,
+    /// Scheduling of the checker child.
+    pub checker_scheduling: Scheduling,
+    /// Receive buffers of the two children's netlink sockets for changes, in bytes.
+    pub monitor_buffers: [u32; 2],
     /// Receive buffer of advert sockets in bytes.
     pub receive_buffer: Option<usize>,
 }

@@ -33,12 +33,15 @@ impl Role {
         };
         let mut plan = translate::plan(&config);
         drop(config);
-        be_scheduled(&plan);
+        be_scheduled(&plan.scheduling);
         let system = System::open(&plan, settings)?;
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
-        let brother = options.descriptors.get(2).and_then(|fd| Writer::inherited(*fd).ok());
+        let brother = Brother::new(options);
+        if let Some(b) = &brother {
+            b.register(&reactor, BROTHER)?;
+        }
         let t = now();
         let mut out = Vec::new();
         let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
@@ -76,6 +79,7 @@ impl Role {
         role.router.poll(t, &mut role.out);
         role.act(t);
         role.clear_leftovers();
+        role.tell_brother_all();
         role.parent.say(Message::Ready);
         Ok(Some(role))
     }

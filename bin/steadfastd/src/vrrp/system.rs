@@ -49,7 +49,7 @@ impl System {
     /// Opens what is needed at once.
     pub fn open(plan: &Plan, settings: Settings) -> io::Result<Self> {
         Ok(System {
-            mirror: Mirror::open(4 << 20)?,
+            mirror: Mirror::open(plan.monitor_buffers[0] as usize)?,
             kernel: Kernel::open()?,
             settings,
             firewall: Firewall::new(plan.firewall.clone()),

@@ -191,6 +191,13 @@ pub fn plan(c: &Config) -> Plan {
             g.stats_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.stats".into()).into(),
             g.json_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.json".into()).into(),
         ],
+        checker_scheduling: Scheduling {
+            nice: g.checker_priority,
+            realtime: g.checker_rt_priority,
+            rttime: g.checker_rlimit_rttime,
+            no_swap: g.checker_no_swap,
+            affinity: g.checker_cpu_affinity.iter().map(|c| *c as usize).collect(),
+        },
         scheduling: Scheduling {
             nice: g.vrrp_priority,
             realtime: g.vrrp_rt_priority,
@@ -198,6 +205,7 @@ pub fn plan(c: &Config) -> Plan {
             no_swap: g.vrrp_no_swap,
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
         },
+        monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
         receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
     }
 }
@@ -331,7 +339,7 @@ fn instance(
     let mut add = |entries: &[Entry], kind: u8, weights_count: bool| {
         for e in entries {
             let (weight, reverse) = match kind {
-                3 => (0, false),
+                3 | 4 => (0, false),
                 k => match defaults.get(&(k, e.name.as_str())) {
                     Some(d) => *d,
                     // Its definition is unusable, which was said.
@@ -346,6 +354,7 @@ fn instance(
                 0 => Tracked::Script(e.name.clone()),
                 1 => Tracked::File(e.name.clone()),
                 2 => Tracked::Process(e.name.clone()),
+                4 => Tracked::Service(e.name.clone()),
                 _ => Tracked::Interface(e.name.clone()),
             };
             c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
@@ -357,11 +366,13 @@ fn instance(
     add(&i.track_file, 1, own);
     add(&i.track_process, 2, own);
     add(&i.track_interface, 3, own);
+    add(&i.track_service, 4, own);
     if let Some(gr) = group {
         add(&gr.track_script, 0, true);
         add(&gr.track_file, 1, true);
         add(&gr.track_process, 2, true);
         add(&gr.track_interface, 3, true);
+        add(&gr.track_service, 4, true);
     }
     c
 }

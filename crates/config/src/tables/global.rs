@@ -209,24 +209,11 @@ section! {
         /// Nice value of the VRRP child.
         live "vrrp_priority" "N" "-20-19" "0" => vrrp_priority: Option<i32> = None, |c, v| c.some_int(v, -20, 19);
         /// Real-time priority of the VRRP child.
-        live "vrrp_rt_priority" "N" "1-99" "off" => vrrp_rt_priority: Option<i32> = None, |c, v| {
-            let Some(w) = c.value() else { return };
-            let Some(n) = c.number(w, 0, i64::from(u32::MAX)) else { return };
-            if !(1..=99).contains(&n) {
-                c.report_at(Class::General, w, format!("{n} is not between 1 and 99, using {}", n.clamp(1, 99)));
-            }
-            *v = i32::try_from(n.clamp(1, 99)).ok();
-        };
+        live "vrrp_rt_priority" "N" "1-99" "off" => vrrp_rt_priority: Option<i32> = None, |c, v| realtime(c, v);
         /// Lock memory of the VRRP child.
         live "vrrp_no_swap" "-" "-" "off" => vrrp_no_swap: bool = false, |c, v| c.flag(v);
         /// CPUs of the VRRP child.
-        live "vrrp_cpu_affinity" "CPU ..." "0-1023" "none" => vrrp_cpu_affinity: Vec<u32> = Vec::new(), |c, v| {
-            if c.value().is_some() {
-                for w in c.words().iter().skip(1) {
-                    v.extend(c.number(w, 0, 1023).and_then(|n| u32::try_from(n).ok()));
-                }
-            }
-        };
+        live "vrrp_cpu_affinity" "CPU ..." "0-1023" "none" => vrrp_cpu_affinity: Vec<u32> = Vec::new(), |c, v| cpus(c, v);
         /// Real-time CPU limit of the VRRP child in microseconds.
         live "vrrp_rlimit_rttime" "USECS" ">=1" "10000" => vrrp_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
         /// FIFO of all events.
@@ -293,7 +280,7 @@ section! {
         /// Takeover at once from a master of lower priority (steadfast's own; on unless strict).
         live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// IPVS connection sync daemon.
-        later "lvs_sync_daemon" "IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]" "-" "none" => lvs_sync_daemon: Option<SyncDaemon> = None, |c, v| crate::lvs::sync_daemon(c, v);
+        live "lvs_sync_daemon" "IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]" "-" "none" => lvs_sync_daemon: Option<SyncDaemon> = None, |c, v| crate::lvs::sync_daemon(c, v);
         /// Mail on state changes of servers.
         live "smtp_alert_checker" "[BOOL]" "-" "smtp_alert" => smtp_alert_checker: Option<bool> = None, |c, v| c.boolean(v);
         /// Log every failed probe.
@@ -312,12 +299,42 @@ section! {
         live "nftables_priority" "N" "int32" "-1" => nftables_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
         /// Stem of the names of virtual links.
         live "vmac_prefix" "STRING" "-" "vrrp" => vmac_prefix: Option<String> = None, |c, v| c.text(v);
+        /// Nice value of the checker child.
+        live "checker_priority" "N" "-20-19" "0" => checker_priority: Option<i32> = None, |c, v| c.some_int(v, -20, 19);
+        /// Real-time priority of the checker child.
+        live "checker_rt_priority" "N" "1-99" "off" => checker_rt_priority: Option<i32> = None, |c, v| realtime(c, v);
+        /// Lock memory of the checker child.
+        live "checker_no_swap" "-" "-" "off" => checker_no_swap: bool = false, |c, v| c.flag(v);
+        /// CPUs of the checker child.
+        live "checker_cpu_affinity" "CPU ..." "0-1023" "none" => checker_cpu_affinity: Vec<u32> = Vec::new(), |c, v| cpus(c, v);
+        /// Real-time CPU limit of the checker child in microseconds.
+        live "checker_rlimit_rttime" "USECS" ">=1" "10000" => checker_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
+        /// Time limits of IPVS connections in seconds: TCP, TCP after FIN, UDP.
+        live "lvs_timeouts" "[tcp N] [tcpfin N] [udp N]" "0-2678400" "unchanged" => lvs_timeouts: Option<[u32; 3]> = None, |c, v| crate::lvs::timeouts(c, v);
+        /// Empty the kernel's IPVS table at start, whoever owns it.
+        live "lvs_flush" "-" "-" "off" => lvs_flush: bool = false, |c, v| c.flag(v);
+        /// Empty the whole IPVS table at a stop; VS: services of ours only, which is always so here.
+        live "lvs_flush_on_stop" "[VS]" "-" "off" => lvs_flush_on_stop: Option<FlushOnStop> = None, |c, v| crate::lvs::flush_on_stop(c, v);
+        /// One marked service for each address group, its addresses in a table of nftables.
+        later "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        /// Hook priority of its chains.
+        later "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
+        /// First mark to use.
+        later "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
+        /// Receive buffer of the VRRP child's netlink socket for changes, in bytes.
+        live "vrrp_netlink_monitor_rcv_bufs" "BYTES" ">=0" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Receive buffer of the checker child's netlink socket for changes, in bytes.
+        live "lvs_netlink_monitor_rcv_bufs" "BYTES" ">=0" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
     }
     also {
         /// Older spelling of vrrp_rlimit_rttime.
         live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.vrrp_rlimit_rttime, 1);
+        /// Older spelling of checker_rlimit_rttime.
+        live "checker_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.checker_rlimit_rttime, 1);
+        /// Older spelling of lvs_flush_on_stop.
+        live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
         /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.
         live "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| s.vrrp_iptables = true;
         /// Real-time priority ceiling.
@@ -340,6 +357,25 @@ section! {
         extra: Vec<String>;
         /// iptables was asked for.
         vrrp_iptables: bool;
+    }
+}
+
+/// A priority of SCHED_RR.
+fn realtime(c: &mut Cx<'_>, v: &mut Option<i32>) {
+    let Some(w) = c.value() else { return };
+    let Some(n) = c.number(w, 0, i64::from(u32::MAX)) else { return };
+    if !(1..=99).contains(&n) {
+        c.report_at(Class::General, w, format!("{n} is not between 1 and 99, using {}", n.clamp(1, 99)));
+    }
+    *v = i32::try_from(n.clamp(1, 99)).ok();
+}
+
+/// Numbers of CPUs.
+fn cpus(c: &mut Cx<'_>, v: &mut Vec<u32>) {
+    if c.value().is_some() {
+        for w in c.words().iter().skip(1) {
+            v.extend(c.number(w, 0, 1023).and_then(|n| u32::try_from(n).ok()));
+        }
     }
 }
 

@@ -169,7 +169,13 @@ section! {
     }
     also {
         /// Stack of the pattern's compiler, which has none here.
-        later "regex_stack" "START MAX" "uint32" "-" => |c, s| { c.value(); };
+        live "regex_stack" "START MAX" "uint32" "-" => |c, s| {
+            if c.value().is_some() {
+                for w in c.words().iter().skip(1).take(2) {
+                    c.number(w, 0, U32);
+                }
+            }
+        };
     }
     plain {}
 }
@@ -187,6 +193,8 @@ checker! {
                 other => c.report_at(Class::General, w, format!("'{other}' is no version of HTTP")),
             }
         };
+        /// Ask by HTTP/2: over TLS by ALPN, else by prior knowledge (steadfast's own).
+        live "http2" "[BOOL]" "-" "off" => http2: Option<bool> = None, |c, v| c.boolean(v);
         /// Send the host name in TLS.
         live "enable_sni" "[BOOL]" "-" "off" => enable_sni: Option<bool> = None, |c, v| c.boolean(v);
         /// Name to send in TLS.
@@ -195,8 +203,8 @@ checker! {
         live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
         /// The certificate must be for this name (steadfast's own).
         live "tls_name" "NAME" "-" "the name sent, else the address" => tls_name: Option<String> = None, |c, v| c.text(v);
-        /// Ask again at once after a failure.
-        later "fast_recovery" "[BOOL]" "-" "off" => fast_recovery: Option<bool> = None, |c, v| c.boolean(v);
+        /// The first good answer counts, which is always so here.
+        live "fast_recovery" "[BOOL]" "-" "on" => fast_recovery: Option<bool> = None, |c, v| c.boolean(v);
         /// Connections must end with TLS close_notify.
         live "tls_compliant" "[BOOL]" "-" "off" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
         /// A page.
@@ -256,8 +264,8 @@ checker! {
     SmtpCheck, "real_server > SMTP_CHECK" {
         /// Name in HELO.
         live "helo_name" "NAME" "-" "smtpchecker.keepalived.org" => helo_name: Option<String> = None, |c, v| c.text(v);
-        /// Another host to ask.
-        later "host" "{ ... }" "-" "-" => host: Vec<SmtpHost> = Vec::new(), |c, v| {
+        /// Another host to ask; all of them must greet.
+        live "host" "{ ... }" "-" "-" => host: Vec<SmtpHost> = Vec::new(), |c, v| {
             let mut h = SmtpHost::default();
             block(&mut h, c);
             v.push(h);
@@ -281,6 +289,30 @@ checker! {
                 *v = Some(c.user(1));
             }
         };
+    } also {}
+}
+
+checker! {
+    /// The words of an agent, as HAProxy's agents say them (steadfast's own).
+    AgentCheck, "real_server > AGENT_CHECK" {
+        /// Line to send after the connect.
+        live "send" "STRING" "-" "nothing" => send: Option<String> = None, |c, v| c.text(v);
+    } also {}
+}
+
+checker! {
+    /// The health service of gRPC (steadfast's own).
+    GrpcCheck, "real_server > GRPC_CHECK" {
+        /// Name of the service to ask for; without it the server's own health.
+        live "service" "NAME" "-" "none" => service: Option<String> = None, |c, v| c.text(v);
+        /// Host of the request.
+        live "virtualhost" "STRING" "-" "the server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
+        /// Over TLS.
+        live "tls" "[BOOL]" "-" "off" => tls: Option<bool> = None, |c, v| c.boolean(v);
+        /// Verify the server's certificate by the authorities of SSL.
+        live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
+        /// The certificate must be for this name.
+        live "tls_name" "NAME" "-" "the address" => tls_name: Option<String> = None, |c, v| c.text(v);
     } also {}
 }
 
@@ -321,6 +353,8 @@ pub enum Checker {
     Misc(MiscCheck),
     File(FileCheck),
     Bfd(BfdCheck),
+    Agent(AgentCheck),
+    Grpc(GrpcCheck),
 }
 
 /// How packets reach a server.
@@ -386,8 +420,16 @@ section! {
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
         later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        /// As the virtual server's (steadfast's own).
+        live "slow_start" "SECS" "0-86400" "the virtual server's" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
+        /// As the virtual server's (steadfast's own).
+        live "drain_time" "SECS" "0-86400" "the virtual server's" => drain_time: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
     }
     also {
+        /// The host says itself how it is: up, down, drain, maint or a percentage of its weight (steadfast's own).
+        live "AGENT_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = AgentCheck::default(); block(&mut x, c); s.checkers.push(Checker::Agent(x)); };
+        /// grpc.health.v1 says SERVING (steadfast's own).
+        live "GRPC_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = GrpcCheck::default(); block(&mut x, c); s.checkers.push(Checker::Grpc(x)); };
         /// A connection comes about.
         live "TCP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = TcpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Tcp(x)); };
         /// An echo reply comes.
@@ -440,6 +482,18 @@ pub enum Served {
     Group(String),
 }
 
+impl std::fmt::Display for Served {
+    /// As the file names it, with the port always.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Served::Nothing => Ok(()),
+            Served::Address(a, p) => write!(f, "{a} {p}"),
+            Served::Mark(n) => write!(f, "fwmark {n}"),
+            Served::Group(g) => write!(f, "group {g}"),
+        }
+    }
+}
+
 section! {
     /// One IPVS virtual service.
     VirtualServer, "virtual_server" {
@@ -488,8 +542,14 @@ section! {
                 other => c.report_at(Class::General, w, format!("'{other}' is no protocol of a virtual server")),
             }
         };
-        /// Checks rest while the address is not on this host.
-        live "ha_suspend" "-" "-" "off" => ha_suspend: bool = false, |c, v| c.flag(v);
+        /// Checks rest while the address is not on this host; with a name (steadfast's own) while that vrrp_instance is not master.
+        live "ha_suspend" "[INSTANCE]" "-" "off" => ha_suspend: Option<Option<String>> = None, |c, v| *v = Some(c.word(1).map(|w| w.text.clone()));
+        /// A server that recovers gets its weight step by step over this time (steadfast's own).
+        live "slow_start" "SECS" "0-86400" "0" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
+        /// A server that leaves the file stays with weight 0 for this long (steadfast's own).
+        live "drain_time" "SECS" "0-86400" "0" => drain_time: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
+        /// When more than this part of the servers is down at once all are kept (steadfast's own).
+        live "panic_threshold" "PERCENT" "1-99" "off" => panic_threshold: Option<u8> = None, |c, v| c.some_int(v, 1, 99);
         /// Mail at changes.
         live "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
@@ -565,7 +625,7 @@ section! {
     /// Client certificate and authorities of TLS checks.
     Ssl, "SSL" {
         /// Passphrase of the key.
-        later "password" "STRING" "-" "none" => password: Option<String> = None, |c, v| c.text(v);
+        live "password" "STRING" "-" "none" => password: Option<String> = None, |c, v| c.text(v);
         /// Authorities.
         live "ca" "PATH" "-" "none" => ca: Option<String> = None, |c, v| c.text(v);
         /// Certificate.
@@ -592,6 +652,14 @@ pub struct SyncDaemon {
     pub ttl: Option<u8>,
     /// Multicast group.
     pub group: Option<IpAddr>,
+}
+
+/// What lvs_flush_on_stop empties.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum FlushOnStop {
+    Everything,
+    Ours,
 }
 
 /// Service addresses under one name.

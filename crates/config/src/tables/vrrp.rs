@@ -82,6 +82,8 @@ section! {
         live "track_file" "{ NAME [weight N [reverse|noreverse]] ... }" "-254-254" "the file's" => track_file: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 254);
         /// Tracked processes.
         live "track_process" "{ NAME [weight N [reverse|noreverse]] ... }" "-254-254" "the process's" => track_process: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 254);
+        /// Tracked virtual servers: FAULT, or a change of priority, while one lacks its quorum (steadfast's own).
+        live "track_virtual_server" "{ (ADDR PORT | fwmark N | group NAME) [weight N [reverse|noreverse]] ... }" "-253-253" "weight 0" => track_service: Vec<Track> = Vec::new(), |c, v| tracks_of(c, v, 253, crate::lvs::tracked);
         /// Tracked BFD sessions.
         later "track_bfd" "{ NAME [weight N] ... }" "-253-253" "0" => track_bfd: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
         /// An instance may be without addresses.
@@ -205,8 +207,9 @@ section! {
         /// Poll link state.
         later "linkbeat_use_polling" "-" "-" "off" => |c, s| c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here");
         /// IPVS sync daemon bound to this instance.
-        later "lvs_sync_daemon_interface" "IF" "-" "none" => |c, s| {
+        live "lvs_sync_daemon_interface" "IF" "-" "none" => |c, s| {
             if c.value().is_some() {
+                c.text(&mut s.sync_interface);
                 c.report(Class::Deprecated, "lvs_sync_daemon_interface is deprecated, use lvs_sync_daemon in global_defs");
             }
         };
@@ -221,6 +224,8 @@ section! {
         later "vmac_garp_intvl" "[all] SECS" "0-86400" "off" => |c, s| {};
     }
     plain {
+        /// lvs_sync_daemon_interface.
+        sync_interface: Option<String>;
         /// Name.
         name: String;
         /// Line of the configuration.
@@ -303,6 +308,8 @@ section! {
         live "track_file" "{ entries }" "-" "none" => track_file: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 254);
         /// Tracking of every member.
         live "track_process" "{ entries }" "-" "none" => track_process: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 254);
+        /// Tracking of every member (steadfast's own).
+        live "track_virtual_server" "{ entries }" "-" "none" => track_service: Vec<Track> = Vec::new(), |c, v| tracks_of(c, v, 253, crate::lvs::tracked);
         /// Tracking of every member.
         later "track_bfd" "{ entries }" "-" "none" => track_bfd: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
         /// Run when the group becomes BACKUP.
