@@ -79,6 +79,11 @@ impl Child {
         now.since(self.heard)
     }
 
+    /// How long its present or last life has been, up to `now`.
+    pub fn lived(&self, now: Time) -> Duration {
+        now.since(self.started)
+    }
+
     /// Times that it ended without being told to.
     pub fn total(&self) -> u64 {
         self.total

@@ -516,9 +516,7 @@ impl Daemon {
         );
         match verdict {
             Verdict::Restart(delay) => {
-                // Who was silent or is away for longer may have been succeeded by a peer: his state is no news any more, and the
-                // new process listens first.
-                if (role.watch.was_silent() || !delay.is_zero()) && role.forget() {
+                if role.is_state_stale(t, delay) && role.forget() {
                     log::info!("the {title} process starts without its predecessor's state");
                 }
                 log::error!("{title} child process({what}) died: Respawning");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::path::Path;
+use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Message, Outbox, parse, pieces};
 use steadfast_supervisor::Child;
@@ -11,6 +12,11 @@ use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
+
+/// A restart that waits this long follows several deaths in a row.
+const POISONED: Duration = Duration::from_secs(4);
+/// A life that ended so early may have been ended by what it was given.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// A child.
 pub(super) struct Role {
@@ -125,9 +131,22 @@ impl Role {
         self.kept.len()
     }
 
-    /// Drops what was kept; true when there was something.
+    /// Drops the state that was kept; true when there was some. What a life has left in the kernel (its key begins with a line
+    /// break) is never forgotten: somebody must take it away.
     pub fn forget(&mut self) -> bool {
-        !std::mem::take(&mut self.kept).is_empty()
+        let before = self.kept.len();
+        self.kept.retain(|key, _| key.starts_with('\n'));
+        self.kept.len() < before
+    }
+
+    /// Whether the next life must do without the state of this one. VRRP: who was silent or is away for longer may have been
+    /// succeeded by a peer, his state is no news any more, and the new process listens first. Verdicts on servers stay true
+    /// for longer; they go only when one life after another ended right after it had taken them over.
+    pub fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
+        match self.name {
+            "vrrp" => self.watch.was_silent() || !delay.is_zero(),
+            _ => delay >= POISONED && self.watch.lived(now) < YOUNG,
+        }
     }
 
     pub fn stop(&mut self, epoch: u64, keep_objects: bool) {

@@ -1,0 +1,324 @@
+//! The director at work.
+
+use std::io::Read;
+use std::process::Child;
+use steadfast_test_vm::lab::{Director, Lab, sh, table, wait_table};
+use steadfast_test_vm::{eventually, seconds};
+
+/// Every test, by name.
+pub const TESTS: &[(&str, fn(&mut Lab))] = &[
+    ("nat_server_dies_and_returns", nat_server_dies_and_returns),
+    ("direct_routing_and_tunnels", direct_routing_and_tunnels),
+    ("marks_and_groups", marks_and_groups),
+    ("ipv6", ipv6),
+    ("killed_checker_child", killed_checker_child),
+    ("other_owners_and_deleted_services", other_owners_and_deleted_services),
+    ("schedulers_flags_and_persistence", schedulers_flags_and_persistence),
+    ("timeouts_and_flushes", timeouts_and_flushes),
+    ("weights_slow_start_and_drain", weights_slow_start_and_drain),
+    ("connections_reach_the_second_director", connections_reach_the_second_director),
+];
+
+const CHECK: &str = "TCP_CHECK {\n connect_timeout 2\n retry 1\n delay_before_retry 0.2\n }";
+
+/// A real server with its check.
+fn real(address: &str, port: u16, more: &str) -> String {
+    format!(" real_server {address} {port} {{\n weight 1\n {more}\n {CHECK}\n }}\n")
+}
+
+/// A virtual server.
+fn service(head: &str, settings: &str, servers: &str) -> String {
+    format!("virtual_server {head} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n {settings}\n{servers}}}\n")
+}
+
+fn three(more: &str) -> String {
+    (1..=3).map(|n| real(&format!("10.2.0.{n}"), 80, more)).collect()
+}
+
+fn answer(mut child: Child) -> String {
+    let mut text = String::new();
+    child.stdout.take().expect("pipe").read_to_string(&mut text).expect("text");
+    child.wait().expect("end");
+    text.trim().to_string()
+}
+
+fn nat_server_dies_and_returns(lab: &mut Lab) {
+    sh("ip addr add 10.1.0.100/32 dev br-c");
+    let text = |more: &str| {
+        service("10.1.0.100 80", &format!("lb_kind NAT\n protocol TCP\n sorry_server 10.2.0.9 80\n {more}"), &three(""))
+    };
+    let d = Director::start(None, &text(""), &[]);
+    wait_table("-a -t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 1", true);
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
+    lab.unserve("rs3");
+    wait_table("10.2.0.3:80", false);
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 4), "rs1=2 rs2=2");
+    lab.unserve("rs1");
+    lab.unserve("rs2");
+    wait_table("10.2.0.9:80", true);
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 2), "sorry=2");
+    assert!(!table().contains("10.2.0.1:80"), "{}", table());
+    lab.serve("rs1");
+    wait_table("10.2.0.9:80", false);
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 2), "rs1=2");
+    // A server that is kept with weight 0 while it is down.
+    lab.serve("rs2");
+    d.reload(&text("inhibit_on_failure"));
+    wait_table("-r 10.2.0.3:80 -m -w 0", true);
+    lab.serve("rs3");
+    wait_table("-r 10.2.0.3:80 -m -w 1", true);
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+fn direct_routing_and_tunnels(lab: &mut Lab) {
+    sh("ip addr add 10.2.0.100/32 dev br-s; ip addr add 10.2.0.101/32 dev br-s");
+    let text = [
+        service("10.2.0.100 80", "lb_kind DR\n protocol TCP", &three("")),
+        service("10.2.0.101 80", "lb_kind TUN\n protocol TCP", &three("")),
+        service("10.2.0.102 80", "lb_kind TUN type gue port 6080\n protocol TCP", &three("")),
+        service("10.2.0.103 80", "lb_kind TUN type gre csum\n protocol TCP", &three("")),
+    ];
+    let d = Director::start(None, &text.concat(), &[]);
+    wait_table("-t 10.2.0.100:80 -r 10.2.0.3:80 -g", true);
+    wait_table("-t 10.2.0.101:80 -r 10.2.0.3:80 -i", true);
+    assert_eq!(lab.ask("near", "10.2.0.100:80", 6), "rs1=2 rs2=2 rs3=2", "direct routing");
+    assert_eq!(lab.ask("near", "10.2.0.101:80", 6), "rs1=2 rs2=2 rs3=2", "tunnel");
+    wait_table("-t 10.2.0.102:80 -r 10.2.0.3:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum", true);
+    wait_table("-t 10.2.0.103:80 -r 10.2.0.3:80 -i -w 1 --tun-type gre --tun-csum", true);
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.2.0.100/32 dev br-s; ip addr del 10.2.0.101/32 dev br-s");
+}
+
+fn marks_and_groups(lab: &mut Lab) {
+    sh(
+        "ip addr add 10.1.0.102/32 dev br-c; nft add table ip lab; nft add chain ip lab pre '{ type filter hook prerouting priority -150; }'",
+    );
+    sh("nft add rule ip lab pre ip daddr 10.1.0.102 tcp dport '{ 80, 81 }' meta mark set 7");
+    let group = "virtual_server_group WEB {\n 10.1.0.110-112 80\n 10.1.0.120 8000\n fwmark 9\n}\n";
+    let text = [
+        group.to_string(),
+        service("fwmark 7", "lb_kind NAT", &three("")),
+        service("group WEB", "lb_kind NAT\n protocol TCP", &three("")),
+    ];
+    let d = Director::start(None, &text.concat(), &[]);
+    wait_table("-f 7 -r 10.2.0.3:80 -m", true);
+    for key in ["-t 10.1.0.110:80", "-t 10.1.0.112:80", "-t 10.1.0.120:8000", "-f 9"] {
+        wait_table(&format!("{key} -r 10.2.0.2:80 -m"), true);
+    }
+    assert_eq!(lab.ask("client", "10.1.0.102:80", 6), "rs1=2 rs2=2 rs3=2");
+    d.reload(&text.concat().replace("110-112", "111-113"));
+    wait_table("-A -t 10.1.0.110:80", false);
+    wait_table("-t 10.1.0.113:80 -r 10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.1.0.102/32 dev br-c; nft delete table ip lab");
+}
+
+fn ipv6(lab: &mut Lab) {
+    sh("ip -6 addr add fd00:1::100/128 dev br-c nodad");
+    let servers: String = (1..=2).map(|n| real(&format!("fd00:2::{n}"), 8080, "")).collect();
+    let d = Director::start(None, &service("fd00:1::100 80", "lb_kind NAT\n protocol TCP", &servers), &[]);
+    wait_table("-t [fd00:1::100]:80 -r [fd00:2::2]:8080 -m", true);
+    assert_eq!(lab.ask("client", "[fd00:1::100]:80", 4), "rs1=2 rs2=2");
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip -6 addr del fd00:1::100/128 dev br-c");
+}
+
+fn killed_checker_child(lab: &mut Lab) {
+    sh("ip addr add 10.1.0.100/32 dev br-c");
+    lab.unserve("rs3");
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &[]);
+    wait_table("10.2.0.2:80", true);
+    wait_table("10.2.0.3:80", false);
+    let before = table();
+    let held = lab.hold("client", "10.1.0.100:80", seconds(3));
+    for _ in 0..2 {
+        let pid = d.pid("checkers.pid");
+        sh(&format!("kill -9 {pid}"));
+        // All the time until there is a new one, and for a while after it, the table is what it was.
+        assert!(eventually(seconds(6), || {
+            assert_eq!(table(), before);
+            d.pid("checkers.pid") != pid
+        }));
+        assert!(!eventually(seconds(1), || table() != before), "{}", table());
+    }
+    assert_eq!(answer(held), "kept");
+    // What it knew of a dead server it still knows: it returns by a check, not by a restart.
+    lab.serve("rs3");
+    wait_table("10.2.0.3:80", true);
+    // A service that leaves the file while the checker is dead.
+    let pid = d.pid("checkers.pid");
+    sh(&format!("kill -STOP {pid}"));
+    d.reload_silently(&service("10.1.0.101 80", "lb_kind NAT\n protocol TCP", &three("")));
+    sh(&format!("kill -9 {pid}"));
+    wait_table("-A -t 10.1.0.100:80", false);
+    wait_table("-t 10.1.0.101:80 -r 10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+fn other_owners_and_deleted_services(_: &mut Lab) {
+    sh("ipvsadm -A -t 10.1.0.77:99 -s wlc -p 100; ipvsadm -a -t 10.1.0.77:99 -r 10.2.0.1:99 -m -w 7");
+    let foreign = table();
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &[]);
+    wait_table("10.2.0.3:80", true);
+    for line in foreign.lines() {
+        assert!(table().contains(line), "{line}: {}", table());
+    }
+    sh("ipvsadm -D -t 10.1.0.100:80");
+    assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
+    // The daemon as a whole is killed, and started anew with another file: what is left is taken over, not doubled.
+    d.kill();
+    assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("weight 4")), &[]);
+    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 4", true);
+    d.stop();
+    assert_eq!(table(), foreign);
+    // -I leaves the table to who comes next.
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &["-I"]);
+    wait_table("10.2.0.3:80", true);
+    let before = table();
+    d.stop();
+    assert_eq!(table(), before);
+    sh("ipvsadm -C");
+}
+
+fn schedulers_flags_and_persistence(_: &mut Lab) {
+    let mut text = String::new();
+    let mut wanted = Vec::new();
+    let schedulers = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"];
+    for (n, name) in schedulers.iter().enumerate() {
+        let (flags, shown) = match *name {
+            "sh" => ("\n sh-port\n sh-fallback", " -b sh-fallback,sh-port"),
+            "mh" => ("\n mh-port", " -b mh-port"),
+            _ => ("", ""),
+        };
+        let port = 1000 + n;
+        text += &service(
+            &format!("10.1.0.100 {port}"),
+            &format!("lb_algo {name}{flags}\n lb_kind NAT\n protocol TCP"),
+            &three(""),
+        )
+        .replacen("lb_algo rr\n", "", 1);
+        wanted.push(format!("-A -t 10.1.0.100:{port} -s {name}{shown}"));
+    }
+    text += &service("10.1.0.100 53", "ops\n lb_kind NAT\n protocol UDP", &three("uthreshold 100\n lthreshold 50"));
+    wanted.push("-A -u 10.1.0.100:53 -s rr -o".into());
+    text += &service(
+        "10.1.0.100 443",
+        "persistence_timeout 50\n persistence_granularity 255.255.255.0\n lb_kind NAT\n protocol TCP",
+        &three(""),
+    );
+    wanted.push("-A -t 10.1.0.100:443 -s rr -p 50 -M 255.255.255.0".into());
+    text += &service(
+        "10.1.0.100 5060",
+        "persistence_engine sip\n persistence_timeout 60\n lb_kind NAT\n protocol UDP",
+        &three(""),
+    );
+    wanted.push("-A -u 10.1.0.100:5060 -s rr -p 60 --pe sip".into());
+    text += &service("10.1.0.100 99", "lb_kind NAT\n protocol SCTP", &three(""));
+    wanted.push("-A --sctp-service 10.1.0.100:99 -s rr".into());
+    let d = Director::start(None, &text, &[]);
+    for words in wanted {
+        wait_table(&words, true);
+    }
+    let thresholds = sh("ipvsadm -Ln --thresholds");
+    let limited = |l: &str| l.split_whitespace().eq(["->", "10.2.0.3:80", "100", "50", "0", "0"]);
+    assert!(thresholds.lines().any(limited), "{thresholds}");
+    d.stop();
+    assert_eq!(table(), "");
+}
+
+fn timeouts_and_flushes(_: &mut Lab) {
+    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    let globals = |words: &str| format!("global_defs {{\n {words}\n}}\n");
+    let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
+    let text = format!("{}{one}", globals("lvs_timeouts tcp 1000 udp 77\n lvs_flush"));
+    let udp_fin = sh("ipvsadm -L --timeout").split_whitespace().nth(5).unwrap_or_default().to_string();
+    let d = Director::start(None, &text, &[]);
+    wait_table("10.2.0.3:80", true);
+    wait_table("10.1.0.77:99", false);
+    let now = sh("ipvsadm -L --timeout");
+    assert!(now.contains(&format!("1000 {udp_fin} 77")), "{now}");
+    // Who owns the whole table at its stop, and who does not.
+    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
+    d.stop();
+    assert_eq!(table().trim(), "-A -t 10.1.0.77:99 -s rr");
+    let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
+    wait_table("10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
+}
+
+fn weights_slow_start_and_drain(lab: &mut Lab) {
+    let text =
+        |servers: &str| service("10.1.0.100 80", "lb_kind NAT\n protocol TCP\n slow_start 6\n drain_time 5", servers);
+    let d = Director::start(None, &text(&three("weight 100")), &[]);
+    wait_table("-r 10.2.0.2:80 -m -w 100", true);
+    lab.unserve("rs2");
+    wait_table("10.2.0.2:80", false);
+    lab.serve("rs2");
+    wait_table("-r 10.2.0.2:80 -m -w ", true);
+    let weight = || table().lines().find_map(|l| l.split_once("10.2.0.2:80 -m -w ")?.1.trim().parse::<u32>().ok());
+    let mut seen = Vec::new();
+    assert!(
+        eventually(seconds(8), || {
+            seen.extend(weight());
+            weight() == Some(100)
+        }),
+        "{seen:?}"
+    );
+    assert!(seen.first().is_some_and(|w| *w < 100) && seen.is_sorted(), "{seen:?}");
+    // A server that leaves the file gets no new connections, and keeps those that it has.
+    sh("ip addr add 10.1.0.100/32 dev br-c");
+    d.reload(&text(&real("10.2.0.1", 80, "weight 100")));
+    wait_table("-r 10.2.0.2:80 -m -w 0", true);
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 2), "rs1=2");
+    wait_table("10.2.0.2:80", false);
+    d.wait_log("has drained");
+    d.stop();
+    sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+fn connections_reach_the_second_director(lab: &mut Lab) {
+    let text = |priority: u32, interface: &str| {
+        format!(
+            "global_defs {{\n lvs_sync_daemon {interface} inst VI id 5\n}}\nvrrp_instance VI {{\n interface {interface}\n virtual_router_id 51\n \
+             priority {priority}\n advert_int 1\n virtual_ipaddress {{\n 10.2.0.200/24\n }}\n}}\n{}",
+            service("10.2.0.200 80", "lb_kind NAT\n protocol TCP", &three(""))
+        )
+    };
+    let daemons = |host: &str| sh(&format!("{host} ipvsadm -L --daemon"));
+    let master = Director::start(None, &text(200, "br-s"), &[]);
+    master.wait_log("Entering MASTER STATE");
+    let second = Director::start(Some("second"), &text(100, "eth0"), &[]);
+    assert!(
+        eventually(seconds(6), || daemons("").contains("master sync daemon (mcast=br-s, syncid=5")),
+        "{}",
+        daemons("")
+    );
+    let there = "ip netns exec second";
+    assert!(
+        eventually(seconds(6), || daemons(there).contains("backup sync daemon (mcast=eth0, syncid=5")),
+        "{}",
+        daemons(there)
+    );
+    sh("sysctl -qw net.ipv4.vs.sync_threshold='1 50'");
+    wait_table("-t 10.2.0.200:80 -r 10.2.0.3:80", true);
+    let held = lab.hold("client", "10.2.0.200:80", seconds(2));
+    let copied = || sh(&format!("{there} ipvsadm -Lnc")).contains("10.1.0.2:");
+    assert!(eventually(seconds(8), copied), "{}", sh(&format!("{there} ipvsadm -Lnc")));
+    assert_eq!(answer(held), "kept");
+    // The halves are exchanged with the roles, and gone with the daemons.
+    master.stop();
+    assert!(eventually(seconds(8), || daemons(there).contains("master sync daemon (mcast=eth0")), "{}", second.log());
+    assert!(!daemons("").contains("sync daemon"), "{}", daemons(""));
+    second.stop();
+    assert!(!daemons(there).contains("sync daemon"), "{}", daemons(there));
+}

@@ -1,0 +1,71 @@
+//! The servers and clients of the lab. A server answers a GET with its name, and any other line with its name, too, and goes on.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Serves for ever.
+pub fn serve(name: &str, address: &str) {
+    let listener = TcpListener::bind(address).expect("bind");
+    for stream in listener.incoming().flatten() {
+        let name = name.to_string();
+        std::thread::spawn(move || {
+            let Ok(mut answers) = stream.try_clone() else { return };
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            let mut get = false;
+            while reader.read_line(&mut line).is_ok_and(|n| n > 0) {
+                get |= line.starts_with("GET ");
+                if get && line.trim().is_empty() {
+                    let _ = write!(answers, "HTTP/1.0 200 OK\r\n\r\n{name}\n");
+                    return;
+                }
+                if !get && writeln!(answers, "{name}").is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+    }
+}
+
+/// Asks so many times, a connection each: which servers answered, and how often.
+pub fn ask(address: &str, times: u32) -> String {
+    let address: SocketAddr = address.parse().expect("address");
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..times {
+        let once = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
+            stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text.trim().lines().last().unwrap_or_default().to_string())
+        };
+        *counts.entry(once().unwrap_or_else(|_| "nobody".into())).or_default() += 1;
+    }
+    counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Keeps one connection busy for some time: `kept`, or how it ended.
+pub fn hold(address: &str, during: Duration) -> String {
+    let work = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address.parse().expect("address"), Duration::from_secs(3))?;
+        stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+        let mut answers = BufReader::new(stream.try_clone()?);
+        let end = Instant::now() + during;
+        let mut names = BTreeMap::new();
+        while Instant::now() < end {
+            writeln!(stream, "still there?")?;
+            let mut line = String::new();
+            if answers.read_line(&mut line)? == 0 {
+                return Ok("closed".into());
+            }
+            *names.entry(line.trim().to_string()).or_insert(0u32) += 1;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(if names.len() == 1 { "kept".into() } else { format!("{names:?}") })
+    };
+    work().unwrap_or_else(|e| e.to_string())
+}
