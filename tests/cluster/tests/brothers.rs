@@ -168,7 +168,7 @@ fn a_real_grpc_server_is_asked_for_its_health() {
 }
 
 /// nginx speaks HTTP/2 without TLS to who knows it before.
-const NGINX: &str = "daemon off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n access_log off;\n \
+const NGINX: &str = "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n access_log off;\n \
     server {\n listen 80 http2;\n location / {\n return 200 \"hello by $server_protocol\\n\";\n }\n location /bad {\n return 500;\n }\n }\n}\n";
 
 #[test]

@@ -5,8 +5,11 @@ use std::process::Child;
 use steadfast_test_vm::lab::{Director, Lab, sh, table, wait_table};
 use steadfast_test_vm::{eventually, seconds};
 
+/// One test.
+pub type Test = fn(&mut Lab);
+
 /// Every test, by name.
-pub const TESTS: &[(&str, fn(&mut Lab))] = &[
+pub const TESTS: &[(&str, Test)] = &[
     ("nat_server_dies_and_returns", nat_server_dies_and_returns),
     ("direct_routing_and_tunnels", direct_routing_and_tunnels),
     ("marks_and_groups", marks_and_groups),
