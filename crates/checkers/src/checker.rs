@@ -53,7 +53,8 @@ pub(crate) struct Checker {
     pub active: bool,
     /// The regular instant of the present round.
     pub grid: Time,
-    pub probe: Option<Probe>,
+    /// Boxed: of many checks few are under way.
+    pub probe: Option<Box<Probe>>,
     pub dying: Option<Dying>,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::Family;
 use steadfast_core::ipvs::{Forward, Protocol, Service, ServiceKey};
@@ -409,7 +410,8 @@ pub struct HttpCheck {
     /// Version.
     pub version: HttpVersion,
     /// Pages, at least one. While up each round asks for the next one; otherwise a round asks for all, the failed one first.
-    pub urls: Vec<Url>,
+    /// Equal ones of several servers are one in memory.
+    pub urls: Arc<[Url]>,
 }
 
 /// A question to the health service of a gRPC server.

@@ -79,7 +79,7 @@ fn url() -> Url {
 
 fn page(url: &Url) -> Result<Http2, Failure> {
     let target = Target::new(([192, 0, 2, 1], 80).into());
-    let check = HttpCheck { target, tls: None, version: HttpVersion::V2, urls: vec![] };
+    let check = HttpCheck { target, tls: None, version: HttpVersion::V2, urls: [].into() };
     let regex = url.regex.as_ref().and_then(|r| crate::compile_rule(r).ok());
     Http2::page(&check, url, regex.as_ref())
 }

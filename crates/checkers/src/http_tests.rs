@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use proptest::prelude::*;
 
 fn check(version: HttpVersion) -> HttpCheck {
-    HttpCheck { target: Target::new("192.0.2.1:8080".parse().unwrap()), tls: None, version, urls: vec![] }
+    HttpCheck { target: Target::new("192.0.2.1:8080".parse().unwrap()), tls: None, version, urls: [].into() }
 }
 
 fn url() -> Url {

@@ -4,7 +4,7 @@ use crate::checker::{Checker, Rules, User};
 use crate::health::{Cause, Virtual, slot};
 use crate::spread::Spread;
 use crate::{
-    Check, CheckKind, CheckState, Config, Input, Output, RealServer, ServiceId, Slot, Snapshot, Suspend, Table,
+    Check, CheckKind, CheckState, Config, Input, Output, RealServer, ServiceId, Slot, Snapshot, Suspend, Table, Url,
     VirtualServer,
 };
 use log::Level;
@@ -82,6 +82,8 @@ pub struct Pool {
     pub(crate) free_checkers: Vec<u32>,
     pub(crate) rules: Rules,
     pub(crate) by_check: HashMap<Arc<Check>, u32>,
+    /// Lists of pages: most servers of a file are asked for the same.
+    pub(crate) pages: HashSet<Arc<[Url]>>,
     pub(crate) timers: Timers<Key>,
     pub(crate) rng: Rng,
     pub(crate) spread: Spread,
@@ -154,6 +156,7 @@ impl Pool {
             free_checkers: Vec::new(),
             rules: Rules::new(),
             by_check: HashMap::new(),
+            pages: HashSet::new(),
             timers: Timers::new(),
             rng,
             spread,

@@ -90,7 +90,7 @@ impl Pool {
         };
         let wait = patience(checker);
         let limit = now + wait + wait.max(checker.check.timing.delay_loop);
-        checker.probe = Some(Probe { id, exchange, connected: false, deadline: now + wait, limit });
+        checker.probe = Some(Box::new(Probe { id, exchange, connected: false, deadline: now + wait, limit }));
         self.timers.set(Key::Limit(c), now + wait);
         out.push(Output::Start(id, transport));
     }
@@ -100,7 +100,7 @@ impl Pool {
         let c = (id.0 & ((1 << PLACE_BITS) - 1)) as u32;
         let checker = self.checker(c)?;
         let wait = patience(checker);
-        checker.probe.as_mut().filter(|p| p.id == id).map(|p| (c, p, wait))
+        checker.probe.as_deref_mut().filter(|p| p.id == id).map(|p| (c, p, wait))
     }
 
     pub(crate) fn on_connected(&mut self, id: ProbeId, now: Time, out: &mut Vec<Output>) {

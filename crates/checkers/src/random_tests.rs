@@ -32,7 +32,7 @@ fn checks() -> impl Strategy<Value = Check> {
             target: target(&address(n)),
             tls: None,
             version: HttpVersion::V11,
-            urls: vec![Url { path: "/".into(), ..Url::default() }; pages],
+            urls: vec![Url { path: "/".into(), ..Url::default() }; pages].into(),
         })),
         1 => (1..5u8).prop_map(|n| CheckKind::Agent { target: target(&address(n)), send: vec![] }),
         1 => any::<bool>().prop_map(|dynamic| CheckKind::Misc {

@@ -85,6 +85,7 @@ impl Pool {
             for server in servers {
                 self.place(s, &mut v, server, &mut intake, out);
             }
+            v.servers.shrink_to_fit();
             v.leaving.retain(|(key, _, _)| !intake.present.contains(key));
             self.dismiss(s, &mut v, std::mem::take(&mut intake.gone), now, out);
             self.services[s as usize] = Some(v);
@@ -92,6 +93,7 @@ impl Pool {
         }
         self.order = order;
         self.settle_checkers(intake, out);
+        self.checkers.shrink_to_fit();
         for (_, (s, v)) in old {
             remove(&v, out);
             self.timers.cancel(Key::Leave(s));
@@ -148,9 +150,15 @@ impl Pool {
     }
 
     /// The checker of this check, and whether it is new.
-    fn intern(&mut self, check: Check) -> (u32, bool) {
+    fn intern(&mut self, mut check: Check) -> (u32, bool) {
         if let Some(c) = self.by_check.get(&check) {
             return (*c, false);
+        }
+        if let CheckKind::Http(http) = &mut check.kind {
+            match self.pages.get(&http.urls) {
+                Some(pages) => http.urls = pages.clone(),
+                None => drop(self.pages.insert(http.urls.clone())),
+            }
         }
         let check = Arc::new(check);
         let mut checker = Checker::new(check.clone(), &mut self.rules);
@@ -192,8 +200,9 @@ impl Pool {
             }
         }
         let checks = self.by_check.keys().filter_map(|c| if let CheckKind::Http(h) = &c.kind { Some(h) } else { None });
-        let used: HashSet<&Rule> = checks.flat_map(|h| &h.urls).filter_map(|u| u.regex.as_ref()).collect();
+        let used: HashSet<&Rule> = checks.flat_map(|h| h.urls.iter()).filter_map(|u| u.regex.as_ref()).collect();
         self.rules.retain(|rule, _| used.contains(rule));
+        self.pages.retain(|pages| Arc::strong_count(pages) > 1);
     }
 
     /// Servers that are not configured any more: they drain where that is wanted.

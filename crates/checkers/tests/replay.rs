@@ -9,7 +9,7 @@ type Verdict = Option<Result<Success, Failure>>;
 
 fn http() -> Exchange {
     let target = Target::new(([192, 0, 2, 1], 80).into());
-    let check = HttpCheck { target, tls: None, version: HttpVersion::V11, urls: vec![] };
+    let check = HttpCheck { target, tls: None, version: HttpVersion::V11, urls: [].into() };
     Exchange::Http(Box::new(Http::new(&check, &Url { path: "/".into(), ..Url::default() }, None)))
 }
 

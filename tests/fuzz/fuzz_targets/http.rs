@@ -6,7 +6,7 @@ use steadfast_checkers::{HttpCheck, HttpVersion, Rule, Target, Url, compile_rule
 
 fuzz_target!(|bytes: &[u8]| {
     let target = Target::new(([192, 0, 2, 1], 80).into());
-    let check = HttpCheck { target, tls: None, version: HttpVersion::V11, urls: vec![] };
+    let check = HttpCheck { target, tls: None, version: HttpVersion::V11, urls: [].into() };
     let rule = Rule { pattern: "o+k|[0-9]{3}$".into(), max_offset: Some(90_000), ..Rule::default() };
     let url = Url { path: "/".into(), digest: Some([0; 16]), status: vec![(0, 999)], regex: Some(rule.clone()), ..Url::default() };
     let plain = Url { path: "/".into(), ..Url::default() };

@@ -38,6 +38,8 @@ const DATAGRAMS: usize = 64;
 const OURS: &str = "\nours";
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
+/// A start or a reload has come to rest after this.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
@@ -80,6 +82,8 @@ struct Role {
     keep_tables: bool,
     beat: Time,
     audit: Time,
+    /// When memory that was needed for the start is given back.
+    trim: Option<Time>,
     late: Duration,
 }
 
@@ -144,6 +148,7 @@ impl Role {
             keep_tables: options.keep_ipvs,
             beat: t,
             audit: t + AUDIT,
+            trim: Some(t + SETTLED),
             late: Duration::ZERO,
         };
         role.balancer.configure(settings, true);
@@ -264,6 +269,9 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
+            if self.trim.take_if(|at| *at <= t).is_some() {
+                schedule::give_memory_back();
+            }
             self.beat = t + BEAT;
         }
         if t >= self.audit {
@@ -358,6 +366,7 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
                         self.plan = crate::vrrp::plan_of(&config);
+                        self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);
                         self.configure();

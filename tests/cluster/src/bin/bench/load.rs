@@ -20,7 +20,7 @@ fn instances(n: u32) -> String {
 }
 
 /// The processes of a daemon: the parent and those below it.
-fn processes(parent: i32) -> Vec<i32> {
+pub fn processes(parent: i32) -> Vec<i32> {
     let mut all = vec![parent];
     let mut at = 0;
     while let Some(pid) = all.get(at).copied() {
@@ -33,7 +33,7 @@ fn processes(parent: i32) -> Vec<i32> {
 }
 
 /// Time on a processor so far, of all threads.
-fn cpu(pids: &[i32]) -> f64 {
+pub fn cpu(pids: &[i32]) -> f64 {
     let of = |pid: &i32| -> f64 {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let text = tasks.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
@@ -43,7 +43,7 @@ fn cpu(pids: &[i32]) -> f64 {
 }
 
 /// Memory of its own and its share of what is shared, in MiB.
-fn memory(pids: &[i32]) -> f64 {
+pub fn memory(pids: &[i32]) -> f64 {
     let of = |pid: &i32| -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         let line = text.lines().find_map(|l| l.strip_prefix("Pss:"));
