@@ -130,6 +130,24 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
             .flat_map(|g| [&g.notify, &g.notify_backup, &g.notify_fault, &g.notify_master, &g.notify_stop]),
     );
     any |= notify.flatten().any(&mut exists);
+    // Silent in keepalived's test; a note, which changes no exit status, helps who mistyped a path.
+    for i in &config.instances {
+        for (word, s) in [
+            ("notify", &i.notify),
+            ("notify_backup", &i.notify_backup),
+            ("notify_fault", &i.notify_fault),
+            ("notify_master", &i.notify_master),
+            ("notify_stop", &i.notify_stop),
+            ("notify_master_rx_lower_pri", &i.notify_master_rx_lower_pri),
+        ] {
+            let Some(s) = s.as_ref().filter(|s| s.shell.is_none()) else { continue };
+            let first = s.argv.first().map(String::as_str).unwrap_or("");
+            if matches!(host.script(first), ScriptFile::Missing) {
+                let text = format!("({}) {word} script '{first}' does not exist now", i.name);
+                d.push(Class::Note, at.of("vrrp_instance", &i.name, word), text);
+            }
+        }
+    }
     // With script security nobody is left to run the scripts that name no account.
     let orphan = |s: &&Script| s.user.is_none();
     let of_instance = config.instances.iter().find_map(|i| {

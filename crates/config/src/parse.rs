@@ -24,6 +24,8 @@ pub(crate) struct Cx<'a> {
     /// Blocks by kind and name; a search through all of them for each would take square time.
     blocks: std::collections::HashSet<(String, String)>,
     eof_said: bool,
+    /// Keyword and line of each block that is open.
+    open_blocks: Vec<(String, u32)>,
     pub places: Places,
     /// Kind and name of the block being read.
     block: (String, String),
@@ -40,6 +42,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         said: Default::default(),
         blocks: Default::default(),
         eof_said: false,
+        open_blocks: Vec::new(),
         places: Places::default(),
         block: Default::default(),
     };
@@ -110,7 +113,12 @@ impl<'a> Cx<'a> {
 
     /// Reports an unknown keyword and passes over its block, if it has one.
     pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
-        let help = suggest(word, known).map(|s| format!("did you mean `{s}`?"));
+        let roots = || Root::KEYWORDS.iter().map(|k| k.word).chain(foreign::roots());
+        let help = if !self.open_blocks.is_empty() && roots().any(|k| k == word) {
+            Some(format!("`{word}` is no part of another block: is a `}}` missing above?"))
+        } else {
+            suggest(word, known).map(|s| format!("did you mean `{s}`?"))
+        };
         let at = self.place();
         self.diagnostics.push_help(Class::UnknownKeyword, at, format!("unknown keyword '{word}'"), help);
         self.skip_block();
@@ -120,6 +128,8 @@ impl<'a> Cx<'a> {
     pub fn open(&mut self) -> bool {
         if self.lines.get(self.at).is_some_and(|l| l.kind == LineKind::Open) {
             self.at += 1;
+            let line = self.place().map_or(0, |p| p.line);
+            self.open_blocks.push((self.keyword().unwrap_or_default(), line));
             return true;
         }
         let word = self.keyword().unwrap_or_default();
@@ -147,9 +157,19 @@ impl<'a> Cx<'a> {
                 return;
             }
         }
+        self.file_ends();
+    }
+
+    /// Says once that the file ends inside a block, and which block that is.
+    fn file_ends(&mut self) {
         if !std::mem::replace(&mut self.eof_said, true) {
             let end = self.lines.last().map(|l| l.span);
-            self.diagnostics.push(Class::MissingCloseBrace, end, "the file ends inside a block: '}' is missing");
+            let help = self
+                .open_blocks
+                .last()
+                .map(|(word, line)| format!("`{word}` of line {line} is the block that is open"));
+            let text = "the file ends inside a block: '}' is missing";
+            self.diagnostics.push_help(Class::MissingCloseBrace, end, text, help);
         }
     }
 
@@ -157,14 +177,7 @@ impl<'a> Cx<'a> {
     pub fn next(&mut self) -> bool {
         loop {
             let Some(line) = self.lines.get(self.at) else {
-                if !std::mem::replace(&mut self.eof_said, true) {
-                    let end = self.lines.last().map(|l| l.span);
-                    self.diagnostics.push(
-                        Class::MissingCloseBrace,
-                        end,
-                        "the file ends inside a block: '}' is missing",
-                    );
-                }
+                self.file_ends();
                 return false;
             };
             self.at += 1;
@@ -173,7 +186,10 @@ impl<'a> Cx<'a> {
                     self.line = Some(line);
                     return true;
                 }
-                LineKind::Close => return false,
+                LineKind::Close => {
+                    self.open_blocks.pop();
+                    return false;
+                }
                 LineKind::Open => {
                     self.diagnostics.push(Class::UnexpectedOpenBrace, Some(line.span), "unexpected '{'");
                     self.at -= 1;
