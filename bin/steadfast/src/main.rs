@@ -1,6 +1,10 @@
 //! steadfast: the operator's command.
 #![forbid(unsafe_code)]
 
+mod ask;
+mod plan;
+mod show;
+
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,14 +13,52 @@ use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
 
 #[derive(Parser)]
-#[command(version, about = "Looks at configurations for steadfastd")]
+#[command(version, about = "Asks steadfastd how it is, and looks at its configurations")]
 struct Cli {
+    /// The daemon's control socket; without it the usual one
+    #[arg(long, global = true)]
+    socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show instances, trackers, virtual and real servers, and the daemon's processes
+    Status {
+        /// For tools
+        #[arg(long)]
+        json: bool,
+        /// Again every second
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// Say in sentences why an instance is in its state, and what would change it
+    Explain {
+        /// The vrrp_instance
+        instance: String,
+    },
+    /// Read the configuration anew; fails when the new one is not taken over
+    Reload,
+    /// Say what a reload would do: + what comes, - what goes, ~ what changes
+    Plan {
+        /// The file
+        file: PathBuf,
+    },
+    /// Give a real server no new connections
+    Drain {
+        /// The virtual server, as `steadfast status` names it
+        service: String,
+        /// The real server, as `steadfast status` names it
+        server: String,
+    },
+    /// End the draining of a real server
+    Undrain {
+        /// The virtual server
+        service: String,
+        /// The real server
+        server: String,
+    },
     /// Check a configuration; exit status as with steadfastd -t
     Check {
         /// The file
@@ -37,18 +79,99 @@ enum Command {
 }
 
 fn main() {
-    std::process::exit(match Cli::parse().command {
+    let cli = Cli::parse();
+    let socket = cli.socket.as_deref();
+    std::process::exit(match cli.command {
+        Command::Status { json, watch } => told(status(socket, json, watch)),
+        Command::Explain { instance } => told(explain(socket, &instance)),
+        Command::Reload => reload(socket),
+        Command::Plan { file } => told(planned(socket, &file)),
+        Command::Drain { service, server } => told(ask::order(socket, &["drain", &service, &server, "on"])),
+        Command::Undrain { service, server } => told(ask::order(socket, &["drain", &service, &server, "off"])),
         Command::Check { file, json, config_id } => check(&file, json, config_id),
         Command::Keywords { tsv } => list(tsv),
     });
 }
 
-fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i32 {
+/// 0, or 1 and the reason.
+fn told(result: Result<(), String>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("steadfast: {e}");
+            1
+        }
+    }
+}
+
+fn wall() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Writes; true when nobody reads any more.
+fn closed(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
+}
+
+fn status(socket: Option<&std::path::Path>, json: bool, watch: bool) -> Result<(), String> {
+    let terminal = std::io::stdout().is_terminal();
+    loop {
+        let (whole, text) = ask::status(socket)?;
+        let shown = if json { text } else { show::status(&whole, wall(), show::Paint(terminal)) };
+        let clear = if watch && terminal && !json { "\x1b[H\x1b[J" } else { "" };
+        if closed(&format!("{clear}{shown}")) || !watch {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+fn explain(socket: Option<&std::path::Path>, name: &str) -> Result<(), String> {
+    let (whole, _) = ask::status(socket)?;
+    let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
+    let Some(i) = instances.iter().find(|i| i.name == name) else {
+        let names: Vec<&str> = instances.iter().map(|i| i.name.as_str()).collect();
+        return Err(format!("there is no vrrp_instance {name}; there are: {}", names.join(", ")));
+    };
+    closed(&show::explain(i, wall()));
+    Ok(())
+}
+
+/// Says why, where the file tells it.
+fn reload(socket: Option<&std::path::Path>) -> i32 {
+    let Err(e) = ask::order(socket, &["reload"]) else { return 0 };
+    eprintln!("steadfast: {e}");
+    if let Ok((whole, _)) = ask::status(socket) {
+        check(std::path::Path::new(&whole.file), false, None);
+    }
+    1
+}
+
+fn planned(socket: Option<&std::path::Path>, file: &std::path::Path) -> Result<(), String> {
+    let bytes = ask::ask(socket, &["config"])?;
+    let running = steadfast_ipc::decode(&bytes).map_err(|e| format!("the daemon is of another version: {e}"))?;
+    let outcome = read(file, None);
+    if let Some(status) = steadfast_config::run_failure(&outcome) {
+        eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
+        return Err(format!("{} cannot be used (status {status}): a reload would change nothing", file.display()));
+    }
+    let lines = plan::plan(&running, &outcome.config);
+    let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
+    closed(&text);
+    Ok(())
+}
+
+fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::Outcome {
     let config_id = config_id.unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
     });
-    let outcome = load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost);
+    load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost)
+}
+
+fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i32 {
+    let outcome = read(file, config_id);
     let mut out = std::io::stdout().lock();
     // A reader that closes the pipe early is no error.
     if as_json {

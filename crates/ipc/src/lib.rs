@@ -105,6 +105,24 @@ pub enum Message {
     },
     /// Write a dump.
     Dump(Dump),
+    /// Say how you are.
+    Ask,
+    /// How the sender is: a piece of a text that the parent passes on unread.
+    Status {
+        /// The last one.
+        last: bool,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// The operator drains a real server, or ends that. Names as in logs.
+    Drain {
+        /// Virtual server.
+        service: String,
+        /// Real server.
+        server: String,
+        /// Drain, or end draining.
+        on: bool,
+    },
     /// The configuration is in effect.
     Ready,
     /// The sender has just begun, and asks its brother for all that it would say to it.
@@ -208,6 +226,14 @@ pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
     (0..count).map(move |n| Message::Config {
         last: n + 1 == count,
         bytes: bytes.get(n * PIECE..bytes.len().min((n + 1) * PIECE)).unwrap_or_default().to_vec(),
+    })
+}
+
+/// Cuts what a child says of itself into messages.
+pub fn status_pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
+    pieces(bytes).map(|m| match m {
+        Message::Config { last, bytes } => Message::Status { last, bytes },
+        other => other,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod data;
 mod json;
+pub mod live;
 mod schema;
 mod stats;
 

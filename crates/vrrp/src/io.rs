@@ -230,6 +230,19 @@ pub struct Counters {
     pub unknown_source: u64,
 }
 
+/// A tracked object's part in the state of an instance.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// What it is.
+    pub what: crate::Tracked,
+    /// Good or bad, once it has reported.
+    pub good: Option<bool>,
+    /// What it adds to the priority now.
+    pub change: i64,
+    /// Its weight; 0: its failure means FAULT.
+    pub weight: i32,
+}
+
 /// An instance as seen from outside.
 #[derive(Clone, Debug)]
 pub struct View<'a> {

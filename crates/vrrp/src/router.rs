@@ -294,6 +294,31 @@ impl Router {
         })
     }
 
+    /// The part of each tracked object in the state of an instance.
+    pub fn parts(&self, config: &InstanceConfig) -> Vec<crate::Part> {
+        self.trackers.parts(config)
+    }
+
+    /// Why an instance is in FAULT; empty otherwise.
+    pub fn faults(&self, name: &str) -> Vec<String> {
+        let of = self.instances().find(|x| x.config.name == name && x.state == State::Fault);
+        of.map(|x| x.assessed.faults.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+
+    /// What is due next for an instance, in words.
+    pub fn due(&self, name: &str) -> Vec<(&'static str, Time)> {
+        let at = |x: &Instance| x.config.name == name;
+        let Some(i) = self.order.iter().find(|i| self.slot(**i).is_some_and(at)) else { return Vec::new() };
+        let words = [
+            (Which::Advert, "next advert"),
+            (Which::Down, "takes over unless an advert is heard"),
+            (Which::Delay, "preempts"),
+            (Which::Release, "gives the addresses up unless a successor is heard"),
+            (Which::Listen, "ends listening"),
+        ];
+        words.into_iter().filter_map(|(w, text)| Some((text, self.timers.get(Key::Instance(*i, w))?))).collect()
+    }
+
     /// Names of instances that said priority 0 and serve on until their successor is heard. They count as MASTER until then.
     pub fn handing_over(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().flatten().filter(|x| x.releasing()).map(|x| x.config.name.as_str())

@@ -224,6 +224,20 @@ impl Trackers {
         a
     }
 
+    /// The part of each tracked object in the state of an instance.
+    pub fn parts(&self, config: &InstanceConfig) -> Vec<crate::Part> {
+        let one = |track: &Track| {
+            let (mut sum, mut a) = (0, Assessment::default());
+            self.track(config, track, &mut sum, &mut a);
+            let known = !a.pending && !a.waiting;
+            let lone = track.weight != 0 && !matches!(track.what, Tracked::File(_));
+            // a weight adds while good, or takes away while bad
+            let good = if lone { (sum != 0) == (track.weight > 0) } else { a.faults.is_empty() };
+            crate::Part { what: track.what.clone(), good: known.then_some(good), change: sum, weight: track.weight }
+        };
+        config.tracks.iter().map(one).collect()
+    }
+
     fn track(&self, config: &InstanceConfig, track: &Track, sum: &mut i64, a: &mut Assessment) {
         let (good, fault) = match &track.what {
             Tracked::Interface(name) => (Some(self.up(name)), Fault::Interface(name.clone())),

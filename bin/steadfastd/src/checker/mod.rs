@@ -1,6 +1,7 @@
 //! The checker role: one loop that turns readiness into the pool's input and carries its output out.
 
 mod balancer;
+mod live;
 mod probes;
 mod translate;
 
@@ -377,6 +378,11 @@ impl Role {
                     }
                     Err(e) => log::error!("configuration: {e}"),
                 },
+                Order::Message(Message::Ask) => self.say_status(),
+                Order::Message(Message::Drain { service, server, on }) => {
+                    let drain = Input::Drain { service: &service, server: &server, on };
+                    self.pool.handle(t, drain, &mut self.out);
+                }
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");
                     self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);

@@ -1,10 +1,12 @@
 //! The parent: starts roles, watches them, relays configurations that it does not read, keeps what a successor needs.
 
+mod control;
 mod dump;
 mod role;
 
 use crate::child::start_logging;
 use crate::cli::{COMPATIBLE, Options};
+use control::{CONTROL, Control};
 use role::Role;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +65,8 @@ struct Daemon {
     /// Configurations that were taken over.
     readings: u64,
     log_text: &'static str,
+    control: Control,
+    begun: Time,
 }
 
 /// Runs the daemon; returns its exit status.
@@ -125,6 +129,8 @@ pub fn run(options: Box<Options>) -> i32 {
         announced: false,
         readings: 0,
         log_text: "Stopped",
+        control: Control::default(),
+        begun: now(),
     };
     let status = daemon.run();
     for role in &mut daemon.roles {
@@ -153,7 +159,7 @@ impl Daemon {
                 return status;
             }
             if let Err(e) =
-                self.reactor.wait(Some(t + Duration::from_millis(500)).min(self.next_restart()), false, &mut ready)
+                self.reactor.wait(Some(t + Duration::from_millis(500)).min(self.next_due()), false, &mut ready)
             {
                 log::error!("event loop: {e}");
                 return 1;
@@ -162,6 +168,7 @@ impl Daemon {
                 match r.token {
                     SIGNALS => {}
                     LOADER => self.read_loader(),
+                    n if n >= CONTROL - 1 => self.control_ready(n, now()),
                     n => {
                         if let Some(role) = self.roles.get_mut((n - ROLES) / 2) {
                             role.flush();
@@ -170,6 +177,7 @@ impl Daemon {
                     }
                 }
             }
+            self.tell_clients(now());
             while let Some(signal) = self.signals.next() {
                 if let Some(status) = self.signal(signal) {
                     return status;
@@ -178,8 +186,8 @@ impl Daemon {
         }
     }
 
-    fn next_restart(&self) -> Option<Time> {
-        self.roles.iter().filter_map(|r| r.restart_at).min().or(Some(Time::FAR))
+    fn next_due(&self) -> Option<Time> {
+        self.roles.iter().filter_map(|r| r.restart_at).chain(self.clients_due()).min().or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -281,12 +289,14 @@ impl Daemon {
             // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
             (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
                 log::error!("the new configuration is empty, keeping the running one");
+                self.reading_ended(false);
                 schedule::tell_manager(Tell::Ready);
             }
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 self.facts = facts;
                 self.config = config;
                 self.readings += 1;
+                self.reading_ended(true);
                 if l.reload {
                     self.apply_reload();
                 } else if let Some(status) = self.begin() {
@@ -296,6 +306,7 @@ impl Daemon {
             _ if l.reload => {
                 // The running configuration stays, whatever was wrong with the new one.
                 log::error!("the new configuration cannot be used, keeping the running one");
+                self.reading_ended(false);
                 schedule::tell_manager(Tell::Ready);
             }
             (spawn::End::Exited(status), _, _) => {
@@ -344,6 +355,7 @@ impl Daemon {
             log::error!("cannot enter network namespace {name}: {e}");
             return Some(1);
         }
+        self.open_control();
         run_script("startup_script", &self.facts.startup);
         self.start_wanted();
         // All pid files are there when the caller goes on.

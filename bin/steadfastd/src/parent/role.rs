@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Envelope, Message, Outbox, parse, pieces};
+use steadfast_ipc::{Assembler, Envelope, Message, Outbox, parse, pieces};
 use steadfast_supervisor::Child;
 use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
@@ -28,6 +28,13 @@ pub(super) struct Role {
     pub epoch: u64,
     /// The configuration is in effect.
     pub ready: bool,
+    /// It was asked how it is, and has not answered.
+    pub asked: bool,
+    /// What it last said of itself, and when.
+    pub said: Option<(Time, Vec<u8>)>,
+    saying: Assembler,
+    /// How late its loop was at worst before its last heartbeat, in microseconds.
+    pub late: u64,
     told_to_stop: bool,
     from: Option<Reader>,
     to: Option<Writer>,
@@ -46,6 +53,10 @@ impl Role {
             restart_at: None,
             epoch: 0,
             ready: false,
+            asked: false,
+            said: None,
+            saying: Assembler::default(),
+            late: 0,
             told_to_stop: false,
             from: None,
             to: None,
@@ -62,6 +73,8 @@ impl Role {
         self.to = Some(to);
         self.outbox.clear();
         self.ready = false;
+        self.asked = false;
+        self.saying = Assembler::default();
         self.told_to_stop = false;
         self.watch.started(now);
         if self.pid_file.is_none() {
@@ -170,7 +183,16 @@ impl Role {
                 continue;
             }
             match envelope.message {
-                Message::Heartbeat { .. } => self.watch.beat(now),
+                Message::Heartbeat { late } => {
+                    self.late = late;
+                    self.watch.beat(now);
+                }
+                Message::Status { last, bytes } => {
+                    if let Ok(Some(whole)) = self.saying.add(last, &bytes) {
+                        self.said = Some((now, whole));
+                        self.asked = false;
+                    }
+                }
                 Message::Ready => self.ready = true,
                 Message::Keep { key, bytes } if bytes.is_empty() => {
                     self.kept.remove(&key);

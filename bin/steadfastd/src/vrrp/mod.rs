@@ -2,6 +2,7 @@
 
 mod dump;
 mod listen;
+mod live;
 pub mod plan;
 mod settings;
 mod start;
@@ -112,6 +113,7 @@ struct Role {
     late: Duration,
     /// Addresses stay at the end.
     keep_objects: bool,
+    history: live::History,
 }
 
 impl Role {
@@ -376,6 +378,7 @@ impl Role {
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
                 }
                 Order::Message(Message::Dump(what)) => self.dump(what, t),
+                Order::Message(Message::Ask) => self.say_status(t),
                 Order::Message(_) => {}
                 Order::Gone => self.router.handle(t, Input::Stop { keep_objects: false }, &mut self.out),
             }
@@ -458,11 +461,16 @@ impl Role {
             }
             Output::Instance { name, notice, priority } => {
                 self.dirty = true;
+                let faults = self.router.faults(&name);
+                self.history.changed(&name, notice, files::wall_clock(), &faults);
                 self.teller.tell(&self.plan, Subject::Instance, &name, notice, priority);
                 self.tell_brother(name, priority);
             }
             Output::Group { name, notice } => self.teller.tell(&self.plan, Subject::Group, &name, notice, 0),
-            Output::Log(level, text) => log::log!(level, "{text}"),
+            Output::Log(level, text) => {
+                self.history.said(&text);
+                log::log!(level, "{text}");
+            }
             Output::Stopped => self.stopped = true,
         }
     }

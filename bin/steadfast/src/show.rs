@@ -1,0 +1,279 @@
+//! What people look at: aligned, coloured on a terminal, plain in a pipe.
+
+use std::fmt::Write;
+use steadfast_status::live::{Instance, Service, Whole};
+
+/// Colours, or none.
+#[derive(Clone, Copy)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+    fn good(self, text: &str) -> String {
+        self.with("32", text)
+    }
+    fn bad(self, text: &str) -> String {
+        self.with("31", text)
+    }
+    fn quiet(self, text: &str) -> String {
+        self.with("2", text)
+    }
+    fn state(self, state: &str, width: usize) -> String {
+        let text = format!("{state:<width$}");
+        match state {
+            "MASTER" => self.good(&text),
+            "FAULT" => self.bad(&text),
+            _ => text,
+        }
+    }
+}
+
+/// A duration as a person says it: `3.2 s`, `5 min`, `2 h 10 min`, `3 d 4 h`.
+pub fn span(seconds: f64) -> String {
+    let s = seconds.max(0.0);
+    let whole = s as u64;
+    match whole {
+        0..=9 => format!("{s:.1} s"),
+        10..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole / 60),
+        7200..=172_799 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3600),
+    }
+}
+
+/// The sum of an effective priority: `100`, or `80 = 100 - 20 (script chk)`.
+fn sum(i: &Instance) -> String {
+    let mut text = i.priority.to_string();
+    let parts: Vec<_> = i.parts.iter().filter(|p| p.change != 0).collect();
+    if !parts.is_empty() {
+        let _ = write!(text, " = {}", i.base_priority);
+        for p in parts {
+            let sign = if p.change < 0 { '-' } else { '+' };
+            let _ = write!(text, " {sign} {} ({})", p.change.abs(), p.what);
+        }
+    }
+    text
+}
+
+/// `steadfast status`.
+pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "steadfast {}, pid {}, since {}, {}", w.version, w.pid, span(now - w.since), w.file);
+    for c in &w.children {
+        let pid = c.pid.map_or_else(|| paint.bad("not running"), |p| format!("pid {p}"));
+        let deaths = if c.deaths > 0 { paint.bad(&format!(", died {} times", c.deaths)) } else { String::new() };
+        let old =
+            c.age.filter(|a| *a > 2.0).map(|a| paint.bad(&format!(", silent for {}", span(a)))).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {:<8} {pid}, since {}, {:.1} MiB, late {:.1} ms{deaths}{old}",
+            c.name,
+            span(now - c.since),
+            c.memory as f64 / 1024.0,
+            c.late as f64 / 1000.0
+        );
+    }
+    if let Some((at, false)) = w.last_reading {
+        let _ = writeln!(out, "{}", paint.bad(&format!("the last reload failed, {} ago", span(now - at))));
+    }
+    if let Some(v) = w.vrrp.as_ref().filter(|v| !v.instances.is_empty()) {
+        let wide = |f: &dyn Fn(&Instance) -> usize| v.instances.iter().map(f).max().unwrap_or(0);
+        let (name, link) = (wide(&|i| i.name.len()), wide(&|i| i.interface.len()));
+        out.push('\n');
+        for i in &v.instances {
+            let whose = match (i.state.as_str(), &i.master) {
+                ("MASTER", _) | (_, None) => String::new(),
+                (_, Some((a, p))) => format!(", master {a} ({p})"),
+            };
+            let handing = if i.handing_over { ", hands over" } else { "" };
+            let _ = writeln!(
+                out,
+                "{} {:<name$}  {:<link$} vrid {:<3}  since {}, priority {}{whose}{handing}",
+                paint.state(&i.state, 6),
+                i.name,
+                i.interface,
+                i.vrid,
+                span(now - i.since),
+                sum(i),
+            );
+            for f in &i.faults {
+                let _ = writeln!(out, "       {}", paint.bad(f));
+            }
+            let _ = writeln!(out, "       {}", paint.quiet(&i.addresses.join(", ")));
+        }
+        for (group, state) in &v.groups {
+            let _ = writeln!(out, "{} group {group}", paint.state(state, 6));
+        }
+        let scripts = v.scripts.iter().map(|(n, ok, _)| (format!("script {n}"), *ok));
+        let processes = v.processes.iter().map(|(n, count, ok)| {
+            (count.map_or_else(|| format!("process {n}"), |c| format!("process {n}, {c} there")), *ok)
+        });
+        for (what, ok) in scripts.chain(processes) {
+            let word = if ok { paint.good("ok    ") } else { paint.bad("failed") };
+            let _ = writeln!(out, "{word} {what}");
+        }
+    }
+    for s in w.checker.iter().flat_map(|c| &c.services) {
+        out.push('\n');
+        out.push_str(&service(s, paint));
+    }
+    out
+}
+
+fn service(s: &Service, paint: Paint) -> String {
+    let word = if s.quorum { paint.good("up    ") } else { paint.bad("down  ") };
+    let rest = match (s.active, s.panic) {
+        (false, _) => ", checks rest",
+        (_, true) => ", so many servers are down that all are kept",
+        _ => "",
+    };
+    let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", s.name, s.live_weight, s.needed);
+    let wide = s.servers.iter().map(|r| r.name.len()).max().unwrap_or(0);
+    for r in &s.servers {
+        let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
+        let drained = if r.drained { ", drained" } else { "" };
+        let failed: Vec<String> = r
+            .checks
+            .iter()
+            .filter(|c| !c.good || c.reason.is_some())
+            .map(|c| format!("{}: {}", c.kind, c.reason.as_deref().unwrap_or("down")))
+            .collect();
+        let why = if failed.is_empty() { String::new() } else { format!("  {}", failed.join("; ")) };
+        let _ = writeln!(out, "  {word} {:<wide$}  weight {}{drained}{why}", r.name, r.weight);
+    }
+    out
+}
+
+/// `steadfast explain`: in sentences.
+pub fn explain(i: &Instance, now: f64) -> String {
+    let mut out = String::new();
+    let mut say = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    say(format!("{} (vrid {} on {}) is {} since {}.", i.name, i.vrid, i.interface, i.state, span(now - i.since)));
+    if let Some(last) = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty()) {
+        say(format!("It became so because of this: {}.", last.cause.trim_end_matches('.')));
+    }
+    let due = |what: &str| i.due.iter().find(|(w, _)| w.contains(what)).map(|(_, s)| span(*s));
+    match i.state.as_str() {
+        "MASTER" => {
+            let list = i.addresses.join(", ");
+            say(if i.holds {
+                format!("It holds {list}.")
+            } else {
+                format!("It should hold {list}, and does not yet.")
+            });
+            if i.handing_over {
+                say("It has said priority 0 and serves until a successor is heard.".into());
+            } else {
+                say(format!(
+                    "It announces itself every {}{}.",
+                    span(i.advert_interval),
+                    due("next advert").map(|s| format!(", the next time in {s}")).unwrap_or_default()
+                ));
+                say("It stops being master when a router of higher priority is heard, when its link or a tracker of weight 0 fails, or at a stop.".into());
+            }
+        }
+        "BACKUP" => {
+            match &i.master {
+                Some((a, 0)) => say(format!("The last master, {a}, said that it leaves.")),
+                Some((a, p)) if *p > i.priority => {
+                    say(format!("The master is {a} with priority {p}, which is above its own {}.", i.priority));
+                }
+                Some((a, p)) if !i.preempt => {
+                    say(format!(
+                        "The master is {a} with priority {p}; it may not preempt, so it waits until that one is silent."
+                    ));
+                }
+                Some((a, p)) => {
+                    say(format!("The last master that was heard is {a} with priority {p}; its own is {}.", i.priority))
+                }
+                None => say("No master has been heard.".into()),
+            }
+            if let Some(s) = due("takes over") {
+                say(format!("It takes over in {s}, unless an advert is heard before."));
+            }
+            if let Some(s) = due("preempts") {
+                say(format!("It waits for another {s} before it takes over from a master of lower priority."));
+            }
+        }
+        "FAULT" => {
+            say("It takes no part, because:".into());
+            i.faults.iter().for_each(|f| say(format!("  - {f}")));
+            say("It returns by itself when none of this holds any more.".into());
+        }
+        _ => say("It has not begun yet.".into()),
+    }
+    say(format!("Its priority is {}.", sum(i)));
+    for p in &i.parts {
+        let state = match p.good {
+            None => "has not reported yet",
+            Some(true) => "is good",
+            Some(false) => "is bad",
+        };
+        let effect = match p.weight {
+            0 => "its failure means FAULT".to_string(),
+            w => format!("weight {w}, now {:+}", p.change),
+        };
+        say(format!("  - {} {state} ({effect})", p.what));
+    }
+    if i.refused > 0 {
+        say(format!("{} packets were thrown away; `kill -USR2` writes which kinds.", i.refused));
+    }
+    if i.history.len() > 1 {
+        say("Its last changes:".into());
+        for c in &i.history {
+            say(format!("  {:>12} ago  {:<6}  {}", span(now - c.at), c.state, c.cause));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (seconds, text) in
+            [(0.25, "0.2 s"), (59.0, "59 s"), (300.0, "5 min"), (7800.0, "2 h 10 min"), (273_600.0, "3 d 4 h")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_backup_is_explained() {
+        let i = Instance {
+            name: "VI".into(),
+            interface: "eth0".into(),
+            vrid: 51,
+            state: "BACKUP".into(),
+            base_priority: 150,
+            priority: 130,
+            preempt: true,
+            master: Some(("192.0.2.2".into(), 140)),
+            parts: vec![steadfast_status::live::Part {
+                what: "script chk".into(),
+                good: Some(false),
+                change: -20,
+                weight: -20,
+            }],
+            due: vec![("takes over unless an advert is heard".into(), 3.4)],
+            ..Instance::default()
+        };
+        let text = explain(&i, 10.0);
+        for words in [
+            "VI (vrid 51 on eth0) is BACKUP since 10 s.",
+            "The master is 192.0.2.2 with priority 140, which is above its own 130.",
+            "It takes over in 3.4 s, unless an advert is heard before.",
+            "Its priority is 130 = 150 - 20 (script chk).",
+            "script chk is bad (weight -20, now -20)",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the parent answers to who asks it. It passes on what its children say of themselves without reading it, and what they said
+//! last when they are dead or do not answer.
+
+use super::{Daemon, SIGHUP};
+use crate::cli::COMPATIBLE;
+use std::time::Duration;
+use steadfast_core::Time;
+use steadfast_ipc::Message;
+use steadfast_status::live::to_json;
+use steadfast_sys::control::{Client, Listener, Progress};
+use steadfast_sys::{files, schedule};
+
+/// Who may ask at once.
+const CLIENTS: usize = 16;
+/// Children have this long to say how they are.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// A client that neither asks nor reads is sent away after this.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Tokens of clients begin here; the listener has the one before.
+pub(super) const CONTROL: usize = 100;
+
+/// What a client waits for.
+enum Wish {
+    Nothing,
+    Status(Time),
+    Reload,
+}
+
+/// The socket and who has opened it.
+#[derive(Default)]
+pub(super) struct Control {
+    listener: Option<Listener>,
+    clients: Vec<Option<(Client, Wish, Time)>>,
+    /// When the last attempt to read a configuration ended, and whether it was taken over.
+    pub last_reading: Option<(f64, bool)>,
+}
+
+impl Daemon {
+    /// Opens the socket beside the pid file.
+    pub(super) fn open_control(&mut self) {
+        let path = self.pid_path("keepalived", &self.options.pid).with_extension("control");
+        match Listener::bind(&path) {
+            Ok(listener) => {
+                if self.reactor.watch(listener.fd(), CONTROL - 1).is_ok() {
+                    self.control.listener = Some(listener);
+                }
+            }
+            Err(e) => log::warn!("nobody can ask how the daemon is: {}: {e}", path.display()),
+        }
+    }
+
+    /// Something happens on the socket.
+    pub(super) fn control_ready(&mut self, token: usize, t: Time) {
+        if token == CONTROL - 1 {
+            while let Some(client) = self.control.listener.as_ref().and_then(Listener::accept) {
+                let free = self.control.clients.iter().position(Option::is_none);
+                let at = free.unwrap_or(self.control.clients.len());
+                if at >= CLIENTS {
+                    continue;
+                }
+                if free.is_none() {
+                    self.control.clients.push(None);
+                }
+                if self.reactor.watch_both(client.fd(), CONTROL + at).is_ok()
+                    && let Some(place) = self.control.clients.get_mut(at)
+                {
+                    *place = Some((client, Wish::Nothing, t));
+                }
+                self.client_ready(at, t);
+            }
+            return;
+        }
+        self.client_ready(token - CONTROL, t);
+    }
+
+    fn client_ready(&mut self, at: usize, t: Time) {
+        let Some((client, _, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        match client.read() {
+            Progress::Waiting => {}
+            Progress::Over => {
+                if client.flush() == Progress::Over {
+                    self.forget_client(at);
+                }
+            }
+            Progress::Request(line) => self.request(at, &line, t),
+        }
+    }
+
+    fn forget_client(&mut self, at: usize) {
+        if let Some((client, _, _)) = self.control.clients.get_mut(at).and_then(Option::take) {
+            self.reactor.forget(client.fd());
+        }
+    }
+
+    fn answer(&mut self, at: usize, bytes: Vec<u8>) {
+        let Some((client, wish, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        *wish = Wish::Nothing;
+        if client.answer(bytes) == Progress::Over {
+            self.forget_client(at);
+        }
+    }
+
+    fn wish(&mut self, at: usize, wish: Wish) {
+        if let Some((_, place, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) {
+            *place = wish;
+        }
+    }
+
+    /// A line: words with tabs between them.
+    fn request(&mut self, at: usize, line: &str, t: Time) {
+        let words: Vec<&str> = line.split('\t').collect();
+        match words.as_slice() {
+            ["status"] => {
+                for role in &mut self.roles {
+                    role.asked = role.pid.is_some();
+                    role.say(role.epoch, Message::Ask);
+                }
+                self.wish(at, Wish::Status(t + PATIENCE));
+                self.tell_clients(t);
+            }
+            ["reload"] if self.stopping.is_some() => self.answer(at, b"failed: the daemon stops\n".to_vec()),
+            ["reload"] => {
+                self.wish(at, Wish::Reload);
+                self.signal(SIGHUP);
+            }
+            ["config"] => {
+                let bytes = self.config.clone();
+                self.answer(at, bytes);
+            }
+            ["drain", service, server, on @ ("on" | "off")] => {
+                let order =
+                    Message::Drain { service: (*service).to_string(), server: (*server).to_string(), on: *on == "on" };
+                let Some(role) = self.roles.get_mut(1).filter(|r| r.pid.is_some()) else {
+                    return self.answer(at, b"failed: there is no checker\n".to_vec());
+                };
+                role.say(role.epoch, order);
+                self.answer(at, b"ok\n".to_vec());
+            }
+            _ => self.answer(at, b"failed: unknown request\n".to_vec()),
+        }
+    }
+
+    /// A reading of the configuration has ended.
+    pub(super) fn reading_ended(&mut self, taken: bool) {
+        self.control.last_reading = Some((files::wall_clock(), taken));
+        let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload));
+        for at in waiting {
+            let word: &[u8] = if taken { b"ok\n" } else { b"failed: the running configuration stays\n" };
+            self.answer(at, word.to_vec());
+        }
+    }
+
+    fn waiting(&self, wish: impl Fn(&Wish) -> bool) -> Vec<usize> {
+        let clients = self.control.clients.iter().enumerate();
+        clients.filter(|(_, c)| c.as_ref().is_some_and(|(_, w, _)| wish(w))).map(|(at, _)| at).collect()
+    }
+
+    /// Answers who can be answered now, and sends away who is stuck.
+    pub(super) fn tell_clients(&mut self, t: Time) {
+        let quiet = self.roles.iter().all(|r| !r.asked || r.pid.is_none());
+        for at in self.waiting(|w| matches!(w, Wish::Status(until) if quiet || t >= *until)) {
+            let text = self.whole(t);
+            self.answer(at, text.into_bytes());
+        }
+        for at in 0..self.control.clients.len() {
+            if self
+                .control
+                .clients
+                .get(at)
+                .and_then(Option::as_ref)
+                .is_some_and(|(_, _, since)| t.since(*since) > LIMIT)
+            {
+                self.forget_client(at);
+            }
+        }
+    }
+
+    /// When somebody has waited long enough.
+    pub(super) fn clients_due(&self) -> Option<Time> {
+        let of = |w: &Wish| if let Wish::Status(until) = w { Some(*until) } else { None };
+        self.control.clients.iter().flatten().filter_map(|(_, w, _)| of(w)).min()
+    }
+
+    fn whole(&self, t: Time) -> String {
+        let wall = files::wall_clock();
+        let children: Vec<String> = self
+            .roles
+            .iter()
+            .filter(|r| r.pid.is_some() || r.watch.total() > 0)
+            .map(|r| {
+                let memory = r.pid.map_or(0, files::resident);
+                let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
+                let age = r.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
+                format!(
+                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age}}}",
+                    to_json(r.name),
+                    wall - r.watch.lived(t).as_secs_f64(),
+                    r.watch.total(),
+                    r.late,
+                )
+            })
+            .collect();
+        let said = |n: usize| {
+            let text = self.roles.get(n).and_then(|r| r.said.as_ref()).map(|(_, text)| String::from_utf8_lossy(text));
+            text.map_or("null".to_string(), |t| t.into_owned())
+        };
+        let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
+        format!(
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{}}}\n",
+            to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
+            schedule::pid(),
+            wall - t.since(self.begun).as_secs_f64(),
+            to_json(&self.options.file.display().to_string()),
+            self.readings,
+            children.join(","),
+            said(0),
+            said(1),
+        )
+    }
+}

@@ -1,0 +1,146 @@
+//! What the role says of itself when it is asked.
+
+use super::Role;
+use std::collections::{HashMap, VecDeque};
+use steadfast_core::{State, Time};
+use steadfast_ipc::status_pieces;
+use steadfast_status::live;
+use steadfast_vrrp::{Notice, Tracked, Version};
+
+/// Changes of each instance that are remembered.
+const CHANGES: usize = 8;
+
+/// The last changes of each instance.
+#[derive(Default)]
+pub struct History {
+    of: HashMap<String, VecDeque<live::Change>>,
+    /// The last line that was logged.
+    line: String,
+    /// What was logged of an instance right before the line that says its new state.
+    causes: HashMap<String, String>,
+}
+
+impl History {
+    /// A line of the log.
+    pub fn said(&mut self, text: &str) {
+        if let Some((name, state)) = text.strip_prefix('(').and_then(|t| t.split_once(") Entering ")) {
+            // where the line before is of something else, what stands in brackets says it
+            let before = self.line.strip_prefix('(').and_then(|l| l.split_once(") "));
+            let in_brackets = state.rsplit_once(" (").and_then(|(_, b)| b.strip_suffix(')'));
+            let cause = before.filter(|(n, _)| *n == name).map(|(_, cause)| cause).or(in_brackets);
+            self.causes.insert(name.to_string(), cause.unwrap_or_default().to_string());
+        }
+        self.line.clear();
+        self.line.push_str(text);
+    }
+
+    /// An instance changed; `faults` are the reasons of a FAULT.
+    pub fn changed(&mut self, name: &str, notice: Notice, wall: f64, faults: &[String]) {
+        let state = notice.word();
+        if !matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop | Notice::Deleted) {
+            return;
+        }
+        if notice == Notice::Deleted {
+            self.of.remove(name);
+            return;
+        }
+        let told = self.causes.remove(name).unwrap_or_default();
+        let cause = if faults.is_empty() { told } else { faults.join(", ") };
+        let all = self.of.entry(name.to_string()).or_default();
+        all.push_back(live::Change { at: wall, state: state.to_string(), cause });
+        if all.len() > CHANGES {
+            all.pop_front();
+        }
+    }
+}
+
+/// As trackers are written of.
+fn named(what: &Tracked) -> String {
+    match what {
+        Tracked::Interface(n) => format!("interface {n}"),
+        Tracked::Script(n) => format!("script {n}"),
+        Tracked::File(n) => format!("file {n}"),
+        Tracked::Process(n) => format!("process {n}"),
+        Tracked::Service(n) => format!("virtual server {n}"),
+    }
+}
+
+impl Role {
+    /// Says how the role is.
+    pub(super) fn say_status(&mut self, t: Time) {
+        let text = live::to_json(&self.status(t));
+        let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
+        for piece in pieces {
+            self.parent.say(piece);
+        }
+    }
+
+    fn status(&self, t: Time) -> live::Vrrp {
+        let wall = steadfast_sys::files::wall_clock();
+        let leaving: Vec<&str> = self.router.handing_over().collect();
+        let instance = |v: steadfast_vrrp::View<'_>| {
+            let c = v.config;
+            let k = v.counters;
+            let parts = self.router.parts(c).into_iter().map(|p| live::Part {
+                what: named(&p.what),
+                good: p.good,
+                change: p.change,
+                weight: p.weight,
+            });
+            let due = self.router.due(&c.name).into_iter();
+            live::Instance {
+                name: c.name.clone(),
+                interface: c.interface.clone(),
+                vrid: c.vrid,
+                version: if c.version == Version::V3 { 3 } else { 2 },
+                state: match v.state {
+                    State::Master => "MASTER",
+                    State::Backup => "BACKUP",
+                    State::Fault => "FAULT",
+                    State::Init => "INIT",
+                }
+                .to_string(),
+                since: wall - t.since(v.last_transition).as_secs_f64(),
+                faults: v.faults,
+                base_priority: c.priority,
+                priority: v.priority,
+                parts: parts.collect(),
+                master: v.master.map(|(a, p)| (a.to_string(), p)),
+                advert_interval: c.advert_interval.as_secs_f64(),
+                master_interval: v.master_interval.as_secs_f64(),
+                preempt: c.preempt,
+                handing_over: leaving.contains(&c.name.as_str()),
+                due: due.map(|(what, at)| (what.to_string(), at.since(t).as_secs_f64())).collect(),
+                holds: v.objects_set,
+                addresses: c.addresses.iter().chain(&c.excluded).map(|a| a.cidr.to_string()).collect(),
+                history: self.history.of.get(&c.name).map(|h| h.iter().cloned().collect()).unwrap_or_default(),
+                adverts_sent: k.advert_sent,
+                adverts_received: k.advert_rcvd,
+                became_master: k.become_master,
+                refused: k.packet_len_err
+                    + k.advert_interval_err
+                    + k.ip_ttl_err
+                    + k.invalid_type_rcvd
+                    + k.addr_list_err
+                    + k.invalid_authtype
+                    + k.authtype_mismatch
+                    + k.auth_failure
+                    + k.checksum_err
+                    + k.version_err
+                    + k.unknown_source,
+            }
+        };
+        let state = |s: State| match s {
+            State::Master => "MASTER",
+            State::Backup => "BACKUP",
+            State::Fault => "FAULT",
+            State::Init => "INIT",
+        };
+        live::Vrrp {
+            instances: self.router.views().map(instance).collect(),
+            groups: self.router.group_states().into_iter().map(|(n, s)| (n, state(s).to_string())).collect(),
+            scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
+            processes: self.router.process_states().map(|(n, count, ok)| (n.to_string(), count, ok)).collect(),
+        }
+    }
+}

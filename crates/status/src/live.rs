@@ -1,0 +1,160 @@
+//! What the daemon says of itself when it is asked: JSON on the control socket, and the shape that `steadfast status` reads it by.
+//! Times are seconds of the wall clock since 1970; durations are seconds.
+
+use serde::{Deserialize, Serialize};
+
+/// As JSON. What cannot be written so (a number that is none) is `null`.
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+}
+
+/// Everything.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Whole {
+    pub version: String,
+    pub pid: i32,
+    pub since: f64,
+    pub file: String,
+    /// Configurations that were taken over, the first included.
+    pub readings: u64,
+    /// When the last attempt to read one ended, and whether it was taken over.
+    pub last_reading: Option<(f64, bool)>,
+    pub children: Vec<Child>,
+    /// Absent where the VRRP child has never answered.
+    pub vrrp: Option<Vrrp>,
+    /// Absent where the checker child has never answered.
+    pub checker: Option<Checker>,
+}
+
+/// A child process.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Child {
+    pub name: String,
+    /// Absent while there is none.
+    pub pid: Option<i32>,
+    pub since: f64,
+    /// Times that it ended without being told to.
+    pub deaths: u64,
+    /// How late its loop was at worst within the last second, in microseconds.
+    pub late: u64,
+    /// Resident memory in KiB.
+    pub memory: u64,
+    /// Age of what it last said of itself.
+    pub age: Option<f64>,
+}
+
+/// What the VRRP child says.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Vrrp {
+    pub instances: Vec<Instance>,
+    /// Sync groups: name, state.
+    pub groups: Vec<(String, String)>,
+    /// Scripts: name, good, a run is under way.
+    pub scripts: Vec<(String, bool, bool)>,
+    /// Tracked processes: name, how many, as required.
+    pub processes: Vec<(String, Option<u32>, bool)>,
+}
+
+/// A virtual router.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Instance {
+    pub name: String,
+    pub interface: String,
+    pub vrid: u8,
+    pub version: u8,
+    /// MASTER, BACKUP, FAULT or INIT.
+    pub state: String,
+    pub since: f64,
+    /// Why it is in FAULT.
+    pub faults: Vec<String>,
+    pub base_priority: u8,
+    pub priority: u8,
+    pub parts: Vec<Part>,
+    /// Address and priority of the master that was heard last.
+    pub master: Option<(String, u8)>,
+    pub advert_interval: f64,
+    pub master_interval: f64,
+    pub preempt: bool,
+    /// It said priority 0 and serves until a successor is heard.
+    pub handing_over: bool,
+    /// What is due next: what, in how many seconds.
+    pub due: Vec<(String, f64)>,
+    /// The addresses are in the kernel.
+    pub holds: bool,
+    pub addresses: Vec<String>,
+    pub history: Vec<Change>,
+    pub adverts_sent: u64,
+    pub adverts_received: u64,
+    pub became_master: u64,
+    /// Packets that were thrown away.
+    pub refused: u64,
+}
+
+/// A tracked object's part in an instance's state.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Part {
+    pub what: String,
+    /// Absent while it has not reported.
+    pub good: Option<bool>,
+    /// What it adds to the priority now.
+    pub change: i64,
+    /// Weight; 0: its failure means FAULT.
+    pub weight: i32,
+}
+
+/// A change of state.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Change {
+    pub at: f64,
+    pub state: String,
+    pub cause: String,
+}
+
+/// What the checker child says.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Checker {
+    pub services: Vec<Service>,
+}
+
+/// A virtual server.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Service {
+    pub name: String,
+    pub quorum: bool,
+    pub live_weight: u64,
+    pub needed: u32,
+    /// Its checks run.
+    pub active: bool,
+    /// So many servers are down at once that all are kept.
+    pub panic: bool,
+    pub servers: Vec<Server>,
+}
+
+/// A real server.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Server {
+    pub name: String,
+    pub up: bool,
+    pub weight: u32,
+    pub drained: bool,
+    pub checks: Vec<Check>,
+}
+
+/// A check of a real server.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Check {
+    pub kind: String,
+    pub good: bool,
+    /// Why the last try failed.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,136 @@
+//! The operator asks the daemon.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use steadfast_test_cluster::daemon::{file, send, steadfastd};
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// The operator's command.
+fn steadfast(d: &Daemon, words: &[&str]) -> Output {
+    let program = steadfastd().with_file_name("steadfast");
+    let socket = d.path("pid").with_extension("control");
+    let mut command = Command::new(program);
+    command.arg("--socket").arg(socket).args(words).stdin(Stdio::null());
+    command.output().expect("steadfast")
+}
+
+fn said(o: &Output) -> String {
+    String::from_utf8_lossy(&[o.stdout.clone(), o.stderr.clone()].concat()).into_owned()
+}
+
+fn conf(folder: &Path, priority: u8) -> String {
+    let script = folder.join("chk").display().to_string();
+    format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"/usr/bin/test -e {script}\"\n interval 1\n weight -20\n fall 1\n rise 1\n}}\n\
+         vrrp_instance ONE {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n advert_int 1\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n \
+         track_script {{\n chk\n }}\n}}\n\
+         vrrp_instance TWO {{\n interface absent0\n virtual_router_id 52\n virtual_ipaddress {{\n 10.77.0.101/24\n }}\n}}\n\
+         virtual_server 10.77.0.100 80 {{\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+         real_server 10.77.0.9 80 {{\n TCP_CHECK {{\n connect_timeout 1\n retry 0\n }}\n }}\n real_server 10.77.0.8 80 {{\n weight 3\n }}\n}}\n"
+    )
+}
+
+#[test]
+fn the_daemon_says_how_it_is_and_why() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    file(folder.path(), "chk", "");
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(folder.path(), 150));
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", d.log());
+    let socket = d.path("pid").with_extension("control");
+    let metadata = std::fs::symlink_metadata(&socket).expect("socket");
+    assert!(metadata.file_type().is_socket() && metadata.permissions().mode() & 0o777 == 0o600);
+
+    let status = said(&steadfast(&d, &["status"]));
+    for words in ["MASTER ONE", "priority 150", "FAULT  TWO", "interface absent0 does not exist", "ok     script chk"] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    assert!(!status.contains('\x1b'), "a pipe gets no colours: {status}");
+    let whole: serde_json::Value = serde_json::from_slice(&steadfast(&d, &["status", "--json"]).stdout).expect("JSON");
+    assert_eq!(whole["vrrp"]["instances"][0]["state"], "MASTER");
+    assert_eq!(whole["vrrp"]["instances"][0]["history"][1]["cause"], "Receive advertisement timeout");
+    let failed = || said(&steadfast(&d, &["status"])).contains("10.77.0.9]:tcp:80  weight 1  TCP_CHECK: ");
+    assert!(eventually(seconds(10), failed), "{}", said(&steadfast(&d, &["status"])));
+
+    std::fs::remove_file(folder.path().join("chk")).expect("file");
+    let lowered = || said(&steadfast(&d, &["explain", "ONE"])).contains("Its priority is 130 = 150 - 20 (script chk).");
+    assert!(eventually(seconds(5), lowered), "{}", said(&steadfast(&d, &["explain", "ONE"])));
+    let two = said(&steadfast(&d, &["explain", "TWO"]));
+    assert!(two.contains("It takes no part, because:\n  - interface absent0 does not exist"), "{two}");
+    let nobody = steadfast(&d, &["explain", "THREE"]);
+    assert!(!nobody.status.success() && said(&nobody).contains("there are: ONE, TWO"), "{}", said(&nobody));
+    assert_eq!(d.stop(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn it_answers_while_a_child_is_dead_or_hangs_and_whoever_else_asks() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(folder.path(), 150));
+    assert!(said(&steadfast(&d, &["status"])).contains("FAULT  TWO"), "{}", d.log());
+    let vrrp = d.pid_of("vrrp.pid").expect("pid");
+    send(vrrp, nix::sys::signal::Signal::SIGSTOP);
+    // Twenty who connect and say nothing take nobody's place for long.
+    let socket = d.path("pid").with_extension("control");
+    let silent: Vec<UnixStream> = (0..10).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
+    let status = said(&steadfast(&d, &["status"]));
+    assert!(status.contains("FAULT  TWO"), "what it said last: {status}");
+    drop(silent);
+    send(vrrp, nix::sys::signal::Signal::SIGKILL);
+    assert!(eventually(seconds(5), || d.pid_of("vrrp.pid").is_some_and(|p| p != vrrp)));
+    assert!(eventually(seconds(5), || said(&steadfast(&d, &["status"])).contains("died 1 times")), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
+fn reload_and_plan_tell_what_comes_of_them() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let text = conf(folder.path(), 150);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let other = file(folder.path(), "other", &conf(folder.path(), 160).replace("10.77.0.8 80", "10.77.0.7 80"));
+    let plan = steadfast(&d, &["plan", &other]);
+    assert!(plan.status.success());
+    assert_eq!(
+        said(&plan),
+        "~ vrrp_instance ONE > priority: 150 -> 160\n- virtual_server 10.77.0.100 80 > real_server 10.77.0.8 80\n\
+         + virtual_server 10.77.0.100 80 > real_server 10.77.0.7 80\n"
+    );
+    // What does not work changes nothing, and the exit status and the place of the fault tell.
+    std::fs::write(
+        d.path("conf"),
+        text.replace("virtual_router_id 51", "virtual_router_id 52").replace("absent0", "eth0"),
+    )
+    .expect("file");
+    let reload = steadfast(&d, &["reload"]);
+    assert!(!reload.status.success() && said(&reload).contains("the running configuration stays"), "{}", said(&reload));
+    assert!(said(&reload).contains("conf:"), "{}", said(&reload));
+    std::fs::copy(&other, d.path("conf")).expect("file");
+    let reload = steadfast(&d, &["reload"]);
+    assert!(reload.status.success(), "{}", said(&reload));
+    let gone = || !said(&steadfast(&d, &["status"])).contains("10.77.0.8]");
+    assert!(eventually(seconds(5), gone));
+    // Draining by hand.
+    let drain = steadfast(&d, &["drain", "[10.77.0.100]:tcp:80", "[10.77.0.7]:tcp:80"]);
+    assert!(drain.status.success(), "{}", said(&drain));
+    assert!(eventually(seconds(5), || said(&steadfast(&d, &["status"])).contains("weight 0, drained")));
+    assert!(steadfast(&d, &["undrain", "[10.77.0.100]:tcp:80", "[10.77.0.7]:tcp:80"]).status.success());
+    assert!(eventually(seconds(5), || !said(&steadfast(&d, &["status"])).contains("drained")));
+    assert_eq!(d.stop(), Some(0));
+    let nobody = Command::new(steadfastd().with_file_name("steadfast"))
+        .args(["--socket", "/nowhere/at/all", "status"])
+        .output()
+        .expect("steadfast");
+    assert!(!nobody.status.success() && said(&nobody).contains("is steadfastd running?"), "{}", said(&nobody));
+}
