@@ -39,7 +39,11 @@ enum Command {
         instance: String,
     },
     /// Read the configuration anew; fails when the new one is not taken over
-    Reload,
+    Reload {
+        /// Also with faults that the running one does not have: what is faulty is left out
+        #[arg(long)]
+        force: bool,
+    },
     /// Say what a reload would do: + what comes, - what goes, ~ what changes
     Plan {
         /// The file
@@ -59,7 +63,7 @@ enum Command {
         /// The real server
         server: String,
     },
-    /// Check a configuration; exit status as with steadfastd -t
+    /// Check a configuration; exit status as with steadfastd -t, but 6 for a file that cannot be read
     Check {
         /// The file
         file: PathBuf,
@@ -84,7 +88,7 @@ fn main() {
     std::process::exit(match cli.command {
         Command::Status { json, watch } => told(status(socket, json, watch)),
         Command::Explain { instance } => told(explain(socket, &instance)),
-        Command::Reload => reload(socket),
+        Command::Reload { force } => reload(socket, force),
         Command::Plan { file } => told(planned(socket, &file)),
         Command::Drain { service, server } => told(ask::order(socket, &["drain", &service, &server, "on"])),
         Command::Undrain { service, server } => told(ask::order(socket, &["drain", &service, &server, "off"])),
@@ -139,8 +143,9 @@ fn explain(socket: Option<&std::path::Path>, name: &str) -> Result<(), String> {
 }
 
 /// Says why, where the file tells it.
-fn reload(socket: Option<&std::path::Path>) -> i32 {
-    let Err(e) = ask::order(socket, &["reload"]) else { return 0 };
+fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
+    let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
+    let Err(e) = ask::order(socket, words) else { return 0 };
     eprintln!("steadfast: {e}");
     if let Ok((whole, _)) = ask::status(socket) {
         check(std::path::Path::new(&whole.file), false, None);

@@ -62,6 +62,8 @@ fn facts(outcome: &Outcome) -> Facts {
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
         umask: c.globals.umask,
+        // as many as fit into one message
+        faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
         parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
     }
 }

@@ -282,11 +282,11 @@ fn instance(
         };
     }
     if i.virtual_router_id.is_none() {
-        say!(General, "", "virtual_router_id is missing, the instance is refused");
+        say!(General, "", "it has no usable virtual_router_id, the instance is refused");
         return false;
     }
     let Some(interface) = i.interface.clone() else {
-        say!(General, "", "interface is missing, the instance is refused");
+        say!(General, "", "it has no usable interface, the instance is refused");
         return false;
     };
     if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
@@ -364,6 +364,7 @@ fn instance(
     // Priority and preemption.
     if i.priority.is_none() && i.state == Some(InitialState::Master) {
         i.priority = Some(255);
+        say!(Note, "state", "state MASTER without a usable priority means priority 255, an address owner's");
     }
     let priority = *i.priority.get_or_insert(100);
     if strict && i.state == Some(InitialState::Master) && priority != 255 {
@@ -520,6 +521,10 @@ fn synchronise(config: &mut Config, d: &mut Diagnostics) {
 
 fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let names: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
+    let weights = |all: Vec<(&String, i32)>| all.into_iter().map(|(n, w)| (n.clone(), w)).collect::<HashMap<_, _>>();
+    let scripts = weights(config.scripts.iter().map(|s| (&s.name, s.weight.0)).collect());
+    let files = weights(config.files.iter().map(|f| (&f.name, f.weight.0)).collect());
+    let processes = weights(config.processes.iter().map(|p| (&p.name, p.weight.0)).collect());
     let mut taken: HashSet<String> = HashSet::new();
     config.groups.retain_mut(|g| {
         let name = g.name.clone();
@@ -547,6 +552,30 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             }
             true
         });
+        let pulled_apart = !g.sync_group_tracking_weight;
+        for i in config.instances.iter().filter(|i| pulled_apart && members.contains(&i.name)) {
+            for (kind, t) in i
+                .track_script
+                .iter()
+                .map(|t| ("script", t))
+                .chain(i.track_file.iter().map(|t| ("file", t)))
+                .chain(i.track_process.iter().map(|t| ("process", t)))
+                .chain(i.track_interface.iter().map(|t| ("interface", t)))
+                .chain(i.track_service.iter().map(|t| ("virtual server", t)))
+            {
+                let default = match kind {
+                    "script" => scripts.get(&t.name),
+                    "file" => files.get(&t.name),
+                    "process" => processes.get(&t.name),
+                    _ => None,
+                };
+                if t.weight.or(default.copied()).unwrap_or(0) != 0 {
+                    let text = format!("({}) {kind} '{}' has a weight, and the instance is in sync group {name}: it has no effect", i.name, t.name);
+                    let help = "`sync_group_tracking_weight` in the group lets weights count; without a weight a failure means FAULT";
+                    d.push_help(Class::General, t.place.span(), text, Some(help.into()));
+                }
+            }
+        }
         match members.len() {
             0 => {
                 d.push(

@@ -101,6 +101,34 @@ impl Diagnostics {
         if self.list.len() < MOST { self.list.push(d) } else { self.more += 1 }
     }
 
+    /// Fingerprints of the faults that are the file's own: not what the host lacks at the moment, not old spellings. A reload
+    /// that brings a new one is not taken over.
+    pub fn faults(&self) -> Vec<u32> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let own = |d: &&Diagnostic| {
+            !matches!(
+                d.class,
+                Class::Note
+                    | Class::Unsupported
+                    | Class::BadInterface
+                    | Class::Warning
+                    | Class::Deprecated
+                    | Class::Security
+            ) && !d.message.ends_with("does not exist now")
+                && !d.message.contains("does not exist now, the instance waits")
+        };
+        let mut all: Vec<u32> = (self.list.iter().filter(own))
+            .map(|d| {
+                let mut hasher = DefaultHasher::new();
+                d.message.hash(&mut hasher);
+                (hasher.finish() >> 32) as u32
+            })
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// All reports.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
@@ -270,6 +298,8 @@ pub struct JsonDiagnostic {
     pub column: Option<u32>,
     pub width: Option<u32>,
     pub class: Class,
+    /// `error` or `note`.
+    pub severity: &'static str,
     pub message: String,
     pub help: Option<String>,
     pub text: Option<String>,
@@ -285,6 +315,7 @@ pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
             column: d.span.map(|s| s.column),
             width: d.span.map(|s| s.width),
             class: d.class,
+            severity: if matches!(d.class, Class::Note | Class::Unsupported) { "note" } else { "error" },
             message: d.message.clone(),
             help: d.help.clone(),
             text: d.span.map(|s| files.line(s).to_string()),

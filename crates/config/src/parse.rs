@@ -31,6 +31,19 @@ pub(crate) struct Cx<'a> {
     block: (String, String),
 }
 
+/// The kind of block that a word belongs into.
+fn inner(word: &str) -> Option<&'static str> {
+    let of = |all: &[crate::section::Keyword]| all.iter().any(|k| k.word == word);
+    [
+        ("vrrp_instance", of(crate::model::VrrpInstance::KEYWORDS)),
+        ("virtual_server", of(crate::model::VirtualServer::KEYWORDS)),
+        ("real_server", of(crate::model::RealServer::KEYWORDS)),
+        ("global_defs", of(crate::model::GlobalDefs::KEYWORDS)),
+    ]
+    .into_iter()
+    .find_map(|(block, there)| there.then_some(block))
+}
+
 /// Parses everything.
 pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Places) {
     let mut c = Cx {
@@ -114,7 +127,23 @@ impl<'a> Cx<'a> {
     /// Reports an unknown keyword and passes over its block, if it has one.
     pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
         let roots = || Root::KEYWORDS.iter().map(|k| k.word).chain(foreign::roots());
-        let help = if !self.open_blocks.is_empty() && roots().any(|k| k == word) {
+        let outer = self.open_blocks.len().saturating_sub(1);
+        let of_outer = self.open_blocks.iter().take(outer).any(|(block, _)| {
+            let keywords: &[crate::section::Keyword] = match block.as_str() {
+                "vrrp_instance" => crate::model::VrrpInstance::KEYWORDS,
+                "virtual_server" => crate::model::VirtualServer::KEYWORDS,
+                "real_server" => crate::model::RealServer::KEYWORDS,
+                _ => &[],
+            };
+            keywords.iter().any(|k| k.word == word)
+        });
+        let help = if of_outer {
+            let (block, line) = self.open_blocks.last().cloned().unwrap_or_default();
+            Some(format!("it belongs to the block around: is the `}}` of `{block}` (line {line}) missing?"))
+        } else if self.open_blocks.is_empty() && roots().all(|k| k != word) && inner(word).is_some() {
+            let block = inner(word).unwrap_or_default();
+            Some(format!("it belongs into a {block} block: is a `{{` missing above, or a `}}` too many?"))
+        } else if !self.open_blocks.is_empty() && roots().any(|k| k == word) {
             Some(format!("`{word}` is no part of another block: is a `}}` missing above?"))
         } else {
             suggest(word, known).map(|s| format!("did you mean `{s}`?"))

@@ -65,6 +65,8 @@ pub struct Facts {
     pub umask: Option<u32>,
     /// Where the parent's dump goes.
     pub parent_dump: String,
+    /// Fingerprints of the faults of the file.
+    pub faults: Vec<u32>,
 }
 
 impl Facts {

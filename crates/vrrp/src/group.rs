@@ -93,6 +93,14 @@ impl Router {
         }
     }
 
+    /// All members were in this state in a former process, which told it.
+    pub(crate) fn group_resumes(&mut self, members: &[u32], state: State) {
+        let Some(g) = members.first().and_then(|m| self.slot(*m)).and_then(|x| x.group) else { return };
+        if let Some(group) = self.groups.get_mut(g as usize) {
+            group.state = state;
+        }
+    }
+
     /// Tells the state of the group once all members have arrived in it.
     pub(crate) fn settle_group_of(&mut self, i: u32, out: &mut Vec<Output>) {
         let Some(g) = self.group_of(i) else { return };

@@ -163,8 +163,12 @@ impl Router {
         let resumed = each().any(|x| x.restored == Some(State::Master));
         let known = each().all(|x| x.restored.is_some());
         let owner = each().all(Instance::is_owner_at_start);
+        let former: Vec<Option<State>> = each().map(|x| x.restored).collect();
         if !owner && !resumed {
             self.group_starts_backup(members, !known, out);
+        }
+        if let Some(state) = former.first().copied().flatten().filter(|s| former.iter().all(|f| *f == Some(*s))) {
+            self.group_resumes(members, state);
         }
         for m in members {
             let restored = self.slot_mut(*m).and_then(|x| x.restored.take());
@@ -308,6 +312,7 @@ impl Router {
         x.reannounced = None;
         self.advertise(i, now, out);
         self.log(Level::Info, i, format_args!("setting VIPs."), out);
+        self.log_routes(i, "setting", out);
         self.add_objects(i, out);
         let Some(c) = self.config_of(i) else { return };
         let (delay, refresh) = (c.garp.delay, c.garp.refresh);
@@ -316,6 +321,15 @@ impl Router {
         }
         if !refresh.is_zero() {
             self.set_timer(i, Which::GarpRefresh, now + refresh);
+        }
+    }
+
+    fn log_routes(&mut self, i: u32, verb: &str, out: &mut Vec<Output>) {
+        let (routes, rules) = self.config_of(i).map_or((0, 0), |c| (c.routes.len(), c.rules.len()));
+        for (n, what) in [(routes, "Routes"), (rules, "Rules")] {
+            if n > 0 {
+                self.log(Level::Info, i, format_args!("{verb} Virtual {what}"), out);
+            }
         }
     }
 
@@ -338,6 +352,7 @@ impl Router {
         }
         let objects: Vec<_> = Instance::objects(&x.config).rev().collect();
         self.log(Level::Info, i, format_args!("removing VIPs."), out);
+        self.log_routes(i, "removing", out);
         for object in objects {
             self.let_go(object, out);
         }
@@ -404,7 +419,8 @@ impl Router {
             .map(|a| (a.interface.clone(), a.cidr.address))
             .collect();
         for (interface, address) in &all {
-            let text = format_args!("Sending/queueing gratuitous ARPs on {interface} for {address}");
+            let what = if address.is_ipv6() { "Unsolicited Neighbour Adverts" } else { "gratuitous ARPs" };
+            let text = format_args!("Sending/queueing {what} on {interface} for {address}");
             self.log(Level::Debug, i, text, out);
         }
         for _ in 0..repeat {

@@ -80,6 +80,56 @@ fn an_orderly_stop_costs_no_client_anything() {
 }
 
 #[test]
+fn a_killed_parent_costs_as_little_as_an_orderly_stop() {
+    require!();
+    let lan = Lan::new(3);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
+    let _b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    holds(&lan.hosts[0], 10);
+    let ping = lan.hosts[2].ping(VIP);
+    std::thread::sleep(Duration::from_millis(300));
+    send(a.pid_of("pid").expect("pid"), Signal::SIGKILL);
+    holds(&lan.hosts[1], 5);
+    std::thread::sleep(Duration::from_millis(300));
+    let gap = ping.longest_gap();
+    println!("gap when the parent is killed: {gap:?}");
+    assert!(gap < Duration::from_millis(200), "{gap:?}: {}", a.log());
+    assert!(eventually(seconds(5), || !lan.hosts[0].has(VIP)), "{}", a.log());
+}
+
+#[test]
+fn a_reload_with_a_new_fault_changes_nothing() {
+    require!();
+    let lan = Lan::new(1);
+    let text = conf(200, "");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    holds(&lan.hosts[0], 10);
+    let address = text.lines().find(|l| l.contains(VIP)).expect("address line").trim().to_string();
+    for (n, (what, with)) in
+        [(address.as_str(), "10.77.0.310/24"), ("priority 200", "prioritty 200"), ("priority 200", "priority 300")]
+            .into_iter()
+            .enumerate()
+    {
+        a.reload(&text.replace(what, with));
+        assert!(eventually(seconds(5), || a.log().matches("has new faults").count() == n + 1), "{with}: {}", a.log());
+        assert!(lan.hosts[0].has(VIP), "{with}");
+    }
+    // Who wants it so gets it so; and a fault that runs is in nobody's way.
+    let program = steadfast_test_cluster::daemon::steadfastd().with_file_name("steadfast");
+    let socket = a.path("pid").with_extension("control");
+    let forced = std::process::Command::new(program)
+        .arg("--socket")
+        .arg(&socket)
+        .args(["reload", "--force"])
+        .output()
+        .expect("reload");
+    assert!(forced.status.success(), "{}", String::from_utf8_lossy(&forced.stderr));
+    a.reload(&text.replace("priority 200", "priority 300").replace(VIP, "10.77.0.101"));
+    assert!(eventually(seconds(5), || lan.hosts[0].has("10.77.0.101")), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
+#[test]
 fn a_killed_child_costs_no_failover() {
     require!();
     let lan = Lan::new(3);

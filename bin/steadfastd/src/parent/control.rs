@@ -119,7 +119,8 @@ impl Daemon {
                 self.tell_clients(t);
             }
             ["reload"] if self.stopping.is_some() => self.answer(at, b"failed: the daemon stops\n".to_vec()),
-            ["reload"] => {
+            ["reload", rest @ ..] => {
+                self.force_reload = rest == ["force"];
                 self.wish(at, Wish::Reload);
                 self.signal(SIGHUP);
             }

@@ -54,6 +54,8 @@ struct Daemon {
     roles: Vec<Role>,
     loading: Option<Loading>,
     reload_again: bool,
+    /// The operator wants the next reload also with faults.
+    force_reload: bool,
     /// A stop is under way: the exit status, and when patience ends.
     stopping: Option<(i32, Time)>,
     killed: bool,
@@ -121,6 +123,7 @@ pub fn run(options: Box<Options>) -> i32 {
         roles: vec![Role::new("vrrp", "VRRP", respawn), Role::new("checker", "Healthcheck", respawn)],
         loading: None,
         reload_again: false,
+        force_reload: false,
         stopping: None,
         killed: false,
         pid_file: None,
@@ -281,6 +284,7 @@ impl Daemon {
         self.read_loader();
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
+        let force = std::mem::take(&mut self.force_reload) && l.reload;
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
             return None;
@@ -289,6 +293,16 @@ impl Daemon {
             // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
             (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
                 log::error!("the new configuration is empty, keeping the running one");
+                self.reading_ended(false);
+                schedule::tell_manager(Tell::Ready);
+            }
+            // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
+            (spawn::End::Exited(0), Some(facts), Some(_))
+                if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
+            {
+                log::error!(
+                    "the new configuration has new faults, keeping the running one (steadfast reload --force takes it over all the same)"
+                );
                 self.reading_ended(false);
                 schedule::tell_manager(Tell::Ready);
             }

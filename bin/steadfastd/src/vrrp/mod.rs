@@ -113,6 +113,8 @@ struct Role {
     late: Duration,
     /// Addresses stay at the end.
     keep_objects: bool,
+    /// A stop is under way.
+    leaving: bool,
     history: live::History,
 }
 
@@ -320,7 +322,7 @@ impl Role {
         while let Some(signal) = self.signals.next() {
             match signal {
                 // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
-                15 => self.router.handle(t, Input::Stop { keep_objects: false }, &mut self.out),
+                15 => self.stop(t),
                 17 => children = true,
                 _ => {}
             }
@@ -375,13 +377,22 @@ impl Role {
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
                     self.keep_objects = keep_objects;
+                    self.leaving = true;
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
                 }
                 Order::Message(Message::Dump(what)) => self.dump(what, t),
                 Order::Message(Message::Ask) => self.say_status(t),
                 Order::Message(_) => {}
-                Order::Gone => self.router.handle(t, Input::Stop { keep_objects: false }, &mut self.out),
+                Order::Gone => self.stop(t),
             }
+        }
+    }
+
+    /// A stop that nobody gave the machine as an order: the parent is gone, which is heard of twice, or a signal came. A stop
+    /// that is under way goes on as it is.
+    fn stop(&mut self, t: Time) {
+        if !std::mem::replace(&mut self.leaving, true) {
+            self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
         }
     }
 

@@ -72,6 +72,7 @@ impl Role {
             counted: t,
             late: Duration::ZERO,
             keep_objects: false,
+            leaving: false,
             history: Default::default(),
         };
         role.learn_links()?;

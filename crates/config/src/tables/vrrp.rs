@@ -32,7 +32,14 @@ section! {
         /// Virtual router id, unique on a link and family.
         live "virtual_router_id" "N" "1-255" "required" => virtual_router_id: Option<u8> = None, |c, v| c.some_int(v, 1, 255);
         /// Base priority; 255 is the address owner.
-        live "priority" "N" "1-255" "100" => priority: Option<u8> = None, |c, v| c.some_int(v, 1, 255);
+        live "priority" "N" "1-255" "100" => priority: Option<u8> = None, |c, v| {
+            c.some_int(v, 1, 255);
+            // A mistyped number is the default, never what `state MASTER` would make of no number: an address owner.
+            if v.is_none() && c.word(1).is_some() {
+                c.report(Class::Note, "the priority cannot be used, 100 is");
+                *v = Some(100);
+            }
+        };
         /// Seconds between adverts; version 2 takes whole seconds, version 3 hundredths.
         live "advert_int" "SECS" "0.01-255" "1" => advert_int: Option<Duration> = None, |c, v| c.seconds(v, 0.01, 255.0);
         /// Protocol version.

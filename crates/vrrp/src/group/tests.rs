@@ -29,6 +29,23 @@ fn states(net: &Net, n: usize) -> Vec<State> {
 }
 
 #[test]
+fn a_successor_process_tells_nothing_of_a_group_whose_state_was_told() {
+    let mut solo = Solo::new(config(100));
+    solo.run_ms(3700);
+    assert_eq!(notices(&solo.take()).last().map(String::as_str), Some("[G] MASTER"));
+    let snapshots = solo.router.snapshots();
+    let mut out = Vec::new();
+    let router = Router::restore(config(100), &snapshots, 1, t(0), &mut out);
+    let mut next = Solo { router, out, now: t(0) };
+    next.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+    next.input(Input::Link(link(3, "eth1", true, &[addr(0, 1)])));
+    next.router.poll(t(0), &mut next.out);
+    next.run_ms(5000);
+    assert_eq!(notices(&next.take()), Vec::<String>::new());
+    assert_eq!(next.router.group_states(), [("G".to_string(), State::Master)]);
+}
+
+#[test]
 fn the_order_of_notices_at_start_master_fault_recovery_and_stop() {
     let mut solo = Solo::new(config(100));
     assert_eq!(notices(&solo.take()), ["[G] BACKUP", "OUT BACKUP", "IN BACKUP"]);
