@@ -159,7 +159,8 @@ pub(crate) fn real_server(c: &mut Cx<'_>, v: &mut Vec<RealServer>) {
             block(&mut r, c);
             v.push(r);
         }
-        None => c.skip_block(),
+        // read for the faults in it
+        None => block(&mut RealServer::default(), c),
     }
 }
 
@@ -210,7 +211,7 @@ pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
             block(&mut s, c);
             v.push(s);
         }
-        None => c.skip_block(),
+        None => block(&mut VirtualServer::default(), c),
     }
 }
 

@@ -259,6 +259,11 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// The keyword of the line before a report on its value: a log has no caret.
+    fn named(&self) -> String {
+        self.keyword().map(|k| format!("{k}: ")).unwrap_or_default()
+    }
+
     /// Reads a number of a range from a word.
     pub fn number(&mut self, w: &Word, low: i64, high: i64) -> Option<i64> {
         let digits = w.text.strip_prefix(['+', '-']).unwrap_or(&w.text);
@@ -266,11 +271,11 @@ impl<'a> Cx<'a> {
         match w.text.parse::<i64>() {
             Ok(n) if plain && (low..=high).contains(&n) => Some(n),
             Ok(n) if plain => {
-                self.report_at(Class::InvalidNumber, w, format!("{n} is not between {low} and {high}"));
+                self.report_at(Class::InvalidNumber, w, format!("{}{n} is not between {low} and {high}", self.named()));
                 None
             }
             _ => {
-                self.report_at(Class::InvalidNumber, w, format!("'{}' is not a whole number", w.text));
+                self.report_at(Class::InvalidNumber, w, format!("{}'{}' is not a whole number", self.named(), w.text));
                 None
             }
         }
@@ -303,7 +308,7 @@ impl<'a> Cx<'a> {
             self.report_at(
                 Class::InvalidNumber,
                 w,
-                format!("'{}' is not a number of seconds with at most 6 decimals", w.text),
+                format!("{}'{}' is not a number of seconds with at most 6 decimals", self.named(), w.text),
             );
             return None;
         }
