@@ -44,6 +44,8 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Let the program that is installed now take over from the running one, without a failover
+    Upgrade,
     /// Say what a reload would do: + what comes, - what goes, ~ what changes
     Plan {
         /// The file
@@ -89,6 +91,7 @@ fn main() {
         Command::Status { json, watch } => told(status(socket, json, watch)),
         Command::Explain { instance } => told(explain(socket, &instance)),
         Command::Reload { force } => reload(socket, force),
+        Command::Upgrade => told(upgrade(socket)),
         Command::Plan { file } => told(planned(socket, &file)),
         Command::Drain { service, server } => told(ask::order(socket, &["drain", &service, &server, "on"])),
         Command::Undrain { service, server } => told(ask::order(socket, &["drain", &service, &server, "off"])),
@@ -151,6 +154,24 @@ fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
         check(std::path::Path::new(&whole.file), false, None);
     }
     1
+}
+
+/// Waits until the new program answers, at most ten seconds.
+fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
+    let begun = |w: &steadfast_status::live::Whole| w.since;
+    let before = ask::status(socket).map(|(w, _)| begun(&w))?;
+    ask::order(socket, &["upgrade"])?;
+    for _ in 0..100 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        if let Ok((w, _)) = ask::status(socket)
+            && begun(&w) > before + 0.001
+            && w.vrrp.is_some() | w.checker.is_some()
+        {
+            closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
+            return Ok(());
+        }
+    }
+    Err("the new program does not answer".into())
 }
 
 fn planned(socket: Option<&std::path::Path>, file: &std::path::Path) -> Result<(), String> {

@@ -42,6 +42,8 @@ pub struct Options {
     pub epoch: u64,
     /// Internal: the parent's process id.
     pub parent: i32,
+    /// Internal: descriptor of what an older program hands over.
+    pub handover: Option<i32>,
     /// All words, to hand on to roles.
     pub words: Vec<String>,
 }
@@ -76,6 +78,7 @@ impl Default for Options {
             descriptors: Vec::new(),
             epoch: 0,
             parent: 0,
+            handover: None,
             words: Vec::new(),
         }
     }
@@ -143,6 +146,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "descriptors", Value::Yes, ""),
     ('\0', "epoch", Value::Yes, ""),
     ('\0', "parent", Value::Yes, ""),
+    ('\0', "handover", Value::Yes, ""),
 ];
 
 fn help(program: &str) -> String {
@@ -283,6 +287,13 @@ pub fn parse(arguments: &[String]) -> Request {
                 "descriptors" => o.descriptors = text.split(',').filter_map(|d| d.parse().ok()).collect(),
                 "epoch" => o.epoch = text.parse().unwrap_or(0),
                 "parent" => o.parent = text.parse().unwrap_or(0),
+                "handover" => {
+                    o.handover = text.parse().ok();
+                    // The words go on to roles and to the next program, this one does not.
+                    if let Some(at) = o.words.iter().position(|w| w == "--handover") {
+                        o.words.truncate(at);
+                    }
+                }
                 // Accepted: what they ask for is so anyway, or comes with a later part of the daemon.
                 _ => {}
             }

@@ -6,6 +6,7 @@
 pub mod control;
 pub mod fifo;
 pub mod files;
+pub mod handover;
 pub mod inotify;
 pub mod logging;
 pub mod pidfile;

@@ -110,6 +110,47 @@ pub fn reap() -> Option<(i32, End)> {
     }
 }
 
+/// Puts another program into the place of this one. Returns only when that cannot be done, and everything is as before then.
+pub fn replace(
+    program: &std::path::Path,
+    argv0: Option<OsString>,
+    arguments: &[OsString],
+    keep: &[RawFd],
+) -> io::Error {
+    let inherit = |flags: i32| {
+        for fd in keep {
+            // SAFETY: changing the flags of a descriptor number has no memory effects.
+            unsafe { libc::fcntl(*fd, libc::F_SETFD, flags) };
+        }
+    };
+    inherit(0);
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if let Some(name) = argv0 {
+        command.arg0(name);
+    }
+    let e = command.exec();
+    inherit(libc::FD_CLOEXEC);
+    e
+}
+
+/// Waits for the end of one process that we started, at most for a time; true when it has ended.
+pub fn wait_for(pid: i32, most: std::time::Duration) -> bool {
+    let end = std::time::Instant::now() + most;
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        let got = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+        if got != 0 {
+            return true;
+        }
+        if std::time::Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
 /// Sends a signal to one process that we started.
 pub fn signal(pid: i32, signal: i32) {
     if pid > 1 {

@@ -50,6 +50,8 @@ impl Daemon {
         let path = |n: &str| folder.path().join(n);
         std::fs::write(path("conf"), configuration).expect("configuration");
         let program = match kind {
+            // A program of its own, where the test wants to replace it.
+            Kind::Steadfast if path("steadfastd").is_file() => path("steadfastd"),
             Kind::Steadfast => steadfastd(),
             Kind::Keepalived => keepalived().expect("keepalived"),
         };

@@ -124,6 +124,13 @@ impl Daemon {
                 self.wish(at, Wish::Reload);
                 self.signal(SIGHUP);
             }
+            ["upgrade"] if self.stopping.is_some() || self.loading.is_some() => {
+                self.answer(at, b"failed: the daemon is busy\n".to_vec());
+            }
+            ["upgrade"] => {
+                self.wish(at, Wish::Reload);
+                self.try_upgrade();
+            }
             ["config"] => {
                 let bytes = self.config.clone();
                 self.answer(at, bytes);

@@ -3,6 +3,7 @@
 mod control;
 mod dump;
 mod role;
+mod upgrade;
 
 use crate::child::start_logging;
 use crate::cli::{COMPATIBLE, Options};
@@ -42,6 +43,8 @@ struct Loading {
     assembler: Assembler,
     config: Option<Vec<u8>>,
     reload: bool,
+    /// It is that of a new program, whose messages may be of another shape.
+    upgrade: bool,
 }
 
 struct Daemon {
@@ -56,6 +59,8 @@ struct Daemon {
     reload_again: bool,
     /// The operator wants the next reload also with faults.
     force_reload: bool,
+    /// An older program was here before.
+    adopted: bool,
     /// A stop is under way: the exit status, and when patience ends.
     stopping: Option<(i32, Time)>,
     killed: bool,
@@ -77,7 +82,7 @@ pub fn run(options: Box<Options>) -> i32 {
         eprintln!("Insufficient permissions: CAP_NET_ADMIN and CAP_NET_RAW are needed");
         return 4;
     }
-    let background = if options.dont_fork {
+    let background = if options.dont_fork || options.handover.is_some() {
         Background::none()
     } else {
         match schedule::daemonise() {
@@ -124,6 +129,7 @@ pub fn run(options: Box<Options>) -> i32 {
         loading: None,
         reload_again: false,
         force_reload: false,
+        adopted: false,
         stopping: None,
         killed: false,
         pid_file: None,
@@ -153,6 +159,9 @@ impl Daemon {
         if let Err(e) = self.reactor.watch(self.signals.fd(), SIGNALS) {
             log::error!("cannot watch signals: {e}");
             return 1;
+        }
+        if let Some(fd) = self.options.handover {
+            self.take_over(fd);
         }
         self.load(false);
         let mut ready = Vec::new();
@@ -198,6 +207,8 @@ impl Daemon {
             SIGHUP => {
                 if self.loading.is_some() {
                     self.reload_again = true;
+                } else if self.stopping.is_none() && upgrade::program().is_some_and(|(_, other)| other) {
+                    self.try_upgrade();
                 } else if self.stopping.is_none() {
                     log::info!("Reloading ...");
                     schedule::tell_manager(Tell::Reloading);
@@ -221,19 +232,35 @@ impl Daemon {
 
     /// Starts a loader.
     fn load(&mut self, reload: bool) {
+        self.start_loader(reload, false);
+    }
+
+    fn start_loader(&mut self, reload: bool, upgrade: bool) {
         self.epoch += 1;
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
             return;
         };
-        let spec = self.spec("loader", vec![writer.fd()]);
+        let mut spec = self.spec("loader", vec![writer.fd()]);
+        if let Some((path, _)) = upgrade::program().filter(|_| upgrade)
+            && let Some(first) = spec.argv.first_mut()
+        {
+            *first = path.into();
+        }
         match spawn::spawn(&spec) {
             Ok(pid) => {
                 if self.reactor.watch(reader.fd(), LOADER).is_err() {
                     log::error!("cannot watch the loader");
                 }
-                self.loading =
-                    Some(Loading { pid, reader, facts: None, assembler: Assembler::default(), config: None, reload });
+                self.loading = Some(Loading {
+                    pid,
+                    reader,
+                    facts: None,
+                    assembler: Assembler::default(),
+                    config: None,
+                    reload,
+                    upgrade,
+                });
             }
             Err(e) => {
                 log::error!("cannot start the loader: {e}");
@@ -266,6 +293,9 @@ impl Daemon {
         let Some(l) = &mut self.loading else { return };
         let mut buffer = [0; PACKET];
         while let Packet::Data(n) = l.reader.read(&mut buffer) {
+            if l.upgrade {
+                continue;
+            }
             match parse(buffer.get(..n).unwrap_or_default()) {
                 Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(f),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
@@ -284,6 +314,10 @@ impl Daemon {
         self.read_loader();
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
+        if l.upgrade && self.stopping.is_none() {
+            self.upgrade(end);
+            return None;
+        }
         let force = std::mem::take(&mut self.force_reload) && l.reload;
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
@@ -370,7 +404,9 @@ impl Daemon {
             return Some(1);
         }
         self.open_control();
-        run_script("startup_script", &self.facts.startup);
+        if !self.adopted {
+            run_script("startup_script", &self.facts.startup);
+        }
         self.start_wanted();
         // All pid files are there when the caller goes on.
         self.background.done(0);
@@ -408,7 +444,12 @@ impl Daemon {
         }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
-            if self.wanted(role.name) && role.pid.is_none() && role.restart_at.is_none() {
+            let wanted = self.wanted(role.name);
+            let due = wanted && role.pid.is_none() && role.restart_at.is_none();
+            if let Some(role) = self.roles.get_mut(n) {
+                role.end_former(wanted);
+            }
+            if due {
                 self.start(n);
             }
         }

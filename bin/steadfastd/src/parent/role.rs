@@ -35,6 +35,8 @@ pub(super) struct Role {
     saying: Assembler,
     /// How late its loop was at worst before its last heartbeat, in microseconds.
     pub late: u64,
+    /// A child of an older program, and its pipes, which it must not find closed.
+    former: Option<(i32, Vec<Reader>)>,
     told_to_stop: bool,
     from: Option<Reader>,
     to: Option<Writer>,
@@ -57,6 +59,7 @@ impl Role {
             said: None,
             saying: Assembler::default(),
             late: 0,
+            former: None,
             told_to_stop: false,
             from: None,
             to: None,
@@ -136,6 +139,26 @@ impl Role {
             self.kept.iter().map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() }).collect();
         for message in kept {
             self.say(epoch, message);
+        }
+    }
+
+    /// All that is kept.
+    pub fn kept_all(&self) -> Vec<(String, Vec<u8>)> {
+        self.kept.iter().map(|(k, b)| (k.clone(), b.clone())).collect()
+    }
+
+    /// Takes over from an older program.
+    pub fn succeed(&mut self, pid: Option<i32>, descriptors: &[RawFd], kept: Vec<(String, Vec<u8>)>) {
+        self.former = pid.map(|p| (p, descriptors.iter().filter_map(|fd| Reader::inherited(*fd).ok()).collect()));
+        self.kept = kept.into_iter().collect();
+    }
+
+    /// The child of the older program ends: without a word, when it has a successor, else in order.
+    pub fn end_former(&mut self, wanted: bool) {
+        let Some((pid, _pipes)) = self.former.take() else { return };
+        steadfast_sys::spawn::signal(pid, if wanted { 9 } else { 15 });
+        if !steadfast_sys::spawn::wait_for(pid, Duration::from_secs(2)) {
+            steadfast_sys::spawn::signal(pid, 9);
         }
     }
 

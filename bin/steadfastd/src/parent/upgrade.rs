@@ -1,0 +1,119 @@
+//! A new program takes over from the running one, in the same process: exec. Its loader was tried before. What the children had
+//! their parent keep goes along in memory; the old children live on until the new ones are about to start, and are ended then without
+//! a word to anybody, as after a crash: masters stay masters, tables stay as they are.
+
+use super::Daemon;
+use crate::cli::COMPATIBLE;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use steadfast_sys::handover;
+use steadfast_sys::schedule::{self, Tell};
+use steadfast_sys::{logging, spawn};
+
+/// What one version says to the next, as JSON: it must be understood by programs that are not written yet. Fields may come, none may
+/// change its meaning.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct Handover {
+    version: String,
+    readings: u64,
+    roles: Vec<Former>,
+}
+
+/// A child of the old program.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct Former {
+    name: String,
+    pid: Option<i32>,
+    /// Its pipes, held open until it is ended.
+    descriptors: Vec<i32>,
+    kept: Vec<(String, Vec<u8>)>,
+}
+
+/// The file of the running program, and whether another one is there by now.
+pub(super) fn program() -> Option<(PathBuf, bool)> {
+    let shown = std::fs::read_link("/proc/self/exe").ok()?;
+    let text = shown.to_string_lossy();
+    let path = PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text));
+    let same = |a: &Path, b: &Path| match (std::fs::metadata(a), std::fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
+        _ => true,
+    };
+    let other = path.exists() && !same(Path::new("/proc/self/exe"), &path);
+    Some((path, other))
+}
+
+impl Daemon {
+    /// Begins: the new program reads the configuration first, and shows that it starts at all.
+    pub(super) fn try_upgrade(&mut self) {
+        log::info!("Upgrading: trying the new program");
+        schedule::tell_manager(Tell::Reloading);
+        self.start_loader(true, true);
+    }
+
+    /// The new program's loader ended; true: it is fine, and this call does not return when the new program starts.
+    pub(super) fn upgrade(&mut self, end: spawn::End) {
+        if end != spawn::End::Exited(0) {
+            log::error!("the new program cannot read the configuration ({end:?}), the running one goes on");
+            self.reading_ended(false);
+            schedule::tell_manager(Tell::Ready);
+            return;
+        }
+        let roles = self.roles.iter().map(|r| Former {
+            name: r.name.to_string(),
+            pid: r.pid,
+            descriptors: r.descriptors().collect(),
+            kept: r.kept_all(),
+        });
+        let handover = Handover {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            readings: self.readings,
+            roles: roles.collect(),
+        };
+        let Some((program, _)) = program() else { return };
+        let mut keep: Vec<i32> = handover.roles.iter().flat_map(|r| r.descriptors.clone()).collect();
+        let text = serde_json::to_vec(&handover).unwrap_or_default();
+        let memory = match handover::store(&text) {
+            Ok(m) => m,
+            Err(e) => {
+                log::error!("the state cannot be handed over ({e}), the running program goes on");
+                self.reading_ended(false);
+                return;
+            }
+        };
+        keep.push(memory.fd());
+        log::info!("Upgrading: handing over to {}", program.display());
+        self.reading_ended(true);
+        logging::flush(Duration::from_secs(1));
+        let mut arguments: Vec<OsString> = self.options.words.iter().map(Into::into).collect();
+        arguments.extend(["--handover".into(), memory.fd().to_string().into()]);
+        let e = spawn::replace(&program, std::env::args_os().next(), &arguments, &keep);
+        log::error!("{} cannot be started ({e}), the running program goes on", program.display());
+        schedule::tell_manager(Tell::Ready);
+    }
+
+    /// Takes over from an older program.
+    pub(super) fn take_over(&mut self, fd: i32) {
+        let handover: Handover = match handover::load(fd).map(|bytes| serde_json::from_slice(&bytes)) {
+            Ok(Ok(h)) => h,
+            Ok(Err(e)) => return log::error!("what the old program handed over cannot be read: {e}"),
+            Err(e) => return log::error!("what the old program handed over cannot be read: {e}"),
+        };
+        log::info!(
+            "Taking over from steadfast {} (this is {}, Keepalived v{COMPATIBLE})",
+            handover.version,
+            env!("CARGO_PKG_VERSION")
+        );
+        self.readings = handover.readings;
+        for former in handover.roles {
+            if let Some(role) = self.roles.iter_mut().find(|r| r.name == former.name) {
+                role.succeed(former.pid, &former.descriptors, former.kept);
+            }
+        }
+        self.adopted = true;
+    }
+}

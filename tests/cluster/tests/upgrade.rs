@@ -1,0 +1,134 @@
+//! A new program takes over from the running one.
+
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use steadfast_test_cluster::daemon::{file, steadfastd};
+use steadfast_test_cluster::wire::adverts;
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+
+const VIP: &str = "10.77.0.100";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn conf(priority: u8, folder: &Path) -> String {
+    format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n advert_int 0.1\n \
+         version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n notify \"{at}/told\"\n}}\n\
+         virtual_server {VIP} 80 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n quorum_up \"{at}/told quorum\"\n \
+         real_server 10.77.0.3 80 {{\n weight 1\n }}\n}}\n",
+        at = folder.display()
+    )
+}
+
+/// A folder with a copy of the program and a script that writes down what it is told.
+fn home() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    install(folder.path(), &steadfastd());
+    let path = file(folder.path(), "told", &format!("#!/bin/sh\necho \"$*\" >> {}/words\n", folder.path().display()));
+    Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+    folder
+}
+
+/// As a package puts a program in the place of another: beside it, then over it.
+fn install(folder: &Path, program: &Path) {
+    let new = folder.join("steadfastd.new");
+    std::fs::copy(program, &new).expect("copy");
+    std::fs::rename(new, folder.join("steadfastd")).expect("rename");
+}
+
+fn steadfast(d: &Daemon, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+    command.arg("--socket").arg(d.path("pid").with_extension("control")).args(words).stdin(Stdio::null());
+    let out = command.output().expect("steadfast");
+    (out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+}
+
+#[test]
+fn an_upgrade_costs_no_failover_and_tells_nobody() {
+    require!();
+    let lan = Lan::new(3);
+    let folder = home();
+    let text = conf(200, folder.path());
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, a.folder.path()).replace("told", "nobody"));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let words = || std::fs::read_to_string(a.path("words")).unwrap_or_default();
+    assert!(eventually(seconds(10), || words().contains("quorum") && words().contains("MASTER")), "{}", words());
+    let before = words();
+    let pids = |a: &Daemon| ["pid", "vrrp.pid", "check.pid"].map(|f| a.pid_of(f).expect("pid"));
+    let [parent, vrrp, checker] = pids(&a);
+
+    let ended = Arc::new(AtomicBool::new(false));
+    let (stop, interface) = (ended.clone(), index(&lan.hosts[2]));
+    let watch = lan.hosts[2].inside(move || adverts(interface, 51, seconds(60), || stop.load(Ordering::Relaxed)));
+    let ping = lan.hosts[2].ping(VIP);
+    // By the operator's command, and by the signal of `systemctl reload` after a package was installed.
+    for round in 0..2 {
+        install(a.folder.path(), &steadfastd());
+        if round == 0 {
+            let (fine, said) = steadfast(&a, &["upgrade"]);
+            assert!(fine, "{said}: {}", a.log());
+            println!("{}", said.trim());
+        } else {
+            a.signal(Signal::SIGHUP);
+        }
+        let taken = || a.log().matches("Taking over from steadfast").count() == round + 1;
+        assert!(eventually(seconds(10), taken), "{}", a.log());
+        assert!(
+            eventually(seconds(10), || a.log().matches("continuing in MASTER state").count() == round + 1),
+            "{}",
+            a.log()
+        );
+        std::thread::sleep(seconds(2));
+        assert!(lan.hosts[0].has(VIP));
+    }
+    let [same, other, another] = pids(&a);
+    assert!(same == parent && other != vrrp && another != checker, "{}", a.log());
+    ended.store(true, Ordering::Relaxed);
+    let seen = watch.join().expect("observer");
+    let gap = ping.longest_gap();
+    let longest = seen.windows(2).map(|w| w[1].at - w[0].at).max().expect("adverts");
+    println!("two upgrades, adverts every 0.1 s: longest gap between adverts {longest:?}, for the client {gap:?}");
+    assert!(seen.iter().all(|s| s.priority == 200), "no priority 0, and nobody else: {seen:?}");
+    assert!(gap < Duration::from_millis(200) && longest < Duration::from_millis(330), "{gap:?} {longest:?}");
+    assert_eq!(words(), before, "scripts hear nothing");
+    assert_eq!(b.log().matches("Entering MASTER STATE").count(), 0, "{}", b.log());
+    // It is a whole daemon: it reloads, answers and stops.
+    a.reload(&conf(200, a.folder.path()).replace(&format!("{VIP}/24"), &format!("{VIP}/24\n 10.77.0.101/24")));
+    assert!(eventually(seconds(5), || lan.hosts[0].has("10.77.0.101")), "{}", a.log());
+    assert!(steadfast(&a, &["status"]).1.contains("MASTER VI"));
+    assert_eq!(a.stop(), Some(0));
+    assert!(!lan.hosts[0].has(VIP));
+}
+
+#[test]
+fn a_new_program_that_does_not_start_changes_nothing() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let text = conf(200, folder.path());
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let vrrp = a.pid_of("vrrp.pid");
+    for (n, program) in ["#!/bin/sh\nexit 3\n", "no program at all"].into_iter().enumerate() {
+        let broken = file(a.folder.path(), "broken", program);
+        Command::new("chmod").args(["0755", &broken]).status().expect("chmod");
+        install(a.folder.path(), Path::new(&broken));
+        let (fine, said) = steadfast(&a, &["upgrade"]);
+        assert!(!fine && said.contains("the running configuration stays") || said.contains("goes on"), "{n}: {said}");
+        assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
+    }
+    assert_eq!(a.stop(), Some(0));
+}
+
+fn index(host: &steadfast_test_cluster::Host) -> u32 {
+    host.show("-o link show eth0").split(':').next().and_then(|n| n.trim().parse().ok()).expect("index")
+}
