@@ -154,6 +154,11 @@ pub fn tell_manager(what: Tell) {
     let _ = sd_notify::notify(states);
 }
 
+/// Tells the service manager in words how it is.
+pub fn tell_status(text: &str) {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
+}
+
 /// What a service manager is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tell {

@@ -484,6 +484,9 @@ impl Daemon {
         if let Err(e) = watched {
             log::error!("cannot watch the {title} child: {e}");
         }
+        if self.announced {
+            self.tell_status();
+        }
         let pid_path = match name {
             "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
             _ => self.pid_path("checkers", &self.options.checkers_pid),
@@ -516,13 +519,30 @@ impl Daemon {
         self.start_wanted();
         log::info!("Reload complete");
         schedule::tell_manager(Tell::Ready);
+        self.tell_status();
     }
 
     fn ready(&mut self) {
         if !std::mem::replace(&mut self.announced, true) {
             log::info!("Startup complete");
             schedule::tell_manager(Tell::Ready);
+            self.tell_status();
         }
+    }
+
+    /// In words, for `systemctl status`.
+    fn tell_status(&self) {
+        let child = |r: &Role| match r.pid {
+            Some(pid) if r.watch.total() > 0 => format!("{} {pid} (died {} times)", r.name, r.watch.total()),
+            Some(pid) => format!("{} {pid}", r.name),
+            None => format!("{} is being started again", r.name),
+        };
+        let children: Vec<String> = self.roles.iter().filter(|r| self.wanted(r.name)).map(child).collect();
+        let reading = match self.control.last_reading {
+            Some((_, false)) => "; the last reload was refused",
+            _ => "",
+        };
+        schedule::tell_status(&format!("{}{reading}; steadfast status tells more", children.join(", ")));
     }
 
     /// Begins an orderly stop.

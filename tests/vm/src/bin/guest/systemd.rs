@@ -1,0 +1,154 @@
+//! The package under a real systemd. The tests build on each other, in order.
+
+use std::process::{Command, Stdio};
+use steadfast_test_vm::lab::sh;
+use steadfast_test_vm::{eventually, seconds};
+
+/// Every test, by name.
+pub const TESTS: &[(&str, fn())] = &[
+    ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
+    ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
+    ("every_process_may_be_killed", every_process_may_be_killed),
+    ("the_watchdog_ends_a_parent_that_hangs", the_watchdog_ends_a_parent_that_hangs),
+    ("a_new_package_takes_over_without_a_failover", a_new_package_takes_over_without_a_failover),
+    ("a_purge_leaves_the_configuration_alone", a_purge_leaves_the_configuration_alone),
+];
+
+const FILE: &str = "/etc/keepalived/keepalived.conf";
+const VIP: &str = "10.5.0.100/24";
+
+fn conf(more: &str) -> String {
+    format!(
+        "vrrp_instance VI {{\n interface br0\n virtual_router_id 51\n priority 200\n advert_int 1\n virtual_ipaddress {{\n {VIP}\n {more}\n }}\n}}\n\
+         virtual_server 10.5.0.100 80 {{\n delay_loop 2\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.5.0.1 80 {{\n weight 1\n }}\n}}\n"
+    )
+}
+
+/// A command, and whether it worked.
+fn works(line: &str) -> bool {
+    let status = Command::new("bash")
+        .args(["-c", line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|s| s.success())
+}
+
+fn holds(address: &str) -> bool {
+    sh("ip -o addr show dev br0").contains(address)
+}
+
+fn journal() -> String {
+    sh("journalctl -u steadfast --no-pager -o cat")
+}
+
+fn main_pid() -> String {
+    sh("systemctl show -P MainPID steadfast").trim().to_string()
+}
+
+fn pid(file: &str) -> String {
+    std::fs::read_to_string(format!("/run/{file}")).unwrap_or_default().trim().to_string()
+}
+
+fn the_package_stands_in_for_keepalived() {
+    sh(
+        "ip link add br0 type bridge; ip link add v0 type veth peer name v1; ip link set v0 master br0; ip link set v0 up; ip link set v1 up; \
+        ip link set br0 up; ip addr add 10.5.0.1/24 dev br0",
+    );
+    std::fs::write(FILE, conf("")).expect("configuration");
+    assert!(works("dpkg -s keepalived"), "keepalived was there before");
+    sh("DEBIAN_FRONTEND=noninteractive apt-get install -y -o Dpkg::Use-Pty=0 /share/steadfast.deb");
+    assert!(!works("dpkg -s keepalived | grep -q '^Status: install ok installed'"), "keepalived is gone");
+    assert!(std::path::Path::new(FILE).exists(), "its file is not");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    for name in ["steadfast", "keepalived"] {
+        assert!(
+            works(&format!("systemctl is-active {name} && systemctl is-enabled {name}")),
+            "{name}: {}",
+            sh("systemctl status steadfast || true")
+        );
+    }
+    let status = sh("systemctl status steadfast");
+    assert!(status.contains("steadfast status tells more"), "{status}");
+    assert!(sh("steadfast status").contains("MASTER VI"));
+    assert!(sh("keepalived --version 2>&1").contains("Keepalived v2.4.3"));
+    // Lines carry their priorities.
+    let lines = sh("journalctl -u steadfast --no-pager -o json");
+    let line = lines.lines().find(|l| l.contains("Entering MASTER STATE")).expect("a line");
+    assert!(line.contains("\"PRIORITY\":\"6\""), "{line}");
+}
+
+fn systemctl_reloads_and_tells_what_came_of_it() {
+    std::fs::write(FILE, conf("10.5.0.101/24")).expect("configuration");
+    assert!(works("systemctl reload keepalived"), "{}", journal());
+    assert!(eventually(seconds(5), || holds("10.5.0.101/24")));
+    std::fs::write(FILE, conf("10.5.0.102/24").replace("priority", "prioritty")).expect("configuration");
+    assert!(!works("systemctl reload steadfast"), "{}", journal());
+    assert!(holds(VIP) && !holds("10.5.0.102"));
+    assert!(works("systemctl is-active steadfast"));
+    std::fs::write(FILE, conf("")).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+    assert!(eventually(seconds(5), || !holds("10.5.0.101")));
+}
+
+fn every_process_may_be_killed() {
+    for file in ["vrrp.pid", "checkers.pid"] {
+        let before = pid(file);
+        sh(&format!("kill -9 {before}"));
+        assert!(
+            eventually(seconds(8), || {
+                assert!(holds(VIP), "{file}: the address never leaves: {}", journal());
+                let now = pid(file);
+                !now.is_empty() && now != before
+            }),
+            "{file}: {}",
+            journal()
+        );
+    }
+    let before = main_pid();
+    sh(&format!("kill -9 {before}"));
+    let back = || main_pid() != before && works("systemctl is-active steadfast") && holds(VIP);
+    assert!(eventually(seconds(10), back), "{}", journal());
+    assert!(sh("ip -o addr show dev br0").matches("10.5.0.100").count() == 1, "nothing is doubled");
+}
+
+fn the_watchdog_ends_a_parent_that_hangs() {
+    sh(
+        "mkdir -p /run/systemd/system/steadfast.service.d; printf '[Service]\\nWatchdogSec=3\\n' > /run/systemd/system/steadfast.service.d/w.conf",
+    );
+    sh("systemctl daemon-reload; systemctl restart steadfast");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    // As long as it works nobody ends it.
+    let before = main_pid();
+    assert!(!eventually(seconds(3), || main_pid() != before), "{}", journal());
+    sh(&format!("kill -STOP {before}"));
+    assert!(eventually(seconds(20), || main_pid() != before && main_pid() != "0"), "{}", journal());
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    assert!(journal().contains("atchdog"), "{}", journal());
+    sh("rm /run/systemd/system/steadfast.service.d/w.conf; systemctl daemon-reload; systemctl restart steadfast");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+}
+
+fn a_new_package_takes_over_without_a_failover() {
+    let (parent, vrrp) = (main_pid(), pid("vrrp.pid"));
+    let installs = std::thread::spawn(|| sh("dpkg -i /share/steadfast.deb"));
+    while !installs.is_finished() {
+        assert!(holds(VIP), "the address never leaves: {}", journal());
+    }
+    println!("{}", installs.join().expect("dpkg"));
+    assert!(eventually(seconds(10), || pid("vrrp.pid") != vrrp), "{}", journal());
+    assert!(holds(VIP) && main_pid() == parent, "{}", journal());
+    assert!(journal().contains("continuing in MASTER state"), "{}", journal());
+    assert!(works("systemctl is-active steadfast"));
+}
+
+fn a_purge_leaves_the_configuration_alone() {
+    sh("DEBIAN_FRONTEND=noninteractive dpkg --purge steadfast");
+    assert!(!holds(VIP), "{}", sh("ip addr show dev br0"));
+    assert!(!works("systemctl cat steadfast"));
+    assert!(std::path::Path::new(FILE).exists());
+    let left = sh("ls /run/*.pid /run/*.control 2>/dev/null || true");
+    assert!(!left.contains("keepalived") && !left.contains("vrrp"), "{left}");
+    assert!(!works("pgrep steadfastd"));
+}
