@@ -26,6 +26,7 @@ pub struct Options {
     pub dont_respawn: bool,
     pub dont_fork: bool,
     pub dump: bool,
+    pub address_monitoring: bool,
     pub pid: Option<PathBuf>,
     pub vrrp_pid: Option<PathBuf>,
     pub checkers_pid: Option<PathBuf>,
@@ -42,6 +43,8 @@ pub struct Options {
     pub epoch: u64,
     /// Internal: the parent's process id.
     pub parent: i32,
+    /// Internal: only take away what is in the kernel.
+    pub withdraw: bool,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
     /// All words, to hand on to roles.
@@ -66,6 +69,7 @@ impl Default for Options {
             dont_respawn: false,
             dont_fork: false,
             dump: false,
+            address_monitoring: false,
             pid: None,
             vrrp_pid: None,
             checkers_pid: None,
@@ -78,6 +82,7 @@ impl Default for Options {
             descriptors: Vec::new(),
             epoch: 0,
             parent: 0,
+            withdraw: false,
             handover: None,
             words: Vec::new(),
         }
@@ -147,6 +152,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "epoch", Value::Yes, ""),
     ('\0', "parent", Value::Yes, ""),
     ('\0', "handover", Value::Yes, ""),
+    ('\0', "withdraw", Value::No, ""),
 ];
 
 fn help(program: &str) -> String {
@@ -167,7 +173,7 @@ fn version() -> String {
     format!(
         "Keepalived v{COMPATIBLE} (11/20,2026), by steadfast {}\n\nCopyright (C) 2026 the steadfast authors, MIT OR Apache-2.0\n\n\
          Built with Rust for Linux\nconfigure options: --enable-json\n\
-         Config options: NFTABLES-none VRRP JSON\n",
+         Config options: NFTABLES LVS VRRP JSON\n",
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -258,6 +264,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "dont-respawn" => o.dont_respawn = true,
                 "dont-fork" => o.dont_fork = true,
                 "dump-conf" => o.dump = true,
+                "address-monitoring" => o.address_monitoring = true,
                 "pid" => o.pid = path(),
                 "vrrp_pid" => o.vrrp_pid = path(),
                 "checkers_pid" => o.checkers_pid = path(),
@@ -287,6 +294,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "descriptors" => o.descriptors = text.split(',').filter_map(|d| d.parse().ok()).collect(),
                 "epoch" => o.epoch = text.parse().unwrap_or(0),
                 "parent" => o.parent = text.parse().unwrap_or(0),
+                "withdraw" => o.withdraw = true,
                 "handover" => {
                     o.handover = text.parse().ok();
                     // The words go on to roles and to the next program, this one does not.

@@ -8,14 +8,16 @@ use std::path::Path;
 /// Writes a dump: a new file of mode 0600 beside the target, then renamed over it, so that no reader sees half of it, no link
 /// is followed and nobody holds the new file open already. The final name is then opened for writing and closed, for watchers
 /// that wait for that event on that name.
-pub fn write_dump(path: &Path, text: &str) -> io::Result<()> {
+pub fn write_dump(path: &Path, text: &str, mask: Option<u32>) -> io::Result<()> {
+    // Others may read it only where the administrator gave a mask.
+    let mode = mask.map_or(0o600, |m| 0o666 & !m);
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for attempt in 0..16u32 {
         let temporary = directory.join(format!(".{name}.{}.{attempt}", std::process::id()));
         let open =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&temporary);
+            OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(&temporary);
         match open {
             Ok(mut file) => {
                 let done = file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&temporary, path));
@@ -69,6 +71,19 @@ pub fn init_number(path: &Path, value: i64, overwrite: bool) -> io::Result<()> {
 /// Seconds since 1970, for dumps.
 pub fn wall_clock() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|d| d.as_secs_f64()).unwrap_or(0.0)
+}
+
+/// Where a process is that does not answer: its state, and where in the kernel it waits.
+pub fn whereabouts(pid: i32) -> String {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        text.trim().chars().take(300).collect::<String>()
+    };
+    let status = read("status");
+    let state = status.lines().find_map(|l| l.strip_prefix("State:")).unwrap_or("").trim().to_string();
+    let stack: Vec<String> = read("stack").lines().map(|l| l.trim().to_string()).take(8).collect();
+    let stack = if stack.is_empty() { "not readable".into() } else { stack.join(" ") };
+    format!("state {state}, waits in {}, system call {}, kernel stack {stack}", read("wchan"), read("syscall"))
 }
 
 /// Resident memory of a process in KiB; 0 when it is gone.

@@ -1,9 +1,11 @@
 //! What the role says of itself when it is asked.
 
 use super::Role;
+use std::fmt::Write;
 use steadfast_checkers::{CheckKind, ServiceView};
 use steadfast_ipc::status_pieces;
 use steadfast_status::live;
+use steadfast_sys::{files, schedule};
 
 fn kind(k: &CheckKind) -> &'static str {
     match k {
@@ -23,6 +25,36 @@ fn kind(k: &CheckKind) -> &'static str {
 }
 
 impl Role {
+    /// The dump of SIGUSR1, beside that of the VRRP child: keepalived's heading, our lines.
+    pub(super) fn dump(&self) {
+        let Some(data) = self.plan.dumps.first() else { return };
+        let name = data.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let end = data.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+        let path = data.with_file_name(format!("{name}_check{end}"));
+        log::info!("Printing checker data for process({}) on signal", schedule::pid());
+        let mut text = String::from("------< LVS Topology >------\n");
+        // Writing to a string cannot fail.
+        for s in self.pool.services() {
+            let _ = writeln!(text, " VS {}", s.name);
+            let _ =
+                writeln!(text, "   Quorum = {}, live weight = {}, up = {}", s.config.quorum, s.live_weight, s.quorum);
+            let _ = writeln!(text, "   Checks = {}", if s.active { "running" } else { "suspended" });
+            for r in &s.servers {
+                let _ = writeln!(text, "   RS {}", r.name);
+                let _ =
+                    writeln!(text, "     Alive = {}, weight = {}, configured = {}", r.up, r.weight, r.config.weight);
+                for (check, good, reason) in &r.checks {
+                    let word = if *good { "succeeded" } else { "failed" };
+                    let why = reason.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
+                    let _ = writeln!(text, "     {} {word}{why}", kind(&check.kind));
+                }
+            }
+        }
+        if let Err(e) = files::write_dump(&path, &text, self.mask.or(self.plan.mask)) {
+            log::error!("cannot write {}: {e}", path.display());
+        }
+    }
+
     /// Says how the role is.
     pub(super) fn say_status(&mut self) {
         let service = |s: ServiceView<'_>| live::Service {

@@ -19,7 +19,7 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Message, decode, encode};
+use steadfast_ipc::{Dump, Message, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
@@ -79,6 +79,8 @@ struct Role {
     addresses: BTreeSet<IpAddr>,
     out: Vec<Output>,
     stopped: bool,
+    /// -u.
+    mask: Option<u32>,
     /// -I.
     keep_tables: bool,
     beat: Time,
@@ -146,6 +148,7 @@ impl Role {
             addresses: BTreeSet::new(),
             out,
             stopped: false,
+            mask: options.umask,
             keep_tables: options.keep_ipvs,
             beat: t,
             audit: t + AUDIT,
@@ -379,6 +382,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(),
+                Order::Message(Message::Dump(Dump::Data)) => self.dump(),
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };
                     self.pool.handle(t, drain, &mut self.out);

@@ -13,7 +13,11 @@ impl Daemon {
             role.say(self.epoch, steadfast_ipc::Message::Dump(what));
         }
         if what == Dump::Data
-            && let Err(e) = files::write_dump(self.facts.parent_dump.as_ref(), &self.text(now))
+            && let Err(e) = files::write_dump(
+                self.facts.parent_dump.as_ref(),
+                &self.text(now),
+                self.options.umask.or(self.facts.umask),
+            )
         {
             log::error!("cannot write {}: {e}", self.facts.parent_dump);
         }

@@ -19,12 +19,15 @@ use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
 use steadfast_sys::signals::{JSON, STATS_CLEAR, Signals};
 use steadfast_sys::spawn::{self, Spec};
-use steadfast_sys::{Reactor, logging, now};
+use steadfast_sys::{Reactor, files, logging, now};
 
 const SIGNALS: usize = 0;
 const LOADER: usize = 1;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
+
+/// A VRRP process that is away for as long as this is succeeded by a peer: nobody may find the addresses here, too.
+const WITHDRAW: Duration = Duration::from_secs(2);
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -501,6 +504,32 @@ impl Daemon {
         self.config = config;
     }
 
+    /// The VRRP process died again and again: what it held is taken away, so that a peer can serve. A short-lived process does it,
+    /// that knows the configuration and is no router.
+    fn withdraw(&mut self) {
+        log::error!(
+            "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at what it logged \
+             before, and at what changed: the configuration, the program, the host"
+        );
+        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return };
+        self.epoch += 1;
+        let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
+        spec.argv.push("--withdraw".into());
+        let Ok(pid) = spawn::spawn(&spec) else { return };
+        drop((from_us, to_us));
+        let limit = now() + Duration::from_secs(2);
+        for message in steadfast_ipc::pieces(&self.config) {
+            let Ok(f) = steadfast_ipc::frame(&Envelope { epoch: self.epoch, message }) else { break };
+            while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        if !spawn::wait_for(pid, Duration::from_secs(4)) {
+            spawn::signal(pid, SIGKILL);
+        }
+        drop(from_it);
+    }
+
     /// A new configuration that could be read.
     fn apply_reload(&mut self) {
         let config = std::mem::take(&mut self.config);
@@ -583,6 +612,7 @@ impl Daemon {
         for fd in role.descriptors() {
             self.reactor.forget(fd);
         }
+        let pid = role.pid.unwrap_or(0);
         let told = role.gone();
         if stopping || told {
             return;
@@ -591,9 +621,10 @@ impl Daemon {
             role.title,
             match end {
                 spawn::End::Exited(s) => format!("exited with status {s}"),
-                spawn::End::Signalled(s) => format!("was ended by signal {s}"),
+                spawn::End::Signalled(s) => format!("exited due to signal {s}"),
             },
         );
+        log::error!("pid {pid} {what}");
         let verdict = role.watch.ended(
             t,
             match end {
@@ -606,9 +637,12 @@ impl Daemon {
                 if role.is_state_stale(t, delay) && role.forget() {
                     log::info!("the {title} process starts without its predecessor's state");
                 }
-                log::error!("{title} child process({what}) died: Respawning");
+                log::error!("{title} child process({pid}) died: Respawning");
                 if !delay.is_zero() {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
+                }
+                if title == "VRRP" && delay >= WITHDRAW {
+                    self.withdraw();
                 }
                 if delay.is_zero() {
                     self.start(n);
@@ -621,7 +655,7 @@ impl Daemon {
                 self.stop(status);
             }
             Verdict::Stop => {
-                log::error!("{title} child process({what}) died and is not to be respawned. Stopping");
+                log::error!("{title} child process({pid}) died: Exiting");
                 self.stop(0);
             }
         }
@@ -640,7 +674,11 @@ impl Daemon {
             match role.watch.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
-                    log::error!("{} child process({pid}) does not answer, ending it", role.title);
+                    log::error!(
+                        "{} child process({pid}) does not answer, ending it: {}",
+                        role.title,
+                        files::whereabouts(pid)
+                    );
                     spawn::signal(pid, SIGABRT);
                 }
                 Watch::Kill => spawn::signal(pid, SIGKILL),

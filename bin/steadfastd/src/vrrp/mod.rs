@@ -71,6 +71,11 @@ pub fn run(options: &Options) -> i32 {
         return 0;
     }
     let status = match Role::start(options, signals) {
+        // The start has taken away what nobody holds.
+        Ok(Some(mut role)) if options.withdraw => {
+            role.last_words();
+            0
+        }
         Ok(Some(mut role)) => role.run(),
         Ok(None) => 0,
         Err(e) => {
@@ -115,6 +120,10 @@ struct Role {
     keep_objects: bool,
     /// A stop is under way.
     leaving: bool,
+    /// -u.
+    mask: Option<u32>,
+    /// -a: addresses by link, to tell what changes.
+    monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
 }
 
@@ -296,6 +305,7 @@ impl Role {
             match event {
                 Event::Link(l) => {
                     links = true;
+                    self.tell_addresses(l);
                     self.system.prepare(l, &self.plan);
                     self.router.handle(t, Input::Link(link(l)), &mut self.out);
                 }
@@ -314,6 +324,19 @@ impl Role {
         }
         if links {
             self.sockets();
+        }
+    }
+
+    /// -a: what came and went on a link.
+    fn tell_addresses(&mut self, l: &steadfast_net::netlink::Link) {
+        let Some(all) = &mut self.monitored else { return };
+        let now: BTreeSet<std::net::IpAddr> = l.addresses.iter().map(|c| c.address).collect();
+        let before = all.insert(l.name.clone(), now.clone()).unwrap_or_default();
+        for a in now.difference(&before) {
+            log::info!("Netlink reflector reports IP {a} added to {}", l.name);
+        }
+        for a in before.difference(&now) {
+            log::info!("Netlink reflector reports IP {a} removed from {}", l.name);
         }
     }
 
@@ -433,7 +456,7 @@ impl Role {
             }
         };
         if let Some(text) = text
-            && let Err(e) = files::write_dump(path, &text)
+            && let Err(e) = files::write_dump(path, &text, self.mask.or(self.plan.mask))
         {
             log::error!("cannot write {}: {e}", path.display());
         }

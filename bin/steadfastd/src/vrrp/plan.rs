@@ -130,6 +130,8 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Receive buffers of the two children's netlink sockets for changes, in bytes.
     pub monitor_buffers: [u32; 2],
+    /// umask.
+    pub mask: Option<u32>,
     /// Receive buffer of advert sockets in bytes.
     pub receive_buffer: Option<usize>,
 }

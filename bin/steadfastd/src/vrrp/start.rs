@@ -71,8 +71,10 @@ impl Role {
             count: t,
             counted: t,
             late: Duration::ZERO,
-            keep_objects: false,
+            keep_objects: options.dont_release,
             leaving: false,
+            mask: options.umask,
+            monitored: None,
             history: Default::default(),
         };
         role.learn_links()?;
@@ -81,6 +83,15 @@ impl Role {
         role.router.poll(t, &mut role.out);
         role.act(t);
         role.clear_leftovers();
+        if options.address_monitoring {
+            let of =
+                |l: &steadfast_net::netlink::Link| (l.name.clone(), l.addresses.iter().map(|c| c.address).collect());
+            role.monitored = Some(role.system.mirror.links().map(of).collect());
+        }
+        if options.dump {
+            let snapshot = dump::snapshot(&role.router, &role.plan, t, files::wall_clock());
+            steadfast_status::data(&snapshot).lines().for_each(|l| log::info!("{l}"));
+        }
         role.tell_brother_all();
         role.parent.say(Message::Ready);
         Ok(Some(role))
