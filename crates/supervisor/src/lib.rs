@@ -11,6 +11,8 @@ const HEALTHY: Duration = Duration::from_secs(60);
 const DELAYS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 60];
 /// A child that has not beaten for this long is ended.
 pub const SILENCE: Duration = Duration::from_secs(5);
+/// The watcher looks more often than this; when it does not, nobody was heard meanwhile.
+const OFTEN: Duration = Duration::from_secs(2);
 /// It gets this long after SIGABRT before SIGKILL.
 const ABORT: Duration = Duration::from_secs(1);
 
@@ -53,19 +55,30 @@ pub struct Child {
     deaths: usize,
     total: u64,
     aborted: Option<Time>,
+    /// When it was last looked at.
+    watched: Time,
     respawn: bool,
 }
 
 impl Child {
     /// A child that is not started yet. Without `respawn` (-R) its death stops the daemon.
     pub fn new(respawn: bool) -> Self {
-        Child { started: Time::ZERO, heard: Time::ZERO, deaths: 0, total: 0, aborted: None, respawn }
+        Child {
+            started: Time::ZERO,
+            heard: Time::ZERO,
+            deaths: 0,
+            total: 0,
+            aborted: None,
+            watched: Time::ZERO,
+            respawn,
+        }
     }
 
     /// It was started.
     pub fn started(&mut self, now: Time) {
         self.started = now;
         self.heard = now;
+        self.watched = now;
         self.aborted = None;
     }
 
@@ -115,6 +128,10 @@ impl Child {
     /// Looks whether it still beats. A machine that slept as a whole has not heard anybody, so the watcher's own lateness is
     /// taken off by calling this at least once a second.
     pub fn watch(&mut self, now: Time) -> Watch {
+        let away = now.since(std::mem::replace(&mut self.watched, now));
+        if away > OFTEN {
+            self.heard += away;
+        }
         match self.aborted {
             Some(at) if now.since(at) > ABORT => Watch::Kill,
             Some(_) => Watch::Fine,
@@ -164,9 +181,25 @@ mod tests {
         let mut c = Child::new(true);
         c.started(at(0));
         c.beat(at(4));
-        assert_eq!(c.watch(at(9)), Watch::Fine);
+        for n in 1..=9 {
+            assert_eq!(c.watch(at(n)), Watch::Fine);
+        }
         assert_eq!(c.watch(at(10)), Watch::Abort);
         assert_eq!(c.watch(at(11)), Watch::Fine);
         assert_eq!(c.watch(at(12)), Watch::Kill);
+    }
+
+    /// A watcher that was held up itself, with the whole host or by a slow disk, has not given the child a chance to be heard.
+    #[test]
+    fn a_watcher_that_was_away_blames_nobody() {
+        let mut c = Child::new(true);
+        c.started(at(0));
+        assert_eq!(c.watch(at(1)), Watch::Fine);
+        assert_eq!(c.watch(at(30)), Watch::Fine);
+        assert_eq!(c.watch(at(31)), Watch::Fine);
+        for n in 32..=34 {
+            assert_eq!(c.watch(at(n)), Watch::Fine);
+        }
+        assert_eq!(c.watch(at(35)), Watch::Abort);
     }
 }

@@ -205,6 +205,8 @@ pub struct Snapshot {
     pub master: Option<IpAddr>,
     /// Priority of the last known master.
     pub master_priority: u8,
+    /// Verdicts of the scripts that it tracks.
+    pub scripts: Vec<(String, bool)>,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics.

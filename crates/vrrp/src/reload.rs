@@ -26,15 +26,15 @@ impl Router {
             return;
         }
         self.adopt_settings(&config);
-        let mut old: HashMap<Identity, u32> = HashMap::new();
+        let mut old: HashMap<Identity, Vec<u32>> = HashMap::new();
         // those that still hand over after their removal are among them: they may be wanted again
         for (i, x) in self.slots.iter().enumerate() {
             if let Some(x) = x {
-                old.insert(identity(&x.config), i as u32);
+                old.entry(identity(&x.config)).or_default().push(i as u32);
             }
         }
         // trackers first: what instances are compared against must be the new world
-        self.define_scripts(&config.scripts, false, now, out);
+        self.define_scripts(&config.scripts, &HashMap::new(), now, out);
         self.trackers.define_files(&config.files);
         self.trackers.define_processes(&config.processes);
         let tracked = |name: &str| {
@@ -46,7 +46,13 @@ impl Router {
         let mut changed = Vec::new();
         let mut added = Vec::new();
         for c in config.instances {
-            match old.remove(&identity(&c)) {
+            // Unicast instances without a source may have one identity: then the name tells.
+            let same = old.get_mut(&identity(&c)).and_then(|all| {
+                let at =
+                    all.iter().position(|i| self.name(*i) == c.name).or(if all.is_empty() { None } else { Some(0) })?;
+                Some(all.remove(at))
+            });
+            match same {
                 Some(i) => {
                     order.push(i);
                     if let Some(x) = self.slot_mut(i)
@@ -64,7 +70,7 @@ impl Router {
                 None => added.push((order.len(), c)),
             }
         }
-        let mut gone: Vec<u32> = old.into_values().collect();
+        let mut gone: Vec<u32> = old.into_values().flatten().collect();
         gone.sort_unstable();
         for (n, (at, c)) in added.into_iter().enumerate() {
             let i = self.free_slot();
@@ -98,6 +104,18 @@ impl Router {
         }
         self.drop_statics(&old_statics, out);
         self.evaluate_all(now, out);
+        // Members that the reload brought together: a master gives way beside a backup that hears a living master. One that hears
+        // nobody takes over itself, and nothing need be let go.
+        let mixed = |g: &crate::group::Group| {
+            let any = |f: &dyn Fn(&Instance) -> bool| g.members.iter().filter_map(|m| self.slot(*m)).any(f);
+            let backup = |x: &Instance| x.state == State::Backup && x.master.is_some() && !x.releasing();
+            let lone = g.members.iter().copied().find(|m| self.slot(*m).is_some_and(backup));
+            lone.filter(|_| any(&|x| x.leads() && !x.releasing()))
+        };
+        let stragglers: Vec<u32> = self.groups.iter().filter_map(mixed).collect();
+        for m in stragglers {
+            self.group_follows_to_backup(m, now, out);
+        }
         self.tidy();
     }
 
@@ -231,7 +249,13 @@ impl Router {
     }
 
     /// Scripts: those with the same command keep their history, the others begin anew.
-    pub(crate) fn define_scripts(&mut self, configs: &[ScriptConfig], assume: bool, now: Time, out: &mut Vec<Output>) {
+    pub(crate) fn define_scripts(
+        &mut self,
+        configs: &[ScriptConfig],
+        known: &HashMap<&str, bool>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         let mut old: HashMap<String, (u32, Script)> = HashMap::new();
         let first_time = self.life == Life::Settling;
         for (id, script) in std::mem::take(&mut self.trackers.scripts).into_iter().enumerate() {
@@ -255,7 +279,7 @@ impl Router {
                     script
                 }
                 former => {
-                    let mut script = Script::new(config.clone(), assume);
+                    let mut script = Script::new(config.clone(), known.get(config.name.as_str()).copied());
                     let mut limit = None;
                     if former.is_some_and(|(_, s)| s.running()) {
                         out.push(Output::KillScript(config.name.clone(), Kill::Term));

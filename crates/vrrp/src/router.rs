@@ -155,7 +155,9 @@ impl Router {
             router.slots.push(Some(instance));
         }
         router.define_groups(&config.groups);
-        router.define_scripts(&config.scripts, !snapshots.is_empty(), now, out);
+        let known: HashMap<&str, bool> =
+            snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good)).collect();
+        router.define_scripts(&config.scripts, &known, now, out);
         router.trackers.define_files(&config.files);
         router.trackers.define_processes(&config.processes);
         router.hold_statics(&config.statics, out);
@@ -257,6 +259,13 @@ impl Router {
                 master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
                 master: x.master.map(|(a, _)| a),
                 master_priority: x.master.map_or(0, |(_, p)| p),
+                scripts: (x.config.tracks.iter())
+                    .filter_map(|t| {
+                        let Tracked::Script(name) = &t.what else { return None };
+                        let i = *self.trackers.script_index.get(name)?;
+                        Some((name.clone(), self.trackers.scripts.get(i as usize)?.verdict()?))
+                    })
+                    .collect(),
             })
             .collect()
     }
@@ -292,6 +301,11 @@ impl Router {
                 source: x.assessed.source,
             }
         })
+    }
+
+    /// Static addresses.
+    pub fn static_addresses(&self) -> impl Iterator<Item = &steadfast_core::kernel::Address> {
+        self.statics.iter().filter_map(|o| if let Object::Address(a) = o { Some(a) } else { None })
     }
 
     /// The part of each tracked object in the state of an instance.

@@ -34,13 +34,13 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// A script without history. `assume`: its state in a former life is taken to be good until the first result.
-    pub fn new(config: ScriptConfig, assume: bool) -> Script {
+    /// A script without history. `known`: its verdict in a former life, which holds until a result says otherwise.
+    pub fn new(config: ScriptConfig, known: Option<bool>) -> Script {
         let rise = config.rise.max(1);
-        let (counter, verdict) = match (config.init_fail, assume) {
-            (_, true) => (rise.saturating_add(config.fall.max(1)) - 1, Some(true)),
-            (true, false) => (0, Some(false)),
-            (false, false) => (rise - 1, None),
+        let (counter, verdict) = match (config.init_fail, known) {
+            (_, Some(true)) => (rise.saturating_add(config.fall.max(1)) - 1, Some(true)),
+            (_, Some(false)) | (true, None) => (0, Some(false)),
+            (false, None) => (rise - 1, None),
         };
         Script { config, counter, verdict, run: None, last: None, foreign: false }
     }

@@ -301,6 +301,15 @@ impl Net {
         self.carry_out(n, out);
     }
 
+    pub fn reload(&mut self, n: usize, config: Config) {
+        let mut out = Vec::new();
+        if let Some(r) = &mut self.nodes[n].router {
+            r.reload(self.now, config.clone(), &mut out);
+        }
+        self.nodes[n].config = config;
+        self.carry_out(n, out);
+    }
+
     pub fn set_link(&mut self, n: usize, l: usize, up: bool) {
         self.nodes[n].links[l] = up;
         self.input(n, Input::Link(link(l as u32 + 2, &format!("eth{l}"), up, &[addr(l, n)])));

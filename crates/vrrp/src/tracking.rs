@@ -160,10 +160,11 @@ impl Trackers {
         };
         let candidates = || link.addresses.iter().map(|c| c.address).filter(usable);
         let free = |a: &IpAddr| !ours.is_some_and(|o| o.contains(a));
-        present
-            .filter(|p| candidates().any(|a| a == *p && free(p)))
-            .or_else(|| candidates().find(free))
-            .or_else(|| if config.priority == 255 { candidates().next() } else { None })
+        present.filter(|p| candidates().any(|a| a == *p && free(p))).or_else(|| candidates().find(free)).or_else(|| {
+            // An owner that let its only address go brings it back by becoming master.
+            let own = || config.addresses.iter().map(|a| a.cidr.address).find(usable);
+            if config.priority == 255 { candidates().next().or_else(own) } else { None }
+        })
     }
 
     /// Effective priority, faults, source: everything that follows from the world for one instance.

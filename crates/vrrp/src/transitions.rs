@@ -181,11 +181,16 @@ impl Router {
                         self.clean_up(*m, out);
                     }
                     let master = self.slot(*m).and_then(|x| x.master);
+                    let interval = self.slot(*m).map(|x| x.master_interval);
                     self.begin_backup_silently(*m, restored == Some(State::Backup), now, out);
                     if let Some(x) = self.slot_mut(*m)
                         && restored.is_some()
                     {
                         x.master = master;
+                        // a master that speaks more seldom than we would is waited for as long as before
+                        x.master_interval = interval.unwrap_or(x.master_interval).max(x.master_interval);
+                        let down = x.master_down();
+                        self.set_timer(*m, Which::Down, now + down);
                     }
                 }
             }

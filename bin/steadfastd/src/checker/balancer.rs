@@ -160,6 +160,13 @@ impl Balancer {
 
     /// Reads the kernel's table anew: somebody else may have changed it.
     pub fn audit(&mut self) {
+        if self.ipvs.is_none() {
+            // The module may have been loaded since.
+            self.ipvs = Ipvs::open().ok();
+            if self.ipvs.is_some() {
+                log::info!("IPVS: the kernel has a load balancer now");
+            }
+        }
         let Some(ipvs) = &mut self.ipvs else { return };
         match ipvs.table() {
             Ok(table) => {
@@ -184,7 +191,9 @@ impl Balancer {
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
             log::error!("IPVS: the kernel refused {step:?}: {e}");
         }
-        self.ours.retain(|k| all.get(k).is_some());
+        // What the kernel would not remove is still ours to remove.
+        let kernel = &self.kernel;
+        self.ours.retain(|k| all.get(k).is_some() || kernel.get(k).is_some());
         let Some(wanted) = &self.daemons else { return };
         for request in daemon_difference(&self.running, wanted) {
             match (ipvs.ask(&request, Family::V4), &request) {

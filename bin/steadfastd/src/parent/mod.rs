@@ -26,6 +26,10 @@ const LOADER: usize = 1;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
 
+/// A configuration is read within this.
+const READING: Duration = Duration::from_secs(60);
+/// A child needs this long for its last words.
+const LAST_WORDS: Duration = Duration::from_millis(1800);
 /// A VRRP process that is away for as long as this is succeeded by a peer: nobody may find the addresses here, too.
 const WITHDRAW: Duration = Duration::from_secs(2);
 
@@ -48,6 +52,8 @@ struct Loading {
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
+    /// It is ended then: a file system that hangs must not stand in the way of every later reload.
+    until: Time,
 }
 
 struct Daemon {
@@ -66,6 +72,8 @@ struct Daemon {
     adopted: bool,
     /// A stop is under way: the exit status, and when patience ends.
     stopping: Option<(i32, Time)>,
+    /// Children were told a second time to stop.
+    pressed: bool,
     killed: bool,
     pid_file: Option<PidFile>,
     /// What each of the two children reads of the other and writes to it. They outlive both.
@@ -134,6 +142,7 @@ pub fn run(options: Box<Options>) -> i32 {
         force_reload: false,
         adopted: false,
         stopping: None,
+        pressed: false,
         killed: false,
         pid_file: None,
         brothers: None,
@@ -263,10 +272,13 @@ impl Daemon {
                     config: None,
                     reload,
                     upgrade,
+                    until: now() + READING,
                 });
             }
             Err(e) => {
                 log::error!("cannot start the loader: {e}");
+                self.reading_ended(false);
+                schedule::tell_manager(Tell::Ready);
                 if !reload {
                     self.stop(1);
                 }
@@ -463,6 +475,7 @@ impl Daemon {
         let (name, title) = (role.name, role.title);
         let (Ok((from_child, to_parent)), Ok((from_parent, to_child))) = (pipe::pair(), pipe::pair()) else {
             log::error!("cannot make pipes for {name}");
+            self.start_later(n);
             return;
         };
         self.epoch += 1;
@@ -475,6 +488,7 @@ impl Daemon {
             Ok(pid) => pid,
             Err(e) => {
                 log::error!("cannot start the {title} child: {e}");
+                self.start_later(n);
                 return;
             }
         };
@@ -502,6 +516,13 @@ impl Daemon {
             role.configure(epoch, &config);
         }
         self.config = config;
+    }
+
+    /// It could not be started for want of something.
+    fn start_later(&mut self, n: usize) {
+        if let Some(role) = self.roles.get_mut(n) {
+            role.restart_at = Some(now() + Duration::from_secs(1));
+        }
     }
 
     /// The VRRP process died again and again: what it held is taken away, so that a peer can serve. A short-lived process does it,
@@ -615,6 +636,10 @@ impl Daemon {
         let pid = role.pid.unwrap_or(0);
         let told = role.gone();
         if stopping || told {
+            if !stopping {
+                // A reload did without it, and another may want it again by now.
+                self.start_wanted();
+            }
             return;
         }
         let (title, what) = (
@@ -663,6 +688,15 @@ impl Daemon {
 
     /// What time asks for; the exit status once all is done.
     fn timers(&mut self, t: Time) -> Option<i32> {
+        if let Some(l) = self.loading.as_mut().filter(|l| t >= l.until) {
+            log::error!(
+                "the loader (pid {}) takes longer than a minute, ending it: {}",
+                l.pid,
+                files::whereabouts(l.pid)
+            );
+            spawn::signal(l.pid, SIGKILL);
+            l.until = t + READING;
+        }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
             if role.restart_at.is_some_and(|at| at <= t) {
@@ -694,6 +728,13 @@ impl Daemon {
         if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
             run_script("shutdown_script", &self.facts.shutdown);
             return Some(status);
+        }
+        // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
+        let patience = Duration::from_secs(self.facts.child_wait);
+        if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
+            for role in &mut self.roles {
+                role.stop(role.epoch, self.options.dont_release);
+            }
         }
         if t > until && !std::mem::replace(&mut self.killed, true) {
             for pid in self.roles.iter().filter_map(|r| r.pid).chain(self.loading.as_ref().map(|l| l.pid)) {

@@ -11,11 +11,9 @@ impl Role {
             let key = (l.index, listen.family);
             wanted.insert(key, ());
             let vrids = if self.plan.machine.log_unknown_vrids { Vec::new() } else { listen.vrids.clone() };
-            if let Some(token) = self.by_link.get(&key) {
-                if self.receivers.get(token).is_some_and(|r| r.1 == vrids && r.2 == listen.groups) {
-                    continue;
-                }
-                self.close_socket(key);
+            let held = self.by_link.get(&key).and_then(|token| self.receivers.get(token));
+            if held.is_some_and(|r| r.1 == vrids && r.2 == listen.groups) {
+                continue;
             }
             // Membership on the base link too, so that switches hear of it from a MAC address that is always ours.
             let links: Vec<u32> = std::iter::once(l.index).chain(l.parent.filter(|_| l.is_virtual)).collect();
@@ -27,14 +25,24 @@ impl Role {
                     self.next_token += 1;
                     if let Err(e) = self.reactor.watch(receiver.fd(), token) {
                         log::error!("cannot watch the socket of {}: {e}", listen.interface);
+                        self.listen_again = true;
                         continue;
                     }
+                    // The old one hears until the new one does.
+                    self.close_socket(key);
                     self.receivers.insert(token, (receiver, vrids, listen.groups));
                     self.by_link.insert(key, token);
                     self.readable.insert(token);
                 }
-                // An interface that is not ready yet: its next change brings us here again.
-                Err(e) => log::debug!("cannot listen on {} yet: {e}", listen.interface),
+                // An interface that is not ready yet, or a want of something: the next beat brings us here again.
+                Err(e) => {
+                    self.listen_again = true;
+                    if self.by_link.contains_key(&key) {
+                        log::warn!("cannot listen anew on {}: {e}", listen.interface);
+                    } else {
+                        log::debug!("cannot listen on {} yet: {e}", listen.interface);
+                    }
+                }
             }
         }
         let gone: Vec<_> = self.by_link.keys().filter(|k| !wanted.contains_key(k)).copied().collect();

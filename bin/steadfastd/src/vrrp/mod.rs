@@ -118,6 +118,12 @@ struct Role {
     late: Duration,
     /// Addresses stay at the end.
     keep_objects: bool,
+    /// Heartbeats so far.
+    beats: u32,
+    /// A socket could not be opened.
+    listen_again: bool,
+    /// Tracked files that have had their first value.
+    initialised: BTreeSet<String>,
     /// A stop is under way.
     leaving: bool,
     /// -u.
@@ -160,7 +166,8 @@ impl Role {
         };
         let t = now();
         for f in &self.plan.files {
-            if let Some((value, overwrite)) = f.init
+            // Once in the daemon's life: what somebody has written since is his.
+            if let Some((value, overwrite)) = f.init.filter(|_| self.initialised.insert(f.name.clone()))
                 && let Err(e) = files::init_number(&f.path, value, overwrite)
             {
                 log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
@@ -266,6 +273,12 @@ impl Role {
             self.parent.say(Message::Heartbeat { late });
             if self.trim.take_if(|at| *at <= t).is_some() {
                 schedule::give_memory_back();
+            }
+            // What is learned without a change of state (a master's interval) is kept, too, now and then.
+            self.beats = self.beats.wrapping_add(1);
+            self.dirty |= self.beats.is_multiple_of(5);
+            if std::mem::take(&mut self.listen_again) {
+                self.sockets();
             }
             self.teller.flush();
             self.beat = t + BEAT;
@@ -382,7 +395,15 @@ impl Role {
             match order {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
-                        self.plan = translate::plan(&config);
+                        let mut plan = translate::plan(&config);
+                        plan.remember(&self.plan);
+                        // A file that is tracked from now on is read before anybody judges by it.
+                        for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
+                            let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
+                            let value = first.unwrap_or_else(|| files::read_number(&f.path));
+                            self.router.handle(t, Input::File(&f.name, value), &mut self.out);
+                        }
+                        self.plan = plan;
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
                         self.trim = Some(t + SETTLED);
                         self.configure();

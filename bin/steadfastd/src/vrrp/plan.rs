@@ -1,7 +1,7 @@
 //! What the VRRP role runs from: the machine's configuration beside everything that is not the machine's business (which
 //! program a script is, who is told of a change, where dumps go).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use steadfast_core::kernel::VirtualLink;
 use steadfast_notify::mail;
@@ -102,6 +102,8 @@ pub struct Plan {
     pub instances: HashMap<String, Notify>,
     /// Groups by name.
     pub groups: HashMap<String, Notify>,
+    /// Of those, the ones that the last reload removed.
+    pub departed: HashSet<String>,
     /// FIFOs.
     pub fifos: Vec<Fifo>,
     /// FIFOs of the checker child.
@@ -137,6 +139,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Who is told of instances and groups that were removed just now: their last word is still to come.
+    pub fn remember(&mut self, old: &Plan) {
+        self.departed.clear();
+        for (name, notify) in old.instances.iter().filter(|(n, _)| !old.departed.contains(*n)) {
+            if !self.instances.contains_key(name) {
+                self.instances.insert(name.clone(), notify.clone());
+                self.departed.insert(name.clone());
+            }
+        }
+        for (name, notify) in old.groups.iter().filter(|(n, _)| !old.departed.contains(*n)) {
+            if !self.groups.contains_key(name) {
+                self.groups.insert(name.clone(), notify.clone());
+                self.departed.insert(name.clone());
+            }
+        }
+    }
+
     /// The machine's part, for the machine. What is not the machine's alone stays readable here.
     pub fn take_machine(&mut self) -> Config {
         let rest = Config {

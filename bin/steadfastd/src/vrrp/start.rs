@@ -31,6 +31,7 @@ impl Role {
                 }
             }
         };
+        let respawned = !snapshots.is_empty();
         let mut plan = translate::plan(&config);
         drop(config);
         be_scheduled(&plan.scheduling);
@@ -72,11 +73,17 @@ impl Role {
             counted: t,
             late: Duration::ZERO,
             keep_objects: options.dont_release,
+            beats: 0,
+            listen_again: false,
+            initialised: BTreeSet::new(),
             leaving: false,
             mask: options.umask,
             monitored: None,
             history: Default::default(),
         };
+        if respawned {
+            role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
+        }
         role.learn_links()?;
         role.configure();
         let t = now();
@@ -121,9 +128,18 @@ impl Role {
     /// Addresses of ours from an earlier life that nobody handed over: who is not master does not hold them.
     pub(super) fn clear_leftovers(&mut self) {
         let mut leftovers = Vec::new();
-        for v in self.router.views().filter(|v| !v.objects_set) {
+        // An owner's address is the interface's own, and what somebody else here holds is in its place.
+        let held: BTreeSet<(String, std::net::IpAddr)> = (self.router.views())
+            .filter(|v| v.objects_set)
+            .flat_map(|v| v.config.addresses.iter().chain(&v.config.excluded))
+            .chain(self.router.static_addresses())
+            .map(|a| (a.interface.clone(), a.cidr.address))
+            .collect();
+        for v in self.router.views().filter(|v| !v.objects_set && v.config.priority != 255) {
             for a in v.config.addresses.iter().chain(&v.config.excluded) {
-                if self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)) {
+                if !held.contains(&(a.interface.clone(), a.cidr.address))
+                    && self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
+                {
                     leftovers.push(steadfast_core::kernel::Object::Address(a.clone()));
                 }
             }

@@ -165,6 +165,7 @@ pub fn plan(c: &Config) -> Plan {
         weights,
         instances,
         groups,
+        departed: Default::default(),
         fifos: fifo(&g.notify_fifo, &g.notify_fifo_script)
             .into_iter()
             .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))

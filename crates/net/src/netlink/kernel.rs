@@ -128,8 +128,11 @@ impl Kernel {
                 Read::Empty => break,
                 Read::Overrun => {
                     // Answers are lost; what was asked is asked again, for it is all idempotent.
-                    let again: Vec<_> = self.pending.drain().map(|(_, v)| v).collect();
-                    self.waiting.extend(again);
+                    let mut again: Vec<_> = self.pending.drain().collect();
+                    again.sort_unstable_by_key(|(sequence, _)| *sequence);
+                    for (_, request) in again.into_iter().rev() {
+                        self.waiting.push_front(request);
+                    }
                 }
                 Read::Messages(messages) => {
                     for m in messages {

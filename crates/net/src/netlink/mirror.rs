@@ -60,6 +60,13 @@ pub struct Mirror {
     dumping: bool,
     /// Indices seen in the dump under way; the others are gone.
     seen: Option<BTreeSet<u32>>,
+    /// Links that changed and were not told yet: nothing is told of a copy that is half filled.
+    changed: BTreeSet<u32>,
+    /// Messages were lost. Until the queue has been empty once the kernel drops what comes, and says nothing of it: everything is
+    /// asked for only then.
+    overrun: bool,
+    /// A new copy is on its way.
+    resyncing: bool,
 }
 
 const IFA_F_TENTATIVE: u32 = 0x40;
@@ -71,8 +78,17 @@ impl Mirror {
     pub fn open(receive_buffer: usize) -> io::Result<Self> {
         // RTNLGRP_*: link 1, ipv4 address 5, ipv4 route 7, ipv4 rule 8, ipv6 address 9, ipv6 route 11, ipv6 rule 19.
         let channel = Channel::open(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)?;
-        let mut mirror =
-            Mirror { channel, links: BTreeMap::new(), sequence: 0, dumps: Vec::new(), dumping: false, seen: None };
+        let mut mirror = Mirror {
+            channel,
+            links: BTreeMap::new(),
+            sequence: 0,
+            dumps: Vec::new(),
+            dumping: false,
+            seen: None,
+            changed: BTreeSet::new(),
+            overrun: false,
+            resyncing: false,
+        };
         mirror.resync()?;
         Ok(mirror)
     }
@@ -115,7 +131,13 @@ impl Mirror {
         self.dumping = false;
         if let Some(request) = self.dumps.pop() {
             self.sequence = self.sequence.wrapping_add(1);
-            self.channel.send(request, NLM_F_DUMP, self.sequence)?;
+            if let Err(e) = self.channel.send(request, NLM_F_DUMP, self.sequence) {
+                // All of it again at the next reading.
+                self.dumps.clear();
+                self.seen = None;
+                self.overrun = true;
+                return Err(e);
+            }
             self.dumping = true;
         }
         Ok(())
@@ -124,40 +146,47 @@ impl Mirror {
     /// Reads what is there, at most `budget` datagrams; true when more may be left. Changes of one link within one call are one
     /// event.
     pub fn read(&mut self, budget: usize, events: &mut Vec<Event>) -> io::Result<bool> {
-        let mut changed: BTreeSet<u32> = BTreeSet::new();
+        let mut changed = std::mem::take(&mut self.changed);
         let mut more = true;
         for _ in 0..budget {
             match self.channel.read()? {
                 Read::Empty => {
                     more = false;
+                    if std::mem::take(&mut self.overrun) {
+                        self.resyncing = true;
+                        self.resync()?;
+                    }
                     break;
                 }
                 Read::Overrun => {
                     log::warn!("netlink: receive buffer overrun, reading everything anew");
-                    self.resync()?;
-                    events.push(Event::Resynced);
+                    self.overrun = true;
                 }
                 Read::Messages(messages) => {
                     for m in messages {
                         match m.payload {
                             NetlinkPayload::InnerMessage(inner) => self.take(inner, &mut changed, events),
-                            NetlinkPayload::Done(_) => self.dump_done(events)?,
+                            NetlinkPayload::Done(_) => self.dump_done(&mut changed, events)?,
                             NetlinkPayload::Error(_) => self.next_dump()?,
-                            NetlinkPayload::Overrun(_) => {
-                                self.resync()?;
-                                events.push(Event::Resynced);
-                            }
+                            NetlinkPayload::Overrun(_) => self.overrun = true,
                             _ => {}
                         }
                     }
                 }
             }
         }
-        events.extend(changed.iter().filter_map(|i| self.links.get(i)).cloned().map(Event::Link));
+        if self.settled() {
+            events.extend(changed.iter().filter_map(|i| self.links.get(i)).cloned().map(Event::Link));
+            if std::mem::take(&mut self.resyncing) {
+                events.push(Event::Resynced);
+            }
+        } else {
+            self.changed = changed;
+        }
         Ok(more)
     }
 
-    fn dump_done(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+    fn dump_done(&mut self, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) -> io::Result<()> {
         self.next_dump()?;
         // Links come first; those that the dump did not have are gone.
         if let Some(seen) = self.seen.take_if(|_| self.dumps.is_empty()) {
@@ -170,6 +199,7 @@ impl Mirror {
             for link in self.links.values_mut() {
                 // The dump of addresses that follows fills them again.
                 link.addresses.clear();
+                changed.insert(link.index);
             }
         }
         Ok(())

@@ -190,3 +190,25 @@ fn group_states_are_told() {
     solo.run_ms(3700);
     assert_eq!(solo.router.group_states(), [("G".to_owned(), State::Master)]);
 }
+
+/// Members with masters on different hosts, brought together by a reload of each host.
+#[test]
+fn members_that_a_reload_brings_together_end_on_one_host() {
+    let lone = |out: u8, inner: u8| Config {
+        instances: vec![instance("OUT", 0, 51, out), instance("IN", 1, 52, inner)],
+        ..Config::default()
+    };
+    let mut net = Net::new(vec![lone(200, 50), lone(100, 150)]);
+    net.run_for(10_000);
+    assert_eq!(states(&net, 0), [State::Master, State::Backup]);
+    assert_eq!(states(&net, 1), [State::Backup, State::Master]);
+    for n in 0..2 {
+        let mut config = lone([200, 100][n], [50, 150][n]);
+        config.groups = self::config(1).groups;
+        net.reload(n, config);
+        net.run_for(300);
+    }
+    net.run_for(15_000);
+    let (a, b) = (states(&net, 0), states(&net, 1));
+    assert!(a == [State::Master; 2] && b == [State::Backup; 2] || b == [State::Master; 2] && a == [State::Backup; 2]);
+}

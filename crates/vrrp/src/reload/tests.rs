@@ -295,3 +295,30 @@ fn an_instance_that_comes_back_while_it_hands_over_is_the_same_one() {
     assert_eq!(solo.state(), State::Master);
     assert_eq!(added(&solo.take()), 1);
 }
+
+/// Unicast instances that share everything but their name and their peers.
+#[test]
+fn unicast_twins_stay_apart_at_a_reload() {
+    let twin = |name: &str, n: u8| {
+        let mut c = instance(name, 0, 51, 100);
+        c.unicast = Some(Unicast {
+            peers: vec![Peer { address: ip(&format!("10.0.0.{n}")), min_ttl: 0, max_ttl: 255 }],
+            ttl: 255,
+            check_source: true,
+        });
+        c
+    };
+    let config = Config { instances: vec![twin("ONE", 201), twin("TWO", 202)], ..Config::default() };
+    let mut solo = Solo::new(config.clone());
+    solo.run_ms(5000);
+    solo.take();
+    solo.router.reload(solo.now, config, &mut solo.out);
+    solo.run_ms(1000);
+    assert_eq!(notices(&solo.take()), Vec::<String>::new());
+    assert_eq!(solo.router.views().map(|v| v.config.name.clone()).collect::<Vec<_>>(), ["ONE", "TWO"]);
+    solo.router.reload(solo.now, Config::default(), &mut solo.out);
+    solo.run_ms(5000);
+    let _ = solo.take();
+    solo.run_ms(3000);
+    assert!(sent(&solo.take()).is_empty(), "nobody is left behind");
+}

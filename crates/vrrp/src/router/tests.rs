@@ -58,8 +58,14 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         command: "chk".into(),
     };
     let config = Config { scripts: vec![script], ..one(c) };
-    let snapshot =
-        Snapshot { name: "VI".into(), state: State::Master, master_interval: 0, master: None, master_priority: 0 };
+    let snapshot = Snapshot {
+        name: "VI".into(),
+        state: State::Master,
+        master_interval: 0,
+        master: None,
+        master_priority: 0,
+        scripts: vec![("chk".into(), true)],
+    };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
 }
@@ -78,8 +84,14 @@ fn a_restored_backup_starts_a_fresh_timer_in_silence() {
 
 #[test]
 fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
-    let snapshot =
-        Snapshot { name: "VI".into(), state: State::Master, master_interval: 0, master: None, master_priority: 0 };
+    let snapshot = Snapshot {
+        name: "VI".into(),
+        state: State::Master,
+        master_interval: 0,
+        master: None,
+        master_priority: 0,
+        scripts: vec![],
+    };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
     router.handle(t(0), Input::Link(link(2, "eth0", false, &[addr(0, 0)])), &mut out);

@@ -12,7 +12,7 @@ fn script(rise: u32, fall: u32) -> Script {
             init_fail: false,
             command: "s".into(),
         },
-        false,
+        None,
     )
 }
 
@@ -50,7 +50,7 @@ fn a_success_between_failures_starts_the_count_anew() {
 #[test]
 fn init_fail_assumes_the_worst_until_rise_successes() {
     let mut s = script(2, 1);
-    s = Script::new(ScriptConfig { init_fail: true, ..s.config }, false);
+    s = Script::new(ScriptConfig { init_fail: true, ..s.config }, None);
     assert_eq!(s.verdict(), Some(false));
     assert_eq!(run(&mut s, 0), Some(false));
     assert_eq!(run(&mut s, 0), Some(true));
