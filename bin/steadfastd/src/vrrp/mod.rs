@@ -136,6 +136,8 @@ struct Role {
 impl Role {
     /// Everything that follows from the plan and is not the machine's.
     fn configure(&mut self) {
+        let exempt = self.router.static_addresses().cloned().collect();
+        self.system.kernel.lease(self.plan.address_lease, exempt);
         self.teller.configure(&self.plan.fifos);
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
@@ -281,6 +283,9 @@ impl Role {
                 self.sockets();
             }
             self.teller.flush();
+            if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
+                self.system.kernel.refresh(&self.system.mirror);
+            }
             self.beat = t + BEAT;
         }
         self.act(t);

@@ -122,7 +122,13 @@ fn run(fault: &Fault, kind: Kind) -> Outcome {
     let asked = client.end();
     ended.store(true, Ordering::Relaxed);
     let seen = seen.join().unwrap_or_default();
-    let senders: Vec<Ipv4Addr> = seen.iter().filter(|s| s.priority != 0).map(|s| s.from).collect();
+    // A loser's last word, right before the winner speaks again, is no takeover.
+    let spoken: Vec<&Seen> = seen.iter().filter(|s| s.priority != 0).collect();
+    let word = |i: usize| {
+        let next = spoken.get(i + 1)?;
+        Some(next.from != spoken[i].from && next.at - spoken[i].at < Duration::from_millis(50))
+    };
+    let senders: Vec<Ipv4Addr> = (0..spoken.len()).filter(|i| word(*i) != Some(true)).map(|i| spoken[i].from).collect();
     let takeovers = senders.windows(2).filter(|w| w[0] != w[1]).count();
     let holders = (0..2).filter(|n| stage.host(*n).has(VIP)).count();
     let remark = match holders {
