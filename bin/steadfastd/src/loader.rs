@@ -64,6 +64,7 @@ fn facts(outcome: &Outcome) -> Facts {
         umask: c.globals.umask,
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
+        structured: c.globals.log_structured == Some(true),
         parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
     }
 }
@@ -72,6 +73,7 @@ fn facts(outcome: &Outcome) -> Facts {
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
     let outcome = load(options);
+    steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);
     for line in reports.lines() {
         log::warn!("{line}");

@@ -4,6 +4,7 @@
 mod checker;
 mod child;
 mod cli;
+mod events;
 mod loader;
 mod parent;
 mod vrrp;

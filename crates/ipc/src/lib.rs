@@ -67,6 +67,8 @@ pub struct Facts {
     pub parent_dump: String,
     /// Fingerprints of the faults of the file.
     pub faults: Vec<u32>,
+    /// Log lines go to journald with fields.
+    pub structured: bool,
 }
 
 impl Facts {

@@ -7,6 +7,7 @@ mod translate;
 
 use crate::child::{BEAT, Brother, Order, Parent, start_logging};
 use crate::cli::Options;
+use crate::events;
 use crate::vrrp::plan::{Command, Plan};
 use crate::vrrp::tell::{self, Teller};
 use balancer::Balancer;
@@ -463,7 +464,12 @@ impl Role {
                     self.parent.say(Message::Keep { key, bytes });
                 }
             }
-            Output::Fifo(line) => self.teller.line(&line),
+            Output::Fifo(line) => {
+                if self.plan.structured {
+                    log_change(line.trim_end());
+                }
+                self.teller.line(&line);
+            }
             Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
@@ -471,5 +477,18 @@ impl Role {
                 self.stopped = true;
             }
         }
+    }
+}
+
+/// A change of a server or a service, as the FIFO is told of it: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`.
+fn log_change(line: &str) {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["RS", server, service, state] => {
+            log::info!(MESSAGE_ID = events::SERVER_STATE, VIRTUAL_SERVER = service, REAL_SERVER = server, NEW_STATE = state; "{line}");
+        }
+        ["VS", service, state] => {
+            log::info!(MESSAGE_ID = events::SERVICE_STATE, VIRTUAL_SERVER = service, NEW_STATE = state; "{line}");
+        }
+        _ => {}
     }
 }

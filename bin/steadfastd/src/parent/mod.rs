@@ -7,6 +7,7 @@ mod upgrade;
 
 use crate::child::start_logging;
 use crate::cli::{COMPATIBLE, Options};
+use crate::events;
 use control::{CONTROL, Control};
 use role::Role;
 use std::path::PathBuf;
@@ -229,7 +230,7 @@ impl Daemon {
             }
             SIGINT if self.options.ignore_sigint => {}
             SIGTERM | SIGINT => {
-                log::info!("Stopping");
+                log::info!(MESSAGE_ID = events::STOPPING; "Stopping");
                 self.stop(0);
             }
             SIGUSR1 => self.dump(Dump::Data, now()),
@@ -341,21 +342,16 @@ impl Daemon {
         match (end, l.facts, l.config) {
             // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
             (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
-                log::error!("the new configuration is empty, keeping the running one");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("is empty", "");
             }
             // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
             (spawn::End::Exited(0), Some(facts), Some(_))
                 if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
             {
-                log::error!(
-                    "the new configuration has new faults, keeping the running one (steadfast reload --force takes it over all the same)"
-                );
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
             }
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
+                steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
                 self.config = config;
                 self.readings += 1;
@@ -368,9 +364,7 @@ impl Daemon {
             }
             _ if l.reload => {
                 // The running configuration stays, whatever was wrong with the new one.
-                log::error!("the new configuration cannot be used, keeping the running one");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("cannot be used", "");
             }
             (spawn::End::Exited(status), _, _) => {
                 log::error!("the configuration cannot be used");
@@ -518,6 +512,14 @@ impl Daemon {
         self.config = config;
     }
 
+    /// The running configuration stays.
+    fn refuse(&mut self, why: &str, hint: &str) {
+        log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
+            "the new configuration {why}, keeping the running one{hint}");
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+    }
+
     /// It could not be started for want of something.
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
@@ -528,7 +530,7 @@ impl Daemon {
     /// The VRRP process died again and again: what it held is taken away, so that a peer can serve. A short-lived process does it,
     /// that knows the configuration and is no router.
     fn withdraw(&mut self) {
-        log::error!(
+        log::error!(MESSAGE_ID = events::WITHDRAWN;
             "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at what it logged \
              before, and at what changed: the configuration, the program, the host"
         );
@@ -567,14 +569,14 @@ impl Daemon {
         }
         self.config = config;
         self.start_wanted();
-        log::info!("Reload complete");
+        log::info!(MESSAGE_ID = events::RELOADED; "Reload complete");
         schedule::tell_manager(Tell::Ready);
         self.tell_status();
     }
 
     fn ready(&mut self) {
         if !std::mem::replace(&mut self.announced, true) {
-            log::info!("Startup complete");
+            log::info!(MESSAGE_ID = events::STARTED; "Startup complete");
             schedule::tell_manager(Tell::Ready);
             self.tell_status();
         }
@@ -662,7 +664,8 @@ impl Daemon {
                 if role.is_state_stale(t, delay) && role.forget() {
                     log::info!("the {title} process starts without its predecessor's state");
                 }
-                log::error!("{title} child process({pid}) died: Respawning");
+                log::error!(MESSAGE_ID = events::CHILD_DIED, CHILD = title, CHILD_PID = pid, REASON = what.as_str();
+                    "{title} child process({pid}) died: Respawning");
                 if !delay.is_zero() {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
                 }
@@ -708,11 +711,9 @@ impl Daemon {
             match role.watch.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
-                    log::error!(
-                        "{} child process({pid}) does not answer, ending it: {}",
-                        role.title,
-                        files::whereabouts(pid)
-                    );
+                    let at = files::whereabouts(pid).to_string();
+                    log::error!(MESSAGE_ID = events::CHILD_SILENT, CHILD = role.title, CHILD_PID = pid, REASON = at.as_str();
+                        "{} child process({pid}) does not answer, ending it: {at}", role.title);
                     spawn::signal(pid, SIGABRT);
                 }
                 Watch::Kill => spawn::signal(pid, SIGKILL),

@@ -103,7 +103,7 @@ impl Daemon {
             Ok(Err(e)) => return log::error!("what the old program handed over cannot be read: {e}"),
             Err(e) => return log::error!("what the old program handed over cannot be read: {e}"),
         };
-        log::info!(
+        log::info!(MESSAGE_ID = crate::events::UPGRADED;
             "Taking over from steadfast {} (this is {}, Keepalived v{COMPATIBLE})",
             handover.version,
             env!("CARGO_PKG_VERSION")

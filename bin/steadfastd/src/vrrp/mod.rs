@@ -12,6 +12,7 @@ mod translate;
 
 use crate::child::{BEAT, Brother, Order, Parent, start_logging};
 use crate::cli::Options;
+use crate::events;
 use plan::{Plan, Probe};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -136,6 +137,7 @@ struct Role {
 impl Role {
     /// Everything that follows from the plan and is not the machine's.
     fn configure(&mut self) {
+        steadfast_sys::logging::structured(self.plan.structured);
         let exempt = self.router.static_addresses().cloned().collect();
         self.system.kernel.lease(self.plan.address_lease, exempt);
         self.teller.configure(&self.plan.fifos);
@@ -528,10 +530,30 @@ impl Role {
             }
             Output::Group { name, notice } => self.teller.tell(&self.plan, Subject::Group, &name, notice, 0),
             Output::Log(level, text) => {
-                self.history.said(&text);
-                log::log!(level, "{text}");
+                self.log(level, &text);
             }
             Output::Stopped => self.stopped = true,
+        }
+    }
+
+    /// A line of the machine; of what it tells there are fields too.
+    fn log(&mut self, level: log::Level, text: &str) {
+        let entered = self.history.said(text);
+        let about = text.strip_prefix('(').and_then(|t| t.split_once(") ")).map(|(name, _)| name);
+        let known = about.filter(|_| self.plan.structured);
+        let Some(view) = known.and_then(|name| self.router.views().find(|v| v.config.name == name)) else {
+            log::log!(level, "{text}");
+            return;
+        };
+        let (name, vrid) = (view.config.name.as_str(), view.config.vrid);
+        match entered {
+            Some(live::Entered { from, to, cause }) => {
+                let faults = self.router.faults(name).join(", ");
+                let reason = if to == "FAULT" && !faults.is_empty() { faults } else { cause };
+                log::log!(level, MESSAGE_ID = events::INSTANCE_STATE, INSTANCE = name, VRID = vrid, OLD_STATE = from.as_str(),
+                    NEW_STATE = to.as_str(), REASON = reason.as_str(); "{text}");
+            }
+            None => log::log!(level, INSTANCE = name, VRID = vrid; "{text}"),
         }
     }
 

@@ -132,6 +132,8 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Receive buffers of the two children's netlink sockets for changes, in bytes.
     pub monitor_buffers: [u32; 2],
+    /// Log lines go to journald with fields.
+    pub structured: bool,
     /// Seconds that the kernel keeps a virtual address without a refresh.
     pub address_lease: Option<u32>,
     /// umask.

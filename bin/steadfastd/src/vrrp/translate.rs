@@ -207,6 +207,7 @@ pub fn plan(c: &Config) -> Plan {
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
         },
         mask: g.umask,
+        structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
         monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
         receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),

@@ -325,6 +325,9 @@ section! {
         live "vrrp_netlink_monitor_rcv_bufs" "BYTES" ">=0" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Receive buffer of the checker child's netlink socket for changes, in bytes.
         live "lvs_netlink_monitor_rcv_bufs" "BYTES" ">=0" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Log lines go to journald with fields: instance, router id, states, reason, and a message id for each kind of event
+        /// (steadfast's own).
+        live "log_structured" "[BOOL]" "-" "off" => log_structured: Option<bool> = None, |c, v| c.boolean(v);
         /// The kernel drops virtual addresses that nobody has refreshed for so long: for the case that everything of ours is dead or
         /// frozen (steadfast's own).
         live "vrrp_address_lease" "SECS" "3-3600" "off" => address_lease: Option<u32> = None, |c, v| c.some_int(v, 3, 3600);

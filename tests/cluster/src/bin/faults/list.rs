@@ -8,7 +8,7 @@ use steadfast_test_cluster::wire::{advert, forge};
 fn nothing(_: &mut Stage) {}
 
 fn fault(name: &'static str, happen: fn(&mut Stage)) -> Fault {
-    Fault { name, prepare: nothing, start: usual_start, happen }
+    Fault { name, prepare: nothing, start: usual_start, happen, ours: false, hopeless: false }
 }
 
 /// Sends a signal to a process of A's that wrote this pid file.
@@ -89,10 +89,21 @@ pub fn faults() -> Vec<Fault> {
             hit(s, "pid", Signal::SIGKILL);
             s.wait(6.0);
         }),
-        fault("kill -9 of all processes, no restart", |s| {
-            kill_all(s);
-            s.wait(6.0);
-        }),
+        Fault {
+            hopeless: true,
+            ..fault("kill -9 of all processes, no restart", |s| {
+                kill_all(s);
+                s.wait(6.0);
+            })
+        },
+        Fault {
+            ours: true,
+            prepare: |s| s.extra.1 = "vrrp_address_lease 3".into(),
+            ..fault("the same, with vrrp_address_lease 3", |s| {
+                kill_all(s);
+                s.wait(8.0);
+            })
+        },
         fault("kill -9 of all processes, started again after 5 s", |s| {
             kill_all(s);
             s.wait(5.0);
@@ -137,6 +148,8 @@ pub fn faults() -> Vec<Fault> {
         }),
         Fault {
             name: "a log pipe that nobody reads is full",
+            ours: false,
+            hopeless: false,
             prepare: nothing,
             start: |s| {
                 let log = deaf_pipe(s);
@@ -151,6 +164,8 @@ pub fn faults() -> Vec<Fault> {
         },
         Fault {
             name: "the notify FIFO is full; then the address moves and returns",
+            ours: false,
+            hopeless: false,
             prepare: |s| {
                 let folder = tempfile::tempdir().expect("folder");
                 let path = folder.path().join("fifo");
@@ -174,6 +189,8 @@ pub fn faults() -> Vec<Fault> {
         },
         Fault {
             name: "the disk is full (log, pid files, dumps)",
+            ours: false,
+            hopeless: false,
             prepare: nothing,
             start: |s| {
                 let folder = tempfile::tempdir().expect("folder");
@@ -233,6 +250,8 @@ pub fn faults() -> Vec<Fault> {
         }),
         Fault {
             name: "a track script fails for 5 s (weight -150)",
+            ours: false,
+            hopeless: false,
             prepare: |s| {
                 let folder = tempfile::tempdir().expect("folder");
                 let down = folder.path().join("down");
