@@ -4,7 +4,8 @@ use crate::cli::Options;
 use std::time::Duration;
 use steadfast_ipc::{Assembler, Envelope, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
-use steadfast_sys::{Reactor, logging};
+use steadfast_sys::sandbox::{self, Needs};
+use steadfast_sys::{Reactor, logging, schedule};
 
 /// Starts logging as the options say.
 pub fn start_logging(options: &Options, ident: &str) {
@@ -26,6 +27,14 @@ pub fn start_logging(options: &Options, ident: &str) {
         file,
         detail: options.detail,
     });
+}
+
+/// Gives up what the role does not need. Comes last in its start.
+pub fn confine(options: &Options, needs: &Needs) {
+    schedule::core_dumps(options.core_dump);
+    for what in sandbox::confine(needs) {
+        log::debug!("not confined: {what}");
+    }
 }
 
 /// Tokens of the loop that every child has.

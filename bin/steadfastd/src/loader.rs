@@ -72,6 +72,7 @@ fn facts(outcome: &Outcome) -> Facts {
 /// The role: reports go to the log, the configuration to the parent; the exit status is 0 or why the daemon cannot run.
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
+    crate::child::confine(options, &steadfast_sys::sandbox::LOADER);
     let outcome = load(options);
     steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);

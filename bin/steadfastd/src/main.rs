@@ -7,6 +7,8 @@ mod cli;
 mod events;
 mod loader;
 mod parent;
+mod programs;
+mod runner;
 mod vrrp;
 
 fn main() {
@@ -28,6 +30,7 @@ fn main() {
             "loader" => loader::run(&options),
             "vrrp" => vrrp::run(&options),
             "checker" => checker::run(&options),
+            "runner" => runner::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

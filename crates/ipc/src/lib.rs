@@ -78,6 +78,32 @@ impl Facts {
     }
 }
 
+/// A program that a runner is to start. It travels in pieces.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The client's number for it.
+    pub id: u64,
+    /// Argument vector.
+    pub argv: Vec<String>,
+    /// User and group; `None` keeps the daemon's.
+    pub user: Option<(u32, u32)>,
+    /// Start it only if nobody but root can change the file or a folder above it.
+    pub safe: bool,
+    /// Nobody is interested any more when the client is gone: it is ended then.
+    pub probe: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum JobEnd {
+    /// Exit status.
+    Exited(i32),
+    /// Signal number.
+    Signalled(i32),
+    /// It could not be started: why.
+    NotStarted(String),
+}
+
 /// A message.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Message {
@@ -144,6 +170,22 @@ pub enum Message {
         name: String,
         /// It is.
         up: bool,
+    },
+    /// To the parent: the sender has programs to start, and needs its runner.
+    Runner,
+    /// To a runner: signal the process group of a program.
+    Signal {
+        /// Which.
+        job: u64,
+        /// Signal number.
+        signal: i32,
+    },
+    /// From a runner: a program has ended.
+    Ended {
+        /// Which.
+        job: u64,
+        /// How.
+        end: JobEnd,
     },
     /// State of a virtual router, between children.
     Instance {

@@ -175,6 +175,8 @@ fn write_lines(shared: &Shared, options: &Options) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut file =
         options.file.as_ref().and_then(|p| std::fs::OpenOptions::new().create(true).append(true).open(p).ok());
+    // It writes lines, whatever its process may do.
+    crate::sandbox::powerless();
     let mut syslog: Option<UnixDatagram> = None;
     let mut native: Option<UnixDatagram> = None;
     let pid = std::process::id();

@@ -60,7 +60,8 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-            // A script must not inherit our real-time class or nice value's privilege to starve others.
+            // Whatever we were given at our own start by somebody who did not look. Older kernels do not know the call.
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for fd in &keep {
                 libc::fcntl(*fd, libc::F_SETFD, 0);
             }

@@ -5,11 +5,12 @@ mod live;
 mod probes;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
 use crate::cli::Options;
 use crate::events;
+use crate::programs::Programs;
 use crate::vrrp::plan::{Command, Plan};
-use crate::vrrp::tell::{self, Teller};
+use crate::vrrp::tell::Teller;
 use balancer::Balancer;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
@@ -20,18 +21,18 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
 
 const SIGNALS: usize = 2;
 const MIRROR: usize = 3;
 const FILES: usize = 4;
 const BROTHER: usize = 5;
+const PROGRAMS: usize = 6;
 /// Tokens of probes begin here.
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
@@ -73,7 +74,9 @@ struct Role {
     plan: Plan,
     teller: Teller,
     probes: Probes,
-    programs: HashMap<i32, ProbeId>,
+    programs: Programs,
+    /// Programs of checks that run.
+    scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
@@ -130,6 +133,8 @@ impl Role {
         if let Some(b) = &brother {
             b.register(&reactor, BROTHER)?;
         }
+        let programs = Programs::new(options);
+        programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
@@ -143,7 +148,8 @@ impl Role {
             plan,
             teller: Teller::default(),
             probes: Probes::new(PROBES),
-            programs: HashMap::new(),
+            programs,
+            scripts: HashMap::new(),
             balancer: Balancer::open(ours.into_iter().collect()),
             watcher: None,
             addresses: BTreeSet::new(),
@@ -159,6 +165,7 @@ impl Role {
         role.balancer.configure(settings, true);
         role.configure();
         role.learn_addresses()?;
+        confine(options, &steadfast_sys::sandbox::CHECKER);
         let t = now();
         role.pool.poll(t, &mut role.out);
         role.act(t);
@@ -193,7 +200,11 @@ impl Role {
     }
 
     fn configure(&mut self) {
-        self.teller.configure(&self.plan.lvs_fifos);
+        self.programs.safe = self.plan.safe_programs;
+        if self.plan.programs[1] {
+            self.parent.say(Message::Runner);
+        }
+        self.teller.configure(&self.plan.lvs_fifos, &mut self.programs);
         if let Some(w) = self.watcher.take() {
             self.reactor.forget(w.fd());
         }
@@ -218,7 +229,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         let mut ready: Vec<Ready> =
-            (0..=BROTHER).map(|token| Ready { token, readable: true, writable: true }).collect();
+            (0..=PROGRAMS).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
@@ -229,14 +240,15 @@ impl Role {
             self.turn(due, &ready);
         }
         let limit = now() + Duration::from_secs(1);
-        while now() < limit && !(self.teller.running.is_empty() && self.teller.read_out()) {
+        while now() < limit && (self.teller.busy() || !self.teller.read_out()) {
             if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
                 break;
             }
             self.take_signals(now());
+            self.take_ends(now());
         }
         self.teller.close_fifos();
-        self.teller.stop_readers();
+        self.teller.stop_readers(&mut self.programs);
         self.parent.flush();
         log::info!("Stopped");
         0
@@ -258,6 +270,7 @@ impl Role {
                 }
                 FILES => self.changed_files(t),
                 BROTHER => self.hear_brother(t),
+                PROGRAMS => self.take_ends(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -298,25 +311,27 @@ impl Role {
     }
 
     fn take_signals(&mut self, t: Time) {
-        let mut children = false;
         while let Some(signal) = self.signals.next() {
-            match signal {
-                15 => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
-                17 => children = true,
-                _ => {}
+            if signal == 15 {
+                self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
             }
         }
-        if !children {
-            return;
-        }
-        while let Some((pid, end)) = spawn::reap() {
-            if self.teller.ended(pid, end) {
+    }
+
+    /// Programs that have ended.
+    fn take_ends(&mut self, t: Time) {
+        for (job, end) in self.programs.ended() {
+            if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(id) = self.programs.remove(&pid) {
+            if let Some(id) = self.scripts.remove(&job) {
                 let end = match end {
-                    End::Exited(s) => ScriptEnd::Exited(s),
-                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
+                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::NotStarted(why) => {
+                        log::warn!("MISC_CHECK cannot be started: {why}");
+                        ScriptEnd::NotStarted
+                    }
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end), &mut self.out);
             }
@@ -414,13 +429,8 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                match tell::start(&Command { argv, user: s.user }, &[]) {
-                    Ok(pid) => drop(self.programs.insert(pid, id)),
-                    Err(e) => {
-                        log::warn!("MISC_CHECK {} cannot be started: {e}", s.text);
-                        self.pool.handle(t, Input::ScriptEnded(id, ScriptEnd::NotStarted), &mut self.out);
-                    }
-                }
+                let job = self.programs.start(&Command { argv, user: s.user }, &[], true);
+                self.scripts.insert(job, id);
             }
             Output::Start(id, transport) => {
                 self.probes.start(id, &transport, t, &self.reactor, &mut self.pool, &mut self.out);
@@ -428,12 +438,12 @@ impl Role {
             Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
             Output::Close(id) => {
                 self.probes.close(id, &self.reactor);
-                self.programs.retain(|_, p| *p != id);
+                self.scripts.retain(|_, p| *p != id);
             }
             Output::Kill(id, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (pid, _) in self.programs.iter().filter(|(_, p)| **p == id) {
-                    spawn::signal_group(*pid, signal);
+                for (job, _) in self.scripts.iter().filter(|(_, p)| **p == id) {
+                    self.programs.signal(*job, signal);
                 }
             }
             Output::Table(slot) => {
@@ -447,7 +457,7 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                self.teller.run(&Command { argv, user: s.user }, &[]);
+                self.teller.run(&Command { argv, user: s.user }, &mut self.programs);
             }
             Output::Mail { subject, body } => {
                 if let Some(settings) = &self.plan.mail {

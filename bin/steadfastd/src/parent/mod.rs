@@ -3,6 +3,7 @@
 mod control;
 mod dump;
 mod role;
+mod runners;
 mod upgrade;
 
 use crate::child::start_logging;
@@ -79,6 +80,8 @@ struct Daemon {
     pid_file: Option<PidFile>,
     /// What each of the two children reads of the other and writes to it. They outlive both.
     brothers: Option<[(pipe::Reader, pipe::Writer); 2]>,
+    /// One for each role.
+    runners: Vec<runners::Runner>,
     epoch: u64,
     announced: bool,
     /// Configurations that were taken over.
@@ -114,6 +117,7 @@ pub fn run(options: Box<Options>) -> i32 {
     };
     start_logging(&options, "Keepalived");
     schedule::adopt_orphans();
+    schedule::core_dumps(options.core_dump);
     if let Some(mask) = options.umask {
         schedule::umask(mask);
     }
@@ -147,6 +151,7 @@ pub fn run(options: Box<Options>) -> i32 {
         killed: false,
         pid_file: None,
         brothers: None,
+        runners: Vec::new(),
         epoch: 0,
         announced: false,
         readings: 0,
@@ -203,6 +208,7 @@ impl Daemon {
                 }
             }
             self.tell_clients(now());
+            self.start_runners(now());
             while let Some(signal) = self.signals.next() {
                 if let Some(status) = self.signal(signal) {
                     return status;
@@ -212,7 +218,13 @@ impl Daemon {
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.roles.iter().filter_map(|r| r.restart_at).chain(self.clients_due()).min().or(Some(Time::FAR))
+        self.roles
+            .iter()
+            .filter_map(|r| r.restart_at)
+            .chain(self.clients_due())
+            .chain(self.runners_due())
+            .min()
+            .or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -451,6 +463,7 @@ impl Daemon {
         {
             self.brothers = Some([(a, d), (c, b)]);
         }
+        self.prepare_runners();
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let wanted = self.wanted(role.name);
@@ -476,6 +489,11 @@ impl Daemon {
         let mut descriptors = vec![from_parent.fd(), to_parent.fd()];
         if let Some((reader, writer)) = self.brothers.as_ref().and_then(|b| b.get(n)) {
             descriptors.extend([reader.fd(), writer.fd()]);
+        } else {
+            descriptors.extend([-1, -1]);
+        }
+        if let Some(r) = self.runners.get(n) {
+            descriptors.extend([r.client.0.fd(), r.client.1.fd()]);
         }
         let spec = self.spec(name, descriptors);
         let pid = match spawn::spawn(&spec) {
@@ -620,6 +638,9 @@ impl Daemon {
                 }
                 continue;
             }
+            if self.runner_ended(pid, end) {
+                continue;
+            }
             let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
             self.ended(n, end);
         }
@@ -727,6 +748,7 @@ impl Daemon {
         }
         let (status, until) = self.stopping?;
         if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
+            self.end_runners();
             run_script("shutdown_script", &self.facts.shutdown);
             return Some(status);
         }

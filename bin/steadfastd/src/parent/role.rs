@@ -32,6 +32,8 @@ pub(super) struct Role {
     pub asked: bool,
     /// What it last said of itself, and when.
     pub said: Option<(Time, Vec<u8>)>,
+    /// It has programs to start.
+    pub wants_runner: bool,
     saying: Assembler,
     /// How late its loop was at worst before its last heartbeat, in microseconds.
     pub late: u64,
@@ -57,6 +59,7 @@ impl Role {
             ready: false,
             asked: false,
             said: None,
+            wants_runner: false,
             saying: Assembler::default(),
             late: 0,
             former: None,
@@ -217,6 +220,7 @@ impl Role {
                     }
                 }
                 Message::Ready => self.ready = true,
+                Message::Runner => self.wants_runner = true,
                 Message::Keep { key, bytes } if bytes.is_empty() => {
                     self.kept.remove(&key);
                 }

@@ -10,9 +10,10 @@ mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
 use crate::cli::Options;
 use crate::events;
+use crate::programs::Programs;
 use plan::{Plan, Probe};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,14 +22,13 @@ use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
 use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
 use system::System;
@@ -41,6 +41,7 @@ const FILES: usize = 5;
 const BROTHER: usize = 6;
 const FIREWALL: usize = 7;
 const PROCESSES: usize = 8;
+const PROGRAMS: usize = 9;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -101,7 +102,9 @@ struct Role {
     next_token: usize,
     readable: BTreeSet<usize>,
     netlink_more: bool,
-    probes: HashMap<i32, String>,
+    programs: Programs,
+    /// Trackers' programs that run.
+    probes: HashMap<u64, String>,
     processes: Processes,
     watcher: Option<Watcher>,
     brother: Option<Brother>,
@@ -140,7 +143,11 @@ impl Role {
         steadfast_sys::logging::structured(self.plan.structured);
         let exempt = self.router.static_addresses().cloned().collect();
         self.system.kernel.lease(self.plan.address_lease, exempt);
-        self.teller.configure(&self.plan.fifos);
+        self.programs.safe = self.plan.safe_programs;
+        if self.plan.programs[0] {
+            self.parent.say(Message::Runner);
+        }
+        self.teller.configure(&self.plan.fifos, &mut self.programs);
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }
@@ -206,7 +213,7 @@ impl Role {
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
         let mut ready: Vec<Ready> =
-            (0..=PROCESSES).map(|token| Ready { token, readable: true, writable: true }).collect();
+            (0..=PROGRAMS).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -231,6 +238,7 @@ impl Role {
         let mut files_changed = false;
         let mut processes_changed = false;
         let mut brother = false;
+        let mut programs = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -239,6 +247,7 @@ impl Role {
                 PROCESSES => processes_changed = true,
                 FIREWALL => self.system.firewall_readable(t),
                 BROTHER => brother = true,
+                PROGRAMS => programs = true,
                 KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -252,6 +261,9 @@ impl Role {
         self.packets(t);
         self.router.poll(t, &mut self.out);
         self.act(t);
+        if programs {
+            self.take_ends(t);
+        }
         self.netlink(t);
         if parent {
             self.parent.flush();
@@ -361,26 +373,28 @@ impl Role {
     }
 
     fn take_signals(&mut self, t: Time) {
-        let mut children = false;
         while let Some(signal) = self.signals.next() {
-            match signal {
-                // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
-                15 => self.stop(t),
-                17 => children = true,
-                _ => {}
+            // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
+            if signal == 15 {
+                self.stop(t);
             }
         }
-        if !children {
-            return;
-        }
-        while let Some((pid, end)) = spawn::reap() {
-            if self.teller.ended(pid, end) {
+    }
+
+    /// Programs that have ended.
+    fn take_ends(&mut self, t: Time) {
+        for (job, end) in self.programs.ended() {
+            if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(name) = self.probes.remove(&pid) {
+            if let Some(name) = self.probes.remove(&job) {
                 let end = match end {
-                    End::Exited(s) => ScriptEnd::Exited(s),
-                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
+                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::NotStarted(why) => {
+                        log::warn!("VRRP_Script({name}) cannot be started: {why}");
+                        ScriptEnd::NotStarted
+                    }
                 };
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
@@ -500,6 +514,7 @@ impl Role {
                 self.do_one(t, output);
             }
         }
+        self.teller.advance(&mut self.programs, t);
         self.system.flush();
         if let Some(fd) = self.system.new_socket.take()
             && let Err(e) = self.reactor.watch(fd, FIREWALL)
@@ -517,8 +532,8 @@ impl Role {
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (pid, _) in self.probes.iter().filter(|(_, n)| **n == name) {
-                    spawn::signal_group(*pid, signal);
+                for (job, _) in self.probes.iter().filter(|(_, n)| **n == name) {
+                    self.programs.signal(*job, signal);
                 }
             }
             Output::Instance { name, notice, priority } => {
@@ -559,16 +574,10 @@ impl Role {
 
     fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
-            Some(Probe::Program(command)) => match tell::start(command, &[]) {
-                Ok(pid) => {
-                    self.probes.insert(pid, name);
-                    return;
-                }
-                Err(e) => {
-                    log::warn!("VRRP_Script({name}) cannot be started: {e}");
-                    ScriptEnd::NotStarted
-                }
-            },
+            Some(Probe::Program(command)) => {
+                self.probes.insert(self.programs.start(command, &[], true), name);
+                return;
+            }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
@@ -637,10 +646,12 @@ impl Role {
 
     /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
     fn last_words(&mut self) {
-        self.wait(Duration::from_secs(1), |role| {
+        self.wait(Duration::from_millis(500), |role| !role.teller.busy());
+        self.teller.hurry(&mut self.programs);
+        self.wait(Duration::from_millis(600), |role| {
             let mut failed = Vec::new();
             let _ = role.system.kernel.read(&role.system.mirror, &mut failed);
-            role.system.kernel.idle() && role.teller.running.is_empty()
+            role.system.kernel.idle() && !role.teller.busy()
         });
         if !self.keep_objects {
             self.system.close();
@@ -648,7 +659,7 @@ impl Role {
         self.wait(Duration::from_millis(300), |role| role.teller.read_out());
         self.teller.close_fifos();
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
-        self.teller.stop_readers();
+        self.teller.stop_readers(&mut self.programs);
         self.parent.flush();
         log::info!("Stopped");
     }
@@ -662,6 +673,8 @@ impl Role {
                 break;
             }
             self.take_signals(now());
+            self.take_ends(now());
+            self.teller.advance(&mut self.programs, now());
         }
     }
 }

@@ -43,6 +43,8 @@ impl Role {
         if let Some(b) = &brother {
             b.register(&reactor, BROTHER)?;
         }
+        let programs = Programs::new(options);
+        programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
         let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
@@ -59,6 +61,7 @@ impl Role {
             next_token: SOCKETS,
             readable: BTreeSet::new(),
             netlink_more: false,
+            programs,
             probes: HashMap::new(),
             processes: Processes::new(Vec::new()),
             watcher: None,
@@ -86,6 +89,7 @@ impl Role {
         }
         role.learn_links()?;
         role.configure();
+        confine(options, &steadfast_sys::sandbox::VRRP);
         let t = now();
         role.router.poll(t, &mut role.out);
         role.act(t);

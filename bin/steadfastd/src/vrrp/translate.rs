@@ -147,7 +147,7 @@ pub fn plan(c: &Config) -> Plan {
     };
     // The VRRP child starts the reader of the FIFO that both write to.
     let common = fifo(&g.notify_fifo, &None);
-    let lvs_fifos = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
+    let lvs_fifos: Vec<Fifo> = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string();
     let mail =
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
@@ -158,18 +158,26 @@ pub fn plan(c: &Config) -> Plan {
             from: g.notification_email_from.clone().unwrap_or_else(|| format!("root@{host}")),
             to: g.notification_email.clone(),
         });
+    let told = |n: &Notify| n.generic.is_some() || !n.scripts.is_empty();
+    let vrrp_fifos: Vec<Fifo> = (fifo(&g.notify_fifo, &g.notify_fifo_script).into_iter())
+        .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
+        .collect();
+    let reads = |fifos: &[Fifo]| fifos.iter().any(|f| f.reader.is_some());
+    let vrrp_programs = reads(&vrrp_fifos)
+        || probes.values().any(|p| matches!(p, Probe::Program(_)))
+        || instances.values().chain(groups.values()).any(told);
+    let checker_programs = reads(&lvs_fifos) || c.virtual_servers.iter().any(starts_programs);
     Plan {
         machine,
+        safe_programs: g.enable_script_security,
+        programs: [vrrp_programs, checker_programs],
         router_id: g.router_id.clone().unwrap_or(host),
         probes,
         weights,
         instances,
         groups,
         departed: Default::default(),
-        fifos: fifo(&g.notify_fifo, &g.notify_fifo_script)
-            .into_iter()
-            .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
-            .collect(),
+        fifos: vrrp_fifos,
         lvs_fifos,
         mail,
         no_email_faults: g.no_email_faults,
@@ -212,6 +220,16 @@ pub fn plan(c: &Config) -> Plan {
         monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
         receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
     }
+}
+
+/// A virtual server with scripts of any kind.
+fn starts_programs(v: &model::VirtualServer) -> bool {
+    let misc = |r: &model::RealServer| {
+        r.notify_up.is_some()
+            || r.notify_down.is_some()
+            || r.checkers.iter().any(|c| matches!(c, model::Checker::Misc(_)))
+    };
+    v.quorum_up.is_some() || v.quorum_down.is_some() || v.real_servers.iter().any(misc)
 }
 
 /// keepalived_script, if that account exists.
