@@ -9,6 +9,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
     ("the_journal_can_be_asked_by_instance_and_by_event", the_journal_can_be_asked_by_instance_and_by_event),
+    ("the_clock_of_the_wall_moves_nothing", the_clock_of_the_wall_moves_nothing),
     ("every_process_may_be_killed", every_process_may_be_killed),
     ("the_watchdog_ends_a_parent_that_hangs", the_watchdog_ends_a_parent_that_hangs),
     ("a_new_package_takes_over_without_a_failover", a_new_package_takes_over_without_a_failover),
@@ -49,6 +50,19 @@ fn the_journal_can_be_asked_by_instance_and_by_event() {
     );
     std::fs::write(FILE, conf("")).expect("configuration");
     assert!(works("systemctl reload steadfast"), "{}", journal());
+}
+
+fn the_clock_of_the_wall_moves_nothing() {
+    let entered = || journal().matches(" Entering ").count();
+    let (before, began) = (entered(), sh("date +%s"));
+    let (pids, started) = (format!("{} {}", main_pid(), pid("vrrp.pid")), std::time::Instant::now());
+    for step in ["+1 hour", "-1 day", "@1000", "+20 years"] {
+        sh(&format!("date -s '{step}'"));
+        // A master that thought itself late would listen for an interval; a checker would count its checks as overdue.
+        assert!(!eventually(seconds(4), || entered() != before || !holds(VIP)), "{step}: {}", journal());
+        assert_eq!(format!("{} {}", main_pid(), pid("vrrp.pid")), pids, "{step}: {}", journal());
+    }
+    sh(&format!("date -s @{}", began.trim().parse::<u64>().unwrap_or(0) + started.elapsed().as_secs()));
 }
 
 /// A command, and whether it worked.
