@@ -6,7 +6,9 @@
 
 use crate::cli::Options;
 use std::collections::HashMap;
+use std::time::Duration;
 use steadfast_config::host::{Host, ScriptFile, SystemHost};
+use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
@@ -21,14 +23,24 @@ const SIGCHLD: i32 = 17;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
+/// Who was told to end and has not ended by then is ended.
+const GRACE: Duration = Duration::from_secs(5);
+
+struct Running {
+    id: u64,
+    probe: bool,
+    /// A probe that was told to end is killed then.
+    until: Option<Time>,
+}
+
 struct Runner {
     reader: Reader,
     writer: Writer,
     outbox: Outbox,
     assembler: Assembler,
     epoch: u64,
-    /// Programs that run: number, and whether they are probes.
-    running: HashMap<i32, (u64, bool)>,
+    /// Programs that run.
+    running: HashMap<i32, Running>,
 }
 
 /// Runs the role; returns its exit status.
@@ -69,7 +81,7 @@ pub fn run(options: &Options) -> i32 {
         }
         let writer = &runner.writer;
         runner.outbox.flush(|f| writer.write(f).is_ok());
-        if reactor.wait(Some(now() + std::time::Duration::from_secs(60)), false, &mut ready).is_err() {
+        if reactor.wait(Some(runner.kill_late_ones(now())), false, &mut ready).is_err() {
             return 1;
         }
     }
@@ -92,8 +104,10 @@ impl Runner {
                         }
                     }
                     Ok(Message::Signal { job, signal }) => {
-                        let pid = self.running.iter().find(|(_, (id, _))| *id == job).map(|(pid, _)| *pid);
-                        pid.into_iter().for_each(|pid| spawn::signal_group(pid, signal));
+                        if let Some((pid, program)) = self.running.iter_mut().find(|(_, p)| p.id == job) {
+                            program.until = program.probe.then(|| now() + GRACE);
+                            spawn::signal_group(*pid, signal);
+                        }
                     }
                     Ok(Message::Hello) => {
                         self.end_probes();
@@ -105,23 +119,33 @@ impl Runner {
         }
     }
 
-    fn end_probes(&mut self) {
-        for pid in self.running.iter().filter(|(_, (_, probe))| *probe).map(|(pid, _)| *pid) {
-            spawn::signal_group(pid, SIGKILL);
+    /// Kills whose time is over; when to look again.
+    fn kill_late_ones(&mut self, t: Time) -> Time {
+        for (pid, program) in &mut self.running {
+            if program.until.take_if(|until| *until <= t).is_some() {
+                spawn::signal_group(*pid, SIGKILL);
+            }
         }
-        self.running.retain(|_, (_, probe)| !*probe);
+        self.running.values().filter_map(|p| p.until).min().unwrap_or(Time::FAR)
+    }
+
+    fn end_probes(&mut self) {
+        for (pid, _) in self.running.iter().filter(|(_, p)| p.probe) {
+            spawn::signal_group(*pid, SIGKILL);
+        }
+        self.running.retain(|_, p| !p.probe);
     }
 
     fn start(&mut self, job: Job) {
         match begin(&job) {
-            Ok(pid) => drop(self.running.insert(pid, (job.id, job.probe))),
+            Ok(pid) => drop(self.running.insert(pid, Running { id: job.id, probe: job.probe, until: None })),
             Err(why) => self.say(Message::Ended { job: job.id, end: JobEnd::NotStarted(why) }),
         }
     }
 
     fn reap(&mut self) {
         while let Some((pid, end)) = spawn::reap() {
-            if let Some((id, _)) = self.running.remove(&pid) {
+            if let Some(Running { id, .. }) = self.running.remove(&pid) {
                 let end = match end {
                     End::Exited(status) => JobEnd::Exited(status),
                     End::Signalled(signal) => JobEnd::Signalled(signal),

@@ -188,7 +188,12 @@ impl Router {
         loop {
             let Some((waiting, interface, next)) = self.pacer.pop(now, id) else { return };
             let slot = self.slots.get(waiting.instance as usize).and_then(Option::as_ref);
-            if slot.is_some_and(|x| x.objects_set) {
+            // an address may have left the configuration since
+            let held = |x: &Instance| {
+                let c = &x.config;
+                x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
+            };
+            if slot.is_some_and(held) {
                 out.push(Output::Announce { interface: interface.into(), address: waiting.address });
                 if let Some(at) = next {
                     self.timers.set(Key::Pace(id), at);

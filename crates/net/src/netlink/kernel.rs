@@ -34,6 +34,8 @@ pub struct Kernel {
     pending: HashMap<u32, (Object, bool)>,
     waiting: VecDeque<(Object, bool)>,
     owned: HashSet<Object>,
+    /// What could not even be asked for.
+    unsent: Vec<Outcome>,
     /// Seconds that an address lives without a refresh, and those that live for ever.
     lease: Option<(u32, HashSet<Address>)>,
 }
@@ -47,6 +49,7 @@ impl Kernel {
             pending: HashMap::new(),
             waiting: VecDeque::new(),
             owned: HashSet::new(),
+            unsent: Vec::new(),
             lease: None,
         })
     }
@@ -154,7 +157,10 @@ impl Kernel {
                     self.waiting.push_front((object, add));
                     break;
                 }
-                Err(e) => log::warn!("netlink: cannot send a request for {object}: {e}"),
+                Err(e) => {
+                    log::warn!("netlink: cannot send a request for {object}: {e}");
+                    self.unsent.push(Outcome { object, add, errno: e.raw_os_error().unwrap_or(libc::EIO) });
+                }
             }
         }
     }
@@ -192,6 +198,7 @@ impl Kernel {
             }
         }
         self.pump(mirror);
+        failed.append(&mut self.unsent);
         Ok(())
     }
 
