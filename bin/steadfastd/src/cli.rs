@@ -45,6 +45,8 @@ pub struct Options {
     pub parent: i32,
     /// Internal: only take away what is in the kernel.
     pub withdraw: bool,
+    /// Internal: where the VRRP child writes down what is ours in the kernel.
+    pub record: Option<PathBuf>,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
     /// All words, to hand on to roles.
@@ -83,6 +85,7 @@ impl Default for Options {
             epoch: 0,
             parent: 0,
             withdraw: false,
+            record: None,
             handover: None,
             words: Vec::new(),
         }
@@ -153,6 +156,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "parent", Value::Yes, ""),
     ('\0', "handover", Value::Yes, ""),
     ('\0', "withdraw", Value::No, ""),
+    ('\0', "record", Value::Yes, ""),
 ];
 
 fn help(program: &str) -> String {
@@ -295,6 +299,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "epoch" => o.epoch = text.parse().unwrap_or(0),
                 "parent" => o.parent = text.parse().unwrap_or(0),
                 "withdraw" => o.withdraw = true,
+                "record" => o.record = Some(text.into()),
                 "handover" => {
                     o.handover = text.parse().ok();
                     // The words go on to roles and to the next program, this one does not.

@@ -307,6 +307,10 @@ impl Daemon {
         let parent = schedule::pid().to_string();
         let epoch = self.epoch.to_string();
         argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
+        if role == "vrrp" {
+            let record = self.pid_path("vrrp", &self.options.vrrp_pid).with_extension("objects");
+            argv.extend(["--record".into(), record.into()]);
+        }
         Spec {
             argv,
             argv0: std::env::args_os().next(),

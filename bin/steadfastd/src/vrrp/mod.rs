@@ -4,6 +4,7 @@ mod dump;
 mod listen;
 mod live;
 pub mod plan;
+mod record;
 mod settings;
 mod start;
 mod system;
@@ -15,6 +16,7 @@ use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
 use plan::{Plan, Probe};
+use record::Record;
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
@@ -135,6 +137,7 @@ struct Role {
     /// -a: addresses by link, to tell what changes.
     monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
+    record: Record,
 }
 
 impl Role {
@@ -304,6 +307,8 @@ impl Role {
         }
         self.act(t);
         self.keep();
+        let (version, objects) = self.system.kernel.owned();
+        self.record.keep(version, objects);
     }
 
     fn netlink(&mut self, t: Time) {
@@ -655,6 +660,7 @@ impl Role {
         });
         if !self.keep_objects {
             self.system.close();
+            self.record.remove();
         }
         self.wait(Duration::from_millis(300), |role| role.teller.read_out());
         self.teller.close_fifos();

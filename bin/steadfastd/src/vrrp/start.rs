@@ -1,6 +1,8 @@
 //! The role's start: what it is told, what the host has, and what an earlier life has left there.
 
+use super::record::same_place;
 use super::*;
+use steadfast_core::kernel::Object;
 
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when the parent wants nothing after all.
@@ -45,6 +47,7 @@ impl Role {
         }
         let programs = Programs::new(options);
         programs.register(&reactor, PROGRAMS)?;
+        let (record, left) = Record::open(options.record.clone());
         let t = now();
         let mut out = Vec::new();
         let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
@@ -83,6 +86,7 @@ impl Role {
             mask: options.umask,
             monitored: None,
             history: Default::default(),
+            record,
         };
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
@@ -93,7 +97,7 @@ impl Role {
         let t = now();
         role.router.poll(t, &mut role.out);
         role.act(t);
-        role.clear_leftovers();
+        role.clear_leftovers(left);
         if options.address_monitoring {
             let of =
                 |l: &steadfast_net::netlink::Link| (l.name.clone(), l.addresses.iter().map(|c| c.address).collect());
@@ -130,8 +134,10 @@ impl Role {
     }
 
     /// Addresses of ours from an earlier life that nobody handed over: who is not master does not hold them.
-    pub(super) fn clear_leftovers(&mut self) {
-        let mut leftovers = Vec::new();
+    pub(super) fn clear_leftovers(&mut self, recorded: Vec<Object>) {
+        let owned = self.system.kernel.owned().1;
+        let mut leftovers = recorded;
+        leftovers.retain(|o| !owned.contains(o) && !owned.iter().any(|own| same_place(o, own)));
         // An owner's address is the interface's own, and what somebody else here holds is in its place.
         let held: BTreeSet<(String, std::net::IpAddr)> = (self.router.views())
             .filter(|v| v.objects_set)
@@ -144,10 +150,12 @@ impl Role {
                 if !held.contains(&(a.interface.clone(), a.cidr.address))
                     && self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
                 {
-                    leftovers.push(steadfast_core::kernel::Object::Address(a.clone()));
+                    leftovers.push(Object::Address(a.clone()));
                 }
             }
         }
+        leftovers.sort_by_key(ToString::to_string);
+        leftovers.dedup();
         for o in leftovers {
             log::info!("{o} is left from an earlier run, removing it");
             self.system.remove(o);

@@ -34,6 +34,8 @@ pub struct Kernel {
     pending: HashMap<u32, (Object, bool)>,
     waiting: VecDeque<(Object, bool)>,
     owned: HashSet<Object>,
+    /// Counts changes of what is ours.
+    version: u64,
     /// What could not even be asked for.
     unsent: Vec<Outcome>,
     /// Seconds that an address lives without a refresh, and those that live for ever.
@@ -49,6 +51,7 @@ impl Kernel {
             pending: HashMap::new(),
             waiting: VecDeque::new(),
             owned: HashSet::new(),
+            version: 0,
             unsent: Vec::new(),
             lease: None,
         })
@@ -61,7 +64,7 @@ impl Kernel {
 
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
-        self.owned.insert(object.clone());
+        self.version += u64::from(self.owned.insert(object.clone()));
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
                 (Some(old), Some(base)) if old.is_virtual && old.mac == l.mac && old.parent == Some(base.index) => {
@@ -93,7 +96,7 @@ impl Kernel {
 
     /// Removes an object; not there is success.
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
-        self.owned.remove(&object);
+        self.version += u64::from(self.owned.remove(&object));
         self.waiting.push_back((object, false));
         self.pump(mirror);
     }
@@ -129,6 +132,11 @@ impl Kernel {
     fn lifetime(&self, object: &Object) -> Option<u32> {
         let Object::Address(a) = object else { return None };
         self.lease.as_ref().filter(|(_, exempt)| !exempt.contains(a)).map(|(seconds, _)| *seconds)
+    }
+
+    /// What is ours, and a number that changes with it.
+    pub fn owned(&self) -> (u64, &HashSet<Object>) {
+        (self.version, &self.owned)
     }
 
     /// Nothing is outstanding.
