@@ -18,6 +18,9 @@ struct Cli {
     /// The daemon's control socket; without it the usual one
     #[arg(long, global = true)]
     socket: Option<PathBuf>,
+    /// The daemon's parent process, whose socket may be anywhere
+    #[arg(long, global = true)]
+    pid: Option<u32>,
     #[command(subcommand)]
     command: Command,
 }
@@ -86,7 +89,17 @@ enum Command {
 
 fn main() {
     let cli = Cli::parse();
-    let socket = cli.socket.as_deref();
+    let found = match &cli.command {
+        Command::Check { .. } | Command::Keywords { .. } => Ok(PathBuf::new()),
+        _ => ask::socket(cli.socket, cli.pid),
+    };
+    let socket = match &found {
+        Ok(path) => path.as_path(),
+        Err(e) => {
+            eprintln!("{e}");
+            std::process::exit(1);
+        }
+    };
     std::process::exit(match cli.command {
         Command::Status { json, watch } => told(status(socket, json, watch)),
         Command::Explain { instance } => told(explain(socket, &instance)),
@@ -121,7 +134,7 @@ fn closed(text: &str) -> bool {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
 }
 
-fn status(socket: Option<&std::path::Path>, json: bool, watch: bool) -> Result<(), String> {
+fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     loop {
         let (whole, text) = ask::status(socket)?;
@@ -134,7 +147,7 @@ fn status(socket: Option<&std::path::Path>, json: bool, watch: bool) -> Result<(
     }
 }
 
-fn explain(socket: Option<&std::path::Path>, name: &str) -> Result<(), String> {
+fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
     let Some(i) = instances.iter().find(|i| i.name == name) else {
@@ -146,7 +159,7 @@ fn explain(socket: Option<&std::path::Path>, name: &str) -> Result<(), String> {
 }
 
 /// Says why, where the file tells it.
-fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
+fn reload(socket: &std::path::Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
     let Err(e) = ask::order(socket, words) else { return 0 };
     eprintln!("steadfast: {e}");
@@ -157,7 +170,7 @@ fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
 }
 
 /// Waits until the new program answers, at most ten seconds.
-fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
+fn upgrade(socket: &std::path::Path) -> Result<(), String> {
     let begun = |w: &steadfast_status::live::Whole| w.since;
     let before = ask::status(socket).map(|(w, _)| begun(&w))?;
     ask::order(socket, &["upgrade"])?;
@@ -174,7 +187,7 @@ fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
     Err("the new program does not answer".into())
 }
 
-fn planned(socket: Option<&std::path::Path>, file: &std::path::Path) -> Result<(), String> {
+fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
     let bytes = ask::ask(socket, &["config"])?;
     let running = steadfast_ipc::decode(&bytes).map_err(|e| format!("the daemon is of another version: {e}"))?;
     let outcome = read(file, None);

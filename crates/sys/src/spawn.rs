@@ -124,13 +124,17 @@ pub fn replace(
             unsafe { libc::fcntl(*fd, libc::F_SETFD, flags) };
         }
     };
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let text = |bytes: Vec<u8>| std::ffi::CString::new(bytes).unwrap_or_default();
+    let path = text(program.as_os_str().as_bytes().to_vec());
+    let first = argv0.map_or_else(|| path.clone(), |name| text(name.into_vec()));
+    let words: Vec<_> = std::iter::once(first).chain(arguments.iter().map(|a| text(a.as_bytes().to_vec()))).collect();
+    let pointers: Vec<*const libc::c_char> = words.iter().map(|w| w.as_ptr()).chain([std::ptr::null()]).collect();
     inherit(0);
-    let mut command = Command::new(program);
-    command.args(arguments);
-    if let Some(name) = argv0 {
-        command.arg0(name);
-    }
-    let e = command.exec();
+    // Not by std: it clears the mask of signals first, and a SIGTERM must wait for the new program's reading of it.
+    // SAFETY: both are C strings, and an array of them that ends with NULL, which outlive the call.
+    unsafe { libc::execv(path.as_ptr(), pointers.as_ptr()) };
+    let e = io::Error::last_os_error();
     inherit(libc::FD_CLOEXEC);
     e
 }

@@ -76,7 +76,12 @@ impl Daemon {
     fn client_ready(&mut self, at: usize, t: Time) {
         let Some((client, _, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
         match client.read() {
-            Progress::Waiting => {}
+            // An answer that did not fit in one go goes on.
+            Progress::Waiting => {
+                if client.answering() && client.flush() == Progress::Over {
+                    self.forget_client(at);
+                }
+            }
             Progress::Over => {
                 if client.flush() == Progress::Over {
                     self.forget_client(at);

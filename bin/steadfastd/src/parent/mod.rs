@@ -747,7 +747,9 @@ impl Daemon {
         if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ready) {
             self.ready();
         }
-        if self.announced && self.roles.iter().all(|r| r.pid.is_some() || !self.wanted(r.name)) {
+        // One that waits for its restart waits because we say so.
+        let fine = |r: &Role| r.pid.is_some() || r.restart_at.is_some() || !self.wanted(r.name);
+        if self.announced && self.roles.iter().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;

@@ -447,6 +447,11 @@ impl Role {
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
                     self.keep_objects = keep_objects;
+                    if keep_objects {
+                        // Nobody will renew them.
+                        self.system.kernel.lease(None, Default::default());
+                        self.system.kernel.refresh(&self.system.mirror);
+                    }
                     self.leaving = true;
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
                 }

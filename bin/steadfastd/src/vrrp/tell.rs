@@ -58,7 +58,8 @@ impl Teller {
                 }
             }
             if let Some(reader) = &f.reader {
-                let job = programs.start(reader, &[f.path.to_string_lossy().into_owned()], false);
+                // Like a check, it is nobody's when we are gone.
+                let job = programs.start(reader, &[f.path.to_string_lossy().into_owned()], true);
                 self.readers.push(job);
                 self.names.insert(job, format!("FIFO reader {}", reader.quoted()));
             }
