@@ -14,13 +14,12 @@ use crate::child::{BEAT, Brother, Order, Parent, start_logging};
 use crate::cli::Options;
 use plan::{Plan, Probe};
 use settings::Settings;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Message, decode, encode};
+use steadfast_ipc::{Dump, Keeping, Message, decode, encode};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -104,8 +103,7 @@ struct Role {
     processes: Processes,
     watcher: Option<Watcher>,
     brother: Option<Brother>,
-    /// What the parent keeps, by a hash of it.
-    said: BTreeMap<String, u64>,
+    keeping: Keeping,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     dirty: bool,
@@ -582,29 +580,11 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        let mut present = BTreeSet::from([SETTINGS.to_string()]);
-        if let Ok(bytes) = encode(&self.system.settings) {
-            self.keep_one(SETTINGS.into(), bytes);
-        }
-        for s in self.router.snapshots() {
-            let Ok(bytes) = encode(&s) else { continue };
-            present.insert(s.name.clone());
-            self.keep_one(s.name, bytes);
-        }
-        let gone: Vec<String> = self.said.keys().filter(|k| !present.contains(*k)).cloned().collect();
-        for key in gone {
-            self.said.remove(&key);
-            self.parent.say(Message::Keep { key, bytes: Vec::new() });
-        }
-    }
-
-    fn keep_one(&mut self, key: String, bytes: Vec<u8>) {
-        let mut hasher = std::hash::DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.said.get(&key) != Some(&hash) {
-            self.parent.say(Message::Keep { key: key.clone(), bytes });
-            self.said.insert(key, hash);
+        let settings = encode(&self.system.settings).map(|bytes| (SETTINGS.to_string(), bytes));
+        let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
+        let present = std::iter::once(settings).chain(self.router.snapshots().into_iter().map(of)).flatten();
+        for message in self.keeping.difference(present) {
+            self.parent.say(message);
         }
     }
 

@@ -63,7 +63,7 @@ impl Role {
             processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
-            said: BTreeMap::new(),
+            keeping: Keeping::default(),
             trim: Some(t + SETTLED),
             dirty: true,
             out,
