@@ -1,8 +1,9 @@
 //! The child's end of the link to its parent, without the pipe.
 
-use crate::{Assembler, Envelope, FrameError, Message, Outbox, parse};
+use crate::{Assembler, Envelope, FrameError, Message, Outbox, encode, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use steadfast_core::kernel::Object;
 
 /// What the parent wants.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,6 +91,17 @@ impl Keeping {
         }
         messages
     }
+}
+
+/// What is kept of an object before it is put into the kernel, so that whoever comes after takes it away. The key begins with a line
+/// break, which no name has: it outlives what the process knew.
+///
+/// Fails when the object does not fit into a frame.
+pub fn object_key(object: &Object) -> Result<(String, Vec<u8>), FrameError> {
+    let bytes = encode(object)?;
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    Ok((format!("\n{:016x}", hasher.finish()), bytes))
 }
 
 #[cfg(test)]

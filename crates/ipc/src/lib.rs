@@ -14,7 +14,7 @@
 
 mod child;
 
-pub use child::{Keeping, Link, Order};
+pub use child::{Keeping, Link, Order, object_key};
 
 use bincode::Options;
 use serde::de::DeserializeOwned;

@@ -242,11 +242,14 @@ impl Ward {
         &self.kept
     }
 
-    /// Frames that tell a short-lived process what was left in the kernel, and the configuration.
-    pub fn words_to_withdraw(&self, epoch: u64, config: &[u8]) -> Vec<Vec<u8>> {
+    /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
+    /// that what is there while the daemon runs goes, too.
+    pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool) -> Vec<Vec<u8>> {
         let left = self.kept.iter().filter(|(key, _)| key.starts_with('\n'));
         let left = left.map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() });
-        left.chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
+        let end = all.then_some(Message::Stop { keep_objects: false });
+        // The process begins when it has a whole configuration: all else is said before.
+        left.chain(end).chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
     }
 
     /// Takes over what an older program kept.

@@ -525,8 +525,8 @@ impl Daemon {
     }
 
     /// Takes away what a VRRP process held that is not coming back soon. A short-lived process does it, that knows the configuration
-    /// and what was put into the kernel, and is no router.
-    fn withdraw(&mut self, n: usize) {
+    /// and what was put into the kernel, and is no router. `all`: nobody comes after it.
+    fn withdraw(&mut self, n: usize, all: bool) {
         let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return };
         self.epoch += 1;
         let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
@@ -534,7 +534,7 @@ impl Daemon {
         let Ok(pid) = spawn::spawn(&spec) else { return };
         drop((from_us, to_us));
         let limit = now() + Duration::from_secs(2);
-        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config));
+        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all));
         for f in words.unwrap_or_default() {
             while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
                 std::thread::sleep(Duration::from_micros(200));
@@ -643,7 +643,7 @@ impl Daemon {
             Sequel::Expected { withdraw } => {
                 if withdraw {
                     log::error!("pid {pid} {what} before it had released everything: its addresses are withdrawn");
-                    self.withdraw(n);
+                    self.withdraw(n, true);
                 }
                 if !stopping {
                     // A reload did without it, and another may want it again by now.
@@ -663,7 +663,7 @@ impl Daemon {
                         "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
-                    self.withdraw(n);
+                    self.withdraw(n, false);
                 }
                 if delay.is_zero() {
                     self.start(n);
@@ -676,7 +676,7 @@ impl Daemon {
                     log::error!("{title} child process exited with permanent error {status}. Terminating");
                 }
                 if withdraw && !self.options.dont_release {
-                    self.withdraw(n);
+                    self.withdraw(n, true);
                 }
                 self.stop(status);
             }

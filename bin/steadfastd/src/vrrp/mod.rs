@@ -18,8 +18,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
+use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Keeping, Message, decode, encode};
+use steadfast_ipc::{Dump, Keeping, Message, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -42,7 +43,7 @@ const PROCESSES: usize = 8;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
-/// Key of what is kept that is no instance: a name cannot have a line break.
+/// Key of what is kept that is no instance: a name cannot have a line break. Objects have such keys, too.
 const SETTINGS: &str = "\nsettings";
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
@@ -70,11 +71,6 @@ pub fn run(options: &Options) -> i32 {
         return 0;
     }
     let status = match Role::start(options, signals) {
-        // The start has taken away what nobody holds.
-        Ok(Some(mut role)) if options.withdraw => {
-            role.last_words();
-            0
-        }
         Ok(Some(mut role)) => role.run(),
         Ok(None) => 0,
         Err(e) => {
@@ -501,9 +497,19 @@ impl Role {
 
     fn do_one(&mut self, t: Time, output: Output) {
         match output {
-            Output::Send(s) => self.system.send(&s, t),
-            Output::Add(object) => self.system.add(object),
-            Output::Remove(object) => self.system.remove(object),
+            Output::Send(s) => {
+                // A priority of 0 (RFC 9568 section 5.2.4): who hands over must not come back as master.
+                self.dirty |= s.payload.get(2) == Some(&0);
+                self.system.send(&s, t);
+            }
+            Output::Add(object) => {
+                // Before it is there: whoever comes after must be able to take it away, under whatever configuration.
+                if !self.system.owns(&object) {
+                    self.keep_object(&object, true);
+                }
+                self.system.add(object);
+            }
+            Output::Remove(object) => self.let_go(object),
             Output::Announce { interface, address } => self.system.announce(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
@@ -585,6 +591,18 @@ impl Role {
         let present = std::iter::once(settings).chain(self.router.snapshots().into_iter().map(of)).flatten();
         for message in self.keeping.difference(present) {
             self.parent.say(message);
+        }
+    }
+
+    fn let_go(&mut self, object: Object) {
+        self.system.remove(object.clone());
+        self.keep_object(&object, false);
+    }
+
+    fn keep_object(&mut self, object: &Object, there: bool) {
+        match object_key(object) {
+            Ok((key, bytes)) => self.parent.say(Message::Keep { key, bytes: if there { bytes } else { Vec::new() } }),
+            Err(e) => log::error!("{object} cannot be kept: {e}"),
         }
     }
 

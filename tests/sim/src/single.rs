@@ -1,0 +1,1 @@
+//! Histories of one kind: one crash, one crash at each step of something, one hour of loss.
