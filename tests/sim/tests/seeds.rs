@@ -1,6 +1,7 @@
 //! Hundreds of histories in every run. SIM_SEEDS says how many, SIM_SEED plays one and prints it.
 
 use std::time::{Duration, Instant};
+use steadfast_test_sim::single::DOINGS;
 use steadfast_test_sim::{Failure, World};
 
 /// Seeds that have found something once.
@@ -47,4 +48,41 @@ fn the_invariants_hold_in_every_history() {
         failures.len()
     );
     tell(&failures);
+}
+
+/// The parent starts the child again, which goes on where its predecessor ended: nobody notices.
+#[test]
+fn a_child_that_crashed_once_is_master_again_within_its_interval() {
+    let failures: Vec<_> = (0..150).filter_map(|seed| World::crash_once(seed).err()).collect();
+    tell(&failures);
+}
+
+/// Between any two things that it does, and any two frames that it writes.
+#[test]
+fn a_child_may_die_at_every_step() {
+    let (mut crashes, mut failures) = (0, Vec::new());
+    for seed in 0..4 {
+        for doing in DOINGS {
+            for steps in 0..400 {
+                match World::crash_at(seed, doing, steps) {
+                    Ok(Some(_)) => crashes += 1,
+                    Ok(None) => break,
+                    Err(f) => failures.push(f),
+                }
+            }
+        }
+    }
+    println!("{crashes} crashes, each at another step");
+    tell(&failures);
+    assert!(crashes > 400, "{crashes}");
+}
+
+/// S6. Three adverts in a row must be lost before a backup stands up, which one in a hundred lost makes one in a million.
+#[test]
+fn one_packet_in_a_hundred_lost_costs_next_to_no_transitions() {
+    for seed in 0..12 {
+        let (transitions, chances) = World::lossy_hour(seed).expect("a history");
+        let most = 4 + chances * 4 / 100_000;
+        assert!(transitions <= most, "seed {seed}: {transitions} in {chances} chances");
+    }
 }
