@@ -2,7 +2,8 @@
 
 use crate::cli::Options;
 use std::time::Duration;
-use steadfast_ipc::{Assembler, Envelope, Message, Outbox, parse};
+pub use steadfast_ipc::Order;
+use steadfast_ipc::{Envelope, Link, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::sandbox::{self, Needs};
 use steadfast_sys::{Reactor, logging, schedule};
@@ -49,19 +50,7 @@ pub const BEAT: Duration = Duration::from_secs(1);
 pub struct Parent {
     reader: Reader,
     writer: Writer,
-    outbox: Outbox,
-    epoch: u64,
-    assembler: Assembler,
-}
-
-/// What the parent wants.
-pub enum Order {
-    /// A whole configuration.
-    Config(Vec<u8>),
-    /// Another message.
-    Message(Message),
-    /// It is gone.
-    Gone,
+    link: Link,
 }
 
 impl Parent {
@@ -71,9 +60,7 @@ impl Parent {
         Ok(Parent {
             reader: Reader::inherited(fd(0))?,
             writer: Writer::inherited(fd(1))?,
-            outbox: Outbox::default(),
-            epoch: options.epoch,
-            assembler: Assembler::default(),
+            link: Link::new(options.epoch),
         })
     }
 
@@ -85,17 +72,7 @@ impl Parent {
 
     /// Says something.
     pub fn say(&mut self, message: Message) {
-        let key = match &message {
-            Message::Heartbeat { .. } => Some("heartbeat".to_string()),
-            Message::Keep { key, .. } => Some(format!("keep {key}")),
-            _ => None,
-        };
-        let envelope = Envelope { epoch: self.epoch, message };
-        let queued = match key {
-            Some(key) => self.outbox.state(&key, &envelope),
-            None => self.outbox.command(&envelope),
-        };
-        if let Err(e) = queued {
+        if let Err(e) = self.link.say(message) {
             log::error!("cannot tell the parent: {e}");
         }
         self.flush();
@@ -104,7 +81,7 @@ impl Parent {
     /// Writes what waits.
     pub fn flush(&mut self) {
         let writer = &self.writer;
-        self.outbox.flush(|f| writer.write(f).is_ok());
+        self.link.flush(|f| writer.write(f).is_ok());
     }
 
     /// Takes what has come.
@@ -118,13 +95,8 @@ impl Parent {
                     orders.push(Order::Gone);
                     return orders;
                 }
-                Packet::Data(n) => match parse(buffer.get(..n).unwrap_or_default()) {
-                    Ok(Envelope { message: Message::Config { last, bytes }, .. }) => {
-                        if let Ok(Some(whole)) = self.assembler.add(last, &bytes) {
-                            orders.push(Order::Config(whole));
-                        }
-                    }
-                    Ok(e) => orders.push(Order::Message(e.message)),
+                Packet::Data(n) => match self.link.hear(buffer.get(..n).unwrap_or_default()) {
+                    Ok(order) => orders.extend(order),
                     Err(e) => log::error!("message from the parent: {e}"),
                 },
             }

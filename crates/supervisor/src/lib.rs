@@ -2,6 +2,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod ward;
+
+pub use ward::{Memory, Sequel, Ward};
+
 use std::time::Duration;
 use steadfast_core::Time;
 

@@ -29,7 +29,8 @@ impl Router {
             _ => Heard::EqualLower,
         };
         let known = x.master.is_some_and(|(m, _)| m == source);
-        let facts = Facts { preempt: x.preempts(), delay: x.delay, fast: x.takes_over_early(), known };
+        let other = !x.config.strict && !known && x.master.is_some();
+        let facts = Facts { preempt: x.preempts(), delay: x.delay, fast: x.takes_over_early(), known, other };
         let standing = x.standing();
         let seen = Seen { source, priority: header.priority, interval: header.interval() };
         if header.priority == 255 && x.config.priority == 255 {

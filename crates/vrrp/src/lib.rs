@@ -17,6 +17,7 @@ mod garp;
 mod group;
 mod instance;
 mod io;
+mod leftovers;
 mod machine;
 mod objects;
 mod receive;

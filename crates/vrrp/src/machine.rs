@@ -56,6 +56,9 @@ pub struct Facts {
     pub fast: bool,
     /// The sender is the master that we know.
     pub known: bool,
+    /// Another router is known as the master, and that counts. A priority 0 then says nothing of it: the last word of who lost to it
+    /// may come after its first.
+    pub other: bool,
 }
 
 /// What to do.
@@ -92,6 +95,7 @@ pub fn on_advert(standing: Standing, heard: Heard, facts: Facts) -> Action {
     use Heard::{EqualHigher, EqualLower, Higher, Lower, Zero};
     match (standing, heard) {
         (Standing::Aside, _) => Action::Ignore,
+        (Standing::Backup, Zero) if facts.other => Action::Ignore,
         (Standing::Backup, Zero) => Action::Skew,
         // addresses are never compared in Backup
         (Standing::Backup, EqualLower | EqualHigher | Higher) => Action::Accept,

@@ -526,6 +526,8 @@ impl Router {
         let Some(x) = self.slot_mut(i) else { return };
         let ours = x.priority();
         let last_word = !x.config.strict || x.config.higher_prio_send_advert;
+        // Who overslept may have read the advert of a master that is dead by now: whoever serves must not yield to a last word.
+        let said = if x.mode == Mode::Listening { 0 } else { ours };
         x.counters.release_master += 1;
         x.rearm_logs(now);
         let Seen { source, priority, .. } = seen;
@@ -542,7 +544,7 @@ impl Router {
         self.remove_objects(i, out);
         if last_word && let Some(x) = self.slot_mut(i) {
             // the winner learns of the contention by it, and announces its addresses when ours are gone already
-            x.emit(ours, now, out);
+            x.emit(said, now, out);
         }
         self.enter_backup(i, Some(seen), now, out);
         self.group_follows_to_backup(i, now, out);

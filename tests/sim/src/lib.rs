@@ -1,20 +1,31 @@
-//! Whole clusters in virtual time: the real machine, a network that loses, delays and doubles, and everything that goes wrong in
-//! a machine room. One seed is one history, always the same.
+//! Whole clusters in virtual time: the real machine, the real watchdog and the real frames between them, a network that loses,
+//! delays and doubles, and everything that goes wrong in a machine room. One seed is one history, always the same.
 #![forbid(unsafe_code)]
 
+mod check;
+mod faults;
+mod kernel;
+mod node;
+pub mod single;
+
+use node::{Child, Died, Effect, Node, Parent};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
-use steadfast_core::kernel::{Address, Object};
+use steadfast_core::kernel::{Address, Object, Route, Rule, RuleAction};
 use steadfast_core::{Family, IpCidr, Mac, Rng, State, Time};
+use steadfast_ipc::encode;
+use steadfast_supervisor::{End, Sequel, Watch};
 use steadfast_vrrp::{
-    Config, GroupConfig, Input, InstanceConfig, Link, Output, Peer, Received, Router, ScriptConfig, ScriptEnd,
-    Snapshot, Track, Tracked, Unicast, Version,
+    Config, GroupConfig, Input, InstanceConfig, Notice, Peer, Received, Router, ScriptConfig, Track, Tracked, Unicast,
+    Version,
 };
 
-/// Lines of a trace that are kept.
-const TRACE: usize = 400;
+/// Lines of a trace that are kept, of adverts and of everything else.
+const TRACE: usize = 300;
+/// The parent looks this often.
+const TICK: Duration = Duration::from_millis(500);
 
 /// A packet under way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,26 +37,42 @@ struct Flight {
     payload: Vec<u8>,
 }
 
-/// One host.
-struct Node {
-    router: Option<Router>,
-    config: Config,
-    snapshots: Vec<Snapshot>,
-    /// Objects in its kernel.
-    objects: BTreeSet<String>,
-    links: [bool; 2],
-    frozen: bool,
-    inbox: VecDeque<Flight>,
-    script_ok: bool,
-    stopping: bool,
+/// Something that is going to happen.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Flight(Flight),
+    /// The parent finds its pipe readable.
+    ParentReads(usize),
+    /// So does the child of this life, or finds its other pipe writable.
+    ChildReads(usize, u64),
+    /// The child's program has come as far as its loop.
+    Exec(usize, u64),
+    /// The parent hears that the child of this life has ended, and whether in order.
+    Reaped(usize, u64, bool),
+    /// What a dead life wrote arrives.
+    Stale(usize, Vec<u8>),
+    /// The parent's timer, which comes again or not.
+    Tick(usize, bool),
+    /// An interface has changed, as the kernel tells the child of this life.
+    Changed(usize, u64, usize),
+    /// An address was removed, as the kernel tells it.
+    Removed(usize, u64, usize),
+    /// The service manager starts the daemon.
+    Manager(usize),
+    /// The child hears that its parent is gone.
+    Orphaned(usize, u64),
 }
 
 /// A cluster.
 pub struct World {
     now: Time,
     nodes: Vec<Node>,
-    queue: BinaryHeap<Reverse<(Time, u64, Flight)>>,
+    queue: BinaryHeap<Reverse<(Time, u64, Event)>>,
     sequence: u64,
+    /// What happens to whom stands still, in order.
+    held: Vec<VecDeque<Event>>,
+    /// Removed addresses that events speak of.
+    removed: Vec<Object>,
     rng: Rng,
     loss_ppm: u32,
     /// Side of the partition that each node is on.
@@ -56,13 +83,25 @@ pub struct World {
     family: Family,
     /// Adverts sent so far.
     pub adverts: u64,
-    trace: VecDeque<String>,
+    /// Processes that died.
+    pub deaths: u64,
+    /// Lives of children so far, which numbers them.
+    lives: u64,
+    /// The last events, and the last adverts among them, by number.
+    trace: [VecDeque<(u64, String)>; 2],
+    lines: u64,
     /// Packets were lost in this round.
     lossy: bool,
     /// A node that hears nobody, though all hear it.
     deaf: Option<usize>,
     /// Something that must not even happen for a moment has happened.
     broken: Option<String>,
+    /// When something last went wrong or was changed.
+    disturbed: Time,
+    /// Since when each node is master of each instance, as it said.
+    reigns: BTreeMap<(usize, usize), Time>,
+    /// How often somebody became master.
+    pub accessions: u64,
 }
 
 /// What a seed made.
@@ -74,6 +113,17 @@ pub struct Failure {
     pub what: String,
     /// The last lines of the history.
     pub trace: String,
+}
+
+/// What a history came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Played {
+    /// Adverts sent.
+    pub adverts: u64,
+    /// Deaths of processes.
+    pub deaths: u64,
+    /// Virtual time.
+    pub lasted: Duration,
 }
 
 fn host(family: Family, n: usize) -> IpAddr {
@@ -92,6 +142,49 @@ fn virtual_address(family: Family, i: usize) -> IpAddr {
     }
 }
 
+fn short(last: u8, interface: usize) -> Address {
+    let address = IpAddr::V4(Ipv4Addr::new(10, 9, 0, last));
+    Address::new(IpCidr { address, prefix: 32 }, format!("eth{interface}"))
+}
+
+fn route(destination: u8, metric: u32) -> Route {
+    let mut route = Route::new(Family::V4);
+    route.destination = Some(IpCidr { address: IpAddr::V4(Ipv4Addr::new(10, 8, destination, 0)), prefix: 24 });
+    route.metric = Some(metric);
+    route
+}
+
+fn rule(preference: u32) -> Rule {
+    Rule {
+        family: Family::V4,
+        invert: false,
+        from: None,
+        to: None,
+        preference: Some(preference),
+        action: RuleAction::Table(77),
+        iif: None,
+        oif: None,
+        fwmark: None,
+        tos: 0,
+        suppress_prefixlength: None,
+        protocol: 18,
+        no_track: false,
+    }
+}
+
+/// What varies from one configuration of a node to the next.
+fn vary(config: &mut Config, rng: &mut Rng) {
+    for (i, c) in config.instances.iter_mut().enumerate() {
+        let n = 2 * i as u8;
+        c.excluded = (n..n + 2).filter(|_| rng.below(2) == 0).map(|n| short(n, i)).collect();
+        c.accept = rng.below(4) != 0;
+        let metric = 1 + rng.below(2) as u32;
+        c.routes = (n..n + 2).filter(|_| rng.below(3) == 0).map(|n| route(n, metric)).collect();
+        c.rules = (n..n + 2).filter(|_| rng.below(3) == 0).map(|n| rule(100 + u32::from(n))).collect();
+    }
+    config.statics = (20..22).filter(|_| rng.below(3) == 0).map(|n| Object::Address(short(n, 0))).collect();
+}
+
 impl World {
     /// A cluster that a seed chooses.
     pub fn new(seed: u64) -> World {
@@ -99,7 +192,7 @@ impl World {
         let nodes = 2 + rng.below(6) as usize;
         let family = if rng.below(4) == 0 { Family::V6 } else { Family::V4 };
         let grouped = rng.below(3) == 0;
-        let instances = if grouped { 2 } else { 1 };
+        let instances = if grouped || rng.below(3) == 0 { 2 } else { 1 };
         let version = if family == Family::V4 && rng.below(2) == 0 { Version::V2 } else { Version::V3 };
         let interval = match version {
             Version::V2 => Duration::from_secs(1),
@@ -114,6 +207,8 @@ impl World {
             nodes: Vec::new(),
             queue: BinaryHeap::new(),
             sequence: 0,
+            held: vec![VecDeque::new(); nodes],
+            removed: Vec::new(),
             rng,
             loss_ppm: 0,
             side: vec![0; nodes],
@@ -121,10 +216,16 @@ impl World {
             instances,
             family,
             adverts: 0,
-            trace: VecDeque::new(),
+            deaths: 0,
+            lives: 0,
+            trace: Default::default(),
+            lines: 0,
             lossy: false,
             deaf: None,
             broken: None,
+            disturbed: Time::ZERO,
+            reigns: BTreeMap::new(),
+            accessions: 0,
         };
         for n in 0..nodes {
             let mut config = Config::default();
@@ -166,31 +267,43 @@ impl World {
                 let members = (0..instances).map(|i| format!("V{i}")).collect();
                 config.groups = vec![GroupConfig { name: "G".into(), members, tracking_weight: false }];
             }
+            vary(&mut config, &mut world.rng);
+            let whole = config.instances.clone();
             world.nodes.push(Node {
-                router: None,
-                config,
-                snapshots: Vec::new(),
-                objects: BTreeSet::new(),
+                kernel: Default::default(),
+                parent: None,
+                child: None,
+                up: VecDeque::new(),
+                down: VecDeque::new(),
+                file: config,
+                whole,
+                poison: 0,
                 links: [true; 2],
-                frozen: false,
-                inbox: VecDeque::new(),
+                own: IpCidr { address: host(family, n), prefix: 24 },
+                mac: Mac([2, 0, 0, 0, 0, n as u8]),
                 script_ok: true,
-                stopping: false,
+                frozen: false,
             });
-            world.start(n, false);
+            world.start_daemon(n);
         }
         world
     }
 
     fn note(&mut self, text: String) {
-        if self.trace.len() >= TRACE {
-            self.trace.pop_front();
+        self.write(0, text);
+    }
+
+    fn write(&mut self, which: usize, text: String) {
+        let (trace, number) = (&mut self.trace[which], self.lines);
+        if trace.len() >= TRACE {
+            trace.pop_front();
         }
-        self.trace.push_back(format!("{} {text}", self.now));
+        trace.push_back((number, format!("{} {text}", self.now)));
+        self.lines += 1;
     }
 
     fn interval(&self) -> Duration {
-        self.nodes[0].config.instances[0].advert_interval
+        self.nodes[0].file.instances.first().map_or(Duration::from_secs(1), |c| c.advert_interval)
     }
 
     /// The longest master-down interval of the cluster.
@@ -198,98 +311,194 @@ impl World {
         self.interval() * 4
     }
 
-    fn link(&self, n: usize, i: usize) -> Link {
-        let mut addresses = vec![IpCidr { address: host(self.family, n), prefix: 24 }];
-        let held = virtual_address(self.family, i);
-        if self.nodes[n].objects.contains(&held.to_string()) {
-            addresses.push(IpCidr { address: held, prefix: 24 });
+    fn push(&mut self, after: Duration, event: Event) {
+        self.sequence += 1;
+        self.queue.push(Reverse((self.now + after, self.sequence, event)));
+    }
+
+    fn soon(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_micros(least + self.rng.below(most - least))
+    }
+
+    // ---- processes -----------------------------------------------------------------------------------------------------
+
+    fn start_daemon(&mut self, n: usize) {
+        if self.nodes[n].parent.is_some() || self.nodes[n].child.is_some() {
+            return;
         }
-        Link {
-            name: format!("eth{i}"),
-            index: i as u32 + 1,
-            up: self.nodes[n].links[i],
-            mtu: 1500,
-            mac: Mac([2, 0, 0, 0, 0, n as u8]),
-            addresses,
+        self.note(format!("node {n}: the daemon starts"));
+        let config = encode(&self.nodes[n].file).expect("encodes");
+        self.nodes[n].parent = Some(Parent::new(config));
+        self.start_child(n);
+        self.push(TICK, Event::Tick(n, true));
+    }
+
+    fn start_child(&mut self, n: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[n];
+        let Some(p) = &mut node.parent else { return };
+        self.lives += 1;
+        let epoch = self.lives;
+        p.epoch = epoch;
+        p.ward.started(now, epoch, &p.config).expect("fits into frames");
+        node.down.clear();
+        node.up.clear();
+        p.flush(&mut node.down);
+        node.child = Some(Child::new(epoch));
+        self.note(format!("node {n}: life {epoch} begins"));
+        let after = self.soon(500, 3000);
+        self.push(after, Event::Exec(n, epoch));
+    }
+
+    /// Lets the child of a node do something, and sees to what follows.
+    fn child(&mut self, n: usize, work: impl FnOnce(&mut Node, Time, &mut Vec<Effect>) -> Result<(), Died>) {
+        if !self.nodes[n].child.as_ref().is_some_and(|c| c.runs) {
+            return;
+        }
+        let mut fx = Vec::new();
+        let result = work(&mut self.nodes[n], self.now, &mut fx);
+        self.effects(n, fx);
+        if result.is_err() && self.nodes[n].child.is_some() {
+            self.child_ends(n, false);
+        }
+        if !self.nodes[n].up.is_empty() {
+            let after = self.soon(5, 300);
+            self.push(after, Event::ParentReads(n));
         }
     }
 
-    fn start(&mut self, n: usize, hand_over: bool) {
-        self.note(format!("node {n} starts{}", if hand_over { " with its predecessor's state" } else { "" }));
-        let mut out = Vec::new();
-        let (now, seed) = (self.now, self.rng.next_u64());
-        let snapshots = if hand_over { self.nodes[n].snapshots.clone() } else { Vec::new() };
-        let mut router = Router::restore(self.nodes[n].config.clone(), &snapshots, seed, now, &mut out);
+    fn machine(&mut self, n: usize, work: impl FnOnce(&mut Router, Time, &mut Vec<steadfast_vrrp::Output>)) {
+        self.child(n, |node, now, fx| node.turn(now, fx, |r, out| work(r, now, out)));
+    }
+
+    /// The child is no more.
+    fn child_ends(&mut self, n: usize, in_order: bool) {
+        let Some(c) = self.nodes[n].child.take() else { return };
+        self.disturbed = if in_order { self.disturbed } else { self.now };
+        self.note(format!("node {n}: life {} {}", c.epoch, if in_order { "ends" } else { "DIES" }));
+        self.deaths += u64::from(!in_order);
         for i in 0..self.instances {
-            router.handle(now, Input::Link(self.link(n, i)), &mut out);
+            self.reigns.remove(&(n, i));
         }
-        router.poll(now, &mut out);
-        // The daemon clears what an earlier life left and this one does not hold.
-        for (i, held) in router.views().map(|v| v.objects_set).enumerate() {
-            if !held {
-                self.nodes[n].objects.remove(&virtual_address(self.family, i).to_string());
+        self.held[n].retain(|e| !matches!(e, Event::Flight(_)));
+        let after = self.soon(20, 500);
+        self.push(after, Event::Reaped(n, c.epoch, in_order));
+        if self.nodes[n].parent.is_none() {
+            let after = self.soon(1_000_000, 3_000_000);
+            self.push(after, Event::Manager(n));
+        }
+    }
+
+    /// The parent takes what the child wrote.
+    fn parent_reads(&mut self, n: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[n];
+        let frames: Vec<Vec<u8>> = node.up.drain(..).collect();
+        let Some(p) = &mut node.parent else { return };
+        for f in &frames {
+            p.ward.heard(now, f).expect("a frame of the child's");
+        }
+        p.flush(&mut node.down);
+        if let Some(c) = &node.child {
+            let epoch = c.epoch;
+            let after = self.soon(5, 300);
+            self.push(after, Event::ChildReads(n, epoch));
+        }
+    }
+
+    /// The parent hears of its child's end.
+    fn reaped(&mut self, n: usize, in_order: bool) {
+        let now = self.now;
+        // What it said last is heard before its pipe is forgotten.
+        let frames: Vec<Vec<u8>> = self.nodes[n].up.iter().cloned().collect();
+        self.parent_reads(n);
+        for f in frames {
+            if self.rng.below(3) == 0 {
+                let after = self.soon(100, 2_000_000);
+                self.push(after, Event::Stale(n, f));
             }
         }
-        self.nodes[n].router = Some(router);
-        self.nodes[n].stopping = false;
-        self.nodes[n].frozen = false;
-        self.nodes[n].inbox.clear();
-        self.carry_out(n, out);
-    }
-
-    /// Feeds a node, unless it is dead.
-    fn feed(&mut self, n: usize, work: impl FnOnce(&mut Router, Time, &mut Vec<Output>)) {
-        let now = self.now;
-        let mut out = Vec::new();
-        if let Some(router) = &mut self.nodes[n].router {
-            work(router, now, &mut out);
-            self.nodes[n].snapshots = self.nodes[n].router.as_ref().map(Router::snapshots).unwrap_or_default();
+        let end = if in_order { End::Exited(0) } else { End::Signalled(11) };
+        let Some(p) = &mut self.nodes[n].parent else { return };
+        let stopping = p.stopping;
+        let sequel = p.ward.ended(now, end, stopping);
+        self.note(format!("node {n}: the parent says {sequel:?}"));
+        match sequel {
+            Sequel::Expected { withdraw } => {
+                if withdraw {
+                    self.withdraw(n, true);
+                }
+                self.nodes[n].parent = None;
+            }
+            Sequel::Restart { delay, withdraw, .. } => {
+                if withdraw {
+                    self.withdraw(n, false);
+                }
+                if delay.is_zero() {
+                    self.start_child(n);
+                } else {
+                    self.push(delay, Event::Tick(n, false));
+                }
+            }
+            Sequel::Stop { .. } => self.broken = Some(format!("node {n}: the parent gives up")),
         }
-        self.carry_out(n, out);
     }
 
-    fn carry_out(&mut self, n: usize, out: Vec<Output>) {
-        for o in out {
-            match o {
-                Output::Send(s) => {
-                    self.adverts += 1;
-                    let interface = s.interface;
-                    if !self.nodes[n].links[interface as usize - 1] {
-                        continue;
-                    }
-                    self.note(format!("node {n} sends priority {} on eth{}", s.payload[2], interface - 1));
-                    for to in 0..self.nodes.len() {
-                        let reached = s.destination.is_multicast() || s.destination == host(self.family, to);
-                        if to == n
-                            || !reached
-                            || self.deaf == Some(to)
-                            || self.side[to] != self.side[n]
-                            || self.rng.chance_ppm(self.loss_ppm)
-                        {
-                            continue;
-                        }
-                        let copies = if self.rng.chance_ppm(self.loss_ppm / 4) { 2 } else { 1 };
-                        for _ in 0..copies {
-                            let at = self.now + Duration::from_micros(20 + self.rng.below(400));
-                            self.sequence += 1;
-                            let flight = Flight {
-                                to,
-                                interface,
-                                source: s.source,
-                                destination: s.destination,
-                                payload: s.payload.clone(),
-                            };
-                            self.queue.push(Reverse((at, self.sequence, flight)));
-                        }
-                    }
+    fn withdraw(&mut self, n: usize, all: bool) {
+        self.note(format!("node {n}: what is left is withdrawn"));
+        let Some(p) = &mut self.nodes[n].parent else { return };
+        let mut link = steadfast_ipc::Link::new(p.epoch);
+        let (mut inherited, mut config, mut end) = (Vec::new(), Config::default(), false);
+        for f in p.ward.words_to_withdraw(p.epoch, &p.config, all) {
+            use steadfast_ipc::{Message, Order, decode};
+            match link.hear(&f) {
+                Ok(Some(Order::Config(bytes))) => config = decode(&bytes).expect("own configuration"),
+                Ok(Some(Order::Message(Message::Keep { bytes, .. }))) => {
+                    inherited.extend(decode::<Object>(&bytes).ok())
                 }
-                Output::Add(Object::Address(a)) => {
-                    self.nodes[n].objects.insert(a.cidr.address.to_string());
-                }
-                Output::Remove(Object::Address(a)) => {
-                    self.nodes[n].objects.remove(&a.cidr.address.to_string());
-                }
-                Output::Announce { address, .. } => {
+                Ok(Some(Order::Message(Message::Stop { .. }))) => end = true,
+                _ => {}
+            }
+        }
+        let mut fx = Vec::new();
+        self.nodes[n].withdraw(config, &inherited, end, &mut fx);
+        self.effects(n, fx);
+    }
+
+    fn tick(&mut self, n: usize) {
+        let now = self.now;
+        let Some(p) = &mut self.nodes[n].parent else { return };
+        let due = p.ward.due().is_some_and(|at| at <= now);
+        let watch = p.ward.watch(now);
+        if due && self.nodes[n].child.is_none() {
+            if let Some(p) = &mut self.nodes[n].parent {
+                p.ward.is_not_due();
+            }
+            self.start_child(n);
+        }
+        let stuck = self.nodes[n].child.as_ref().is_some_and(|c| c.frozen);
+        match watch {
+            Watch::Fine => {}
+            // Who is stopped by a debugger does not even end at SIGABRT.
+            Watch::Abort if stuck && self.rng.below(2) == 0 => {
+                self.note(format!("node {n}: SIGABRT, which waits"));
+                self.nodes[n].child.iter_mut().for_each(|c| c.doomed = true);
+            }
+            Watch::Abort | Watch::Kill => {
+                self.note(format!("node {n}: the child does not answer and is ended"));
+                self.child_ends(n, false);
+            }
+        }
+    }
+
+    // ---- what a turn leads to ------------------------------------------------------------------------------------------
+
+    fn effects(&mut self, n: usize, fx: Vec<Effect>) {
+        let epoch = self.nodes[n].child.as_ref().map_or(0, |c| c.epoch);
+        for effect in fx {
+            match effect {
+                Effect::Send(s) => self.send(n, &s),
+                Effect::Announce(address) => {
                     // The client sits on side 0.
                     for i in 0..self.instances {
                         if virtual_address(self.family, i) == address && self.side[n] == 0 && self.nodes[n].links[i] {
@@ -297,18 +506,58 @@ impl World {
                         }
                     }
                 }
-                Output::StartScript(name) => {
-                    let end = ScriptEnd::Exited(i32::from(!self.nodes[n].script_ok));
-                    let now = self.now;
-                    let mut more = Vec::new();
-                    if let Some(r) = &mut self.nodes[n].router {
-                        r.handle(now, Input::ScriptEnded(&name, end), &mut more);
+                Effect::Notice(name, notice) => {
+                    self.note(format!("node {n}: {name} {}", notice.word()));
+                    let i = usize::from(name == "V1");
+                    if notice == Notice::Master {
+                        self.accessions += 1;
+                        self.reigns.insert((n, i), self.now);
+                    } else if matches!(notice, Notice::Backup | Notice::Fault | Notice::Stop | Notice::Deleted) {
+                        self.reigns.remove(&(n, i));
                     }
-                    self.carry_out(n, more);
                 }
-                Output::Instance { name, notice, .. } => self.note(format!("node {n}: {name} {}", notice.word())),
-                Output::Stopped => self.nodes[n].router = None,
-                _ => {}
+                Effect::Log(text) => self.write(1, format!("node {n}: {text}")),
+                Effect::Changed(interface) => {
+                    let after = self.soon(5, 100);
+                    self.push(after, Event::Changed(n, epoch, usize::from(interface == "eth1")));
+                }
+                Effect::Removed(o) => {
+                    self.removed.push(o);
+                    let after = self.soon(5, 100);
+                    self.push(after, Event::Removed(n, epoch, self.removed.len() - 1));
+                }
+                Effect::Dropped(lost) => self.broken = Some(format!("S7: a reload of node {n} dropped {lost:?}")),
+                Effect::Ended => self.child_ends(n, true),
+            }
+        }
+    }
+
+    fn send(&mut self, n: usize, s: &steadfast_vrrp::Send) {
+        self.adverts += 1;
+        let i = s.interface as usize - 1;
+        if !self.nodes[n].links[i] {
+            return;
+        }
+        self.write(1, format!("node {n} sends priority {} on eth{i}", s.payload[2]));
+        if s.payload[2] > 0 {
+            self.look_at_losers(n, i);
+        }
+        for to in 0..self.nodes.len() {
+            let reached = s.destination.is_multicast() || s.destination == host(self.family, to);
+            if to == n
+                || !reached
+                || self.deaf == Some(to)
+                || self.side[to] != self.side[n]
+                || self.rng.chance_ppm(self.loss_ppm)
+            {
+                continue;
+            }
+            let copies = if self.rng.chance_ppm(self.loss_ppm / 4) { 2 } else { 1 };
+            for _ in 0..copies {
+                let after = self.soon(20, 420);
+                let (interface, source, destination) = (s.interface, s.source, s.destination);
+                let payload = s.payload.clone();
+                self.push(after, Event::Flight(Flight { to, interface, source, destination, payload }));
             }
         }
     }
@@ -317,32 +566,101 @@ impl World {
     pub fn run(&mut self, during: Duration) {
         let end = self.now + during;
         loop {
-            let timer = (0..self.nodes.len())
-                .filter(|n| !self.nodes[*n].frozen)
-                .filter_map(|n| Some((self.nodes[n].router.as_ref()?.poll_at()?, n)))
-                .min();
-            let flight = self.queue.peek().map(|Reverse((at, ..))| *at);
-            let next = timer.map(|t| t.0).into_iter().chain(flight).min();
+            let due = |n: &Node| if n.runs() { n.child.as_ref().and_then(Child::due) } else { None };
+            let timer = self.nodes.iter().enumerate().filter_map(|(n, node)| Some((due(node)?, n))).min();
+            let event = self.queue.peek().map(|Reverse((at, ..))| *at);
+            let next = timer.map(|t| t.0).into_iter().chain(event).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
             self.now = at.max(self.now);
             // As in the daemon's loop: packets before timers.
-            if flight.is_some_and(|f| f <= at) {
-                if let Some(Reverse((_, _, flight))) = self.queue.pop() {
-                    let n = flight.to;
-                    if self.nodes[n].frozen { self.nodes[n].inbox.push_back(flight) } else { self.deliver(flight) }
+            if event.is_some_and(|e| e <= at) {
+                if let Some(Reverse((_, _, event))) = self.queue.pop() {
+                    self.happen(event);
                 }
             } else if let Some((_, n)) = timer {
-                self.feed(n, |r, now, out| r.poll(now, out));
+                self.machine(n, |_, _, _| {});
             }
         }
         self.now = end;
+    }
+
+    fn happen(&mut self, event: Event) {
+        let (n, of_child) = match &event {
+            Event::Flight(f) => (f.to, true),
+            Event::ChildReads(n, _) | Event::Exec(n, _) | Event::Changed(n, ..) | Event::Removed(n, ..) => (*n, true),
+            Event::Orphaned(n, _) => (*n, true),
+            Event::ParentReads(n) | Event::Reaped(n, ..) | Event::Stale(n, _) | Event::Tick(n, _) => (*n, false),
+            Event::Manager(n) => (*n, false),
+        };
+        let node = &self.nodes[n];
+        let halted = match of_child {
+            true => node.child.as_ref().is_some_and(|c| c.frozen),
+            false => node.parent.as_ref().is_some_and(|p| p.frozen),
+        };
+        if node.frozen || halted {
+            self.held[n].push_back(event);
+            return;
+        }
+        let lives = |epoch: u64| node.child.as_ref().is_some_and(|c| c.epoch == epoch);
+        match event {
+            Event::Flight(f) => self.deliver(f),
+            Event::ParentReads(n) => self.parent_reads(n),
+            Event::ChildReads(n, epoch) if lives(epoch) => {
+                let seed = self.rng.next_u64();
+                self.child(n, |node, now, fx| node.orders(now, seed, false, fx));
+            }
+            Event::Exec(n, epoch) if lives(epoch) => {
+                let poisoned = self.nodes[n].poison.checked_sub(1).map(|left| (left, self.rng.below(40) as u32));
+                if let Some(c) = &mut self.nodes[n].child {
+                    c.runs = true;
+                    c.fuse = c.fuse.or(poisoned.map(|p| p.1));
+                }
+                self.nodes[n].poison = poisoned.map_or(0, |p| p.0);
+                let seed = self.rng.next_u64();
+                let orphan = self.nodes[n].parent.is_none();
+                self.child(n, |node, now, fx| node.orders(now, seed, orphan, fx));
+                // What waited for room in the pipe.
+                let after = self.soon(5, 300);
+                self.push(after, Event::ParentReads(n));
+            }
+            Event::Orphaned(n, epoch) if lives(epoch) => {
+                let seed = self.rng.next_u64();
+                self.child(n, |node, now, fx| node.orders(now, seed, true, fx));
+            }
+            Event::Reaped(n, epoch, in_order)
+                if self.nodes[n].child.is_none() && self.nodes[n].parent.as_ref().is_some_and(|p| p.epoch == epoch) =>
+            {
+                self.reaped(n, in_order);
+            }
+            Event::Stale(n, frame) => {
+                if let Some(p) = &mut self.nodes[n].parent {
+                    p.ward.heard(self.now, &frame).expect("a frame of a child's");
+                }
+            }
+            Event::Tick(n, again) if self.nodes[n].parent.is_some() => {
+                self.tick(n);
+                if again {
+                    self.push(TICK, Event::Tick(n, true));
+                }
+            }
+            Event::Changed(n, epoch, i) if lives(epoch) => {
+                let link = self.nodes[n].link(i);
+                self.machine(n, |r, now, out| r.handle(now, Input::Link(link), out));
+            }
+            Event::Removed(n, epoch, which) if lives(epoch) => {
+                let o = self.removed[which].clone();
+                self.child(n, |node, now, fx| node.lost(now, &o, fx));
+            }
+            Event::Manager(n) => self.start_daemon(n),
+            _ => {}
+        }
     }
 
     fn deliver(&mut self, f: Flight) {
         if !self.nodes[f.to].links[f.interface as usize - 1] {
             return;
         }
-        self.feed(f.to, |r, now, out| {
+        self.machine(f.to, |r, now, out| {
             let packet = Received {
                 interface: f.interface,
                 source: f.source,
@@ -354,235 +672,20 @@ impl World {
         });
     }
 
+    // ---- views ---------------------------------------------------------------------------------------------------------
+
     fn holders(&self, i: usize, side: u8) -> Vec<usize> {
-        let address = virtual_address(self.family, i).to_string();
-        (0..self.nodes.len()).filter(|n| self.side[*n] == side && self.nodes[*n].objects.contains(&address)).collect()
+        let address = virtual_address(self.family, i);
+        let a = Object::Address(Address::new(IpCidr { address, prefix: 24 }, format!("eth{i}")));
+        (0..self.nodes.len()).filter(|n| self.side[*n] == side && self.nodes[*n].kernel.has(&a)).collect()
+    }
+
+    fn view(&self, n: usize, i: usize) -> Option<(State, u8)> {
+        let mut views = self.nodes[n].router()?.views();
+        views.find(|v| v.config.vrid == 10 + i as u8).map(|v| (v.state, v.priority))
     }
 
     fn state(&self, n: usize, i: usize) -> Option<State> {
-        self.nodes[n].router.as_ref()?.views().nth(i).map(|v| v.state)
-    }
-
-    /// The invariants, in a network that was quiet for long enough.
-    fn check(&self) -> Result<(), String> {
-        if let Some(what) = &self.broken {
-            return Err(what.clone());
-        }
-        for side in [0, 1] {
-            let alive: Vec<usize> = (0..self.nodes.len())
-                .filter(|n| self.side[*n] == side && self.nodes[*n].router.is_some() && !self.nodes[*n].frozen)
-                .collect();
-            for i in 0..self.instances {
-                let able: Vec<usize> = alive
-                    .iter()
-                    .copied()
-                    .filter(|n| matches!(self.state(*n, i), Some(State::Backup | State::Master)))
-                    .collect();
-                let holders = self.holders(i, side);
-                // A dead machine's kernel may hold what nobody took away; it is not on the network when its link is cut.
-                let live: Vec<usize> = holders.iter().copied().filter(|n| alive.contains(n)).collect();
-                if live.len() > 1 {
-                    return Err(format!("S2: V{i} is held by {live:?} on side {side}"));
-                }
-                if !able.is_empty() && live.is_empty() {
-                    return Err(format!("S1: nobody holds V{i} on side {side}, able are {able:?}"));
-                }
-                for n in &live {
-                    if self.state(*n, i) != Some(State::Master) {
-                        return Err(format!("S3: node {n} holds V{i} in state {:?}", self.state(*n, i)));
-                    }
-                }
-                for n in &able {
-                    if self.state(*n, i) == Some(State::Master) && !live.contains(n) {
-                        return Err(format!("S1: node {n} is master of V{i} without its address"));
-                    }
-                }
-                let preempts = self.nodes[0].config.instances[0].preempt;
-                if let (true, Some(holder)) = (preempts, live.first()) {
-                    let rank =
-                        |n: usize| self.nodes[n].router.as_ref().and_then(|r| r.views().nth(i).map(|v| v.priority));
-                    let best = able.iter().filter_map(|n| rank(*n)).max();
-                    if rank(*holder) < best {
-                        return Err(format!(
-                            "S1: node {holder} ({:?}) holds V{i}, the election names {best:?}",
-                            rank(*holder)
-                        ));
-                    }
-                }
-                // The winner learns of contention by one advert of the loser. If just that one is lost, clients wait until their
-                // entries run out; so this is looked at after rounds without loss.
-                if side == 0
-                    && !self.lossy
-                    && let Some(holder) = live.first()
-                    && self.client[i].is_some_and(|n| n != *holder)
-                {
-                    return Err(format!("the client asks {:?} for V{i}, held by {holder}", self.client[i]));
-                }
-            }
-            for n in &alive {
-                let well = self.nodes[*n].links[..self.instances].iter().all(|l| *l) && self.nodes[*n].script_ok;
-                for i in 0..self.instances {
-                    if well && self.state(*n, i) == Some(State::Fault) {
-                        return Err(format!("node {n} has no fault, but V{i} stays in FAULT"));
-                    }
-                }
-            }
-            if self.instances > 1 {
-                for n in &alive {
-                    let states: Vec<_> = (0..self.instances).map(|i| self.state(*n, i)).collect();
-                    if states.windows(2).any(|w| w[0] != w[1]) {
-                        return Err(format!("S4: members of the group on node {n} are {states:?}"));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The network of the client changes. Who does not hold the address any more on the client's side cannot be contended with, so
-    /// nobody learns that he must announce himself: the client's entry runs out by itself. An entry of a live holder stays.
-    fn client_moves(&mut self) {
-        for i in 0..self.instances {
-            let holders = self.holders(i, 0);
-            self.client[i] = self.client[i].filter(|n| holders.contains(n) && self.state(*n, i) == Some(State::Master));
-        }
-    }
-
-    /// One thing goes wrong, or is mended.
-    fn fault(&mut self) {
-        let n = self.rng.below(self.nodes.len() as u64) as usize;
-        let kind = self.rng.below(13);
-        let alive = self.nodes[n].router.is_some() && !self.nodes[n].frozen;
-        match kind {
-            0 if alive => {
-                self.note(format!("FAULT node {n} loses power"));
-                self.nodes[n].router = None;
-                self.nodes[n].objects.clear();
-            }
-            1 if self.nodes[n].router.is_none() => self.start(n, false),
-            2 if alive => {
-                self.note(format!("FAULT the VRRP process of node {n} dies"));
-                self.nodes[n].router = None;
-                let down = Duration::from_millis(self.rng.below(30)).min(self.interval());
-                self.run(down);
-                self.start(n, true);
-            }
-            3 if alive => {
-                self.note(format!("FAULT node {n} is frozen"));
-                self.nodes[n].frozen = true;
-                let down = self.down();
-                let pause = Duration::from_nanos(self.rng.below(3 * down.as_nanos() as u64));
-                self.run(pause);
-                self.note(format!("node {n} wakes"));
-                self.nodes[n].frozen = false;
-                while let Some(f) = self.nodes[n].inbox.pop_front() {
-                    self.deliver(f);
-                }
-                self.feed(n, |r, now, out| r.poll(now, out));
-            }
-            4 => {
-                self.note("FAULT partition".into());
-                self.client_moves();
-                for s in 0..self.side.len() {
-                    self.side[s] = self.rng.below(2) as u8;
-                }
-                self.client_moves();
-            }
-            5 => {
-                self.note("the partition heals".into());
-                self.client_moves();
-                self.side.iter_mut().for_each(|s| *s = 0);
-            }
-            6 | 7 if self.nodes[n].router.is_some() => {
-                let i = self.rng.below(self.instances as u64) as usize;
-                let up = !self.nodes[n].links[i];
-                self.note(format!("FAULT eth{i} of node {n} goes {}", if up { "up" } else { "down" }));
-                self.nodes[n].links[i] = up;
-                let link = self.link(n, i);
-                self.feed(n, |r, now, out| r.handle(now, Input::Link(link), out));
-            }
-            8 if alive => {
-                self.note(format!("node {n} is stopped in order"));
-                self.feed(n, |r, now, out| r.handle(now, Input::Stop { keep_objects: false }, out));
-            }
-            9 => {
-                self.nodes[n].script_ok = !self.nodes[n].script_ok;
-                let ok = self.nodes[n].script_ok;
-                self.note(format!("the script of node {n} {}", if ok { "succeeds again" } else { "fails" }));
-            }
-            10 if alive => {
-                let i = self.rng.below(self.instances as u64) as usize;
-                let address = virtual_address(self.family, i);
-                if self.nodes[n].objects.remove(&address.to_string()) {
-                    self.note(format!("somebody deletes the address of V{i} on node {n}"));
-                    let config = self.nodes[n].config.instances[i].addresses[0].clone();
-                    self.feed(n, |r, now, out| r.handle(now, Input::ObjectLost(&Object::Address(config)), out));
-                }
-            }
-            11 if alive => {
-                let priority = 50 + self.rng.below(4) as u8 * 50;
-                self.note(format!("node {n} reloads, with priority {priority}"));
-                self.nodes[n].config.instances.iter_mut().for_each(|c| c.priority = priority);
-                let config = self.nodes[n].config.clone();
-                let before = self.nodes[n].objects.clone();
-                self.feed(n, |r, now, out| r.reload(now, config, out));
-                let lost: Vec<_> = before.difference(&self.nodes[n].objects).collect();
-                if !lost.is_empty() && !self.nodes[n].stopping {
-                    self.broken = Some(format!("S7: a reload of node {n} dropped {lost:?}"));
-                }
-            }
-            12 if alive => {
-                self.note(format!("FAULT node {n} hears nobody"));
-                self.deaf = Some(n);
-                // Who hears nobody cannot hear that somebody contends.
-                self.lossy = true;
-                let down = self.down();
-                let pause = Duration::from_nanos(self.rng.below(3 * down.as_nanos() as u64));
-                self.run(pause);
-                self.note(format!("node {n} hears again"));
-                self.deaf = None;
-            }
-            _ => {}
-        }
-    }
-
-    /// A whole history.
-    pub fn play(seed: u64) -> Result<u64, Box<Failure>> {
-        let mut world = World::new(seed);
-        let mut result = Ok(());
-        for _ in 0..8 {
-            let lossy = world.rng.below(2) == 0;
-            world.lossy = lossy;
-            for _ in 0..1 + world.rng.below(3) {
-                world.fault();
-                let pause = Duration::from_nanos(world.rng.below(2 * world.down().as_nanos() as u64));
-                world.loss_ppm = if lossy { [10_000, 200_000][world.rng.below(2) as usize] } else { 0 };
-                world.run(pause);
-            }
-            world.loss_ppm = 0;
-            let quiet = world.down() * 5 + Duration::from_secs(3);
-            let before = world.adverts;
-            world.run(quiet);
-            let per_interval = quiet.as_nanos() / world.interval().as_nanos() + 20;
-            let most =
-                per_interval as u64 * 4 * world.nodes.len() as u64 * world.instances as u64 * world.nodes.len() as u64;
-            result = world.check();
-            if result.is_ok() && world.adverts - before > most {
-                result = Err(format!("S8: {} adverts in {quiet:?}", world.adverts - before));
-            }
-            if result.is_err() {
-                break;
-            }
-            if world.lossy {
-                world.client.iter_mut().for_each(|c| *c = None);
-            }
-        }
-        match result {
-            Ok(()) => Ok(world.adverts),
-            Err(what) => {
-                let trace = world.trace.iter().cloned().collect::<Vec<_>>().join("\n");
-                Err(Box::new(Failure { seed, what: format!("{} {what}", world.now), trace }))
-            }
-        }
+        self.view(n, i).map(|v| v.0)
     }
 }

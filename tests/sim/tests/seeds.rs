@@ -1,31 +1,88 @@
 //! Hundreds of histories in every run. SIM_SEEDS says how many, SIM_SEED plays one and prints it.
 
-use steadfast_test_sim::World;
+use std::time::{Duration, Instant};
+use steadfast_test_sim::single::DOINGS;
+use steadfast_test_sim::{Failure, World};
 
 /// Seeds that have found something once.
 const REGRESSIONS: &[u64] = &[];
 
-#[test]
-fn the_invariants_hold_in_every_history() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let seeds: Vec<u64> = match number("SIM_SEED") {
-        Some(one) => vec![one],
-        None => REGRESSIONS.iter().copied().chain(0..number("SIM_SEEDS").unwrap_or(400)).collect(),
-    };
-    let mut adverts = 0;
-    let mut failures = Vec::new();
-    for seed in &seeds {
-        match World::play(*seed) {
-            Ok(n) => adverts += n,
-            Err(f) => failures.push(f),
-        }
-    }
-    println!("{} histories, {adverts} adverts, {} failures", seeds.len(), failures.len());
-    for f in &failures {
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|v| v.parse().ok())
+}
+
+fn tell(failures: &[Box<Failure>]) {
+    for f in failures {
         println!("seed {}: {}", f.seed, f.what);
     }
     if let Some(f) = failures.first() {
         println!("{}", f.trace);
         panic!("seed {}: {}\nplay it again: SIM_SEED={} cargo test -p steadfast-test-sim", f.seed, f.what, f.seed);
+    }
+}
+
+#[test]
+fn the_invariants_hold_in_every_history() {
+    let seeds: Vec<u64> = match number("SIM_SEED") {
+        Some(one) => vec![one],
+        None => REGRESSIONS.iter().copied().chain(0..number("SIM_SEEDS").unwrap_or(400)).collect(),
+    };
+    let begun = Instant::now();
+    let (mut adverts, mut deaths, mut lasted) = (0, 0, Duration::ZERO);
+    let mut failures = Vec::new();
+    for seed in &seeds {
+        match World::play(*seed) {
+            Ok(p) => {
+                adverts += p.adverts;
+                deaths += p.deaths;
+                lasted += p.lasted;
+            }
+            Err(f) => failures.push(f),
+        }
+    }
+    println!(
+        "{} histories, {:.1} simulated hours in {:.1} s, {adverts} adverts, {deaths} deaths, {} failures",
+        seeds.len(),
+        lasted.as_secs_f64() / 3600.0,
+        begun.elapsed().as_secs_f64(),
+        failures.len()
+    );
+    tell(&failures);
+}
+
+/// The parent starts the child again, which goes on where its predecessor ended: nobody notices.
+#[test]
+fn a_child_that_crashed_once_is_master_again_within_its_interval() {
+    let failures: Vec<_> = (0..150).filter_map(|seed| World::crash_once(seed).err()).collect();
+    tell(&failures);
+}
+
+/// Between any two things that it does, and any two frames that it writes.
+#[test]
+fn a_child_may_die_at_every_step() {
+    let (mut crashes, mut failures) = (0, Vec::new());
+    for seed in 0..4 {
+        for doing in DOINGS {
+            for steps in 0..400 {
+                match World::crash_at(seed, doing, steps) {
+                    Ok(Some(_)) => crashes += 1,
+                    Ok(None) => break,
+                    Err(f) => failures.push(f),
+                }
+            }
+        }
+    }
+    println!("{crashes} crashes, each at another step");
+    tell(&failures);
+    assert!(crashes > 400, "{crashes}");
+}
+
+/// S6. Three adverts in a row must be lost before a backup stands up, which one in a hundred lost makes one in a million.
+#[test]
+fn one_packet_in_a_hundred_lost_costs_next_to_no_transitions() {
+    for seed in 0..12 {
+        let (transitions, chances) = World::lossy_hour(seed).expect("a history");
+        let most = 4 + chances * 4 / 100_000;
+        assert!(transitions <= most, "seed {seed}: {transitions} in {chances} chances");
     }
 }

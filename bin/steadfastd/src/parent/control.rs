@@ -117,8 +117,8 @@ impl Daemon {
         match words.as_slice() {
             ["status"] => {
                 for role in &mut self.roles {
-                    role.asked = role.pid.is_some();
-                    role.say(role.epoch, Message::Ask);
+                    role.ward.asked = role.pid.is_some();
+                    role.say(Message::Ask);
                 }
                 self.wish(at, Wish::Status(t + PATIENCE));
                 self.tell_clients(t);
@@ -146,7 +146,7 @@ impl Daemon {
                 let Some(role) = self.roles.get_mut(1).filter(|r| r.pid.is_some()) else {
                     return self.answer(at, b"failed: there is no checker\n".to_vec());
                 };
-                role.say(role.epoch, order);
+                role.say(order);
                 self.answer(at, b"ok\n".to_vec());
             }
             _ => self.answer(at, b"failed: unknown request\n".to_vec()),
@@ -170,7 +170,7 @@ impl Daemon {
 
     /// Answers who can be answered now, and sends away who is stuck.
     pub(super) fn tell_clients(&mut self, t: Time) {
-        let quiet = self.roles.iter().all(|r| !r.asked || r.pid.is_none());
+        let quiet = self.roles.iter().all(|r| !r.ward.asked || r.pid.is_none());
         for at in self.waiting(|w| matches!(w, Wish::Status(until) if quiet || t >= *until)) {
             let text = self.whole(t);
             self.answer(at, text.into_bytes());
@@ -199,22 +199,23 @@ impl Daemon {
         let children: Vec<String> = self
             .roles
             .iter()
-            .filter(|r| r.pid.is_some() || r.watch.total() > 0)
+            .filter(|r| r.pid.is_some() || r.ward.watch.total() > 0)
             .map(|r| {
                 let memory = r.pid.map_or(0, files::resident);
                 let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
-                let age = r.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
+                let age = r.ward.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
                 format!(
                     "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age}}}",
                     to_json(r.name),
-                    wall - r.watch.lived(t).as_secs_f64(),
-                    r.watch.total(),
-                    r.late,
+                    wall - r.ward.watch.lived(t).as_secs_f64(),
+                    r.ward.watch.total(),
+                    r.ward.late,
                 )
             })
             .collect();
         let said = |n: usize| {
-            let text = self.roles.get(n).and_then(|r| r.said.as_ref()).map(|(_, text)| String::from_utf8_lossy(text));
+            let text =
+                self.roles.get(n).and_then(|r| r.ward.said.as_ref()).map(|(_, text)| String::from_utf8_lossy(text));
             text.map_or("null".to_string(), |t| t.into_owned())
         };
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));

@@ -10,7 +10,7 @@ impl Daemon {
     /// Tells the children to dump, and dumps beside them.
     pub(super) fn dump(&mut self, what: Dump, now: Time) {
         for role in &mut self.roles {
-            role.say(self.epoch, steadfast_ipc::Message::Dump(what));
+            role.say(steadfast_ipc::Message::Dump(what));
         }
         if what == Dump::Data
             && let Err(e) = files::write_dump(
@@ -28,8 +28,8 @@ impl Daemon {
         // Writing to a string cannot fail.
         let _ = writeln!(s, " Parent\n   Pid = {}\n   Configurations read = {}", schedule::pid(), self.readings);
         for role in &self.roles {
-            let state = match (role.pid, role.restart_at) {
-                (Some(_), _) if role.ready => "running",
+            let state = match (role.pid, role.ward.due()) {
+                (Some(_), _) if role.ward.ready => "running",
                 (Some(_), _) => "starting",
                 (None, Some(_)) => "waits for its restart",
                 (None, None) => "not needed",
@@ -39,11 +39,15 @@ impl Daemon {
                 let _ = writeln!(
                     s,
                     "   Pid = {pid}\n   Last heartbeat = {} ms ago",
-                    role.watch.silent_for(now).as_millis()
+                    role.ward.watch.silent_for(now).as_millis()
                 );
             }
-            let _ =
-                writeln!(s, "   Deaths = {}\n   Objects kept for a successor = {}", role.watch.total(), role.kept());
+            let _ = writeln!(
+                s,
+                "   Deaths = {}\n   Objects kept for a successor = {}",
+                role.ward.watch.total(),
+                role.ward.kept().len()
+            );
         }
         s
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, ParentScript, parse};
-use steadfast_supervisor::{End, Verdict, Watch};
+use steadfast_supervisor::{End, Memory, Sequel, Watch};
 use steadfast_sys::pidfile::{PidError, PidFile};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
@@ -32,8 +32,6 @@ const ROLES: usize = 10;
 const READING: Duration = Duration::from_secs(60);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
-/// A VRRP process that is away for as long as this is succeeded by a peer: nobody may find the addresses here, too.
-const WITHDRAW: Duration = Duration::from_secs(2);
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -141,7 +139,10 @@ pub fn run(options: Box<Options>) -> i32 {
         background,
         facts: Facts::default(),
         config: Vec::new(),
-        roles: vec![Role::new("vrrp", "VRRP", respawn), Role::new("checker", "Healthcheck", respawn)],
+        roles: vec![
+            Role::new("vrrp", "VRRP", Memory::Brief, respawn),
+            Role::new("checker", "Healthcheck", Memory::Lasting, respawn),
+        ],
         loading: None,
         reload_again: false,
         force_reload: false,
@@ -218,13 +219,8 @@ impl Daemon {
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.roles
-            .iter()
-            .filter_map(|r| r.restart_at)
-            .chain(self.clients_due())
-            .chain(self.runners_due())
-            .min()
-            .or(Some(Time::FAR))
+        let roles = self.roles.iter().filter_map(|r| r.ward.due());
+        roles.chain(self.clients_due()).chain(self.runners_due()).min().or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -471,7 +467,7 @@ impl Daemon {
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let wanted = self.wanted(role.name);
-            let due = wanted && role.pid.is_none() && role.restart_at.is_none();
+            let due = wanted && role.pid.is_none() && role.ward.due().is_none();
             if let Some(role) = self.roles.get_mut(n) {
                 role.end_former(wanted);
             }
@@ -526,10 +522,8 @@ impl Daemon {
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
         if let Some(role) = self.roles.get_mut(n) {
-            role.started(now(), pid, epoch, from_child, to_child, &pid_path);
-            // What its predecessor left comes first, so that the configuration finds it there.
-            role.hand_over(epoch);
-            role.configure(epoch, &config);
+            role.started(pid, from_child, to_child, &pid_path);
+            role.tell(|w| w.started(now(), epoch, &config));
         }
         self.config = config;
     }
@@ -545,17 +539,13 @@ impl Daemon {
     /// It could not be started for want of something.
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
-            role.restart_at = Some(now() + Duration::from_secs(1));
+            role.ward.start_later(now() + Duration::from_secs(1));
         }
     }
 
-    /// The VRRP process died again and again: what it held is taken away, so that a peer can serve. A short-lived process does it,
-    /// that knows the configuration and is no router.
-    fn withdraw(&mut self) {
-        log::error!(MESSAGE_ID = events::WITHDRAWN;
-            "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at what it logged \
-             before, and at what changed: the configuration, the program, the host"
-        );
+    /// Takes away what a VRRP process held that is not coming back soon. A short-lived process does it, that knows the configuration
+    /// and what was put into the kernel, and is no router. `all`: nobody comes after it.
+    fn withdraw(&mut self, n: usize, all: bool) {
         let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return };
         self.epoch += 1;
         let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
@@ -563,8 +553,8 @@ impl Daemon {
         let Ok(pid) = spawn::spawn(&spec) else { return };
         drop((from_us, to_us));
         let limit = now() + Duration::from_secs(2);
-        for message in steadfast_ipc::pieces(&self.config) {
-            let Ok(f) = steadfast_ipc::frame(&Envelope { epoch: self.epoch, message }) else { break };
+        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all));
+        for f in words.unwrap_or_default() {
             while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
                 std::thread::sleep(Duration::from_micros(200));
             }
@@ -584,8 +574,8 @@ impl Daemon {
             let keep = self.options.dont_release;
             let Some(role) = self.roles.get_mut(n) else { continue };
             match (wanted, runs) {
-                (true, true) => role.configure(role.epoch, &config),
-                (false, true) => role.stop(role.epoch, keep),
+                (true, true) => role.tell(|w| w.configure(&config)),
+                (false, true) => role.tell(|w| w.stop(keep)),
                 _ => {}
             }
         }
@@ -607,7 +597,7 @@ impl Daemon {
     /// In words, for `systemctl status`.
     fn tell_status(&self) {
         let child = |r: &Role| match r.pid {
-            Some(pid) if r.watch.total() > 0 => format!("{} {pid} (died {} times)", r.name, r.watch.total()),
+            Some(pid) if r.ward.watch.total() > 0 => format!("{} {pid} (died {} times)", r.name, r.ward.watch.total()),
             Some(pid) => format!("{} {pid}", r.name),
             None => format!("{} is being started again", r.name),
         };
@@ -628,8 +618,8 @@ impl Daemon {
         let patience = Duration::from_secs(self.facts.child_wait);
         self.stopping = Some((status, now() + patience));
         for role in &mut self.roles {
-            role.restart_at = None;
-            role.stop(role.epoch, self.options.dont_release);
+            role.ward.is_not_due();
+            role.tell(|w| w.stop(self.options.dont_release));
         }
     }
 
@@ -661,32 +651,29 @@ impl Daemon {
             self.reactor.forget(fd);
         }
         let pid = role.pid.unwrap_or(0);
-        let told = role.gone();
-        if stopping || told {
-            if !stopping {
-                // A reload did without it, and another may want it again by now.
-                self.start_wanted();
-            }
-            return;
+        role.gone();
+        let (what, end) = match end {
+            spawn::End::Exited(s) => (format!("exited with status {s}"), End::Exited(s)),
+            spawn::End::Signalled(s) => (format!("exited due to signal {s}"), End::Signalled(s)),
+        };
+        let title = role.title;
+        let sequel = role.ward.ended(t, end, stopping);
+        if !matches!(sequel, Sequel::Expected { .. }) {
+            log::error!("pid {pid} {what}");
         }
-        let (title, what) = (
-            role.title,
-            match end {
-                spawn::End::Exited(s) => format!("exited with status {s}"),
-                spawn::End::Signalled(s) => format!("exited due to signal {s}"),
-            },
-        );
-        log::error!("pid {pid} {what}");
-        let verdict = role.watch.ended(
-            t,
-            match end {
-                spawn::End::Exited(s) => End::Exited(s),
-                spawn::End::Signalled(s) => End::Signalled(s),
-            },
-        );
-        match verdict {
-            Verdict::Restart(delay) => {
-                if role.is_state_stale(t, delay) && role.forget() {
+        match sequel {
+            Sequel::Expected { withdraw } => {
+                if withdraw {
+                    log::error!("pid {pid} {what} before it had released everything: its addresses are withdrawn");
+                    self.withdraw(n, true);
+                }
+                if !stopping {
+                    // A reload did without it, and another may want it again by now.
+                    self.start_wanted();
+                }
+            }
+            Sequel::Restart { delay, forgotten, withdraw } => {
+                if forgotten {
                     log::info!("the {title} process starts without its predecessor's state");
                 }
                 log::error!(MESSAGE_ID = events::CHILD_DIED, CHILD = title, CHILD_PID = pid, REASON = what.as_str();
@@ -694,22 +681,27 @@ impl Daemon {
                 if !delay.is_zero() {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
                 }
-                if title == "VRRP" && delay >= WITHDRAW {
-                    self.withdraw();
+                if withdraw {
+                    log::error!(MESSAGE_ID = events::WITHDRAWN;
+                        "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
+                         what it logged before, and at what changed: the configuration, the program, the host"
+                    );
+                    self.withdraw(n, false);
                 }
                 if delay.is_zero() {
                     self.start(n);
-                } else if let Some(role) = self.roles.get_mut(n) {
-                    role.restart_at = Some(t + delay);
                 }
             }
-            Verdict::GiveUp(status) => {
-                log::error!("{title} child process exited with permanent error {status}. Terminating");
+            Sequel::Stop { status, withdraw } => {
+                if status == 0 {
+                    log::error!("{title} child process({pid}) died: Exiting");
+                } else {
+                    log::error!("{title} child process exited with permanent error {status}. Terminating");
+                }
+                if withdraw && !self.options.dont_release {
+                    self.withdraw(n, true);
+                }
                 self.stop(status);
-            }
-            Verdict::Stop => {
-                log::error!("{title} child process({pid}) died: Exiting");
-                self.stop(0);
             }
         }
     }
@@ -727,13 +719,13 @@ impl Daemon {
         }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
-            if role.restart_at.is_some_and(|at| at <= t) {
-                role.restart_at = None;
+            if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {
+                role.ward.is_not_due();
                 self.start(n);
                 continue;
             }
             let Some(pid) = role.pid else { continue };
-            match role.watch.watch(t) {
+            match role.ward.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
                     let at = files::whereabouts(pid).to_string();
@@ -744,11 +736,11 @@ impl Daemon {
                 Watch::Kill => spawn::signal(pid, SIGKILL),
             }
         }
-        if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ready) {
+        if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ward.ready) {
             self.ready();
         }
         // One that waits for its restart waits because we say so.
-        let fine = |r: &Role| r.pid.is_some() || r.restart_at.is_some() || !self.wanted(r.name);
+        let fine = |r: &Role| r.pid.is_some() || r.ward.due().is_some() || !self.wanted(r.name);
         if self.announced && self.roles.iter().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
@@ -762,7 +754,7 @@ impl Daemon {
         let patience = Duration::from_secs(self.facts.child_wait);
         if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
             for role in &mut self.roles {
-                role.stop(role.epoch, self.options.dont_release);
+                role.tell(|w| w.stop(self.options.dont_release));
             }
         }
         if t > until && !std::mem::replace(&mut self.killed, true) {

@@ -41,7 +41,7 @@ impl Daemon {
     /// Starts those that are wanted.
     pub(super) fn start_runners(&mut self, t: Time) {
         for n in 0..self.runners.len() {
-            let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.wants_runner));
+            let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.wants_runner));
             let Some(r) = self.runners.get_mut(n) else { continue };
             if wanted && r.pid.is_none() && r.due.is_none() {
                 r.due = Some(t);
@@ -66,7 +66,7 @@ impl Daemon {
     /// True when the process was a runner; it is started again as long as its child runs.
     pub(super) fn runner_ended(&mut self, pid: i32, end: spawn::End) -> bool {
         let Some(n) = self.runners.iter().position(|r| r.pid == Some(pid)) else { return false };
-        let served = self.roles.get(n).is_some_and(|r| r.pid.is_some() || r.restart_at.is_some());
+        let served = self.roles.get(n).is_some_and(|r| r.pid.is_some() || r.ward.due().is_some());
         if let Some(r) = self.runners.get_mut(n) {
             r.pid = None;
             if served {

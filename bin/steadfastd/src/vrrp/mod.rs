@@ -18,13 +18,13 @@ use crate::programs::Programs;
 use plan::{Plan, Probe};
 use record::Record;
 use settings::Settings;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::Config;
+use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Keeping, Message, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -47,7 +47,7 @@ const PROGRAMS: usize = 9;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
-/// Key of what is kept that is no instance: a name cannot have a line break.
+/// Key of what is kept that is no instance: a name cannot have a line break. Objects have such keys, too.
 const SETTINGS: &str = "\nsettings";
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
@@ -75,11 +75,6 @@ pub fn run(options: &Options) -> i32 {
         return 0;
     }
     let status = match Role::start(options, signals) {
-        // The start has taken away what nobody holds.
-        Ok(Some(mut role)) if options.withdraw => {
-            role.last_words();
-            0
-        }
         Ok(Some(mut role)) => role.run(),
         Ok(None) => 0,
         Err(e) => {
@@ -110,8 +105,7 @@ struct Role {
     processes: Processes,
     watcher: Option<Watcher>,
     brother: Option<Brother>,
-    /// What the parent keeps, by a hash of it.
-    said: BTreeMap<String, u64>,
+    keeping: Keeping,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     dirty: bool,
@@ -535,9 +529,19 @@ impl Role {
 
     fn do_one(&mut self, t: Time, output: Output) {
         match output {
-            Output::Send(s) => self.system.send(&s, t),
-            Output::Add(object) => self.system.add(object),
-            Output::Remove(object) => self.system.remove(object),
+            Output::Send(s) => {
+                // A priority of 0 (RFC 9568 section 5.2.4): who hands over must not come back as master.
+                self.dirty |= s.payload.get(2) == Some(&0);
+                self.system.send(&s, t);
+            }
+            Output::Add(object) => {
+                // Before it is there: whoever comes after must be able to take it away, under whatever configuration.
+                if !self.system.owns(&object) {
+                    self.keep_object(&object, true);
+                }
+                self.system.add(object);
+            }
+            Output::Remove(object) => self.let_go(object),
             Output::Announce { interface, address } => self.system.announce(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
@@ -628,29 +632,23 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        let mut present = BTreeSet::from([SETTINGS.to_string()]);
-        if let Ok(bytes) = encode(&self.system.settings) {
-            self.keep_one(SETTINGS.into(), bytes);
-        }
-        for s in self.router.snapshots() {
-            let Ok(bytes) = encode(&s) else { continue };
-            present.insert(s.name.clone());
-            self.keep_one(s.name, bytes);
-        }
-        let gone: Vec<String> = self.said.keys().filter(|k| !present.contains(*k)).cloned().collect();
-        for key in gone {
-            self.said.remove(&key);
-            self.parent.say(Message::Keep { key, bytes: Vec::new() });
+        let settings = encode(&self.system.settings).map(|bytes| (SETTINGS.to_string(), bytes));
+        let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
+        let present = std::iter::once(settings).chain(self.router.snapshots().into_iter().map(of)).flatten();
+        for message in self.keeping.difference(present) {
+            self.parent.say(message);
         }
     }
 
-    fn keep_one(&mut self, key: String, bytes: Vec<u8>) {
-        let mut hasher = std::hash::DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.said.get(&key) != Some(&hash) {
-            self.parent.say(Message::Keep { key: key.clone(), bytes });
-            self.said.insert(key, hash);
+    fn let_go(&mut self, object: Object) {
+        self.system.remove(object.clone());
+        self.keep_object(&object, false);
+    }
+
+    fn keep_object(&mut self, object: &Object, there: bool) {
+        match object_key(object) {
+            Ok((key, bytes)) => self.parent.say(Message::Keep { key, bytes: if there { bytes } else { Vec::new() } }),
+            Err(e) => log::error!("{object} cannot be kept: {e}"),
         }
     }
 

@@ -63,18 +63,6 @@ impl Record {
     }
 }
 
-/// Both cannot be in the kernel: what removes one would remove the other.
-pub fn same_place(a: &Object, b: &Object) -> bool {
-    match (a, b) {
-        (Object::Address(a), Object::Address(b)) => a.cidr == b.cidr && a.interface == b.interface,
-        (Object::Route(a), Object::Route(b)) => {
-            (a.destination, a.table, a.metric) == (b.destination, b.table, b.metric)
-        }
-        (Object::Link(a), Object::Link(b)) => a.name == b.name,
-        _ => a == b,
-    }
-}
-
 fn read(path: &Path, place: &str) -> Option<Vec<Object>> {
     let bytes = files::read_own(path, LARGEST).ok()?;
     let content: Content = serde_json::from_slice(&bytes).ok()?;

@@ -1,23 +1,21 @@
 //! The role's start: what it is told, what the host has, and what an earlier life has left there.
 
-use super::record::same_place;
 use super::*;
-use steadfast_core::kernel::Object;
 
 impl Role {
-    /// Waits for what the parent has to say, then builds everything. `None` when the parent wants nothing after all.
+    /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
+    /// earlier life left in the kernel has been taken away.
     pub(super) fn start(options: &Options, signals: Signals) -> io::Result<Option<Role>> {
         let mut reactor = Reactor::new()?;
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut inherited: Vec<Object> = Vec::new();
         let mut settings = Settings::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
-        let config = loop {
-            if let Some(config) = config {
-                break config;
-            }
+        let mut stop: Option<bool> = None;
+        while config.is_none() && (stop.is_none() || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
             // All of what came: a stop may be right behind the configuration.
@@ -27,12 +25,26 @@ impl Role {
                     Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
                         settings = decode(&bytes).unwrap_or_default();
                     }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
+                        inherited.extend(decode::<Object>(&bytes).ok());
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
-                    Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
-                    Order::Message(_) => {}
+                    Order::Message(Message::Stop { keep_objects }) => stop = Some(keep_objects),
+                    Order::Gone if !options.withdraw => stop = Some(options.dont_release),
+                    Order::Gone if config.is_none() => return Ok(None),
+                    Order::Gone | Order::Message(_) => {}
                 }
             }
-        };
+        }
+        let config = config.unwrap_or_default();
+        let (record, left) = Record::open(options.record.clone());
+        inherited.extend(left);
+        if options.withdraw || stop.is_some() {
+            if stop != Some(true) {
+                release(&config, &inherited, settings, stop.is_some())?;
+            }
+            return Ok(None);
+        }
         let respawned = !snapshots.is_empty();
         let mut plan = translate::plan(&config);
         drop(config);
@@ -47,7 +59,6 @@ impl Role {
         }
         let programs = Programs::new(options);
         programs.register(&reactor, PROGRAMS)?;
-        let (record, left) = Record::open(options.record.clone());
         let t = now();
         let mut out = Vec::new();
         let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
@@ -69,7 +80,7 @@ impl Role {
             processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
-            said: BTreeMap::new(),
+            keeping: Keeping::default(),
             trim: Some(t + SETTLED),
             dirty: true,
             out,
@@ -97,7 +108,8 @@ impl Role {
         let t = now();
         role.router.poll(t, &mut role.out);
         role.act(t);
-        role.clear_leftovers(left);
+        role.clear_leftovers(&inherited);
+        drop(inherited);
         if options.address_monitoring {
             let of =
                 |l: &steadfast_net::netlink::Link| (l.name.clone(), l.addresses.iter().map(|c| c.address).collect());
@@ -112,17 +124,9 @@ impl Role {
         Ok(Some(role))
     }
 
-    /// Reads links and addresses to the end, at most for two seconds, so that the machine starts with what there is.
+    /// Hands links and addresses to the machine, so that it starts with what there is.
     pub(super) fn learn_links(&mut self) -> io::Result<()> {
-        let limit = now() + Duration::from_secs(2);
-        let mut ready = Vec::new();
-        let mut events = Vec::new();
-        while !self.system.mirror.settled() && now() < limit {
-            self.system.mirror.read(DATAGRAMS, &mut events)?;
-            if !self.system.mirror.settled() {
-                self.reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
-            }
-        }
+        settle(&mut self.system, &mut self.reactor)?;
         let t = now();
         let links: Vec<Link> = self.system.mirror.links().map(link).collect();
         for l in links {
@@ -133,32 +137,60 @@ impl Role {
         Ok(())
     }
 
-    /// Addresses of ours from an earlier life that nobody handed over: who is not master does not hold them.
-    pub(super) fn clear_leftovers(&mut self, recorded: Vec<Object>) {
-        let owned = self.system.kernel.owned().1;
-        let mut leftovers = recorded;
-        leftovers.retain(|o| !owned.contains(o) && !owned.iter().any(|own| same_place(o, own)));
-        // An owner's address is the interface's own, and what somebody else here holds is in its place.
-        let held: BTreeSet<(String, std::net::IpAddr)> = (self.router.views())
-            .filter(|v| v.objects_set)
-            .flat_map(|v| v.config.addresses.iter().chain(&v.config.excluded))
-            .chain(self.router.static_addresses())
-            .map(|a| (a.interface.clone(), a.cidr.address))
-            .collect();
-        for v in self.router.views().filter(|v| !v.objects_set && v.config.priority != 255) {
-            for a in v.config.addresses.iter().chain(&v.config.excluded) {
-                if !held.contains(&(a.interface.clone(), a.cidr.address))
-                    && self.system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
-                {
-                    leftovers.push(Object::Address(a.clone()));
-                }
-            }
-        }
-        leftovers.sort_by_key(ToString::to_string);
-        leftovers.dedup();
-        for o in leftovers {
-            log::info!("{o} is left from an earlier run, removing it");
-            self.system.remove(o);
+    /// What earlier lives have put there and nobody holds now.
+    pub(super) fn clear_leftovers(&mut self, inherited: &[Object]) {
+        for o in leftovers(&self.router, inherited, &self.system) {
+            log::debug!("{o} is left from an earlier run, removing it");
+            self.system.remove_foreign(o.clone());
+            self.keep_object(&o, false);
         }
     }
+}
+
+/// Reads links and addresses to the end, at most for two seconds.
+fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
+    let limit = now() + Duration::from_secs(2);
+    let (mut ready, mut events) = (Vec::new(), Vec::new());
+    while !system.mirror.settled() && now() < limit {
+        system.mirror.read(DATAGRAMS, &mut events)?;
+        if !system.mirror.settled() {
+            reactor.wait(Some(now() + Duration::from_millis(20)), false, &mut ready)?;
+        }
+    }
+    Ok(())
+}
+
+fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Object> {
+    router.leftovers(inherited, |a| system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
+}
+
+/// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us.
+fn release(config: &Config, inherited: &[Object], settings: Settings, all: bool) -> io::Result<()> {
+    let mut plan = translate::plan(config);
+    let mut system = System::open(&plan, settings)?;
+    let mut machine = plan.take_machine();
+    if all {
+        machine.statics.clear();
+    }
+    let mut reactor = Reactor::new()?;
+    reactor.watch(system.mirror.fd(), MIRROR)?;
+    reactor.watch(system.kernel.fd(), KERNEL)?;
+    settle(&mut system, &mut reactor)?;
+    // It is never polled: no instance begins.
+    let router = Router::new(machine, 0, now(), &mut Vec::new());
+    for o in leftovers(&router, inherited, &system) {
+        log::info!("removing {o}");
+        system.remove_foreign(o);
+    }
+    system.flush();
+    let limit = now() + Duration::from_secs(1);
+    let (mut ready, mut failed) = (Vec::new(), Vec::new());
+    while !system.kernel.idle() && now() < limit {
+        reactor.wait(Some(limit), false, &mut ready)?;
+        system.kernel.read(&system.mirror, &mut failed)?;
+    }
+    if all {
+        system.close();
+    }
+    Ok(())
 }

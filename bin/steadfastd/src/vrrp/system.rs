@@ -62,6 +62,23 @@ impl System {
         })
     }
 
+    /// It is there on our behalf, or on its way.
+    pub fn owns(&self, object: &Object) -> bool {
+        match object {
+            Object::Block(b) => self.firewall.has(&entry(b)),
+            other => self.kernel.owns(other),
+        }
+    }
+
+    /// Takes an object out that another process has put there.
+    pub fn remove_foreign(&mut self, object: Object) {
+        if let Object::Block(b) = &object {
+            // Our first element makes the table anew, without what was in it.
+            self.firewall.add(entry(b));
+        }
+        self.remove(object);
+    }
+
     /// Puts an object into the kernel.
     pub fn add(&mut self, object: Object) {
         if let Object::Block(b) = &object {

@@ -62,6 +62,11 @@ impl Kernel {
         self.channel.fd()
     }
 
+    /// It was added and not removed.
+    pub fn owns(&self, object: &Object) -> bool {
+        self.owned.contains(object)
+    }
+
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
         self.version += u64::from(self.owned.insert(object.clone()));

@@ -95,6 +95,11 @@ impl Firewall {
         self.socket.as_ref().map(AsRawFd::as_raw_fd)
     }
 
+    /// It is blocked, or will be.
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.entries.contains(entry)
+    }
+
     /// Blocks with the next [`Firewall::flush`].
     pub fn add(&mut self, entry: Entry) {
         if self.entries.insert(entry.clone()) {

@@ -1,0 +1,121 @@
+//! The child's end of the link to its parent, without the pipe.
+
+use crate::{Assembler, Envelope, FrameError, Message, Outbox, encode, parse};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use steadfast_core::kernel::Object;
+
+/// What the parent wants.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Order {
+    /// A whole configuration.
+    Config(Vec<u8>),
+    /// Another message.
+    Message(Message),
+    /// It is gone.
+    Gone,
+}
+
+/// What waits to be said to the parent, and the pieces of what it says.
+#[derive(Debug)]
+pub struct Link {
+    epoch: u64,
+    outbox: Outbox,
+    assembler: Assembler,
+}
+
+impl Link {
+    /// The link of a child's life of this number.
+    pub fn new(epoch: u64) -> Self {
+        Link { epoch, outbox: Outbox::default(), assembler: Assembler::default() }
+    }
+
+    /// Queues something to say. While the pipe is full the latest state of each object waits.
+    ///
+    /// Fails when it does not fit into a frame.
+    pub fn say(&mut self, message: Message) -> Result<(), FrameError> {
+        let key = match &message {
+            Message::Heartbeat { .. } => Some("heartbeat".to_string()),
+            Message::Keep { key, .. } => Some(format!("keep {key}")),
+            _ => None,
+        };
+        let envelope = Envelope { epoch: self.epoch, message };
+        match key {
+            Some(key) => self.outbox.state(&key, &envelope),
+            None => self.outbox.command(&envelope),
+        }
+    }
+
+    /// Writes what waits, while `write` takes frames; true when nothing waits any more.
+    pub fn flush(&mut self, write: impl FnMut(&[u8]) -> bool) -> bool {
+        self.outbox.flush(write)
+    }
+
+    /// Takes a frame of the parent's; `None`: a piece of something that is not whole yet.
+    ///
+    /// Fails when the bytes are no message, or pieces grow too large.
+    pub fn hear(&mut self, frame: &[u8]) -> Result<Option<Order>, FrameError> {
+        match parse(frame)?.message {
+            Message::Config { last, bytes } => Ok(self.assembler.add(last, &bytes)?.map(Order::Config)),
+            message => Ok(Some(Order::Message(message))),
+        }
+    }
+}
+
+/// What a child has its parent keep, so that only what has changed is said.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    /// By a hash of it.
+    said: BTreeMap<String, u64>,
+}
+
+impl Keeping {
+    /// All that is to be kept now, by key. What follows is to be said.
+    pub fn difference(&mut self, present: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<Message> {
+        let mut messages = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (key, bytes) in present {
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            let hash = hasher.finish();
+            if self.said.get(&key) != Some(&hash) {
+                self.said.insert(key.clone(), hash);
+                messages.push(Message::Keep { key: key.clone(), bytes });
+            }
+            seen.insert(key);
+        }
+        let gone: Vec<String> = self.said.keys().filter(|k| !seen.contains(*k)).cloned().collect();
+        for key in gone {
+            self.said.remove(&key);
+            messages.push(Message::Keep { key, bytes: Vec::new() });
+        }
+        messages
+    }
+}
+
+/// What is kept of an object before it is put into the kernel, so that whoever comes after takes it away. The key begins with a line
+/// break, which no name has: it outlives what the process knew.
+///
+/// Fails when the object does not fit into a frame.
+pub fn object_key(object: &Object) -> Result<(String, Vec<u8>), FrameError> {
+    let bytes = encode(object)?;
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    Ok((format!("\n{:016x}", hasher.finish()), bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_is_said_and_what_went_is_emptied() {
+        let mut keeping = Keeping::default();
+        let state = |k: &str, b: &str| (k.to_string(), b.as_bytes().to_vec());
+        let keep = |k: &str, b: &str| Message::Keep { key: k.into(), bytes: b.into() };
+        assert_eq!(keeping.difference([state("A", "1"), state("B", "1")]), [keep("A", "1"), keep("B", "1")]);
+        assert_eq!(keeping.difference([state("A", "2"), state("B", "1")]), [keep("A", "2")]);
+        assert_eq!(keeping.difference([state("A", "2")]), [keep("B", "")]);
+        assert_eq!(keeping.difference([state("A", "2")]), []);
+    }
+}

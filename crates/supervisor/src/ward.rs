@@ -1,0 +1,343 @@
+//! One child as its parent knows it: what waits to be said to it, what it had its parent keep, and what its end leads to.
+
+use crate::{Child, End, Verdict, Watch};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use steadfast_core::Time;
+use steadfast_ipc::{Assembler, Envelope, FrameError, Message, Outbox, frame, parse, pieces};
+
+/// Objects whose state is kept at most.
+const KEPT: usize = 100_000;
+/// A restart that waits this long follows several deaths in a row.
+const POISONED: Duration = Duration::from_secs(4);
+/// A life that ended so early may have been ended by what it was given.
+const YOUNG: Duration = Duration::from_secs(10);
+/// A VRRP process that is away for as long as this is succeeded by a peer: nobody may find the addresses here, too.
+const WITHDRAW: Duration = Duration::from_secs(2);
+
+/// How long what a life knew stays true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Memory {
+    /// States of virtual routers: who was silent or is away for longer may have been succeeded by a peer, his state is no news any
+    /// more, and the new process listens first.
+    Brief,
+    /// Verdicts on servers stay true for longer; they go only when one life after another ended right after it had taken them over.
+    Lasting,
+}
+
+/// What follows from a child's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sequel {
+    /// It was told to stop, or the daemon stops.
+    Expected {
+        /// It did not end in order: what it held must be taken away.
+        withdraw: bool,
+    },
+    /// It is due again after this; [`Ward::due`] says when.
+    Restart {
+        /// How long that is. Zero: start it now.
+        delay: Duration,
+        /// What it had its parent keep was dropped.
+        forgotten: bool,
+        /// What it held must be taken away, so that a peer can serve.
+        withdraw: bool,
+    },
+    /// The daemon stops in order, and nobody will come back for what the child held.
+    Stop {
+        /// Exit status of the daemon.
+        status: i32,
+        /// What it held must be taken away.
+        withdraw: bool,
+    },
+}
+
+/// One child.
+pub struct Ward {
+    memory: Memory,
+    /// The watch over its life.
+    pub watch: Child,
+    /// The configuration is in effect.
+    pub ready: bool,
+    /// It was asked how it is, and has not answered.
+    pub asked: bool,
+    /// It has programs to start.
+    pub wants_runner: bool,
+    /// What it last said of itself, and when.
+    pub said: Option<(Time, Vec<u8>)>,
+    /// How late its loop was at worst before its last heartbeat, in microseconds.
+    pub late: u64,
+    restart_at: Option<Time>,
+    epoch: u64,
+    lives: bool,
+    /// And whether it was to leave what it held where it is.
+    told_to_stop: Option<bool>,
+    saying: Assembler,
+    outbox: Outbox,
+    kept: BTreeMap<String, Vec<u8>>,
+}
+
+impl Ward {
+    /// A child that is not started yet. Without `respawn` (-R) its death stops the daemon.
+    pub fn new(memory: Memory, respawn: bool) -> Self {
+        Ward {
+            memory,
+            watch: Child::new(respawn),
+            ready: false,
+            asked: false,
+            wants_runner: false,
+            said: None,
+            late: 0,
+            restart_at: None,
+            epoch: 0,
+            lives: false,
+            told_to_stop: None,
+            saying: Assembler::default(),
+            outbox: Outbox::default(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// It was started, as the life of this number. What its predecessor left is said to it first, so that the configuration finds it
+    /// there.
+    ///
+    /// Fails when something does not fit into a frame; the rest is said all the same.
+    pub fn started(&mut self, now: Time, epoch: u64, config: &[u8]) -> Result<(), FrameError> {
+        self.epoch = epoch;
+        self.lives = true;
+        self.ready = false;
+        self.asked = false;
+        self.told_to_stop = None;
+        self.restart_at = None;
+        self.saying = Assembler::default();
+        self.outbox.clear();
+        self.watch.started(now);
+        let mut result = Ok(());
+        for (key, bytes) in &self.kept {
+            let message = Message::Keep { key: key.clone(), bytes: bytes.clone() };
+            result = result.and(self.outbox.command(&Envelope { epoch, message }));
+        }
+        result.and(self.configure(config))
+    }
+
+    /// It could not be started for want of something.
+    pub fn start_later(&mut self, at: Time) {
+        self.restart_at = Some(at);
+    }
+
+    /// When it is to be started again.
+    pub fn due(&self) -> Option<Time> {
+        self.restart_at
+    }
+
+    /// It is not wanted any more.
+    pub fn is_not_due(&mut self) {
+        self.restart_at = None;
+    }
+
+    /// Gives it a configuration, in pieces.
+    ///
+    /// Fails when a piece does not fit into a frame.
+    pub fn configure(&mut self, config: &[u8]) -> Result<(), FrameError> {
+        pieces(config).try_for_each(|piece| self.say(piece))
+    }
+
+    /// Queues something to say, while it lives.
+    ///
+    /// Fails when it does not fit into a frame.
+    pub fn say(&mut self, message: Message) -> Result<(), FrameError> {
+        if !self.lives {
+            return Ok(());
+        }
+        self.outbox.command(&Envelope { epoch: self.epoch, message })
+    }
+
+    /// Tells it to stop.
+    ///
+    /// Fails as [`Ward::say`] does.
+    pub fn stop(&mut self, keep_objects: bool) -> Result<(), FrameError> {
+        self.told_to_stop = Some(keep_objects);
+        self.say(Message::Stop { keep_objects })
+    }
+
+    /// Writes what waits, while `write` takes frames.
+    pub fn flush(&mut self, write: impl FnMut(&[u8]) -> bool) {
+        self.outbox.flush(write);
+    }
+
+    /// Takes a frame that it wrote. What another life wrote is dropped.
+    ///
+    /// Fails when the bytes are no message.
+    pub fn heard(&mut self, now: Time, frame: &[u8]) -> Result<(), FrameError> {
+        let envelope = parse(frame)?;
+        if envelope.epoch != self.epoch {
+            return Ok(());
+        }
+        match envelope.message {
+            Message::Heartbeat { late } => {
+                self.late = late;
+                self.watch.beat(now);
+            }
+            Message::Status { last, bytes } => {
+                if let Some(whole) = self.saying.add(last, &bytes)? {
+                    self.said = Some((now, whole));
+                    self.asked = false;
+                }
+            }
+            Message::Ready => self.ready = true,
+            Message::Runner => self.wants_runner = true,
+            Message::Keep { key, bytes } if bytes.is_empty() => {
+                self.kept.remove(&key);
+            }
+            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(&key) => {
+                self.kept.insert(key, bytes);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks whether it still beats. To be called at least once a second.
+    pub fn watch(&mut self, now: Time) -> Watch {
+        if self.lives { self.watch.watch(now) } else { Watch::Fine }
+    }
+
+    /// It has ended; `stopping`: so does the daemon. What it said last has been heard before.
+    pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
+        let lived = std::mem::replace(&mut self.lives, false);
+        self.outbox.clear();
+        if stopping || self.told_to_stop.is_some() {
+            let in_order = end == End::Exited(0);
+            if in_order {
+                self.kept.clear();
+            } else {
+                self.forget();
+            }
+            let releases = self.memory == Memory::Brief && self.told_to_stop == Some(false);
+            return Sequel::Expected { withdraw: lived && releases && !in_order };
+        }
+        let delay = match self.watch.ended(now, end) {
+            Verdict::Restart(delay) => delay,
+            Verdict::GiveUp(status) => return Sequel::Stop { status, withdraw: self.memory == Memory::Brief },
+            Verdict::Stop => return Sequel::Stop { status: 0, withdraw: self.memory == Memory::Brief },
+        };
+        let forgotten = self.is_state_stale(now, delay) && self.forget();
+        self.restart_at = Some(now + delay);
+        Sequel::Restart { delay, forgotten, withdraw: self.memory == Memory::Brief && delay >= WITHDRAW }
+    }
+
+    /// Whether the next life must do without the state of this one.
+    fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
+        match self.memory {
+            Memory::Brief => self.watch.was_silent() || !delay.is_zero(),
+            Memory::Lasting => delay >= POISONED && self.watch.lived(now) < YOUNG,
+        }
+    }
+
+    /// Drops the state that was kept; true when there was some. What a life has left in the kernel (its key begins with a line
+    /// break) is never forgotten: somebody must take it away.
+    fn forget(&mut self) -> bool {
+        let before = self.kept.len();
+        self.kept.retain(|key, _| key.starts_with('\n'));
+        self.kept.len() < before
+    }
+
+    /// All that is kept for a successor, by object.
+    pub fn kept(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.kept
+    }
+
+    /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
+    /// that what is there while the daemon runs goes, too.
+    pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool) -> Vec<Vec<u8>> {
+        let left = self.kept.iter().filter(|(key, _)| key.starts_with('\n'));
+        let left = left.map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() });
+        let end = all.then_some(Message::Stop { keep_objects: false });
+        // The process begins when it has a whole configuration: all else is said before.
+        left.chain(end).chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
+    }
+
+    /// Takes over what an older program kept.
+    pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        self.kept = kept.into_iter().collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    fn keep(ward: &mut Ward, epoch: u64, key: &str, bytes: &[u8]) {
+        let message = Message::Keep { key: key.into(), bytes: bytes.into() };
+        ward.heard(at(1), &frame(&Envelope { epoch, message }).expect("frame")).expect("own frame");
+    }
+
+    fn said(ward: &mut Ward) -> Vec<Message> {
+        let mut all = Vec::new();
+        ward.flush(|f| {
+            all.push(parse(f).expect("own frame").message);
+            true
+        });
+        all
+    }
+
+    #[test]
+    fn a_successor_is_told_what_was_kept_before_its_configuration() {
+        let mut ward = Ward::new(Memory::Brief, true);
+        ward.started(at(0), 1, b"c").expect("fits");
+        assert_eq!(said(&mut ward).len(), 1);
+        keep(&mut ward, 1, "V", b"old");
+        keep(&mut ward, 1, "V", b"new");
+        keep(&mut ward, 1, "W", b"x");
+        keep(&mut ward, 1, "W", b"");
+        keep(&mut ward, 7, "V", b"of another life");
+        let end = ward.ended(at(2), End::Signalled(9), false);
+        assert_eq!(end, Sequel::Restart { delay: Duration::ZERO, forgotten: false, withdraw: false });
+        ward.started(at(2), 2, b"c").expect("fits");
+        let kept = Message::Keep { key: "V".into(), bytes: b"new".into() };
+        assert_eq!(said(&mut ward), [kept, Message::Config { last: true, bytes: b"c".into() }]);
+    }
+
+    #[test]
+    fn a_life_that_was_away_for_long_leaves_only_what_is_in_the_kernel() {
+        let mut ward = Ward::new(Memory::Brief, true);
+        let mut ends = Vec::new();
+        for n in 0..3 {
+            ward.started(at(n), n, b"").expect("fits");
+            keep(&mut ward, n, "V", b"state");
+            keep(&mut ward, n, "\nroute", b"object");
+            ends.push(ward.ended(at(n), End::Signalled(6), false));
+        }
+        let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
+        assert_eq!(ends, [restart(0, false, false), restart(1, true, false), restart(2, true, true)]);
+        assert_eq!(ward.kept().keys().collect::<Vec<_>>(), ["\nroute"]);
+        assert_eq!(ward.due(), Some(at(4)));
+    }
+
+    #[test]
+    fn who_was_told_to_stop_leaves_nothing_and_is_not_started_again() {
+        let mut ward = Ward::new(Memory::Lasting, true);
+        ward.started(at(0), 1, b"").expect("fits");
+        keep(&mut ward, 1, "\nroute", b"object");
+        ward.stop(false).expect("fits");
+        assert_eq!(ward.ended(at(1), End::Exited(0), false), Sequel::Expected { withdraw: false });
+        assert_eq!((ward.kept().len(), ward.due()), (0, None));
+    }
+
+    #[test]
+    fn what_a_stop_that_was_cut_short_left_is_taken_away() {
+        for (memory, keep_objects, withdraw) in
+            [(Memory::Brief, false, true), (Memory::Brief, true, false), (Memory::Lasting, false, false)]
+        {
+            let mut ward = Ward::new(memory, true);
+            ward.started(at(0), 1, b"").expect("fits");
+            keep(&mut ward, 1, "\nroute", b"object");
+            ward.stop(keep_objects).expect("fits");
+            assert_eq!(ward.ended(at(1), End::Signalled(9), true), Sequel::Expected { withdraw });
+            assert_eq!(ward.kept().len(), 1);
+        }
+    }
+}

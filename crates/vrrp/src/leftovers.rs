@@ -1,0 +1,50 @@
+//! What an earlier life has left in the kernel.
+
+use crate::instance::Instance;
+use crate::router::Router;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use steadfast_core::kernel::{Address, Object};
+
+/// Removed in this order: what uses an address goes before it, an address before its link.
+fn rank(o: &Object) -> u8 {
+    match o {
+        Object::Rule(_) => 0,
+        Object::Route(_) => 1,
+        Object::Address(_) => 2,
+        Object::Block(_) => 3,
+        Object::Link(_) => 4,
+    }
+}
+
+impl Router {
+    /// Objects that nobody holds now and that an earlier life may have left in the kernel: those of `inherited`, which it was known
+    /// to have put there, and those of instances that hold nothing. `there` says whether an address is on its interface now.
+    pub fn leftovers(&self, inherited: &[Object], there: impl Fn(&Address) -> bool) -> Vec<Object> {
+        let place = |a: &Address| (a.interface.clone(), a.cidr.address);
+        let owner = |x: &&Instance| x.config.priority == 255;
+        let of = |x: &Instance| -> Vec<_> { x.config.addresses.iter().chain(&x.config.excluded).map(place).collect() };
+        // An owner's address is the interface's own, and what somebody else here holds is in its place.
+        let held: HashSet<(String, IpAddr)> = (self.slots.iter().flatten())
+            .filter(|x| x.objects_set || owner(x))
+            .flat_map(of)
+            .chain(self.static_addresses().map(place))
+            .collect();
+        let own = self.instances().filter(|x| !x.objects_set && !owner(x)).flat_map(|x| Instance::objects(&x.config));
+        let found = own.filter(|o| match o {
+            Object::Address(a) => there(a),
+            // A route or a rule like that may be the host's own.
+            _ => false,
+        });
+        let mut seen = HashSet::new();
+        let mut left: Vec<Object> = (inherited.iter().cloned().chain(found))
+            .filter(|o| !self.held.has_place_of(o) && !matches!(o, Object::Address(a) if held.contains(&place(a))))
+            .filter(|o| seen.insert(o.clone()))
+            .collect();
+        left.sort_by_key(rank);
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests;

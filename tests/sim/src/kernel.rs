@@ -1,0 +1,62 @@
+//! The kernel of one host, as far as it concerns a daemon: what is put there survives the process that put it.
+
+use steadfast_core::IpCidr;
+use steadfast_core::kernel::Object;
+
+/// Addresses, routes and rules of ours.
+#[derive(Clone, Default, Debug)]
+pub struct Kernel(Vec<Object>);
+
+/// The kernel's own notion of what is one thing.
+fn same(a: &Object, b: &Object) -> bool {
+    match (a, b) {
+        (Object::Address(a), Object::Address(b)) => a.interface == b.interface && a.cidr == b.cidr,
+        (Object::Route(a), Object::Route(b)) => {
+            (a.family, a.table, a.destination, a.tos, a.metric) == (b.family, b.table, b.destination, b.tos, b.metric)
+        }
+        _ => a == b,
+    }
+}
+
+impl Kernel {
+    /// There already is success; a route is replaced.
+    pub fn add(&mut self, o: &Object) {
+        match self.0.iter_mut().find(|x| same(x, o)) {
+            Some(route @ Object::Route(_)) => *route = o.clone(),
+            Some(_) => {}
+            None => self.0.push(o.clone()),
+        }
+    }
+
+    /// True when it was there.
+    pub fn remove(&mut self, o: &Object) -> bool {
+        let before = self.0.len();
+        self.0.retain(|x| !(same(x, o) && (matches!(x, Object::Address(_)) || x == o)));
+        self.0.len() < before
+    }
+
+    /// It is there.
+    pub fn has(&self, o: &Object) -> bool {
+        self.0.iter().any(|x| same(x, o))
+    }
+
+    /// Addresses on an interface.
+    pub fn addresses<'a>(&'a self, interface: &'a str) -> impl Iterator<Item = IpCidr> + 'a {
+        self.0.iter().filter_map(move |o| match o {
+            Object::Address(a) if a.interface == interface => Some(a.cidr),
+            _ => None,
+        })
+    }
+
+    /// Everything, in words and in order.
+    pub fn words(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        all.sort();
+        all
+    }
+
+    /// Power is lost.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
