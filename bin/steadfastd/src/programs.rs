@@ -8,9 +8,14 @@ use crate::cli::Options;
 use crate::vrrp::plan::Command;
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
+use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
 use steadfast_sys::Reactor;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
+
+/// A runner that does not answer for so long is ended.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The link to the runner.
 pub struct Programs {
@@ -20,6 +25,8 @@ pub struct Programs {
     /// Number of the runner's life.
     life: Option<u64>,
     running: BTreeMap<u64, Job>,
+    /// When it was asked whether it is there, without an answer since.
+    asked: Option<Time>,
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     pub safe: bool,
 }
@@ -39,6 +46,7 @@ impl Programs {
             next: options.epoch << 32,
             life: None,
             running: BTreeMap::new(),
+            asked: None,
             safe: false,
         };
         programs.say(Message::Hello);
@@ -55,6 +63,17 @@ impl Programs {
     /// Has a program started; its number. What becomes of it is among [`Programs::ended`] later. Nobody is interested in a `probe`
     /// any more when the caller is gone.
     pub fn start(&mut self, command: &Command, extra: &[String], probe: bool) -> u64 {
+        self.enqueue(command, extra, probe, None)
+    }
+
+    /// Number of the next turn.
+    pub fn turn(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// The same for a program that waits for those of earlier turns in its queue, also for those of an earlier life of ours.
+    pub fn enqueue(&mut self, command: &Command, extra: &[String], probe: bool, queue: Option<(String, u64)>) -> u64 {
         self.next += 1;
         let as_root = command.user.is_none_or(|(uid, _)| uid == 0);
         let job = Job {
@@ -63,6 +82,7 @@ impl Programs {
             user: command.user,
             safe: self.safe && as_root,
             probe,
+            queue,
         };
         self.send(&job);
         self.running.insert(job.id, job);
@@ -95,6 +115,20 @@ impl Programs {
         }
     }
 
+    /// The runner does not answer. To be asked now and then; each call asks it again.
+    pub fn hangs(&mut self, t: Time) -> bool {
+        if self.life.is_none() {
+            return false;
+        }
+        let asked = *self.asked.get_or_insert(t);
+        let hangs = t.since(asked) > SILENCE;
+        if hangs {
+            self.asked = None;
+        }
+        self.say(Message::Heartbeat { late: 0 });
+        hangs
+    }
+
     /// Programs that have ended since the last call.
     pub fn ended(&mut self) -> Vec<(u64, JobEnd)> {
         self.flush();
@@ -105,6 +139,7 @@ impl Programs {
             if self.life.replace(epoch).is_some_and(|life| life != epoch) {
                 self.again(&mut ended);
             }
+            self.asked = None;
             if let Message::Ended { job, end } = message
                 && self.running.remove(&job).is_some()
             {

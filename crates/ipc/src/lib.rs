@@ -95,6 +95,8 @@ pub struct Job {
     pub safe: bool,
     /// Nobody is interested any more when the client is gone: it is ended then.
     pub probe: bool,
+    /// It waits for those of earlier turns in this queue. Those of one turn run side by side.
+    pub queue: Option<(String, u64)>,
 }
 
 /// How a program ended.
@@ -176,7 +178,10 @@ pub enum Message {
         up: bool,
     },
     /// To the parent: the sender has programs to start, and needs its runner.
-    Runner,
+    Runner {
+        /// There is one, and it does not answer.
+        hangs: bool,
+    },
     /// To a runner: signal the process group of a program.
     Signal {
         /// Which.

@@ -141,16 +141,24 @@ pub fn replace(
 
 /// Waits for the end of one process that we started, at most for a time; true when it has ended.
 pub fn wait_for(pid: i32, most: std::time::Duration) -> bool {
+    end_of(pid, most).is_some()
+}
+
+/// How one process that we started ends, if it does within a time. One that is not ours any more counts as exited with -1.
+pub fn end_of(pid: i32, most: std::time::Duration) -> Option<End> {
     let end = std::time::Instant::now() + most;
     loop {
         let mut status = 0;
         // SAFETY: `status` outlives the call.
         let got = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+        if got == pid && libc::WIFSIGNALED(status) {
+            return Some(End::Signalled(libc::WTERMSIG(status)));
+        }
         if got != 0 {
-            return true;
+            return Some(End::Exited(if got == pid { libc::WEXITSTATUS(status) } else { -1 }));
         }
         if std::time::Instant::now() >= end {
-            return false;
+            return None;
         }
         std::thread::sleep(std::time::Duration::from_micros(200));
     }

@@ -93,6 +93,8 @@ pub(crate) struct Instance {
     pub zero_heard: Option<Time>,
     /// When it last spoke as a master whose link then died under it.
     pub interrupted: Option<Time>,
+    /// While it overslept somebody of lower priority took over.
+    pub superseded: bool,
     /// The last advert of a master.
     pub last_heard: Option<Time>,
     /// An early takeover is under way; the deadline that the master-down timer had before.
@@ -134,6 +136,7 @@ impl Instance {
             wants: false,
             zero_heard: None,
             interrupted: None,
+            superseded: false,
             last_heard: None,
             fast: None,
             delay: Delay::None,

@@ -2,8 +2,10 @@
 
 use crate::garp::Waiting;
 use crate::instance::Instance;
+use crate::machine::Standing;
 use crate::objects::Repair;
 use crate::router::{Key, Life, Router};
+use crate::script::Script;
 use crate::{Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::net::IpAddr;
@@ -158,7 +160,18 @@ impl Router {
     }
 
     /// Adds an object that we hold, and announces it once if it is an address.
+    /// What went while the instance listened is put back once it goes on as master.
+    pub(crate) fn restore_lost(&mut self, i: u32, out: &mut Vec<Output>) {
+        let Some(x) = self.slot(i) else { return };
+        out.extend(Instance::objects(&x.config).filter(|o| self.held.contains(o)).map(Output::Add));
+    }
+
     pub(crate) fn put_back(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) {
+        let listens =
+            |x: &Instance| x.standing() == Standing::Listening && Instance::objects(&x.config).any(|o| o == *object);
+        if self.slots.iter().flatten().any(listens) {
+            return;
+        }
         out.push(Output::Add(object.clone()));
         let Object::Address(address) = object else { return };
         let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
@@ -244,10 +257,14 @@ impl Router {
 
     pub(crate) fn limit_script(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
         let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
-        if let Some((kill, wait)) = script.expired() {
-            out.push(Output::KillScript(script.config.name.clone(), kill));
-            self.timers.set(Key::ScriptLimit(id), now + wait);
+        let Some((kill, wait)) = script.expired() else { return };
+        let name = script.config.name.clone();
+        out.push(Output::KillScript(name.clone(), kill));
+        if script.hangs() {
+            self.on_script_ended(now, &name, ScriptEnd::Signalled(9), out);
+            self.trackers.scripts.get_mut(id as usize).into_iter().for_each(Script::counted);
         }
+        self.timers.set(Key::ScriptLimit(id), now + wait);
     }
 
     /// Puts an object into the kernel for one holder.

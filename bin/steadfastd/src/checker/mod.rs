@@ -202,7 +202,7 @@ impl Role {
     fn configure(&mut self) {
         self.programs.safe = self.plan.safe_programs;
         if self.plan.programs[1] {
-            self.parent.say(Message::Runner);
+            self.parent.say(Message::Runner { hangs: false });
         }
         self.teller.configure(&self.plan.lvs_fifos, &mut self.programs);
         if let Some(w) = self.watcher.take() {
@@ -287,6 +287,9 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
+            if self.programs.hangs(t) {
+                self.parent.say(Message::Runner { hangs: true });
+            }
             if self.trim.take_if(|at| *at <= t).is_some() {
                 schedule::give_memory_back();
             }

@@ -52,6 +52,8 @@ struct Loading {
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
+    /// It has said something.
+    spoke: bool,
     /// It is ended then: a file system that hangs must not stand in the way of every later reload.
     until: Time,
 }
@@ -66,8 +68,11 @@ struct Daemon {
     roles: Vec<Role>,
     loading: Option<Loading>,
     reload_again: bool,
+    /// The reading under way is that of this program before another one takes over: a file that a reload would refuse must not come
+    /// in by an upgrade.
+    then_upgrade: bool,
     /// The operator wants the next reload also with faults.
-    force_reload: bool,
+    force_reload: Option<u64>,
     /// An older program was here before.
     adopted: bool,
     /// A stop is under way: the exit status, and when patience ends.
@@ -145,7 +150,8 @@ pub fn run(options: Box<Options>) -> i32 {
         ],
         loading: None,
         reload_again: false,
-        force_reload: false,
+        then_upgrade: false,
+        force_reload: None,
         adopted: false,
         stopping: None,
         pressed: false,
@@ -258,8 +264,10 @@ impl Daemon {
 
     fn start_loader(&mut self, reload: bool, upgrade: bool) {
         self.epoch += 1;
+        self.control.reading += u64::from(!upgrade);
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
+            self.not_read(reload);
             return;
         };
         let mut spec = self.spec("loader", vec![writer.fd()]);
@@ -281,17 +289,24 @@ impl Daemon {
                     config: None,
                     reload,
                     upgrade,
+                    spoke: false,
                     until: now() + READING,
                 });
             }
             Err(e) => {
                 log::error!("cannot start the loader: {e}");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
-                if !reload {
-                    self.stop(1);
-                }
+                self.not_read(reload);
             }
+        }
+    }
+
+    /// A reading could not even begin.
+    fn not_read(&mut self, reload: bool) {
+        self.then_upgrade = false;
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+        if !reload {
+            self.stop(1);
         }
     }
 
@@ -321,6 +336,7 @@ impl Daemon {
         let Some(l) = &mut self.loading else { return };
         let mut buffer = [0; PACKET];
         while let Packet::Data(n) = l.reader.read(&mut buffer) {
+            l.spoke = true;
             if l.upgrade {
                 continue;
             }
@@ -343,10 +359,13 @@ impl Daemon {
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
         if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end);
+            self.upgrade(end, l.spoke);
+            if std::mem::take(&mut self.reload_again) {
+                self.signal(SIGHUP);
+            }
             return None;
         }
-        let force = std::mem::take(&mut self.force_reload) && l.reload;
+        let force = l.reload && self.force_reload.take_if(|n| *n <= self.control.reading).is_some();
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
             return None;
@@ -361,6 +380,9 @@ impl Daemon {
                 if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
             {
                 self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
+            }
+            (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
+                self.start_loader(true, true);
             }
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 steadfast_sys::logging::structured(facts.structured);
@@ -530,6 +552,7 @@ impl Daemon {
 
     /// The running configuration stays.
     fn refuse(&mut self, why: &str, hint: &str) {
+        self.then_upgrade = false;
         log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
             "the new configuration {why}, keeping the running one{hint}");
         self.reading_ended(false);
@@ -543,26 +566,39 @@ impl Daemon {
         }
     }
 
-    /// Takes away what a VRRP process held that is not coming back soon. A short-lived process does it, that knows the configuration
-    /// and what was put into the kernel, and is no router. `all`: nobody comes after it.
+    /// Takes away what a VRRP process held that is not coming back soon: peers are told, so that they serve, then it goes. A
+    /// short-lived process does it. `all`: nobody comes after it.
     fn withdraw(&mut self, n: usize, all: bool) {
-        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return };
+        // What has killed one process may kill this one, too: then without it.
+        if !self.withdraw_with(n, all, true) {
+            self.withdraw_with(n, all, false);
+        }
+        if let Some(role) = self.roles.get_mut(n).filter(|_| all) {
+            role.ward.settled();
+        }
+    }
+
+    fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
+        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return false };
         self.epoch += 1;
         let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
         spec.argv.push("--withdraw".into());
-        let Ok(pid) = spawn::spawn(&spec) else { return };
+        let Ok(pid) = spawn::spawn(&spec) else { return false };
         drop((from_us, to_us));
         let limit = now() + Duration::from_secs(2);
-        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all));
+        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all, states));
         for f in words.unwrap_or_default() {
             while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        if !spawn::wait_for(pid, Duration::from_secs(4)) {
+        let end = spawn::end_of(pid, Duration::from_secs(4));
+        if end.is_none() {
             spawn::signal(pid, SIGKILL);
+            spawn::wait_for(pid, Duration::from_secs(1));
         }
         drop(from_it);
+        end == Some(spawn::End::Exited(0))
     }
 
     /// A new configuration that could be read.
@@ -615,7 +651,8 @@ impl Daemon {
             return;
         }
         schedule::tell_manager(Tell::Stopping);
-        let patience = Duration::from_secs(self.facts.child_wait);
+        // Nobody can leave in order in no time.
+        let patience = Duration::from_secs(self.facts.child_wait.max(2));
         self.stopping = Some((status, now() + patience));
         for role in &mut self.roles {
             role.ward.is_not_due();
@@ -746,12 +783,18 @@ impl Daemon {
         }
         let (status, until) = self.stopping?;
         if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
+            // One that was away when the stop came.
+            for n in 0..self.roles.len() {
+                if !self.options.dont_release && self.roles.get(n).is_some_and(|r| r.ward.left_something()) {
+                    self.withdraw(n, true);
+                }
+            }
             self.end_runners();
             run_script("shutdown_script", &self.facts.shutdown);
             return Some(status);
         }
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
-        let patience = Duration::from_secs(self.facts.child_wait);
+        let patience = Duration::from_secs(self.facts.child_wait.max(2));
         if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
             for role in &mut self.roles {
                 role.tell(|w| w.stop(self.options.dont_release));

@@ -4,10 +4,13 @@ use super::Daemon;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_sys::pipe::{self, Reader, Writer};
-use steadfast_sys::{now, spawn};
+use steadfast_sys::{files, now, spawn};
 
 /// One that lived shorter is started again after this.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Scripts that tell of the end have this long.
+const LAST_SCRIPTS: Duration = Duration::from_secs(3);
 
 /// The runner of one child.
 pub(super) struct Runner {
@@ -42,7 +45,15 @@ impl Daemon {
     pub(super) fn start_runners(&mut self, t: Time) {
         for n in 0..self.runners.len() {
             let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.wants_runner));
+            let hangs = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.runner_hangs));
             let Some(r) = self.runners.get_mut(n) else { continue };
+            if let Some(pid) = r.pid.filter(|_| hangs) {
+                log::error!(
+                    "the process that runs scripts (pid {pid}) does not answer, ending it: {}",
+                    files::whereabouts(pid)
+                );
+                spawn::signal(pid, super::SIGKILL);
+            }
             if wanted && r.pid.is_none() && r.due.is_none() {
                 r.due = Some(t);
             }
@@ -83,7 +94,8 @@ impl Daemon {
         for r in &mut self.runners {
             if let Some(pid) = r.pid.take() {
                 spawn::signal(pid, super::SIGTERM);
-                if !spawn::wait_for(pid, Duration::from_millis(500)) {
+                // It lets scripts that are under way come to their end.
+                if !spawn::wait_for(pid, LAST_SCRIPTS) {
                     spawn::signal(pid, super::SIGKILL);
                 }
             }

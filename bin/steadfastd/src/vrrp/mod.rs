@@ -49,6 +49,8 @@ const SOCKETS: usize = 1000;
 
 /// Key of what is kept that is no instance: a name cannot have a line break. Objects have such keys, too.
 const SETTINGS: &str = "\nsettings";
+/// Bytes of settings in one message.
+const PART: usize = 3000;
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
 const PACKETS: usize = 256;
@@ -142,7 +144,7 @@ impl Role {
         self.system.kernel.lease(self.plan.address_lease, exempt);
         self.programs.safe = self.plan.safe_programs;
         if self.plan.programs[0] {
-            self.parent.say(Message::Runner);
+            self.parent.say(Message::Runner { hangs: false });
         }
         self.teller.configure(&self.plan.fifos, &mut self.programs);
         for interface in &self.plan.promote_secondaries {
@@ -294,6 +296,9 @@ impl Role {
                 self.sockets();
             }
             self.teller.flush();
+            if self.programs.hangs(t) {
+                self.parent.say(Message::Runner { hangs: true });
+            }
             if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
                 self.system.kernel.refresh(&self.system.mirror);
             }
@@ -479,7 +484,7 @@ impl Role {
             .chain(self.router.group_states().into_iter().filter_map(|(n, s)| Some((Subject::Group, n, notice(s)?, 0))))
             .collect();
         for (subject, name, notice, priority) in states {
-            self.teller.tell(&self.plan, subject, &name, notice, priority);
+            self.teller.tell(&self.plan, &mut self.programs, subject, &name, notice, priority);
         }
     }
 
@@ -518,7 +523,6 @@ impl Role {
                 self.do_one(t, output);
             }
         }
-        self.teller.advance(&mut self.programs, t);
         self.system.flush();
         if let Some(fd) = self.system.new_socket.take()
             && let Err(e) = self.reactor.watch(fd, FIREWALL)
@@ -554,10 +558,12 @@ impl Role {
                 self.dirty = true;
                 let faults = self.router.faults(&name);
                 self.history.changed(&name, notice, files::wall_clock(), &faults);
-                self.teller.tell(&self.plan, Subject::Instance, &name, notice, priority);
+                self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
                 self.tell_brother(name, priority);
             }
-            Output::Group { name, notice } => self.teller.tell(&self.plan, Subject::Group, &name, notice, 0),
+            Output::Group { name, notice } => {
+                self.teller.tell(&self.plan, &mut self.programs, Subject::Group, &name, notice, 0)
+            }
             Output::Log(level, text) => {
                 self.log(level, &text);
             }
@@ -632,9 +638,12 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        let settings = encode(&self.system.settings).map(|bytes| (SETTINGS.to_string(), bytes));
+        // A host with many links has more of them than fit into one message.
+        let settings = encode(&self.system.settings).unwrap_or_default();
+        let settings =
+            settings.chunks(PART).enumerate().map(|(n, part)| Ok((format!("{SETTINGS} {n:04}"), part.to_vec())));
         let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present = std::iter::once(settings).chain(self.router.snapshots().into_iter().map(of)).flatten();
+        let present = settings.chain(self.router.snapshots().into_iter().map(of)).flatten();
         for message in self.keeping.difference(present) {
             self.parent.say(message);
         }
@@ -655,8 +664,8 @@ impl Role {
     /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
     fn last_words(&mut self) {
         self.wait(Duration::from_millis(500), |role| !role.teller.busy());
-        self.teller.hurry(&mut self.programs);
-        self.wait(Duration::from_millis(600), |role| {
+        // As long as it takes: who ends us before leaves the rest to a process that takes it away.
+        self.wait(Duration::from_secs(10), |role| {
             let mut failed = Vec::new();
             let _ = role.system.kernel.read(&role.system.mirror, &mut failed);
             role.system.kernel.idle() && !role.teller.busy()
@@ -683,7 +692,6 @@ impl Role {
             }
             self.take_signals(now());
             self.take_ends(now());
-            self.teller.advance(&mut self.programs, now());
         }
     }
 }

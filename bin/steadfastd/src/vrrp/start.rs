@@ -11,7 +11,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut inherited: Vec<Object> = Vec::new();
-        let mut settings = Settings::default();
+        let mut parts = Vec::new();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let mut stop: Option<bool> = None;
@@ -22,9 +22,8 @@ impl Role {
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
-                    Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
-                        settings = decode(&bytes).unwrap_or_default();
-                    }
+                    // They come in the order of their keys.
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => parts.extend(bytes),
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
                     }
@@ -37,11 +36,13 @@ impl Role {
             }
         }
         let config = config.unwrap_or_default();
+        let settings: Settings =
+            if parts.is_empty() { Settings::default() } else { decode(&parts).unwrap_or_default() };
         let (record, left) = Record::open(options.record.clone());
         inherited.extend(left);
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
-                release(&config, &inherited, settings, stop.is_some())?;
+                release(&config, &inherited, &snapshots, settings, stop.is_some())?;
             }
             return Ok(None);
         }
@@ -147,6 +148,9 @@ impl Role {
     }
 }
 
+/// The longest that a peer of the lowest priority waits after a priority of 0, at one advert a second.
+const SKEW: Duration = Duration::from_millis(1000);
+
 /// Reads links and addresses to the end, at most for two seconds.
 fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
     let limit = now() + Duration::from_secs(2);
@@ -164,8 +168,37 @@ fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Obje
     router.leftovers(inherited, |a| system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
 }
 
+/// Tells the peers of masters to take over, with a priority of 0 (RFC 9568 section 5.2.4), and waits for as long as the last of them
+/// may take: the addresses serve until then.
+fn farewell(router: &mut Router, system: &mut System) {
+    let t = now();
+    let mut out = Vec::new();
+    let links: Vec<Link> = system.mirror.links().map(link).collect();
+    links.into_iter().for_each(|l| router.handle(t, Input::Link(l), &mut out));
+    router.poll(t, &mut out);
+    out.clear();
+    router.handle(t, Input::Stop { keep_objects: false }, &mut out);
+    let mut told = false;
+    for o in out {
+        if let Output::Send(s) = o {
+            system.send(&s, t);
+            told = true;
+        }
+    }
+    if told {
+        log::info!("peers are told to take over");
+        std::thread::sleep(SKEW);
+    }
+}
+
 /// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us.
-fn release(config: &Config, inherited: &[Object], settings: Settings, all: bool) -> io::Result<()> {
+fn release(
+    config: &Config,
+    inherited: &[Object],
+    snapshots: &[Snapshot],
+    settings: Settings,
+    all: bool,
+) -> io::Result<()> {
     let mut plan = translate::plan(config);
     let mut system = System::open(&plan, settings)?;
     let mut machine = plan.take_machine();
@@ -176,6 +209,12 @@ fn release(config: &Config, inherited: &[Object], settings: Settings, all: bool)
     reactor.watch(system.mirror.fd(), MIRROR)?;
     reactor.watch(system.kernel.fd(), KERNEL)?;
     settle(&mut system, &mut reactor)?;
+    let masters: Vec<Snapshot> =
+        snapshots.iter().filter(|s| s.state == steadfast_core::State::Master).cloned().collect();
+    if !masters.is_empty() {
+        let mut leaving = Router::restore(machine.clone(), &masters, 0, now(), &mut Vec::new());
+        farewell(&mut leaving, &mut system);
+    }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
     for o in leftovers(&router, inherited, &system) {

@@ -2,10 +2,8 @@
 
 use super::plan::{Command, Notify, Plan};
 use crate::programs::Programs;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
-use steadfast_core::Time;
 use steadfast_ipc::JobEnd;
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
 use steadfast_sys::fifo::Fifo;
@@ -14,29 +12,14 @@ use steadfast_vrrp::Notice;
 /// Messages that wait for the mail server at most.
 const MAILS: usize = 256;
 
-/// Scripts of the next change wait so long for those of the last one.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Changes of one object that wait at most; then the oldest is not told of.
-const CHANGES: usize = 32;
-
-/// The scripts of one instance or group. Those of one change run side by side, those of different ones after each other, so that
-/// the last one to write is the newest.
-#[derive(Default)]
-struct Queue {
-    running: HashSet<u64>,
-    since: Time,
-    waiting: VecDeque<Vec<(Command, Vec<String>)>>,
-}
-
 /// Who is told.
 #[derive(Default)]
 pub struct Teller {
     fifos: Vec<Fifo>,
     readers: Vec<u64>,
     mail: Option<SyncSender<(mail::Settings, mail::Alert)>>,
-    queues: HashMap<(Subject, String), Queue>,
-    /// Scripts that nothing waits for.
-    loose: HashSet<u64>,
+    /// Scripts that run or wait for their turn.
+    running: HashSet<u64>,
     /// What does run, for the log.
     names: HashMap<u64, String>,
 }
@@ -67,7 +50,15 @@ impl Teller {
     }
 
     /// One notification: specific script, generic script, FIFOs, mail.
-    pub fn tell(&mut self, plan: &Plan, subject: Subject, name: &str, notice: Notice, priority: u8) {
+    pub fn tell(
+        &mut self,
+        plan: &Plan,
+        programs: &mut Programs,
+        subject: Subject,
+        name: &str,
+        notice: Notice,
+        priority: u8,
+    ) {
         let mut commands = Vec::new();
         let default = Notify::default();
         let notify = match subject {
@@ -83,13 +74,14 @@ impl Teller {
         if let Some(generic) = notify.generic.as_ref().filter(|_| state || notice == Notice::MasterRxLowerPri) {
             commands.push((generic.clone(), generic_arguments(&[], subject, name, word, priority)));
         }
-        if !commands.is_empty() {
-            let queue = self.queues.entry((subject, name.to_string())).or_default();
-            if queue.waiting.len() >= CHANGES {
-                log::error!("{name}: notify scripts take too long, one change is not told of");
-                queue.waiting.pop_front();
-            }
-            queue.waiting.push_back(commands);
+        // Those of one change run side by side, those of the next change of the same object after them: the last one to write is the
+        // newest. The runner sees to it, which outlives us.
+        let queue = format!("{subject:?} {name}");
+        let turn = programs.turn();
+        for (command, arguments) in commands {
+            let job = programs.enqueue(&command, &arguments, false, Some((queue.clone(), turn)));
+            self.running.insert(job);
+            self.names.insert(job, format!("notify script {}", command.quoted()));
         }
         for fifo in &mut self.fifos {
             fifo.line(fifo_line(subject, name, word, priority));
@@ -110,46 +102,15 @@ impl Teller {
         }
     }
 
-    /// Starts scripts whose turn it is.
-    pub fn advance(&mut self, programs: &mut Programs, t: Time) {
-        for ((_, name), queue) in &mut self.queues {
-            while !queue.waiting.is_empty() && (queue.running.is_empty() || t.since(queue.since) >= PATIENCE) {
-                if !queue.running.is_empty() {
-                    log::warn!(
-                        "{name}: a notify script runs for more than {} s, the next one is started",
-                        PATIENCE.as_secs()
-                    );
-                    queue.running.clear();
-                }
-                queue.since = t;
-                for (command, arguments) in queue.waiting.pop_front().unwrap_or_default() {
-                    let job = programs.start(&command, &arguments, false);
-                    queue.running.insert(job);
-                    self.names.insert(job, format!("notify script {}", command.quoted()));
-                }
-            }
-        }
-        self.queues.retain(|_, q| !(q.running.is_empty() && q.waiting.is_empty()));
-    }
-
-    /// Starts all that waits: there is no time left to wait in.
-    pub fn hurry(&mut self, programs: &mut Programs) {
-        for queue in self.queues.values_mut() {
-            for (command, arguments) in queue.waiting.drain(..).flatten() {
-                queue.running.insert(programs.start(&command, &arguments, false));
-            }
-        }
-    }
-
     /// Scripts run or wait.
     pub fn busy(&self) -> bool {
-        !self.loose.is_empty() || self.queues.values().any(|q| !(q.running.is_empty() && q.waiting.is_empty()))
+        !self.running.is_empty()
     }
 
     /// Starts a script that has no others to wait for.
     pub fn run(&mut self, command: &Command, programs: &mut Programs) {
         let job = programs.start(command, &[], false);
-        self.loose.insert(job);
+        self.running.insert(job);
         self.names.insert(job, format!("notify script {}", command.quoted()));
     }
 
@@ -192,10 +153,7 @@ impl Teller {
             _ => {}
         }
         self.readers.retain(|r| *r != job);
-        self.loose.remove(&job);
-        for queue in self.queues.values_mut() {
-            queue.running.remove(&job);
-        }
+        self.running.remove(&job);
         true
     }
 
