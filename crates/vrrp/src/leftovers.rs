@@ -33,8 +33,9 @@ impl Router {
         let own = self.instances().filter(|x| !x.objects_set && !owner(x)).flat_map(|x| Instance::objects(&x.config));
         let found = own.filter(|o| match o {
             Object::Address(a) => there(a),
-            // A route or a rule like that may be the host's own.
-            _ => false,
+            // Marked as ours in the kernel: those of somebody else are not hit.
+            Object::Route(_) | Object::Rule(_) | Object::Block(_) => true,
+            Object::Link(_) => false,
         });
         let mut seen = HashSet::new();
         let mut left: Vec<Object> = (inherited.iter().cloned().chain(found))

@@ -78,9 +78,9 @@ pub fn faults() -> Vec<Fault> {
             hit(s, "vrrp.pid", Signal::SIGKILL);
             s.wait(8.0);
         }),
-        fault("the VRRP process dies of SIGSEGV three times, a second apart", |s| {
+        fault("kill -9 of the VRRP process three times, a second apart", |s| {
             for _ in 0..3 {
-                hit(s, "vrrp.pid", Signal::SIGSEGV);
+                hit(s, "vrrp.pid", Signal::SIGKILL);
                 s.wait(1.0);
             }
             s.wait(12.0);
