@@ -6,6 +6,7 @@ mod check;
 mod faults;
 mod kernel;
 mod node;
+pub mod pairs;
 pub mod single;
 
 use node::{Child, Died, Effect, Node, Parent};

@@ -378,3 +378,6 @@ fn instance(
     }
     c
 }
+
+#[cfg(test)]
+mod tests;
