@@ -44,6 +44,10 @@ fn state(host: &Host) -> Vec<String> {
         for mut one in list {
             let name = one.get("ifname").map(ToString::to_string).unwrap_or_default();
             strip(&mut one);
+            // Which of several addresses came first shows in the routes that the kernel makes itself.
+            if one.get("protocol").is_some_and(|p| p == "kernel") {
+                continue;
+            }
             match one.get_mut("addr_info").and_then(Value::as_array_mut) {
                 Some(addresses) => {
                     // A link-local address of a link that comes and goes is the kernel's own.
@@ -51,8 +55,6 @@ fn state(host: &Host) -> Vec<String> {
                     lines.extend(addresses.iter().filter(|a| !own(a)).map(|a| format!("address {name} {a}")));
                     lines.push(format!("link {name}"));
                 }
-                // Which of several addresses came first shows in the routes that the kernel makes itself.
-                None if one.get("protocol").is_some_and(|p| p == "kernel") => {}
                 None => lines.push(format!("{what}: {one}")),
             }
         }
@@ -86,8 +88,9 @@ fn settled(host: &Host, text: &str) -> bool {
 
 fn host_of_its_own(lan: &Lan) -> &Host {
     let host = &lan.hosts[0];
-    host.ip("link add d0 type dummy");
+    host.ip("link add d0 type veth peer name d1");
     host.ip("link set d0 up");
+    host.ip("link set d1 up");
     host.ip("addr add 10.78.0.1/24 dev d0");
     host
 }

@@ -44,12 +44,14 @@ fn file(rng: &mut Rng) -> String {
         if some(4) {
             label = format!(" label eth0:{k}");
         }
+        // The kernel wants one scope for all addresses of a subnet.
+        let mut prefix = 24;
         if some(4) {
-            scope = " scope link";
+            (scope, prefix) = (" scope link", 32);
         }
         let at = (0..4).find(|_| some(3));
         if let Some(list) = at.and_then(|n: usize| lists.get_mut(n)) {
-            list.push(format!("10.77.0.{}/24 dev eth0{scope}{label}", 100 + k));
+            list.push(format!("10.77.0.{}/{prefix} dev eth0{scope}{label}", 100 + k));
         }
     }
     let mut members = Vec::new();

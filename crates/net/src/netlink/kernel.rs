@@ -107,8 +107,8 @@ impl Kernel {
             // While its interface is absent there is nothing to add to; the machine acts when the interface appears.
             let Some(request) = message(&object, add, mirror) else { continue };
             let flags = match (&object, add) {
-                (Object::Rule(_), true) => NLM_F_ACK | NLM_F_CREATE,
-                (Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                // The kernel would take the same rule twice.
+                (Object::Rule(_) | Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };
