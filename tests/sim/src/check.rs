@@ -46,8 +46,8 @@ impl World {
                 }
             } else if node.parent.is_none() && node.child.is_none() && !there.is_empty() {
                 return Err(format!("the daemon of node {n} has ended and left {there:?}"));
-            } else if node.parent.is_some() && node.child.is_none() {
-                return Err(format!("node {n} has no child"));
+            } else if node.parent.is_some() {
+                return Err(format!("node {n} has no child that answers"));
             }
         }
         Ok(())

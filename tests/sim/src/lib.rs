@@ -19,8 +19,8 @@ use steadfast_core::{Family, IpCidr, Mac, Rng, State, Time};
 use steadfast_ipc::encode;
 use steadfast_supervisor::{End, Sequel, Watch};
 use steadfast_vrrp::{
-    Config, GroupConfig, Input, InstanceConfig, Notice, Peer, Received, Router, ScriptConfig, Track, Tracked, Unicast,
-    Version,
+    Config, FileConfig, GroupConfig, Input, InstanceConfig, Notice, Peer, Received, Router, ScriptConfig, Track,
+    Tracked, Unicast, Version,
 };
 
 /// Lines of a trace that are kept, of adverts and of everything else.
@@ -183,6 +183,8 @@ fn vary(config: &mut Config, rng: &mut Rng) {
         c.routes = (n..n + 2).filter(|_| rng.below(3) == 0).map(|n| route(n, metric)).collect();
         c.rules = (n..n + 2).filter(|_| rng.below(3) == 0).map(|n| rule(100 + u32::from(n))).collect();
     }
+    // Larger than a pipe has room for, with what is kept.
+    config.files = (0..rng.below(10)).map(|n| FileConfig { name: format!("{n:4000}") }).collect();
     config.statics = (20..22).filter(|_| rng.below(3) == 0).map(|n| Object::Address(short(n, 0))).collect();
 }
 
@@ -435,6 +437,9 @@ impl World {
                 if withdraw {
                     self.withdraw(n, false);
                 }
+                if delay >= Duration::from_secs(2) && (0..self.instances).any(|i| self.holds(n, i)) {
+                    self.broken = Some(format!("{} node {n} is away for {delay:?} and holds addresses", self.now));
+                }
                 if delay.is_zero() {
                     self.start_child(n);
                 } else {
@@ -675,10 +680,13 @@ impl World {
 
     // ---- views ---------------------------------------------------------------------------------------------------------
 
-    fn holders(&self, i: usize, side: u8) -> Vec<usize> {
+    fn holds(&self, n: usize, i: usize) -> bool {
         let address = virtual_address(self.family, i);
-        let a = Object::Address(Address::new(IpCidr { address, prefix: 24 }, format!("eth{i}")));
-        (0..self.nodes.len()).filter(|n| self.side[*n] == side && self.nodes[*n].kernel.has(&a)).collect()
+        self.nodes[n].kernel.has(&Object::Address(Address::new(IpCidr { address, prefix: 24 }, format!("eth{i}"))))
+    }
+
+    fn holders(&self, i: usize, side: u8) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|n| self.side[*n] == side && self.holds(*n, i)).collect()
     }
 
     fn view(&self, n: usize, i: usize) -> Option<(State, u8)> {
