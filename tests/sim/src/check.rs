@@ -1,6 +1,7 @@
 //! What must hold. S1 to S8 are those of the README.
 
-use crate::{World, host};
+use crate::World;
+use crate::make::host;
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::State;

@@ -1,6 +1,7 @@
 //! What goes wrong, or is mended.
 
-use crate::{Event, Failure, Played, World, vary, virtual_address};
+use crate::make::{vary, virtual_address};
+use crate::{Event, Failure, Played, World};
 use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{State, Time};
