@@ -1,6 +1,7 @@
 //! What must hold. S1 to S8 are those of the README.
 
-use crate::{World, host};
+use crate::World;
+use crate::make::host;
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::State;
@@ -46,8 +47,8 @@ impl World {
                 }
             } else if node.parent.is_none() && node.child.is_none() && !there.is_empty() {
                 return Err(format!("the daemon of node {n} has ended and left {there:?}"));
-            } else if node.parent.is_some() && node.child.is_none() {
-                return Err(format!("node {n} has no child"));
+            } else if node.parent.is_some() {
+                return Err(format!("node {n} has no child that answers"));
             }
         }
         Ok(())

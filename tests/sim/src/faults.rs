@@ -1,6 +1,7 @@
 //! What goes wrong, or is mended.
 
-use crate::{Event, Failure, Played, World, vary, virtual_address};
+use crate::make::{vary, virtual_address};
+use crate::{Event, Failure, Played, World};
 use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{State, Time};
@@ -240,9 +241,11 @@ impl World {
             19 if runs => {
                 self.note(format!("FAULT the child of node {n} hangs"));
                 self.nodes[n].child.iter_mut().for_each(|c| c.frozen = true);
-                self.pause(Duration::from_secs(8));
-                self.note(format!("node {n} goes on"));
-                self.thaw(n);
+                if self.rng.below(2) == 0 {
+                    self.pause(Duration::from_secs(8));
+                    self.note(format!("node {n} goes on"));
+                    self.thaw(n);
+                }
             }
             20 if served => {
                 self.note(format!("FAULT the parent of node {n} hangs"));
@@ -291,7 +294,7 @@ impl World {
             self.nodes[n].child.iter_mut().for_each(|c| c.fuse = None);
         }
         let away = |w: &World| {
-            w.nodes.iter().any(|n| n.parent.is_some() && n.router().is_none())
+            w.nodes.iter().any(|n| n.parent.is_some() && (n.router().is_none() || !n.runs()))
                 || w.nodes.iter().any(|n| n.parent.is_none() && !n.kernel.words().is_empty())
         };
         for _ in 0..150 {

@@ -28,10 +28,14 @@ impl Kernel {
         }
     }
 
-    /// True when it was there.
+    /// True when it was there. An address is known by its label, where one is given; a route by its gateway, too.
     pub fn remove(&mut self, o: &Object) -> bool {
         let before = self.0.len();
-        self.0.retain(|x| !(same(x, o) && (matches!(x, Object::Address(_)) || x == o)));
+        let meant = |x: &Object| match (x, o) {
+            (Object::Address(x), Object::Address(o)) => o.label.is_none() || x.label == o.label,
+            _ => x == o,
+        };
+        self.0.retain(|x| !(same(x, o) && meant(x)));
         self.0.len() < before
     }
 
@@ -51,6 +55,13 @@ impl Kernel {
     /// Everything, in words and in order.
     pub fn words(&self) -> Vec<String> {
         let mut all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        all.sort();
+        all
+    }
+
+    /// Everything with all of its attributes, in order.
+    pub fn all(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.0.iter().map(|o| format!("{o:?}")).collect();
         all.sort();
         all
     }

@@ -141,7 +141,10 @@ impl Role {
     /// What earlier lives have put there and nobody holds now.
     pub(super) fn clear_leftovers(&mut self, inherited: &[Object]) {
         for o in leftovers(&self.router, inherited, &self.system) {
-            log::debug!("{o} is left from an earlier run, removing it");
+            // Of others it is not known whether they are there.
+            if inherited.contains(&o) || matches!(o, Object::Address(_)) {
+                log::info!("{o} is left from an earlier run, removing it");
+            }
             self.system.remove_foreign(o.clone());
             self.keep_object(&o, false);
         }
@@ -218,7 +221,9 @@ fn release(
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
     for o in leftovers(&router, inherited, &system) {
-        log::info!("removing {o}");
+        if inherited.contains(&o) || matches!(o, Object::Address(_)) {
+            log::info!("removing {o}");
+        }
         system.remove_foreign(o);
     }
     system.flush();

@@ -398,3 +398,6 @@ fn instance(
     }
     c
 }
+
+#[cfg(test)]
+mod tests;

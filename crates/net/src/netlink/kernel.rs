@@ -156,8 +156,8 @@ impl Kernel {
             let lifetime = self.lifetime(&object).filter(|_| add);
             let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else { continue };
             let flags = match (&object, add) {
-                (Object::Rule(_), true) => NLM_F_ACK | NLM_F_CREATE,
-                (Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                // The kernel would take the same rule twice.
+                (Object::Rule(_) | Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };

@@ -1,0 +1,42 @@
+//! From the text of a file to the kernel, without files and without a kernel.
+
+use super::plan;
+use std::path::{Path, PathBuf};
+use steadfast_config::host::FakeHost;
+use steadfast_config::source::{Options, ReadError, Reader};
+use steadfast_test_sim::pairs::{ends_alike, pair};
+use steadfast_vrrp::Config;
+
+/// One file.
+struct Text<'a>(&'a str);
+
+impl Reader for Text<'_> {
+    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
+        vec![pattern.into()]
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn machine(text: &str) -> Config {
+    let host = FakeHost { all_interfaces: true, ..FakeHost::default() };
+    let outcome = steadfast_config::load(Path::new("conf"), &Text(text), &Options::default(), &host);
+    let reports = steadfast_config::diag::render_compat(&outcome.diagnostics, &outcome.files);
+    assert!(reports.is_empty(), "{reports}\n{text}");
+    plan(&outcome.config).take_machine()
+}
+
+/// Of two hundred pairs of files: a start with A and a reload with B end in the kernel state of a start with B.
+#[test]
+fn a_reload_of_any_file_ends_where_a_start_would() {
+    for seed in 0..200 {
+        let (a, b) = pair(seed);
+        if let Err(what) = ends_alike(&machine(&a), &machine(&b)) {
+            panic!("seed {seed}\n{a}\n=== then\n{b}\n=== ends with\n{what}");
+        }
+    }
+}
