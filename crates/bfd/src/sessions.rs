@@ -130,6 +130,11 @@ impl Sessions {
         })
     }
 
+    /// The name of a session that is named by a number in an output.
+    pub fn name(&self, id: u32) -> Option<&str> {
+        self.slots.get(id as usize).and_then(Option::as_ref).map(|s| s.config.name.as_str())
+    }
+
     /// Packets that belonged to no session.
     pub fn strangers(&self) -> u64 {
         self.strangers
