@@ -65,6 +65,7 @@ pub struct Hops {
     pub send: u8,
     /// Least that is taken.
     pub least: u8,
-    /// Taken as well, as long as the peer was never heard with `least`: keepalived sends 64 over IPv6 unless told otherwise.
-    pub fallback: Option<u8>,
+    /// From here to here taken as well, as long as the peer was never heard with `least`: keepalived sends 64 over IPv6 unless told
+    /// otherwise.
+    pub fallback: Option<(u8, u8)>,
 }

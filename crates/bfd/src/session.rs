@@ -303,7 +303,7 @@ impl Session {
             self.near = true;
             return true;
         }
-        !self.near && hops.fallback.is_some_and(|f| hop_limit >= f)
+        !self.near && hops.fallback.is_some_and(|(low, high)| (low..=high).contains(&hop_limit))
     }
 
     /// What a successor needs has changed since it was last asked.

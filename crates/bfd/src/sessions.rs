@@ -324,11 +324,14 @@ impl Sessions {
 
     fn changed(&mut self, id: u32, change: Change, now: Time, out: &mut Vec<Output>) {
         let Some(s) = self.slot(id) else { return };
-        let (name, own, theirs) = (s.config.name.clone(), s.diag, s.remote.diag);
+        let (name, own, theirs, told) = (s.config.name.clone(), s.diag, s.remote.diag, s.told);
         match change.state {
             State::Down => {
                 let why = format_args!("Entering Down state (Local diagnostic - {own}, Remote diagnostic - {theirs})");
                 self.say(id, why, now, out);
+                if told {
+                    self.say(id, format_args!("the peer took the session down itself, which is no failure"), now, out);
+                }
             }
             state => self.say(id, format_args!("Entering {state} state"), now, out),
         }

@@ -78,7 +78,7 @@ fn hops(b: &BfdInstance, six: bool, multihop: bool) -> Hops {
         None if multihop => 0,
         None => ttl,
     };
-    Hops { send, least: below(send), fallback: (six && b.ttl.is_none()).then(|| below(KEEPALIVED)) }
+    Hops { send, least: below(send), fallback: (six && b.ttl.is_none()).then(|| (below(KEEPALIVED), KEEPALIVED)) }
 }
 
 #[cfg(test)]
@@ -92,10 +92,10 @@ mod tests {
             (h.send, h.least, h.fallback)
         };
         assert_eq!(of(None, None, false, false), (255, 255, None));
-        assert_eq!(of(None, None, true, false), (255, 255, Some(64)));
+        assert_eq!(of(None, None, true, false), (255, 255, Some((64, 64))));
         assert_eq!(of(Some(64), None, true, false), (64, 64, None));
         assert_eq!(of(None, Some(3), false, true), (255, 252, None));
-        assert_eq!(of(None, Some(3), true, false), (255, 252, Some(61)));
+        assert_eq!(of(None, Some(3), true, false), (255, 252, Some((61, 64))));
         assert_eq!(of(Some(20), Some(20), false, false), (20, 0, None));
         assert_eq!(of(None, Some(-1), false, false), (255, 0, None));
         assert_eq!(of(None, None, false, true), (255, 0, None), "several hops, any number of them");

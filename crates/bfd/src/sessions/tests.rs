@@ -151,11 +151,15 @@ fn a_ttl_below_255_is_refused_and_max_hops_allows_some() {
 
 #[test]
 fn a_lower_ttl_is_taken_until_the_peer_was_heard_with_the_full_one() {
-    let lenient = |n| SessionConfig { hops: Hops { send: 255, least: 255, fallback: Some(64) }, ..session(n) };
+    let lenient = |n| SessionConfig { hops: Hops { send: 255, least: 255, fallback: Some((64, 64)) }, ..session(n) };
     let mut w = World::new(lenient(0), lenient(1));
     w.ttl = 64;
     w.run(5000);
     assert_eq!(w.states(), (State::Up, State::Up), "as keepalived sends it over IPv6");
+    let mut w = World::new(lenient(0), lenient(1));
+    w.ttl = 254;
+    w.run(5000);
+    assert_eq!(w.states(), (State::Down, State::Down), "no other one");
     let mut w = World::up(lenient(0), lenient(1));
     let down = Packet { state: State::Down, ..w.last_of_peer };
     w.receive(0, &down.emit(), 64);
