@@ -4,8 +4,9 @@
 mod live;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
 use crate::cli::Options;
+use crate::events;
 use std::io;
 use std::time::Duration;
 use steadfast_bfd::{Input, Open, Output, Received, Sessions, Snapshot};
@@ -141,7 +142,9 @@ impl Role {
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
         };
+        logging::structured(role.settings.structured);
         role.listen();
+        confine(options, &steadfast_sys::sandbox::BFD);
         role.act(t);
         role.sessions.poll(t, &mut role.out);
         role.act(t);
@@ -313,6 +316,7 @@ impl Role {
                     Ok(config) => {
                         let (wanted, settings) = translate::translate(&config);
                         self.settings = settings;
+                        logging::structured(self.settings.structured);
                         self.trim = Some(t + SETTLED);
                         self.listen();
                         self.sessions.reload(wanted, t, &mut self.out);
@@ -358,7 +362,13 @@ impl Role {
                     *m = Mouth::default();
                 }
             }
-            Output::Told { name, up } => self.tell(name, up),
+            Output::Told { name, up } => {
+                if self.settings.structured {
+                    let state = if up { "UP" } else { "DOWN" };
+                    log::info!(MESSAGE_ID = events::SESSION_STATE, BFD_INSTANCE = name.as_str(), NEW_STATE = state; "BFD {name} {state}");
+                }
+                self.tell(name, up);
+            }
             Output::Keep(s) => {
                 if let Ok(bytes) = encode(&*s) {
                     self.parent.say(Message::Keep { key: s.name.clone(), bytes });

@@ -22,6 +22,8 @@ pub struct Settings {
     pub scheduling: Scheduling,
     /// The dump of SIGUSR1.
     pub dump: PathBuf,
+    /// log_structured.
+    pub structured: bool,
     /// umask.
     pub mask: Option<u32>,
 }
@@ -39,6 +41,7 @@ pub fn translate(c: &Config) -> (Sessions, Settings) {
             affinity: g.bfd_cpu_affinity.iter().map(|c| *c as usize).collect(),
         },
         dump: crate::loader::beside(g.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_bfd").into(),
+        structured: g.log_structured.unwrap_or(false),
         mask: g.umask,
         ..Default::default()
     };
