@@ -271,12 +271,12 @@ impl Trackers {
             Tracked::File(name) => return self.track_file(config, track, name, sum, a),
         };
         let weight = i64::from(track.weight);
-        match good.map(|g| g != track.reverse) {
+        match good {
             None if weight == 0 => a.waiting = true,
             None => {}
-            Some(false) if weight == 0 => a.faults.push(fault),
-            // a gain while good, a loss while bad
-            Some(good) if good == (weight > 0) => *sum += weight,
+            Some(good) if weight == 0 && good == track.reverse => a.faults.push(fault),
+            // a gain while good, a loss while bad; reversed: a loss while good, a gain while bad
+            Some(good) if good == (weight > 0) => *sum += if track.reverse { -weight } else { weight },
             Some(_) => {}
         }
     }

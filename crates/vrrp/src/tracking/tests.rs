@@ -32,8 +32,10 @@ fn a_tracked_interface_faults_gains_or_loses_by_its_weight_and_reverse() {
         (20, false, false, 100, false),
         (-20, false, true, 100, false),
         (-20, false, false, 80, false),
-        (20, true, false, 120, false),
-        (-20, true, true, 80, false),
+        (20, true, true, 80, false),
+        (20, true, false, 100, false),
+        (-20, true, true, 100, false),
+        (-20, true, false, 120, false),
         (254, false, true, 254, false),
         (-254, false, false, 1, false),
     ] {
@@ -338,6 +340,8 @@ fn a_bfd_session_faults_gains_or_loses_and_is_waited_for() {
         (20, false, true, 120, false),
         (20, false, false, 100, false),
         (-20, false, false, 80, false),
+        (20, true, true, 80, false),
+        (-20, true, false, 120, false),
     ] {
         let mut c = vi();
         c.tracks = vec![track(Tracked::Session("s".into()), weight, reverse)];
