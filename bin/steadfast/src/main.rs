@@ -27,7 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show instances, trackers, virtual and real servers, and the daemon's processes
+    /// Show instances, trackers, BFD sessions, virtual and real servers, and the daemon's processes
     Status {
         /// For tools
         #[arg(long)]
@@ -36,9 +36,9 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Say in sentences why an instance is in its state, and what would change it
+    /// Say in sentences why an instance or a BFD session is in its state, and what would change it
     Explain {
-        /// The vrrp_instance
+        /// The vrrp_instance or bfd_instance
         instance: String,
     },
     /// Read the configuration anew; fails when the new one is not taken over
@@ -150,9 +150,15 @@ fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), Strin
 fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
+    let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
     let Some(i) = instances.iter().find(|i| i.name == name) else {
-        let names: Vec<&str> = instances.iter().map(|i| i.name.as_str()).collect();
-        return Err(format!("there is no vrrp_instance {name}; there are: {}", names.join(", ")));
+        if let Some(s) = sessions.iter().find(|s| s.name == name) {
+            closed(&show::explain_session(s, wall()));
+            return Ok(());
+        }
+        let names = instances.iter().map(|i| &i.name).chain(sessions.iter().map(|s| &s.name));
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        return Err(format!("there is no vrrp_instance or bfd_instance {name}; there are: {}", names.join(", ")));
     };
     closed(&show::explain(i, wall()));
     Ok(())
@@ -178,7 +184,7 @@ fn upgrade(socket: &std::path::Path) -> Result<(), String> {
         std::thread::sleep(std::time::Duration::from_millis(100));
         if let Ok((w, _)) = ask::status(socket)
             && begun(&w) > before + 0.001
-            && w.vrrp.is_some() | w.checker.is_some()
+            && w.vrrp.is_some() | w.checker.is_some() | w.bfd.is_some()
         {
             closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
             return Ok(());

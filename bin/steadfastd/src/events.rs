@@ -6,6 +6,8 @@ pub const INSTANCE_STATE: &str = "47eaa0992cb6416d86dc283cf0480ff9";
 pub const SERVER_STATE: &str = "1509bb0a9bf143318a118783593942a4";
 /// A virtual server gained or lost its quorum: VIRTUAL_SERVER, NEW_STATE.
 pub const SERVICE_STATE: &str = "f5ec52ed0108447592e1bc7656670b14";
+/// A BFD session is up for those that depend on it, or is not: BFD_INSTANCE, NEW_STATE.
+pub const SESSION_STATE: &str = "0e6fa609be944e788b62f0e01c5dcc06";
 /// A child process died and is started again: CHILD, CHILD_PID, REASON.
 pub const CHILD_DIED: &str = "59ba1b0d5c904158a909406c2e416788";
 /// A child process did not beat and is ended: CHILD, CHILD_PID, REASON says where it hung.

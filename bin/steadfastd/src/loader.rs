@@ -38,7 +38,7 @@ pub fn test(options: &Options) -> i32 {
 }
 
 /// A dump of another process: the same path with a word before the extension.
-fn beside(path: &str, word: &str) -> String {
+pub fn beside(path: &str, word: &str) -> String {
     let file = path.rfind('/').map_or(0, |at| at + 1);
     match path.get(file..).and_then(|name| name.rfind('.')) {
         Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
@@ -55,6 +55,7 @@ fn facts(outcome: &Outcome) -> Facts {
     Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
+        bfd: !c.bfd.is_empty(),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

@@ -1,6 +1,7 @@
 //! steadfastd: virtual addresses by VRRP, watched by a parent that cannot be confused by what it does not read.
 #![forbid(unsafe_code)]
 
+mod bfd;
 mod checker;
 mod child;
 mod cli;
@@ -31,6 +32,7 @@ fn main() {
             "vrrp" => vrrp::run(&options),
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
+            "bfd" => bfd::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

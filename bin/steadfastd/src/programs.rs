@@ -32,10 +32,10 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Takes the fifth and sixth descriptors. What runs for an earlier life of the caller is ended if only that one wanted it.
+    /// Takes the two descriptors after those of the parent and of two brothers. What runs for an earlier life of the caller is ended if only that one wanted it.
     pub fn new(options: &Options) -> Self {
         let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
-        let link = match (Reader::inherited(fd(4)), Writer::inherited(fd(5))) {
+        let link = match (Reader::inherited(fd(6)), Writer::inherited(fd(7))) {
             (Ok(reader), Ok(writer)) => Some((reader, writer)),
             _ => None,
         };

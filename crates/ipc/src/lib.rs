@@ -53,6 +53,8 @@ pub struct Facts {
     pub vrrp: bool,
     /// There is something for the checker child to do.
     pub checker: bool,
+    /// There is something for the BFD child to do.
+    pub bfd: bool,
     /// Run before children start.
     pub startup: Option<ParentScript>,
     /// Run after children stopped.
@@ -78,7 +80,7 @@ pub struct Facts {
 impl Facts {
     /// There is nothing to do.
     pub fn is_empty(&self) -> bool {
-        !self.vrrp && !self.checker
+        !self.vrrp && !self.checker && !self.bfd
     }
 }
 

@@ -40,7 +40,7 @@ fn raw(family: Family) -> io::Result<OwnedFd> {
     Ok(own)
 }
 
-fn option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(crate) fn option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` outlives the call and its size is told.
     let r = unsafe {
         libc::setsockopt(fd, level, name, (&raw const value).cast(), std::mem::size_of::<i32>() as libc::socklen_t)
@@ -343,7 +343,7 @@ fn open_sender(family: Family) -> io::Result<OwnedFd> {
 }
 
 /// Drops everything that would be received.
-fn filter_nothing(fd: RawFd) -> io::Result<()> {
+pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
     let mut program = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
     let fprog = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
     // SAFETY: as in `filter`.

@@ -23,6 +23,8 @@ pub enum Memory {
     Brief,
     /// Verdicts on servers stay true for longer; they go only when one life after another ended right after it had taken them over.
     Lasting,
+    /// BFD sessions are over for the peer as soon as somebody was silent or is away. There is nothing to take away.
+    Sessions,
 }
 
 /// What follows from a child's end.
@@ -284,7 +286,7 @@ impl Ward {
     /// Whether the next life must do without the state of this one.
     fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
         match self.memory {
-            Memory::Brief => self.watch.was_silent() || !delay.is_zero(),
+            Memory::Brief | Memory::Sessions => self.watch.was_silent() || !delay.is_zero(),
             Memory::Lasting => delay >= POISONED && self.watch.lived(now) < YOUNG,
         }
     }
@@ -385,9 +387,12 @@ mod tests {
 
     #[test]
     fn what_a_stop_that_was_cut_short_left_is_taken_away() {
-        for (memory, keep_objects, withdraw) in
-            [(Memory::Brief, false, true), (Memory::Brief, true, false), (Memory::Lasting, false, false)]
-        {
+        for (memory, keep_objects, withdraw) in [
+            (Memory::Brief, false, true),
+            (Memory::Brief, true, false),
+            (Memory::Lasting, false, false),
+            (Memory::Sessions, false, false),
+        ] {
             let mut ward = Ward::new(memory, true);
             ward.started(at(0), 1, b"").expect("fits");
             keep(&mut ward, 1, "\nroute", b"object");

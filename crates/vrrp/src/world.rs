@@ -106,6 +106,22 @@ impl Router {
         }
     }
 
+    /// What is the first word about a session is no news to log, unless it is good.
+    pub(crate) fn on_session(&mut self, now: Time, name: &str, up: bool, out: &mut Vec<Output>) {
+        let before = self.trackers.sessions.insert(name.to_owned(), up);
+        if before == Some(up) {
+            return;
+        }
+        let what = Tracked::Session(name.into());
+        let word = if up { "UP" } else { "DOWN" };
+        for i in self.by_tracker.get(&what).filter(|_| up || before.is_some()).into_iter().flatten() {
+            let Some(c) = self.config_of(*i) else { continue };
+            let text = format!("VRRP_Instance({}) Tracked BFD instance {name} is {word}", c.name);
+            out.push(Output::Log(Level::Info, text));
+        }
+        self.tracker_changed(&what, now, out);
+    }
+
     pub(crate) fn tracker_changed(&mut self, what: &Tracked, now: Time, out: &mut Vec<Output>) {
         if let Some(users) = self.by_tracker.get(what).cloned() {
             self.reevaluate(&users, now, out);

@@ -33,6 +33,7 @@ const MIRROR: usize = 3;
 const FILES: usize = 4;
 const BROTHER: usize = 5;
 const PROGRAMS: usize = 6;
+const BFD: usize = 7;
 /// Tokens of probes begin here.
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
@@ -69,7 +70,10 @@ struct Role {
     signals: Signals,
     reactor: Reactor,
     mirror: Mirror,
+    /// The VRRP child.
     brother: Option<Brother>,
+    /// The BFD child.
+    bfd: Option<Brother>,
     pool: Pool,
     plan: Plan,
     teller: Teller,
@@ -129,9 +133,11 @@ impl Role {
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::open(plan.monitor_buffers[1] as usize)?;
         reactor.watch(mirror.fd(), MIRROR)?;
-        let brother = Brother::new(options);
-        if let Some(b) = &brother {
-            b.register(&reactor, BROTHER)?;
+        let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
+        for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
+            if let Some(b) = b {
+                b.register(&reactor, token)?;
+            }
         }
         let programs = Programs::new(options);
         programs.register(&reactor, PROGRAMS)?;
@@ -144,6 +150,7 @@ impl Role {
             reactor,
             mirror,
             brother,
+            bfd,
             pool,
             plan,
             teller: Teller::default(),
@@ -228,8 +235,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> =
-            (0..=PROGRAMS).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
@@ -271,6 +277,7 @@ impl Role {
                 FILES => self.changed_files(t),
                 BROTHER => self.hear_brother(t),
                 PROGRAMS => self.take_ends(t),
+                BFD => self.hear_sessions(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -360,13 +367,22 @@ impl Role {
                     self.balancer.instance(&name, state == State::Master);
                     self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
                 }
-                Message::Session { name, up } => self.pool.handle(t, Input::Bfd(&name, up), &mut self.out),
                 Message::Hello => {
                     let names: BTreeSet<String> =
                         self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
                     names.iter().for_each(|name| self.tell_brother(name));
                 }
                 _ => {}
+            }
+        }
+    }
+
+    fn hear_sessions(&mut self, t: Time) {
+        let Some(bfd) = &mut self.bfd else { return };
+        bfd.flush();
+        for message in bfd.hear() {
+            if let Message::Session { name, up } = message {
+                self.pool.handle(t, Input::Bfd(&name, up), &mut self.out);
             }
         }
     }
@@ -393,8 +409,8 @@ impl Role {
                         self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);
                         self.configure();
-                        if let Some(brother) = &mut self.brother {
-                            brother.say(Message::Hello);
+                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
+                            b.say(Message::Hello);
                         }
                         self.parent.say(Message::Ready);
                     }

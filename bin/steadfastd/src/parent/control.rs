@@ -232,7 +232,7 @@ impl Daemon {
         };
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
         format!(
-            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{}}}\n",
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{},\"bfd\":{}}}\n",
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
@@ -241,6 +241,7 @@ impl Daemon {
             children.join(","),
             said(0),
             said(1),
+            said(2),
         )
     }
 }

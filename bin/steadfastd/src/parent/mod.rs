@@ -81,10 +81,10 @@ struct Daemon {
     pressed: bool,
     killed: bool,
     pid_file: Option<PidFile>,
-    /// What each of the two children reads of the other and writes to it. They outlive both.
-    brothers: Option<[(pipe::Reader, pipe::Writer); 2]>,
     /// One for each role.
     runners: Vec<runners::Runner>,
+    /// What each child reads of the others and writes to them, in the order of the roles. They outlive all.
+    brothers: Option<[Vec<(pipe::Reader, pipe::Writer)>; 3]>,
     epoch: u64,
     announced: bool,
     /// Configurations that were taken over.
@@ -147,6 +147,7 @@ pub fn run(options: Box<Options>) -> i32 {
         roles: vec![
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
             Role::new("checker", "Healthcheck", Memory::Lasting, respawn),
+            Role::new("bfd", "BFD", Memory::Sessions, respawn),
         ],
         loading: None,
         reload_again: false,
@@ -475,15 +476,14 @@ impl Daemon {
     fn wanted(&self, role: &str) -> bool {
         match role {
             "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
+            "bfd" => (self.facts.bfd || self.options.all) && !self.options.no_bfd,
             _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
         }
     }
 
     fn start_wanted(&mut self) {
-        if self.brothers.is_none()
-            && let (Ok((a, b)), Ok((c, d))) = (pipe::pair(), pipe::pair())
-        {
-            self.brothers = Some([(a, d), (c, b)]);
+        if self.brothers.is_none() {
+            self.brothers = brothers().ok();
         }
         self.prepare_runners();
         for n in 0..self.roles.len() {
@@ -509,12 +509,11 @@ impl Daemon {
         };
         self.epoch += 1;
         let mut descriptors = vec![from_parent.fd(), to_parent.fd()];
-        if let Some((reader, writer)) = self.brothers.as_ref().and_then(|b| b.get(n)) {
+        for (reader, writer) in self.brothers.iter().flat_map(|b| b.get(n)).flatten() {
             descriptors.extend([reader.fd(), writer.fd()]);
-        } else {
-            descriptors.extend([-1, -1]);
         }
-        if let Some(r) = self.runners.get(n) {
+        descriptors.resize(6, -1);
+        if let Some(r) = self.runners.get(n).filter(|_| name != "bfd") {
             descriptors.extend([r.client.0.fd(), r.client.1.fd()]);
         }
         let spec = self.spec(name, descriptors);
@@ -540,6 +539,7 @@ impl Daemon {
         }
         let pid_path = match name {
             "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
+            "bfd" => self.pid_path("bfd", &self.options.bfd_pid),
             _ => self.pid_path("checkers", &self.options.checkers_pid),
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
@@ -808,6 +808,15 @@ impl Daemon {
         }
         None
     }
+}
+
+/// Pipes between all children, both ways.
+fn brothers() -> std::io::Result<[Vec<(pipe::Reader, pipe::Writer)>; 3]> {
+    let ((a, b), (c, d)) = (pipe::pair()?, pipe::pair()?);
+    let ((e, f), (g, h)) = (pipe::pair()?, pipe::pair()?);
+    let ((i, j), (k, l)) = (pipe::pair()?, pipe::pair()?);
+    // VRRP with the checker: c-b, a-d; VRRP with BFD: g-f, e-h; the checker with BFD: k-j, i-l.
+    Ok([vec![(a, d), (e, h)], vec![(c, b), (i, l)], vec![(g, f), (k, j)]])
 }
 
 /// A script that the parent runs and waits for, with a limit.

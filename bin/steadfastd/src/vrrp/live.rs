@@ -78,6 +78,7 @@ fn named(what: &Tracked) -> String {
         Tracked::File(n) => format!("file {n}"),
         Tracked::Process(n) => format!("process {n}"),
         Tracked::Service(n) => format!("virtual server {n}"),
+        Tracked::Session(n) => format!("BFD session {n}"),
     }
 }
 

@@ -44,6 +44,7 @@ const BROTHER: usize = 6;
 const FIREWALL: usize = 7;
 const PROCESSES: usize = 8;
 const PROGRAMS: usize = 9;
+const BFD: usize = 10;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -106,7 +107,10 @@ struct Role {
     probes: HashMap<u64, String>,
     processes: Processes,
     watcher: Option<Watcher>,
+    /// The checker child.
     brother: Option<Brother>,
+    /// The BFD child.
+    bfd: Option<Brother>,
     keeping: Keeping,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
@@ -211,8 +215,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> =
-            (0..=PROGRAMS).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -238,6 +241,7 @@ impl Role {
         let mut processes_changed = false;
         let mut brother = false;
         let mut programs = false;
+        let mut sessions = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -247,6 +251,7 @@ impl Role {
                 FIREWALL => self.system.firewall_readable(t),
                 BROTHER => brother = true,
                 PROGRAMS => programs = true,
+                BFD => sessions = true,
                 KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -270,6 +275,9 @@ impl Role {
         }
         if brother {
             self.hear_brother(t);
+        }
+        if sessions {
+            self.hear_sessions(t);
         }
         if files_changed {
             self.changed_files(t);
@@ -436,8 +444,8 @@ impl Role {
                             self.tell_states();
                         }
                         self.dirty = true;
-                        if let Some(brother) = &mut self.brother {
-                            brother.say(Message::Hello);
+                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
+                            b.say(Message::Hello);
                         }
                         self.parent.say(Message::Ready);
                     }
@@ -629,6 +637,17 @@ impl Role {
                 }
                 Message::Hello => self.tell_brother_all(),
                 _ => {}
+            }
+        }
+    }
+
+    fn hear_sessions(&mut self, t: Time) {
+        let Some(bfd) = &mut self.bfd else { return };
+        bfd.flush();
+        for message in bfd.hear() {
+            if let Message::Session { name, up } = message {
+                self.dirty = true;
+                self.router.handle(t, Input::Session(&name, up), &mut self.out);
             }
         }
     }

@@ -54,9 +54,11 @@ impl Role {
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
-        let brother = Brother::new(options);
-        if let Some(b) = &brother {
-            b.register(&reactor, BROTHER)?;
+        let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
+        for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
+            if let Some(b) = b {
+                b.register(&reactor, token)?;
+            }
         }
         let programs = Programs::new(options);
         programs.register(&reactor, PROGRAMS)?;
@@ -81,6 +83,7 @@ impl Role {
             processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
+            bfd,
             keeping: Keeping::default(),
             trim: Some(t + SETTLED),
             dirty: true,

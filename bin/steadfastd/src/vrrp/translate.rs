@@ -82,6 +82,7 @@ pub fn plan(c: &Config) -> Plan {
             arguments,
         });
     }
+    defaults.extend(c.bfd.iter().map(|b| ((5, b.name.as_str()), b.weight)));
     if g.vrrp_iptables {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
@@ -377,6 +378,7 @@ fn instance(
                 1 => Tracked::File(e.name.clone()),
                 2 => Tracked::Process(e.name.clone()),
                 4 => Tracked::Service(e.name.clone()),
+                5 => Tracked::Session(e.name.clone()),
                 _ => Tracked::Interface(e.name.clone()),
             };
             c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
@@ -389,12 +391,14 @@ fn instance(
     add(&i.track_process, 2, own);
     add(&i.track_interface, 3, own);
     add(&i.track_service, 4, own);
+    add(&i.track_bfd, 5, own);
     if let Some(gr) = group {
         add(&gr.track_script, 0, true);
         add(&gr.track_file, 1, true);
         add(&gr.track_process, 2, true);
         add(&gr.track_interface, 3, true);
         add(&gr.track_service, 4, true);
+        add(&gr.track_bfd, 5, true);
     }
     c
 }
