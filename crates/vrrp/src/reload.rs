@@ -43,6 +43,7 @@ impl Router {
         };
         self.trackers.services.retain(|name, _| tracked(name));
         let mut order = Vec::with_capacity(config.instances.len());
+        let wall = self.wall;
         let mut changed = Vec::new();
         let mut added = Vec::new();
         for c in config.instances {
@@ -63,6 +64,10 @@ impl Router {
                     if let Some(x) = self.slot_mut(i)
                         && x.config != c
                     {
+                        if !crate::auth::same_kind(&x.config, &c) {
+                            x.guard = crate::auth::Guard::default();
+                            x.guard.set_wall(wall, false, now, &c);
+                        }
                         let before = std::mem::replace(&mut x.config, c);
                         changed.push((i, before));
                     }
@@ -74,8 +79,10 @@ impl Router {
         gone.sort_unstable();
         for (n, (at, c)) in added.into_iter().enumerate() {
             let i = self.free_slot();
+            let mut fresh = Instance::new(c, now);
+            fresh.guard.set_wall(self.wall, false, now, &fresh.config);
             if let Some(slot) = self.slots.get_mut(i as usize) {
-                *slot = Some(Instance::new(c, now));
+                *slot = Some(fresh);
             }
             order.insert(at + n, i);
         }
@@ -166,7 +173,7 @@ impl Router {
                 c.priority,
                 c.advert_interval,
                 c.addresses.iter().map(|a| a.cidr.address).collect::<Vec<_>>(),
-                c.auth.clone(),
+                (c.auth.clone(), c.hmac.clone()),
                 c.unicast.clone(),
                 c.source,
                 c.group,
