@@ -27,7 +27,8 @@ const PLAUSIBLE: i128 = 1_704_067_200;
 const PER_SECOND: i128 = 4;
 /// What a predecessor may have sent since it last said where it stood.
 const UNSAID: u64 = 64;
-/// Stamps of the trailer from here on (the year 2097) move no clock: nothing could be later soon.
+/// Stamps of the trailer from here on (the year 2097) move no clock, and a clock that shows this was never set: nothing could be
+/// later soon.
 const LATEST: u64 = 0xf000_0000 << 32;
 
 const SECOND: i128 = 1_000_000_000;
@@ -137,7 +138,7 @@ impl Guard {
 
     /// The wall clock is so far from the monotonic one. `heard`: somebody listens to our stamps.
     pub fn set_wall(&mut self, wall: i128, heard: bool, now: Time, c: &InstanceConfig) {
-        self.wall = wall;
+        self.wall = if now_nanos(now) + wall < to_nanos(LATEST) { wall } else { 0 };
         let unset = now_nanos(now) + self.offset < PLAUSIBLE * SECOND;
         if !heard || unset {
             self.rebase(now, c);
@@ -180,6 +181,7 @@ impl Guard {
                 // the number has 32 bits; peers learn of the new beginning as of any other
                 n if n > u64::from(u32::MAX) => {
                     self.floor = 0;
+                    self.senders.clear();
                     1
                 }
                 n => n,
@@ -200,18 +202,15 @@ impl Guard {
 
     /// Whether an authentic stamp is fresh; how it is off otherwise.
     pub fn judge(&self, source: IpAddr, stamp: u64, now: Time, c: &InstanceConfig) -> Result<(), Refusal> {
-        let Some(h) = &c.hmac else {
-            // one row of numbers for all routers, as keepalived has it
-            return if stamp > self.sent.max(self.floor) || (self.sent == 0 && self.floor == 0) {
-                Ok(())
-            } else {
-                Err(Refusal::Replay(stamp))
-            };
-        };
         let known = self.senders.iter().find(|s| s.source == source);
         if known.is_some_and(|s| stamp <= s.stamp) {
             return Err(Refusal::Replay(stamp));
         }
+        let Some(h) = &c.hmac else {
+            // One row of numbers for all routers, as keepalived has it. Several may count on to the same at one moment.
+            let old = stamp < self.floor.max(self.sent);
+            return if known.is_none() && old { Err(Refusal::Replay(stamp)) } else { Ok(()) };
+        };
         if h.monotonic {
             return Ok(());
         }
@@ -241,9 +240,6 @@ impl Guard {
         self.tries = 0;
         if self.sighting.as_ref().is_some_and(|s| s.authentic || s.source == source) {
             self.sighting = None;
-        }
-        if c.hmac.is_none() {
-            return;
         }
         self.senders.retain(|s| s.source != source);
         // the most recent ones are at the end

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use steadfast_core::{Secret, State, Time};
 
 /// Hour, day, the year 1970 and far into the future: seconds since 1970 that a clock may be set to.
-const STEPS: [u64; 6] = [1_800_003_600, 1_799_996_400, 1_800_086_400, 1_799_913_600, 0, 3_000_000_000];
+const STEPS: [u64; 7] = [1_800_003_600, 1_799_996_400, 1_800_086_400, 1_799_913_600, 0, 3_000_000_000, 4_200_000_000];
 
 fn trailer() -> Hmac {
     Hmac {
@@ -122,6 +122,16 @@ fn a_router_that_reboots_with_another_clock_and_without_memory_finds_its_place()
                 assert_eq!(net.states(), [State::Master, State::Backup], "{what}, after {wall}");
             }
         }
+    }
+}
+
+#[test]
+fn two_that_stand_up_at_the_same_moment_agree_at_once() {
+    for (what, change) in kinds() {
+        let mut net = Net::new(vec![config(100, change), config(100, change)]);
+        net.run_until(5000, |n| n.states().contains(&State::Master));
+        net.run_for(2);
+        assert_eq!(net.states(), [State::Backup, State::Master], "{what}: the greater address");
     }
 }
 
