@@ -412,8 +412,7 @@ fn instance(
             say!(General, "auth_type", "auth_type without auth_pass, ignoring authentication");
             i.authentication = None;
         } else if a.auth_type == Some(AuthType::Ah) && i.state == Some(InitialState::Master) && priority != 255 {
-            // keepalived says nothing of it in a test
-            say!(Note, "auth_type", "authentication AH does not go with state MASTER, using BACKUP");
+            say!(General, "auth_type", "authentication AH does not go with state MASTER, using BACKUP");
             i.state = Some(InitialState::Backup);
         }
     }
