@@ -272,6 +272,39 @@ mod tests {
     }
 
     #[test]
+    fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
+        let mut i = Instance {
+            name: "VI".into(),
+            state: "BACKUP".into(),
+            master_interval: 1.0,
+            due: vec![("takes over unless an advert is heard".into(), 3.4)],
+            unproven: Some(Unproven {
+                source: "192.0.2.9".into(),
+                why: "unknown key".into(),
+                since: 20.0,
+                last: 0.5,
+                count: 21,
+                holds: true,
+                ..Unproven::default()
+            }),
+            ..Instance::default()
+        };
+        let text = explain(&i, 0.0);
+        for words in [
+            "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
+            "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
+            "Keys, key ids and kinds of authentication have to be the same",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        if let Some(u) = &mut i.unproven {
+            u.last = 60.0;
+        }
+        let text = explain(&i, 0.0);
+        assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
+    }
+
+    #[test]
     fn a_backup_is_explained() {
         let i = Instance {
             name: "VI".into(),

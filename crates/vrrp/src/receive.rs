@@ -128,7 +128,11 @@ impl Instance {
             self.check_sender(packet, multicast, out)?;
             self.check_proof(now, &header, opened, out)?
         } else {
-            (message, None)
+            // who does not ask for authentication takes an advert that has it like any other
+            let plain = trailer::split(message)
+                .filter(|(m, t)| m.len() == header.message_len(family) && t.kind == trailer::KIND)
+                .map(|(m, _)| m);
+            (plain.unwrap_or(message), None)
         };
         self.check_auth(&header, packet, message, out)?;
         if self.config.version == Version::V2

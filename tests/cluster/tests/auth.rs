@@ -88,6 +88,34 @@ fn the_header_is_understood_by_keepalived_in_both_directions() {
 }
 
 #[test]
+fn a_master_that_has_forgotten_its_numbers_is_recognised() {
+    require!();
+    let lan = Lan::new(2);
+    let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+    // an owner is master at once, and does not listen first for where the numbers are
+    let owner = ah(255, "secret").replace("advert_int 1", "state MASTER\n advert_int 1");
+    for theirs in [Kind::Steadfast, Kind::Keepalived] {
+        if theirs == Kind::Keepalived && keepalived().is_none() {
+            println!("SKIPPED: a forgetful keepalived: it is not installed");
+            continue;
+        }
+        let da = Daemon::start(a, theirs, &owner);
+        holds(a, VIP, &da);
+        let db = Daemon::start(b, Kind::Steadfast, &ah(100, "secret"));
+        db.wait_log("master set to 10.77.0.1", seconds(10));
+        // the numbers run away from where a new process begins
+        std::thread::sleep(seconds(5));
+        da.crash();
+        let da = Daemon::start(a, theirs, &owner);
+        never_both([a, b], seconds(9), &[&da, &db]);
+        assert!(a.has(VIP) && !db.log().contains("Entering MASTER STATE"), "{theirs:?}:\n{}", db.log());
+        if theirs == Kind::Keepalived {
+            assert!(db.log().contains("already processed"), "it has forgotten nothing:\n{}", db.log());
+        }
+    }
+}
+
+#[test]
 fn a_master_with_another_password_is_not_joined_by_a_second_one() {
     require!();
     let theirs = if keepalived().is_some() { Kind::Keepalived } else { Kind::Steadfast };

@@ -348,6 +348,22 @@ fn authentication_is_brought_in_step_by_step() {
 }
 
 #[test]
+fn who_knows_nothing_of_trailers_still_hears_the_master() {
+    let three: Change = |c| c.version = Version::V3;
+    let three_with: Change = |c| {
+        c.version = Version::V3;
+        c.hmac = Some(trailer());
+    };
+    let pairs: [(Change, Change); 2] = [(|c| c.hmac = Some(trailer()), |_| {}), (three_with, three)];
+    for (theirs, ours) in pairs {
+        let mut net = Net::new(vec![config(200, theirs), config(100, ours)]);
+        net.run_for(5000);
+        run_alone(&mut net, 8000, "no trailer");
+        assert_eq!(net.states(), [State::Master, State::Backup]);
+    }
+}
+
+#[test]
 fn a_respawned_process_goes_on_where_its_predecessor_was() {
     for (what, change) in kinds() {
         let mut net = pair(change);
