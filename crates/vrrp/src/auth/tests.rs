@@ -1,6 +1,6 @@
 use super::*;
 use crate::testkit::*;
-use crate::{Config, HmacMode, Input, Output, Send, Version};
+use crate::{Config, HmacMode, Input, Output, Send, Version, wire};
 use std::net::IpAddr;
 use steadfast_core::{Secret, State, Time};
 
@@ -345,6 +345,29 @@ fn authentication_is_brought_in_step_by_step() {
     }
     assert_eq!(net.states(), [State::Master, State::Backup]);
     assert!(notices(&net.outputs_since(1, from)).is_empty());
+}
+
+#[test]
+fn the_addresses_of_an_advert_leave_room_for_its_authentication() {
+    // of 100 bytes: 20 IP, 8 head, and in version 2 another 8 of authentication data
+    let wanted: [(&str, u8); 4] = [("AH", 10), ("HMAC v2", 9), ("HMAC v3", 11), ("HMAC monotonic", 9)];
+    for ((what, change), (name, fits)) in kinds().into_iter().zip(wanted) {
+        assert_eq!(what, name);
+        let mut c = config(100, change);
+        let one = c.instances[0].addresses[0].clone();
+        c.instances[0].addresses = vec![one; 40];
+        let mut solo = Solo::new(c);
+        let mut small = link(2, "eth0", true, &[addr(0, 0)]);
+        small.mtu = 100;
+        solo.input(Input::Link(small));
+        solo.run_ms(5000);
+        let out = solo.take();
+        let s = out.iter().rev().find_map(|o| if let Output::Send(s) = o { Some(s) } else { None }).expect("an advert");
+        let at = if s.whole { wire::ah::IP_HEADER + wire::ah::LENGTH } else { 0 };
+        assert_eq!(s.payload[at + 3], fits, "{what}");
+        let size = s.payload.len() + if s.whole { 0 } else { 20 };
+        assert!(size <= 100 && size > 96, "{what}: {size} bytes");
+    }
 }
 
 #[test]
