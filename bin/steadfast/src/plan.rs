@@ -1,7 +1,7 @@
 //! What a reload would do, object by object: the configuration that runs beside that of a file.
 
 use serde_json::Value;
-use steadfast_config::model::Config;
+use steadfast_config::model::{Config, VrrpInstance};
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
@@ -121,13 +121,37 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     };
     let mut out = Vec::new();
     compare("", &value(running), &value(wanted), &mut out);
+    // keys are never shown, but that they change is
+    for i in &running.instances {
+        let same = |w: &&VrrpInstance| w.name == i.name;
+        let Some(w) = wanted.instances.iter().find(same) else { continue };
+        let password = |i: &VrrpInstance| i.authentication.as_ref().and_then(|a| a.auth_pass.clone());
+        let keys = |i: &VrrpInstance| i.auth_hmac.as_ref().map(|h| h.keys.clone());
+        for (word, changed) in [("auth_pass", password(i) != password(w)), ("auth_hmac > key", keys(i) != keys(w))] {
+            let line = format!("~ vrrp_instance {} > {word}: another", i.name);
+            out.extend(changed.then_some(line));
+        }
+    }
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use steadfast_config::model::{RealServer, Served, VirtualServer, VrrpInstance};
+    use steadfast_config::model::{Authentication, RealServer, Served, VirtualServer};
+
+    #[test]
+    fn a_changed_password_is_told_and_not_shown() {
+        let with = |password: &str| {
+            let authentication =
+                Authentication { auth_pass: Some(steadfast_core::Secret::new(password)), ..Default::default() };
+            let i = VrrpInstance { name: "A".into(), authentication: Some(authentication), ..Default::default() };
+            Config { instances: vec![i], ..Default::default() }
+        };
+        assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
+        assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another"]);
+        assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
+    }
 
     #[test]
     fn what_comes_goes_and_changes() {

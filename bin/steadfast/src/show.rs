@@ -1,7 +1,7 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
-use steadfast_status::live::{Instance, Service, Session, Whole};
+use steadfast_status::live::{Instance, Service, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -57,6 +57,11 @@ fn sum(i: &Instance) -> String {
     text
 }
 
+/// Somebody is heard now, and proves nothing.
+fn recent(i: &Instance) -> Option<&Unproven> {
+    i.unproven.as_ref().filter(|u| u.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0))
+}
+
 /// `steadfast status`.
 pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     let mut out = String::new();
@@ -100,6 +105,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             );
             for f in &i.faults {
                 let _ = writeln!(out, "       {}", paint.bad(f));
+            }
+            if let Some(u) = recent(i) {
+                let text = format!("adverts of {} fail authentication: {}", u.source, u.why);
+                let _ = writeln!(out, "       {}", paint.bad(&text));
             }
             let _ = writeln!(out, "       {}", paint.quiet(&i.addresses.join(", ")));
         }
@@ -270,7 +279,9 @@ pub fn explain(i: &Instance, now: f64) -> String {
                 }
                 None => say("No master has been heard.".into()),
             }
-            if let Some(s) = due("takes over") {
+            if let Some(u) = recent(i).filter(|u| u.holds) {
+                say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
+            } else if let Some(s) = due("takes over") {
                 say(format!("It takes over in {s}, unless an advert is heard before."));
             }
             if let Some(s) = due("preempts") {
@@ -283,6 +294,21 @@ pub fn explain(i: &Instance, now: f64) -> String {
             say("It returns by itself when none of this holds any more.".into());
         }
         _ => say("It has not begun yet.".into()),
+    }
+    if let Some(u) = recent(i) {
+        say(format!(
+            "Adverts of {} fail authentication ({}): {} within {}, the last {} ago.",
+            u.source,
+            u.why,
+            u.count,
+            span(u.since),
+            span(u.last)
+        ));
+        say(if u.authentic {
+            "Their key is right: a recording, or a router whose clock was set or that has lost its memory. It asks that one by adverts of its own; compare the clocks.".into()
+        } else {
+            "Keys, key ids and kinds of authentication have to be the same on all routers.".into()
+        });
     }
     say(format!("Its priority is {}.", sum(i)));
     for p in &i.parts {
@@ -320,6 +346,39 @@ mod tests {
         {
             assert_eq!(span(seconds), text);
         }
+    }
+
+    #[test]
+    fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
+        let mut i = Instance {
+            name: "VI".into(),
+            state: "BACKUP".into(),
+            master_interval: 1.0,
+            due: vec![("takes over unless an advert is heard".into(), 3.4)],
+            unproven: Some(Unproven {
+                source: "192.0.2.9".into(),
+                why: "unknown key".into(),
+                since: 20.0,
+                last: 0.5,
+                count: 21,
+                holds: true,
+                ..Unproven::default()
+            }),
+            ..Instance::default()
+        };
+        let text = explain(&i, 0.0);
+        for words in [
+            "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
+            "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
+            "Keys, key ids and kinds of authentication have to be the same",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        if let Some(u) = &mut i.unproven {
+            u.last = 60.0;
+        }
+        let text = explain(&i, 0.0);
+        assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::diag::{Class, Diagnostics};
 use crate::host::{Host, ScriptFile};
-use crate::model::{AuthType, Config, InitialState, Script, SyncDaemon, Track, User, VrrpInstance};
+use crate::model::{AuthType, Config, HmacMode, InitialState, Script, SyncDaemon, Track, User, VrrpInstance};
 use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -419,6 +419,34 @@ fn instance(
             say!(General, "auth_type", "authentication AH does not go with state MASTER, using BACKUP");
             i.state = Some(InitialState::Backup);
         }
+    }
+    if let Some(h) = &mut i.auth_hmac {
+        if strict && h.mode != HmacMode::Enforce {
+            say!(General, "mode", "strict mode needs auth_hmac to be enforced, using mode enforce");
+            h.mode = HmacMode::Enforce;
+        }
+        let first = h.keys.first().map(|k| k.0);
+        match h.active_key {
+            Some(id) if first.is_some() && !h.keys.iter().any(|k| k.0 == id) => {
+                say!(General, "active_key", "active_key {id} is not defined, using the first key");
+                h.active_key = first;
+            }
+            None => h.active_key = first,
+            Some(_) => {}
+        }
+        if first.is_none() {
+            // going on without would take adverts of anybody
+            say!(General, "auth_hmac", "auth_hmac has no usable key, the instance is refused");
+            return false;
+        }
+        if i.authentication.as_ref().is_some_and(|a| a.auth_type == Some(AuthType::Ah)) {
+            say!(General, "authentication", "auth_type AH does not go with auth_hmac, ignoring authentication");
+            i.authentication = None;
+        }
+    }
+    if six && i.authentication.as_ref().is_some_and(|a| a.auth_type == Some(AuthType::Ah)) {
+        say!(General, "authentication", "auth_type AH is for IPv4, ignoring authentication");
+        i.authentication = None;
     }
     // Unicast.
     i.unicast_peer.retain(|p| {

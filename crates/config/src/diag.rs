@@ -186,8 +186,8 @@ impl Files {
         self.list.get(usize::from(id.0)).map_or("?", |f| &f.0)
     }
 
-    /// A line of a file, counted from 1.
-    pub fn line(&self, span: Span) -> &str {
+    /// A line of a file, counted from 1, as it may be shown: passwords and keys are stars.
+    pub fn line(&self, span: Span) -> String {
         let starts = self.starts.get_or_init(|| {
             let of = |text: &str| std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
             self.list.iter().map(|(_, text)| of(text)).collect()
@@ -195,8 +195,27 @@ impl Files {
         let file = usize::from(span.file.0);
         let at = starts.get(file).and_then(|s| s.get(span.line.saturating_sub(1) as usize));
         let text = at.and_then(|at| self.list.get(file)?.1.get(*at..));
-        text.and_then(|t| t.lines().next()).unwrap_or("")
+        masked(text.and_then(|t| t.lines().next()).unwrap_or(""))
     }
+}
+
+/// Stars for what follows a word of secrets.
+fn masked(line: &str) -> String {
+    let (mut secret, mut key) = (false, false);
+    let mut shown = String::with_capacity(line.len());
+    for word in line.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        let place = ["file:", "credential:"].iter().any(|p| bare.starts_with(p));
+        if secret && !place {
+            shown.extend(word.chars().map(|c| if c.is_whitespace() { c } else { '*' }));
+        } else {
+            shown.push_str(word);
+        }
+        // `key ID VALUE`
+        secret |= matches!(bare, "auth_pass" | "password") || (key && !bare.is_empty());
+        key |= bare == "key";
+    }
+    shown
 }
 
 /// The known word nearest to a misspelt one, if one is near.
@@ -318,7 +337,7 @@ pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
             severity: if matches!(d.class, Class::Note | Class::Unsupported) { "note" } else { "error" },
             message: d.message.clone(),
             help: d.help.clone(),
-            text: d.span.map(|s| files.line(s).to_string()),
+            text: d.span.map(|s| files.line(s)),
         })
         .collect()
 }
@@ -326,6 +345,20 @@ pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_of_a_line_are_stars_and_columns_stay() {
+        for (line, shown) in [
+            ("  auth_pass geheim # x", "  auth_pass ****** * *"),
+            ("auth_hmac { key 1 geheim", "auth_hmac { key 1 ******"),
+            ("  key 1 \"two words\"", "  key 1 **** ******"),
+            ("key 1 file:/etc/k", "key 1 file:/etc/k"),
+            ("key /etc/client.pem", "key /etc/client.pem"),
+            ("priority 100", "priority 100"),
+        ] {
+            assert_eq!(masked(line), shown);
+        }
+    }
 
     #[test]
     fn near_words_are_suggested_and_far_ones_are_not() {

@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use steadfast_core::Secret;
+
+/// More than a file with a key ever has.
+const LARGEST_KEY: usize = 256;
 
 /// What a script path is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +18,17 @@ pub enum ScriptFile {
     Insecure(String),
     /// It can be executed, and only root may change it.
     Good(PathBuf),
+}
+
+/// A file with a key in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyFile {
+    /// It cannot be read, and why.
+    Unreadable(String),
+    /// Others than its owner may read or write it: its mode.
+    Open(u32),
+    /// What is in it.
+    Good(Secret),
 }
 
 /// What parsing needs to know of the machine.
@@ -32,6 +47,14 @@ pub trait Host {
     fn resolves(&self, name: &str) -> bool;
     /// Our user.
     fn own_user(&self) -> (u32, u32);
+    /// Reads a key from a file.
+    fn key_file(&self, _path: &Path) -> KeyFile {
+        KeyFile::Unreadable("there is no such file".into())
+    }
+    /// Where the service manager puts credentials (systemd.exec(5), `LoadCredential=`).
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The machine itself.
@@ -135,6 +158,33 @@ impl Host for SystemHost {
     fn own_user(&self) -> (u32, u32) {
         use std::os::unix::fs::MetadataExt;
         std::fs::metadata("/proc/self").map_or((0, 0), |m| (m.uid(), m.gid()))
+    }
+
+    fn key_file(&self, path: &Path) -> KeyFile {
+        use std::io::Read;
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let read = || {
+            // a FIFO must not hold us up (O_NONBLOCK)
+            let file = std::fs::OpenOptions::new().read(true).custom_flags(0o4000).open(path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Ok(KeyFile::Unreadable("it is no file".into()));
+            }
+            // systemd's credentials are readable by their group, which nobody is in, through an access list
+            let mode = metadata.permissions().mode() & 0o7777;
+            let ours = self.credentials().is_some_and(|d| path.starts_with(d));
+            if mode & 0o077 != 0 && !(ours && mode & 0o037 == 0) {
+                return Ok(KeyFile::Open(mode));
+            }
+            let mut bytes = Vec::with_capacity(LARGEST_KEY);
+            file.take(LARGEST_KEY as u64).read_to_end(&mut bytes)?;
+            Ok(KeyFile::Good(Secret::new(bytes)))
+        };
+        read().unwrap_or_else(|e: std::io::Error| KeyFile::Unreadable(e.to_string()))
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
     }
 }
 

@@ -12,6 +12,7 @@ mod check_lvs;
 pub mod diag;
 mod foreign;
 pub mod host;
+mod keys;
 mod lines;
 mod lvs;
 pub mod model;

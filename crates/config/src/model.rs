@@ -7,6 +7,7 @@ use crate::section::{Keyword, Section, block, section};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::Secret;
 use steadfast_core::kernel::{Address, Object, Route, Rule};
 
 /// An account.
@@ -80,6 +81,15 @@ pub struct Vmac {
 pub enum AuthType {
     Pass,
     Ah,
+}
+
+/// `mode` of `auth_hmac`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum HmacMode {
+    Enforce,
+    Permissive,
+    ReceiveOnly,
 }
 
 /// The longest time that whole-second keywords take.
@@ -166,6 +176,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         GlobalDefs::KEYWORDS,
         VrrpInstance::KEYWORDS,
         Authentication::KEYWORDS,
+        AuthHmac::KEYWORDS,
         SyncGroup::KEYWORDS,
         VrrpScript::KEYWORDS,
         TrackFile::KEYWORDS,

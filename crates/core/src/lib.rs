@@ -9,12 +9,14 @@ pub mod ipvs;
 pub mod kernel;
 mod net;
 mod rng;
+mod secret;
 mod state;
 mod time;
 mod timers;
 
 pub use net::{Family, IpCidr, Mac};
 pub use rng::Rng;
+pub use secret::Secret;
 pub use state::State;
 pub use time::Time;
 pub use timers::Timers;

@@ -15,18 +15,25 @@ use steadfast_core::Family;
 pub const PROTOCOL: i32 = 112;
 /// Adverts are sent with this type of service: internetwork control.
 const TOS: u32 = 0xc0;
-/// Largest message: 8 bytes, 255 addresses of 16, authentication; and an IPv4 header with options.
-const LARGEST: usize = 8 + 255 * 16 + 8 + 60;
+/// Largest message: 8 bytes, 255 addresses of 16, authentication in, before and behind it; and an IPv4 header with options.
+const LARGEST: usize = 8 + 255 * 16 + 8 + 24 + 28 + 60;
 /// Packets of other links that a new socket may have heard.
 const MISPLACED: usize = 4096;
+/// Bytes of an authentication header with a check of 96 bits.
+const AH: u32 = 24;
+
+/// Packets of VRRP, or of authentication headers (protocol 51).
+fn protocol(family: Family, ah: bool) -> TransportChannelType {
+    let next = if ah { IpNextHeaderProtocols::Ah } else { IpNextHeaderProtocols::Vrrp };
+    TransportChannelType::Layer4(match family {
+        Family::V4 => TransportProtocol::Ipv4(next),
+        Family::V6 => TransportProtocol::Ipv6(next),
+    })
+}
 
 /// A raw socket by pnet, taken over: pnet leaves it blocking and inheritable, and keeps a buffer that is not needed.
-fn raw(family: Family) -> io::Result<OwnedFd> {
-    let protocol = match family {
-        Family::V4 => TransportProtocol::Ipv4(IpNextHeaderProtocols::Vrrp),
-        Family::V6 => TransportProtocol::Ipv6(IpNextHeaderProtocols::Vrrp),
-    };
-    let (sender, _receiver) = transport_channel(1, TransportChannelType::Layer4(protocol))?;
+fn raw(kind: TransportChannelType) -> io::Result<OwnedFd> {
+    let (sender, _receiver) = transport_channel(1, kind)?;
     let fd = sender.socket.fd;
     // SAFETY: the descriptor is open while `sender` lives, and fcntl makes a new one that only the result owns.
     let own = unsafe {
@@ -57,33 +64,36 @@ pub struct Packet<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hop_limit: u8,
-    /// The VRRP message.
+    /// The VRRP message; of protocol 51, all behind the IP header.
     pub payload: &'a [u8],
+    /// The IPv4 header, of protocol 51.
+    pub header: Option<&'a [u8]>,
 }
 
 /// The receiving socket of one interface and family.
 pub struct Receiver {
     fd: OwnedFd,
     family: Family,
+    ah: bool,
     /// Interface index.
     pub interface: u32,
     buffer: Vec<u8>,
 }
 
 impl Receiver {
-    /// Opens the socket, bound to an interface, member of `groups` on all of `links`, whose first is that interface. `vrids`
-    /// empty passes every router id.
+    /// Opens the socket, bound to an interface, member of `groups` on all of `links`, whose first is that interface. `ah`: for
+    /// packets with an authentication header. `vrids` empty passes every router id.
     pub fn open(
         name: &str,
         links: &[u32],
-        family: Family,
+        (family, ah): (Family, bool),
         groups: &[IpAddr],
         vrids: &[u8],
         buffer: Option<usize>,
     ) -> io::Result<Self> {
-        let fd = raw(family)?;
+        let fd = raw(protocol(family, ah))?;
         let socket = SockRef::from(&fd);
-        filter(fd.as_raw_fd(), family, vrids)?;
+        filter(fd.as_raw_fd(), family, if ah { AH } else { 0 }, vrids)?;
         socket.bind_device(Some(name.as_bytes()))?;
         if let Some(bytes) = buffer {
             let _ = socket.set_recv_buffer_size(bytes);
@@ -105,7 +115,7 @@ impl Receiver {
             }
         }
         let mut receiver =
-            Receiver { fd, family, interface: links.first().copied().unwrap_or(0), buffer: vec![0; LARGEST] };
+            Receiver { fd, family, ah, interface: links.first().copied().unwrap_or(0), buffer: vec![0; LARGEST] };
         // Between its making and its binding it heard every link.
         for _ in 0..MISPLACED {
             if receiver.receive()?.is_none() {
@@ -147,7 +157,7 @@ impl Receiver {
         let n = usize::try_from(n).unwrap_or(0).min(self.buffer.len());
         let bytes = self.buffer.get(..n).unwrap_or_default();
         let parsed = match self.family {
-            Family::V4 => ipv4(bytes),
+            Family::V4 => ipv4(bytes, self.ah),
             Family::V6 => {
                 // SAFETY: the kernel filled `name` as sockaddr_in6 for an IPv6 socket.
                 let source = unsafe { (*name.as_ptr().cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr };
@@ -178,6 +188,7 @@ impl Receiver {
                         destination: IpAddr::from(d),
                         hop_limit: u8::try_from(h).unwrap_or(0),
                         payload: bytes,
+                        header: None,
                     }),
                     _ => None,
                 }
@@ -189,12 +200,13 @@ impl Receiver {
             destination: IpAddr::from([0u8; 4]),
             hop_limit: 0,
             payload: &[],
+            header: None,
         })))
     }
 }
 
 /// Splits an IPv4 packet; `None` when the header does not fit the bytes.
-fn ipv4(bytes: &[u8]) -> Option<Packet<'_>> {
+fn ipv4(bytes: &[u8], ah: bool) -> Option<Packet<'_>> {
     let p = pnet::packet::ipv4::Ipv4Packet::new(bytes)?;
     let header = usize::from(p.get_header_length()) * 4;
     let total = usize::from(p.get_total_length());
@@ -206,11 +218,12 @@ fn ipv4(bytes: &[u8]) -> Option<Packet<'_>> {
         destination: IpAddr::V4(p.get_destination()),
         hop_limit: p.get_ttl(),
         payload: bytes.get(header..total)?,
+        header: bytes.get(..header).filter(|_| ah),
     })
 }
 
-/// A classic BPF program that keeps the packets of some router ids. On IPv4 the socket sees the IP header, on IPv6 the payload.
-fn filter(fd: RawFd, family: Family, vrids: &[u8]) -> io::Result<()> {
+/// A classic BPF program that keeps the packets of some router ids, whose message begins at `offset`. On IPv4 the socket sees the IP header, on IPv6 the payload.
+fn filter(fd: RawFd, family: Family, offset: u32, vrids: &[u8]) -> io::Result<()> {
     if vrids.is_empty() || vrids.len() > 200 {
         return Ok(());
     }
@@ -218,11 +231,11 @@ fn filter(fd: RawFd, family: Family, vrids: &[u8]) -> io::Result<()> {
     let mut program = Vec::new();
     match family {
         Family::V4 => {
-            // X := header length; A := byte 1 of the payload.
+            // X := header length; A := byte 1 of the message.
             program.push(ins(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0, 0, 0));
-            program.push(ins(libc::BPF_LD | libc::BPF_B | libc::BPF_IND, 0, 0, 1));
+            program.push(ins(libc::BPF_LD | libc::BPF_B | libc::BPF_IND, 0, 0, offset + 1));
         }
-        Family::V6 => program.push(ins(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, 1)),
+        Family::V6 => program.push(ins(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, offset + 1)),
     }
     for (n, vrid) in vrids.iter().enumerate() {
         let to_accept = u8::try_from(vrids.len() - n).unwrap_or(u8::MAX);
@@ -249,15 +262,18 @@ fn filter(fd: RawFd, family: Family, vrids: &[u8]) -> io::Result<()> {
 pub struct Sender {
     v4: Option<OwnedFd>,
     v6: Option<OwnedFd>,
+    /// For whole IPv4 packets.
+    whole: Option<OwnedFd>,
 }
 
 impl Sender {
     /// No socket yet; each is opened with its first advert.
     pub fn new() -> Self {
-        Sender { v4: None, v6: None }
+        Sender { v4: None, v6: None, whole: None }
     }
 
-    /// Sends one message. Never blocks; a full queue is an error like any other, and the next advert comes anyway.
+    /// Sends one message, or a `whole` IPv4 packet with its header. Never blocks; a full queue is an error like any other, and
+    /// the next advert comes anyway.
     pub fn send(
         &mut self,
         interface: u32,
@@ -265,15 +281,17 @@ impl Sender {
         destination: IpAddr,
         hop_limit: u8,
         payload: &[u8],
+        whole: bool,
     ) -> io::Result<()> {
         let family = Family::of(destination);
         let slot = match family {
+            Family::V4 if whole => &mut self.whole,
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         };
         let fd = match slot {
             Some(fd) => fd,
-            None => slot.insert(open_sender(family)?),
+            None => slot.insert(open_sender(family, whole)?),
         };
         let mut control = Control::new();
         let address: socket2::SockAddr = match (source, destination) {
@@ -317,8 +335,10 @@ impl Default for Sender {
     }
 }
 
-fn open_sender(family: Family) -> io::Result<OwnedFd> {
-    let fd = raw(family)?;
+fn open_sender(family: Family, whole: bool) -> io::Result<OwnedFd> {
+    // pnet asks the kernel for IP_HDRINCL on channels of layer 3
+    let kind = if whole { TransportChannelType::Layer3(IpNextHeaderProtocols::Ah) } else { protocol(family, false) };
+    let fd = raw(kind)?;
     let socket = SockRef::from(&fd);
     // This socket never receives: an empty filter would still wake nobody, but its buffer must not fill.
     let _ = socket.shutdown(std::net::Shutdown::Read);

@@ -68,6 +68,12 @@ fn instance(t: &mut String, i: &Instance) {
             row("Authentication type", &"SIMPLE_PASSWORD");
             row("Password", &"********");
         }
+        if i.auth_type == 2 {
+            row("Authentication type", &"IPSEC_AH");
+        }
+        if i.hmac {
+            row("Authentication extension", &"HMAC-SHA256");
+        }
     }
     for reason in &i.faults {
         let _ = writeln!(t, "   Fault = {reason}");

@@ -88,7 +88,7 @@ pub fn json(snapshot: &Snapshot, version: u8) -> Option<String> {
         .iter()
         .map(|i| {
             let mut o = Object::new();
-            o.raw("data", data(i)).raw("stats", statistics(&i.statistics));
+            o.raw("data", data(i)).raw("stats", statistics(&i.statistics, i.hmac));
             o.end()
         })
         .collect();
@@ -151,7 +151,7 @@ fn data(i: &Instance) -> String {
     o.end()
 }
 
-fn statistics(s: &Statistics) -> String {
+fn statistics(s: &Statistics, hmac: bool) -> String {
     let mut o = Object::new();
     o.raw("advert_rcvd", s.advert_rcvd)
         .raw("advert_sent", s.advert_sent)
@@ -167,5 +167,13 @@ fn statistics(s: &Statistics) -> String {
         .raw("auth_failure", s.auth_failure)
         .raw("pri_zero_rcvd", s.pri_zero_rcvd)
         .raw("pri_zero_sent", s.pri_zero_sent);
+    if hmac {
+        o.raw("auth_ext_missing", s.auth_ext_missing)
+            .raw("auth_ext_malformed", s.auth_ext_malformed)
+            .raw("auth_ext_unknown_key", s.auth_ext_unknown_key)
+            .raw("auth_ext_invalid_hmac", s.auth_ext_invalid_hmac)
+            .raw("auth_ext_stale", s.auth_ext_stale)
+            .raw("auth_ext_replay", s.auth_ext_replay);
+    }
     o.end()
 }

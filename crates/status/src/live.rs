@@ -95,6 +95,25 @@ pub struct Instance {
     pub became_master: u64,
     /// Packets that were thrown away.
     pub refused: u64,
+    /// A router that is heard and whose adverts prove nothing.
+    #[serde(default)]
+    pub unproven: Option<Unproven>,
+}
+
+/// A router whose adverts fail authentication.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Unproven {
+    pub source: String,
+    pub why: String,
+    /// Its key is right, its stamps are not fresh.
+    pub authentic: bool,
+    /// Seconds since the first and the last of them.
+    pub since: f64,
+    pub last: f64,
+    pub count: u64,
+    /// A backup does not take over while they come.
+    pub holds: bool,
 }
 
 /// A tracked object's part in an instance's state.

@@ -62,8 +62,10 @@ pub struct Instance {
     pub tracked_interfaces: Vec<String>,
     pub tracked_scripts: Vec<String>,
     pub tracked_processes: Vec<String>,
-    /// 0 none, 1 PASS.
+    /// 0 none, 1 PASS, 2 AH.
     pub auth_type: u8,
+    /// `auth_hmac` is in use.
+    pub hmac: bool,
     pub source: Option<String>,
     pub statistics: Statistics,
 }
@@ -86,6 +88,12 @@ pub struct Statistics {
     pub auth_failure: u64,
     pub pri_zero_rcvd: u64,
     pub pri_zero_sent: u64,
+    pub auth_ext_missing: u64,
+    pub auth_ext_malformed: u64,
+    pub auth_ext_unknown_key: u64,
+    pub auth_ext_invalid_hmac: u64,
+    pub auth_ext_stale: u64,
+    pub auth_ext_replay: u64,
 }
 
 /// One script tracker.

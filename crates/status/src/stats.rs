@@ -32,9 +32,18 @@ pub fn stats(snapshot: &Snapshot) -> String {
         let _ = writeln!(t, "VRRP Instance: {}", i.name);
         let _ = writeln!(t, "  Advertisements:\n    Received: {}\n    Sent: {}", s.advert_rcvd, s.advert_sent);
         let _ = writeln!(t, "  Became master: {}\n  Released master: {}", s.become_master, s.release_master);
+        let hmac = [
+            ("Missing HMAC", s.auth_ext_missing),
+            ("Malformed HMAC", s.auth_ext_malformed),
+            ("Unknown Key", s.auth_ext_unknown_key),
+            ("Invalid HMAC", s.auth_ext_invalid_hmac),
+            ("Stale", s.auth_ext_stale),
+            ("Replay", s.auth_ext_replay),
+        ];
         for (heading, rows) in groups {
             let _ = writeln!(t, "  {heading}:");
-            for (key, value) in rows {
+            let more = hmac.iter().filter(|_| i.hmac && heading.starts_with("Authentication"));
+            for (key, value) in rows.iter().chain(more) {
                 let _ = writeln!(t, "    {key}: {value}");
             }
         }

@@ -67,3 +67,20 @@ fn data_dump_has_the_keys_that_readers_split_on() {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
 }
+
+#[test]
+fn counters_of_trailers_are_there_where_there_are_trailers() {
+    let mut s =
+        Snapshot { instances: vec![Instance { name: "A".into(), ..Instance::default() }], ..Snapshot::default() };
+    assert!(!stats(&s).contains("HMAC") && !json(&s, 1).expect("json").contains("auth_ext"));
+    s.instances[0].hmac = true;
+    s.instances[0].auth_type = 2;
+    s.instances[0].statistics.auth_ext_replay = 7;
+    let text = stats(&s);
+    assert!(text.contains(
+        "  Authentication Errors:\n    Invalid Type: 0\n    Type Mismatch: 0\n    Failure: 0\n    Missing HMAC: 0\n"
+    ));
+    assert!(text.contains("    Replay: 7\n  Priority Zero:\n"), "{text}");
+    assert!(json(&s, 1).expect("json").contains(r#""pri_zero_sent":0,"auth_ext_missing":0,"#));
+    assert!(data(&s).contains("   Authentication type = IPSEC_AH\n"));
+}

@@ -2,8 +2,9 @@
 
 use crate::Notice;
 use crate::Output;
+use crate::doubt::QUESTION;
 use crate::instance::{Instance, Once};
-use crate::machine::{Action, Delay, Facts, Heard, on_advert};
+use crate::machine::{Action, Delay, Facts, Heard, Standing, on_advert};
 use crate::router::{Router, Which};
 use crate::timing;
 use crate::transitions::{DRAIN, Seen};
@@ -29,6 +30,15 @@ impl Router {
             _ => Heard::EqualLower,
         };
         let known = x.master.is_some_and(|(m, _)| m == source);
+        // a question of another backup: no master speaks
+        if x.config.keyed()
+            && x.standing() == Standing::Backup
+            && header.priority == QUESTION
+            && ours > QUESTION
+            && !known
+        {
+            return;
+        }
         let other = !x.config.strict && !known && x.master.is_some();
         let facts = Facts { preempt: x.preempts(), delay: x.delay, fast: x.takes_over_early(), known, other };
         let standing = x.standing();

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::Family;
 use steadfast_core::kernel::{Address, Object, Route, Rule};
+use steadfast_core::{Family, Secret};
 
 /// Configuration of a [`crate::Router`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -44,12 +44,68 @@ pub enum Version {
 }
 
 /// Authentication (VRRP version 2 only).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Auth {
     /// None: type 0.
     None,
     /// RFC 2338 simple text password, zero padded.
     Pass([u8; 8]),
+    /// RFC 2338 authentication header, with this key.
+    Ah(Secret),
+}
+
+impl Auth {
+    /// The type in a message.
+    pub const fn number(&self) -> u8 {
+        match self {
+            Auth::None => 0,
+            Auth::Pass(_) => 1,
+            Auth::Ah(_) => 2,
+        }
+    }
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Auth::None => "None",
+            Auth::Pass(_) => "Pass(***)",
+            Auth::Ah(_) => "Ah(***)",
+        })
+    }
+}
+
+/// What [`Hmac`] does with adverts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum HmacMode {
+    /// Discards what is wrong and what has no trailer.
+    Enforce,
+    /// Discards what is wrong; takes what has no trailer.
+    Permissive,
+    /// The same, and sends none.
+    ReceiveOnly,
+}
+
+/// The authentication trailer (`auth_hmac`), versions 2 and 3.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hmac {
+    /// Keys by their ids, at least one.
+    pub keys: Vec<(u8, Secret)>,
+    /// Id of the key that is sent with.
+    pub active: u8,
+    /// How far stamps may be off.
+    pub window: Duration,
+    /// Only the order of stamps counts, not their distance from any clock (`anti_replay monotonic`).
+    pub monotonic: bool,
+    /// What is done with adverts.
+    pub mode: HmacMode,
+}
+
+impl Hmac {
+    /// A key by its id.
+    pub fn key(&self, id: u8) -> Option<&Secret> {
+        self.keys.iter().find(|(i, _)| *i == id).map(|(_, k)| k)
+    }
 }
 
 /// A unicast peer.
@@ -168,6 +224,11 @@ pub struct InstanceConfig {
     pub soft_release: bool,
     /// Version 2 authentication.
     pub auth: Auth,
+    /// The authentication trailer.
+    pub hmac: Option<Hmac>,
+    /// With AH or a trailer: a backup does not take over while it hears adverts that fail authentication, because they may be
+    /// a living master's. Off: they are as if they had never been sent.
+    pub auth_hold: bool,
     /// Addresses carried in adverts. May be empty where allowed.
     pub addresses: Vec<Address>,
     /// Addresses not carried in adverts.
@@ -213,6 +274,22 @@ pub struct InstanceConfig {
 }
 
 impl InstanceConfig {
+    /// Adverts are authenticated by a key that does not travel with them.
+    pub fn keyed(&self) -> bool {
+        self.hmac.is_some() || matches!(self.auth, Auth::Ah(_))
+    }
+
+    /// The trailer, if adverts of ours have one.
+    pub(crate) fn trailer(&self) -> Option<&Hmac> {
+        self.hmac.as_ref().filter(|h| h.mode != HmacMode::ReceiveOnly)
+    }
+
+    /// Bytes of authentication around a message.
+    pub(crate) fn auth_bytes(&self) -> usize {
+        let header = if matches!(self.auth, Auth::Ah(_)) { crate::wire::ah::LENGTH } else { 0 };
+        header + self.trailer().map_or(0, |_| crate::wire::trailer::LENGTH)
+    }
+
     /// The link that adverts go by and come in by.
     pub fn link(&self) -> &str {
         self.virtual_link.as_deref().filter(|_| !self.by_base).unwrap_or(&self.interface)
@@ -240,6 +317,8 @@ impl InstanceConfig {
             fast_takeover: true,
             soft_release: true,
             auth: Auth::None,
+            hmac: None,
+            auth_hold: true,
             addresses: Vec::new(),
             excluded: Vec::new(),
             routes: Vec::new(),

@@ -74,6 +74,10 @@ impl Router {
             self.set_timer(i, Which::Down, now + DRAIN);
             return;
         }
+        if self.held_back(i, now, out) {
+            return;
+        }
+        let Some(x) = self.slot_mut(i) else { return };
         x.wants = true;
         if x.owner_lowered {
             // the other owner is gone

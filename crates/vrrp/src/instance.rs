@@ -1,9 +1,10 @@
 //! One virtual router: its data, and what can be computed from them alone.
 
+use crate::auth::Guard;
 use crate::machine::{Delay, Standing};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
-use crate::{Counters, InstanceConfig, Output, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -52,6 +53,8 @@ pub(crate) enum Once {
     OwnerConflict,
     IntervalLearned,
     Fits,
+    AuthStamp,
+    Skew,
 }
 
 /// At most `most` in `window`.
@@ -113,6 +116,8 @@ pub(crate) struct Instance {
     pub objects_set: bool,
     pub counters: Counters,
     pub last_transition: Time,
+    /// Authentication: what is fresh.
+    pub guard: Guard,
     /// State that a former process handed over.
     pub restored: Option<State>,
     logged: u32,
@@ -149,6 +154,7 @@ impl Instance {
             objects_set: false,
             counters: Counters::default(),
             last_transition: now,
+            guard: Guard::default(),
             restored: None,
             logged: 0,
             rearm: Limit::default(),
@@ -303,15 +309,23 @@ impl Instance {
         blocks.chain(addresses).chain(routes).chain(rules)
     }
 
+    /// How long a living master may take to answer: its next advert in turn, if it does not reply out of turn.
+    pub fn answer_time(&self) -> Duration {
+        let interval = self.timing_interval();
+        (interval + interval / 8).max(Duration::from_millis(20))
+    }
+
     /// Sends an advert to everybody. False: nothing could be sent.
     pub fn emit(&mut self, priority: u8, now: Time, out: &mut Vec<Output>) -> bool {
         let (Some(interface), Some(source)) = (self.assessed.index, self.assessed.source) else { return false };
+        let stamp = if self.config.keyed() { self.guard.next(now, &self.config) } else { 0 };
         let c = &self.config;
         let form = match (c.version, c.family) {
             (Version::V2, Family::V4) => ChecksumForm::Plain,
             (Version::V3, Family::V4) if c.checksum_without_pseudo => ChecksumForm::Plain,
             _ => ChecksumForm::Pseudo,
         };
+        let hop_limit = timing::hop_limit(c.unicast.as_ref());
         let message = |destination: IpAddr| {
             let head = wire::Head {
                 version: c.version,
@@ -320,13 +334,23 @@ impl Instance {
                 interval: c.advert_interval,
                 count: self.address_count(),
             };
-            Output::Send(Send {
-                interface,
-                source,
-                destination,
-                hop_limit: timing::hop_limit(c.unicast.as_ref()),
-                payload: wire::emit_raw(head, &self.wire_addresses, &c.auth, form, source, destination),
-            })
+            let mut payload = wire::emit_raw(head, &self.wire_addresses, &c.auth, form, source, destination);
+            if let Some(h) = c.trailer()
+                && let Some(key) = h.key(h.active)
+            {
+                wire::trailer::seal(key, h.active, stamp, source, &mut payload);
+                if c.family == Family::V6 {
+                    // a kernel that checks the sum takes the trailer in (RFC 3542 section 3.1); the digest does without the sum
+                    wire::fill_checksum(&mut payload, form, source, destination);
+                }
+            }
+            let mut whole = false;
+            if let (Auth::Ah(key), IpAddr::V4(from), IpAddr::V4(to)) = (&c.auth, source, destination) {
+                // a sequence number has 32 bits, which the guard keeps to
+                payload = wire::ah::seal(key, from, to, hop_limit, stamp as u32, &payload);
+                whole = true;
+            }
+            Output::Send(Send { interface, source, destination, hop_limit, payload, whole })
         };
         match &c.unicast {
             None => out.push(message(c.group)),

@@ -33,8 +33,10 @@ pub struct Received<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hop_limit: u8,
-    /// The VRRP message: the IP payload.
+    /// The VRRP message: the IP payload. Behind an authentication header, that header and the message.
     pub payload: &'a [u8],
+    /// The IPv4 header of a packet that came as protocol 51, whose check covers it.
+    pub header: Option<&'a [u8]>,
 }
 
 /// How a script ended.
@@ -71,6 +73,8 @@ pub enum Input<'a> {
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).
     ObjectRefused(&'a Object, i32),
+    /// The wall clock, as time since 1970. Told once a turn of the loop where authentication needs it: it may be set at any time.
+    Wall(std::time::Duration),
     /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).
     Stop {
         /// Leave the kernel objects where they are.
@@ -135,8 +139,10 @@ pub struct Send {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hop_limit: u8,
-    /// The VRRP message, checksum filled in.
+    /// The VRRP message, checksum filled in; or a whole IPv4 packet.
     pub payload: Vec<u8>,
+    /// It is a whole packet: an authentication header covers its IP header.
+    pub whole: bool,
 }
 
 /// One thing to do.
@@ -181,7 +187,7 @@ pub enum Output {
     Stopped,
 }
 
-/// What a socket must listen to. One entry for each (interface, family).
+/// What a socket must listen to. One entry for each (interface, family), and one more where there are authentication headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listen {
     /// Interface name.
@@ -190,6 +196,8 @@ pub struct Listen {
     pub family: Family,
     /// Multicast groups to join; empty with unicast only.
     pub groups: Vec<IpAddr>,
+    /// Packets with an authentication header (protocol 51) instead of plain ones.
+    pub ah: bool,
     /// Router ids in use, sorted. Others need not reach the machine, unless unknown ones are to be logged.
     pub vrids: Vec<u8>,
 }
@@ -211,6 +219,8 @@ pub struct Snapshot {
     pub scripts: Vec<(String, bool)>,
     /// States of the BFD sessions that it tracks.
     pub sessions: Vec<(String, bool)>,
+    /// Where authentication stands.
+    pub stamps: crate::Stamps,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics.
@@ -234,6 +244,12 @@ pub struct Counters {
     pub checksum_err: u64,
     pub version_err: u64,
     pub unknown_source: u64,
+    pub auth_ext_missing: u64,
+    pub auth_ext_malformed: u64,
+    pub auth_ext_unknown_key: u64,
+    pub auth_ext_invalid_hmac: u64,
+    pub auth_ext_stale: u64,
+    pub auth_ext_replay: u64,
 }
 
 /// A tracked object's part in the state of an instance.
@@ -272,4 +288,6 @@ pub struct View<'a> {
     pub counters: Counters,
     /// Source address of adverts in use.
     pub source: Option<IpAddr>,
+    /// A router that is heard and whose adverts prove nothing.
+    pub sighting: Option<crate::Sighting>,
 }

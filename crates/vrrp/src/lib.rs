@@ -11,7 +11,9 @@
 #![deny(missing_docs)]
 
 mod adverts;
+mod auth;
 mod config;
+mod doubt;
 mod due;
 mod garp;
 mod group;
@@ -32,6 +34,7 @@ mod transitions;
 pub mod wire;
 mod world;
 
+pub use auth::{Sighting, Stamps};
 pub use config::*;
 pub use io::*;
 pub use router::Router;

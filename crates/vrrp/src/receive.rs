@@ -1,14 +1,15 @@
 //! The checks that a received packet passes before it may mean anything (RFC 9568 section 7.1, RFC 3768 section 7.1). A packet
 //! that fails one is counted, mentioned once, and changes nothing else: no timer, no state.
 
+use crate::auth::{Refusal, is_wide};
 use crate::instance::{Instance, Once};
 use crate::tracking::is_link_local;
-use crate::wire::{self, Header};
-use crate::{Auth, Counters, Output, Received, Version, timing};
+use crate::wire::{self, Header, ah, trailer};
+use crate::{Auth, Counters, HmacMode, Output, Received, Version, timing};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::Family;
+use steadfast_core::{Family, Time};
 
 /// Addresses as text.
 fn list(bytes: &[u8], family: Family) -> String {
@@ -20,6 +21,28 @@ fn list(bytes: &[u8], family: Family) -> String {
         text.push_str(&a.to_string());
     }
     if text.is_empty() { "none".into() } else { text }
+}
+
+/// A received packet without what authentication puts around the message.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened<'a> {
+    /// As it came.
+    pub packet: &'a Received<'a>,
+    /// The authentication header, where it came as protocol 51.
+    pub ah: Option<ah::Header>,
+    /// The message, and the trailer.
+    pub message: &'a [u8],
+}
+
+impl<'a> Opened<'a> {
+    /// `None`: protocol 51, but no header of ours.
+    pub fn new(packet: &'a Received<'a>) -> Option<Opened<'a>> {
+        if packet.header.is_none() {
+            return Some(Opened { packet, ah: None, message: packet.payload });
+        }
+        let (ah, message) = ah::split(packet.payload)?;
+        Some(Opened { packet, ah: Some(ah), message })
+    }
 }
 
 /// The same addresses, in whatever order.
@@ -57,11 +80,12 @@ impl Instance {
     }
 
     /// All checks. `Some`: a valid advert from somebody else.
-    pub fn check(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<Header> {
-        let (message, source) = (packet.payload, packet.source);
+    pub fn check(&mut self, now: Time, opened: Opened<'_>, out: &mut Vec<Output>) -> Option<Header> {
+        let Opened { packet, message, .. } = opened;
+        let source = packet.source;
         let family = self.config.family;
         if Some(source) == self.assessed.source {
-            return self.own_packet(packet, out);
+            return self.own_packet(&opened, out);
         }
         let Some(header) = Header::read(message) else {
             return self.discard(
@@ -95,7 +119,22 @@ impl Instance {
                 || format!("version {}, expected {version}", header.version),
             );
         }
-        self.check_auth(&header, packet, out)?;
+        if opened.ah.is_some() && !matches!(self.config.auth, Auth::Ah(_)) {
+            let why = || "it has an authentication header".into();
+            return self.discard(Once::AuthType, |c| &mut c.authtype_mismatch, source, out, why);
+        }
+        let (message, stamp) = if self.config.keyed() {
+            // a stranger's failure is nobody's
+            self.check_sender(packet, multicast, out)?;
+            self.check_proof(now, &header, opened, out)?
+        } else {
+            // who does not ask for authentication takes an advert that has it like any other
+            let plain = trailer::split(message)
+                .filter(|(m, t)| m.len() == header.message_len(family) && t.kind == trailer::KIND)
+                .map(|(m, _)| m);
+            (plain.unwrap_or(message), None)
+        };
+        self.check_auth(&header, packet, message, out)?;
         if self.config.version == Version::V2
             && header.interval != u16::from(timing::seconds(self.config.advert_interval))
         {
@@ -136,7 +175,9 @@ impl Instance {
                 || "advertisement interval 0".into(),
             );
         }
-        if wire::verify(message, self.config.version, source, packet.destination).is_none() {
+        // over IPv6 the sum takes the trailer in, as the kernel of the sender sees it; over IPv4 either way is heard
+        let sum = |bytes| wire::verify(bytes, self.config.version, source, packet.destination).is_some();
+        if !sum(message) && (message.len() == opened.message.len() || !sum(opened.message)) {
             return self.discard(
                 Once::Checksum,
                 |c| &mut c.checksum_err,
@@ -145,7 +186,9 @@ impl Instance {
                 || format!("invalid checksum {:#06x}", wire::stored_checksum(message).unwrap_or(0)),
             );
         }
-        self.check_sender(packet, multicast, out)?;
+        if !self.config.keyed() {
+            self.check_sender(packet, multicast, out)?;
+        }
         if self.config.owner_ignore_adverts && self.config.priority == 255 {
             return None;
         }
@@ -171,33 +214,148 @@ impl Instance {
             self.counters.pri_zero_rcvd += 1;
         }
         self.compare_addresses(source, theirs, out);
+        if let Some(stamp) = stamp {
+            self.prove(source, stamp, now, out);
+        }
         Some(header)
     }
 
     /// A packet with our own source address: our own one looped back, or somebody with our address.
-    fn own_packet(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<Header> {
-        let priority = packet.payload.get(2).copied().unwrap_or(0);
+    fn own_packet(&mut self, opened: &Opened<'_>, out: &mut Vec<Output>) -> Option<Header> {
+        let priority = opened.message.get(2).copied().unwrap_or(0);
         if !self.leads() && !self.releasing() && priority != 0 && self.first(Once::OwnAddress) {
             let name = &self.config.name;
             out.push(Output::Log(
                 Level::Warn,
                 format!(
                     "({name}) received an advert with our own source address {}: is it in use twice?",
-                    packet.source
+                    opened.packet.source
                 ),
             ));
         }
         None
     }
 
-    fn check_auth(&mut self, header: &Header, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<()> {
+    /// Header and trailer of authentication by keys: the message without its trailer, and the stamp.
+    fn check_proof<'a>(
+        &mut self,
+        now: Time,
+        header: &Header,
+        opened: Opened<'a>,
+        out: &mut Vec<Output>,
+    ) -> Option<(&'a [u8], Option<u64>)> {
+        let source = opened.packet.source;
+        let result = match &self.config.auth {
+            Auth::Ah(key) => self.check_ah(key, header, opened, now),
+            _ => self.check_trailer(header, opened, now),
+        };
+        let refusal = match result {
+            Ok(good) => return Some(good),
+            Err(refusal) => refusal,
+        };
+        // who gives up, or says something else, is no master to wait for
+        if header.priority != 0 && header.kind == wire::ADVERTISEMENT {
+            self.guard.saw(source, refusal, now, &self.config);
+        }
+        let ah = matches!(self.config.auth, Auth::Ah(_));
+        let counter: fn(&mut Counters) -> &mut u64 = match refusal {
+            Refusal::Missing if ah => |c| &mut c.authtype_mismatch,
+            _ if ah => |c| &mut c.auth_failure,
+            Refusal::Missing => |c| &mut c.auth_ext_missing,
+            Refusal::Malformed => |c| &mut c.auth_ext_malformed,
+            Refusal::UnknownKey(_) => |c| &mut c.auth_ext_unknown_key,
+            Refusal::Invalid => |c| &mut c.auth_ext_invalid_hmac,
+            Refusal::Stale(_) => |c| &mut c.auth_ext_stale,
+            Refusal::Replay(_) => |c| &mut c.auth_ext_replay,
+        };
+        let once =
+            if matches!(refusal, Refusal::Stale(_) | Refusal::Replay(_)) { Once::AuthStamp } else { Once::AuthData };
+        let skew = if let Refusal::Stale(stamp) = refusal { self.guard.skew(stamp, now) } else { Duration::ZERO };
+        self.discard(once, counter, source, out, || match refusal {
+            Refusal::Missing => "it is not authenticated".into(),
+            Refusal::Malformed => "malformed authentication".into(),
+            Refusal::UnknownKey(id) => format!("authenticated by key {id}, which is not configured"),
+            Refusal::Invalid if ah => {
+                "IPSEC-AH: invalid HMAC-MD5 value: another password, or changed on the way".into()
+            }
+            Refusal::Invalid => "invalid HMAC: another key, or changed on the way".into(),
+            Refusal::Stale(_) => format!("its time stamp is {:.0} s from this clock", skew.as_secs_f64()),
+            Refusal::Replay(n) if ah => format!("IPSEC-AH: sequence number {n} already processed"),
+            Refusal::Replay(_) => "its time stamp is not newer than the last".into(),
+        })?;
+        None
+    }
+
+    fn check_ah<'a>(
+        &self,
+        key: &steadfast_core::Secret,
+        header: &Header,
+        opened: Opened<'a>,
+        now: Time,
+    ) -> Result<(&'a [u8], Option<u64>), Refusal> {
+        let (Some(ah), Some(ip)) = (opened.ah, opened.packet.header) else { return Err(Refusal::Missing) };
+        let spi = IpAddr::from(ah.spi.to_be_bytes());
+        if header.auth_type != self.config.auth.number() || spi != opened.packet.source {
+            return Err(Refusal::Malformed);
+        }
+        if !ah::verify(key, ip, opened.packet.payload) {
+            return Err(Refusal::Invalid);
+        }
+        let stamp = u64::from(ah.sequence);
+        self.guard.judge(opened.packet.source, stamp, now, &self.config)?;
+        Ok((opened.message, Some(stamp)))
+    }
+
+    fn check_trailer<'a>(
+        &self,
+        header: &Header,
+        opened: Opened<'a>,
+        now: Time,
+    ) -> Result<(&'a [u8], Option<u64>), Refusal> {
+        let Some(h) = &self.config.hmac else { return Ok((opened.message, None)) };
+        let (bytes, source) = (opened.message, opened.packet.source);
+        let length = header.message_len(self.config.family);
+        if bytes.len() <= length {
+            // shorter ones are for the check of the length
+            return if h.mode == HmacMode::Enforce { Err(Refusal::Missing) } else { Ok((bytes, None)) };
+        }
+        let Some((message, t)) = trailer::split(bytes).filter(|(m, t)| m.len() == length && t.kind == trailer::KIND)
+        else {
+            return Err(Refusal::Malformed);
+        };
+        let key = h.key(t.key_id).ok_or(Refusal::UnknownKey(t.key_id))?;
+        if !trailer::verify(key, source, bytes) {
+            return Err(Refusal::Invalid);
+        }
+        self.guard.judge(source, t.stamp, now, &self.config)?;
+        Ok((message, Some(t.stamp)))
+    }
+
+    /// An authenticated advert passed all checks.
+    fn prove(&mut self, source: IpAddr, stamp: u64, now: Time, out: &mut Vec<Output>) {
+        self.guard.commit(source, stamp, now, &self.config);
+        let skew = self.guard.skew(stamp, now);
+        if self.config.hmac.as_ref().is_some_and(|h| is_wide(h, skew)) && self.first(Once::Skew) {
+            let text = format!(
+                "({}) the clocks of {source} and of this host are {:.1} s apart: more than half of time_window",
+                self.config.name,
+                skew.as_secs_f64()
+            );
+            out.push(Output::Log(Level::Warn, text));
+        }
+    }
+
+    fn check_auth(
+        &mut self,
+        header: &Header,
+        packet: &Received<'_>,
+        message: &[u8],
+        out: &mut Vec<Output>,
+    ) -> Option<()> {
         if self.config.version != Version::V2 {
             return Some(());
         }
-        let ours = match self.config.auth {
-            Auth::None => 0,
-            Auth::Pass(_) => 1,
-        };
+        let ours = self.config.auth.number();
         let theirs = header.auth_type;
         if theirs > 2 {
             self.discard(
@@ -219,7 +377,7 @@ impl Instance {
         }
         if let Auth::Pass(password) = self.config.auth {
             // authentication data stand where the count says; if they do not exist, the length is at fault
-            match wire::auth_data(packet.payload, header.count, self.config.family) {
+            match wire::auth_data(message, header.count, self.config.family) {
                 Some(data) if data == password => {}
                 Some(_) => {
                     self.discard(

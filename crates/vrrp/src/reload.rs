@@ -42,6 +42,7 @@ impl Router {
         self.trackers.sessions.retain(|name, _| tracked.contains(&Tracked::Session(name.clone())));
         drop(tracked);
         let mut order = Vec::with_capacity(config.instances.len());
+        let wall = self.wall;
         let mut changed = Vec::new();
         let mut added = Vec::new();
         for c in config.instances {
@@ -62,6 +63,10 @@ impl Router {
                     if let Some(x) = self.slot_mut(i)
                         && x.config != c
                     {
+                        if !crate::auth::same_kind(&x.config, &c) {
+                            x.guard = crate::auth::Guard::default();
+                            x.guard.set_wall(wall, false, now, &c);
+                        }
                         let before = std::mem::replace(&mut x.config, c);
                         changed.push((i, before));
                     }
@@ -73,8 +78,10 @@ impl Router {
         gone.sort_unstable();
         for (n, (at, c)) in added.into_iter().enumerate() {
             let i = self.free_slot();
+            let mut fresh = Instance::new(c, now);
+            fresh.guard.set_wall(self.wall, false, now, &fresh.config);
             if let Some(slot) = self.slots.get_mut(i as usize) {
-                *slot = Some(Instance::new(c, now));
+                *slot = Some(fresh);
             }
             order.insert(at + n, i);
         }
@@ -165,7 +172,7 @@ impl Router {
                 c.priority,
                 c.advert_interval,
                 c.addresses.iter().map(|a| a.cidr.address).collect::<Vec<_>>(),
-                c.auth.clone(),
+                (c.auth.clone(), c.hmac.clone()),
                 c.unicast.clone(),
                 c.source,
                 c.group,

@@ -4,8 +4,9 @@ use crate::garp::Pacer;
 use crate::group::Group;
 use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
+use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Config, Input, InstanceConfig, Kill, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{Auth, Config, Input, InstanceConfig, Kill, Listen, Output, Received, Snapshot, Tracked, View};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub struct Router {
     pub(crate) held: Held,
     pub(crate) pacer: Pacer,
     pub(crate) life: Life,
+    /// Wall clock less monotonic clock, in nanoseconds.
+    pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
 }
 
@@ -138,6 +141,7 @@ impl Router {
             held: Held::default(),
             pacer: Pacer::default(),
             life: Life::Settling,
+            wall: 0,
             unknown: HashSet::new(),
         };
         router.adopt_settings(&config);
@@ -146,6 +150,7 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
                 instance.restored = Some(s.state);
+                instance.guard.restore(&s.stamps);
                 instance.master = s.master.map(|m| (m, s.master_priority));
                 if s.state == State::Backup && s.master_interval > 0 {
                     instance.master_interval = Duration::from_nanos(s.master_interval);
@@ -217,6 +222,7 @@ impl Router {
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
+            Input::Wall(wall) => self.set_wall(now, wall),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
         self.tidy();
@@ -225,23 +231,27 @@ impl Router {
     /// Sockets that are needed.
     pub fn listening(&self) -> Vec<Listen> {
         let mut all: Vec<Listen> = Vec::new();
-        let mut index: HashMap<(&str, Family), usize> = HashMap::new();
+        let mut index: HashMap<(&str, Family, bool), usize> = HashMap::new();
         for instance in self.slots.iter().flatten() {
             let c = &instance.config;
-            let at = *index.entry((c.link(), c.family)).or_insert_with(|| {
-                all.push(Listen {
-                    interface: c.link().to_owned(),
-                    family: c.family,
-                    groups: Vec::new(),
-                    vrids: Vec::new(),
+            // who authenticates by a header hears plain adverts too, to say that they are refused
+            for ah in [false, true].into_iter().take(1 + usize::from(matches!(c.auth, Auth::Ah(_)))) {
+                let at = *index.entry((c.link(), c.family, ah)).or_insert_with(|| {
+                    all.push(Listen {
+                        interface: c.link().to_owned(),
+                        family: c.family,
+                        ah,
+                        groups: Vec::new(),
+                        vrids: Vec::new(),
+                    });
+                    all.len() - 1
                 });
-                all.len() - 1
-            });
-            if let Some(listen) = all.get_mut(at) {
-                if c.unicast.is_none() && !listen.groups.contains(&c.group) {
-                    listen.groups.push(c.group);
+                if let Some(listen) = all.get_mut(at) {
+                    if c.unicast.is_none() && !listen.groups.contains(&c.group) {
+                        listen.groups.push(c.group);
+                    }
+                    listen.vrids.push(c.vrid);
                 }
-                listen.vrids.push(c.vrid);
             }
         }
         for listen in &mut all {
@@ -261,6 +271,7 @@ impl Router {
                 master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
                 master: x.master.map(|(a, _)| a),
                 master_priority: x.master.map_or(0, |(_, p)| p),
+                stamps: x.guard.stamps(),
                 scripts: (x.config.tracks.iter())
                     .filter_map(|t| {
                         let Tracked::Script(name) = &t.what else { return None };
@@ -307,6 +318,7 @@ impl Router {
                 last_transition: x.last_transition,
                 counters: x.counters,
                 source: x.assessed.source,
+                sighting: x.guard.sighting.clone(),
             }
         })
     }
@@ -454,8 +466,9 @@ impl Router {
     }
 
     /// The instance that a packet is for. Several may share a router id where their unicast addresses differ.
-    fn addressee(&self, packet: &Received<'_>) -> Result<u32, Option<u8>> {
-        let Some(vrid) = packet.payload.get(1).copied() else { return Err(None) };
+    fn addressee(&self, opened: &Opened<'_>) -> Result<u32, Option<u8>> {
+        let packet = opened.packet;
+        let Some(vrid) = opened.message.get(1).copied() else { return Err(None) };
         let Some(candidates) = self.lookup.get(&(packet.interface, Family::of(packet.source), vrid)) else {
             return Err(Some(vrid));
         };
@@ -484,7 +497,8 @@ impl Router {
     }
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
-        let i = match self.addressee(packet) {
+        let Some(opened) = Opened::new(packet) else { return };
+        let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {
                 if let Some(vrid) = vrid
@@ -504,7 +518,14 @@ impl Router {
         if x.state != State::Backup && x.state != State::Master {
             return;
         }
-        let Some(header) = x.check(packet, out) else { return };
+        let sighted = x.guard.sighting.as_ref().map(|s| s.count);
+        let Some(header) = x.check(now, opened, out) else {
+            let seen = self.slot(i).and_then(|x| x.guard.sighting.as_ref());
+            if seen.is_some_and(|s| s.authentic && Some(s.count) != sighted) {
+                self.on_doubt(i, now, out);
+            }
+            return;
+        };
         self.notice_oversleep(i, now, out);
         self.on_advert(i, now, packet.source, &header, out);
     }

@@ -146,6 +146,7 @@ impl Solo {
             destination: c.group,
             hop_limit: 255,
             payload: &payload,
+            header: None,
         }));
     }
 
@@ -165,7 +166,8 @@ impl Solo {
 
     pub fn receive(&mut self, from: &str, hop_limit: u8, payload: &[u8]) {
         let destination = self.destination();
-        self.input(Input::Packet(Received { interface: 2, source: ip(from), destination, hop_limit, payload }));
+        let packet = Received { interface: 2, source: ip(from), destination, hop_limit, payload, header: None };
+        self.input(Input::Packet(packet));
     }
 }
 
@@ -220,6 +222,19 @@ pub fn notices(out: &[Output]) -> Vec<String> {
         .collect()
 }
 
+/// What was sent, as it comes in by an interface.
+pub fn received(s: &Send, interface: u32) -> Received<'_> {
+    let (header, payload) = s.payload.split_at(if s.whole { wire::ah::IP_HEADER } else { 0 });
+    Received {
+        interface,
+        source: s.source,
+        destination: s.destination,
+        hop_limit: s.hop_limit,
+        payload,
+        header: s.whole.then_some(header),
+    }
+}
+
 /// A router in a [`Net`].
 pub struct Node {
     pub router: Option<Router>,
@@ -230,6 +245,8 @@ pub struct Node {
     pub links: Vec<bool>,
     /// Everything that came out, with its time.
     pub log: Vec<(Time, Output)>,
+    /// Wall clock at time zero, in seconds since 1970.
+    pub wall: u64,
     /// Asleep: input waits.
     pub paused: bool,
     pub inbox: Vec<(usize, Send)>,
@@ -256,6 +273,7 @@ impl Net {
                 stopped: false,
                 links: vec![true, true],
                 log: Vec::new(),
+                wall: 1_800_000_000,
                 paused: false,
                 inbox: Vec::new(),
             });
@@ -274,6 +292,7 @@ impl Net {
         let mut out = Vec::new();
         let config = self.nodes[n].config.clone();
         let mut router = Router::new(config, n as u64, self.now, &mut out);
+        router.handle(self.now, Input::Wall(self.wall(n)), &mut out);
         for l in 0..2 {
             let up = self.nodes[n].links[l];
             router.handle(self.now, Input::Link(link(l as u32 + 2, &format!("eth{l}"), up, &[addr(l, n)])), &mut out);
@@ -282,6 +301,18 @@ impl Net {
         self.nodes[n].router = Some(router);
         self.nodes[n].stopped = false;
         self.carry_out(n, out);
+    }
+
+    /// The wall clock of a node.
+    pub fn wall(&self, n: usize) -> Duration {
+        Duration::from_secs(self.nodes[n].wall) + self.now.since(Time::ZERO)
+    }
+
+    /// Somebody sets it.
+    pub fn set_wall(&mut self, n: usize, wall: u64) {
+        self.nodes[n].wall = wall;
+        let wall = self.wall(n);
+        self.input(n, Input::Wall(wall));
     }
 
     pub fn crash(&mut self, n: usize) {
@@ -347,14 +378,7 @@ impl Net {
             return;
         }
         if self.nodes[m].links[l] {
-            let packet = Received {
-                interface: l as u32 + 2,
-                source: s.source,
-                destination: s.destination,
-                hop_limit: s.hop_limit,
-                payload: &s.payload,
-            };
-            self.input(m, Input::Packet(packet));
+            self.input(m, Input::Packet(received(s, l as u32 + 2)));
         }
     }
 

@@ -182,7 +182,7 @@ impl Trackers {
                 a.index = Some(link.index);
                 a.fits = match link.mtu {
                     0 => 255,
-                    mtu => crate::wire::max_addresses(config.version, config.family, mtu),
+                    mtu => crate::wire::max_addresses(config.version, config.family, mtu, config.auth_bytes()),
                 };
                 if !link.up && !config.dont_track_primary {
                     a.faults.push(Fault::LinkDown(own.clone()));

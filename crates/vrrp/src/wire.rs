@@ -3,6 +3,8 @@
 //! [`Header`] is the cheap look that decides whether a packet concerns us, [`Advert`] the owned form for emitting and for tests.
 //! Which of the checks failed is for the receiver to count, so parsing here is split into small steps that never panic.
 
+pub mod ah;
+pub mod trailer;
 mod view;
 
 use crate::{Auth, Version, timing};
@@ -30,13 +32,14 @@ pub const fn address_len(family: Family) -> usize {
     }
 }
 
-/// How many addresses fit into one advert on a link: never more than 255, less the IP header.
-pub fn max_addresses(version: Version, family: Family, mtu: u32) -> usize {
+/// How many addresses fit into one advert on a link: never more than 255, less the IP header and `extra` bytes of
+/// authentication around the message.
+pub fn max_addresses(version: Version, family: Family, mtu: u32, extra: usize) -> usize {
     let ip = match family {
         Family::V4 => 20,
         Family::V6 => 40,
     };
-    let rest = (mtu as usize).saturating_sub(ip + HEADER + if version == Version::V2 { AUTH } else { 0 });
+    let rest = (mtu as usize).saturating_sub(ip + extra + HEADER + if version == Version::V2 { AUTH } else { 0 });
     (rest / address_len(family)).min(255)
 }
 
@@ -312,10 +315,7 @@ pub(crate) fn emit_raw(
                 p.set_vrid(head.vrid);
                 p.set_priority(head.priority);
                 p.set_count(head.count);
-                p.set_auth_type(match auth {
-                    Auth::None => 0,
-                    Auth::Pass(_) => 1,
-                });
+                p.set_auth_type(auth.number());
                 p.set_interval(timing::seconds(head.interval));
                 let body = pnet_macros_support::packet::MutablePacket::payload_mut(&mut p);
                 let (addresses, secret) = body.split_at_mut(list.len());
@@ -337,12 +337,19 @@ pub(crate) fn emit_raw(
             }
         }
     }
-    let sum = checksum(&message, form, source, destination);
-    // both headers have the checksum in the same place
-    if let Some(mut p) = MutableV3Packet::new(&mut message) {
-        p.set_checksum(sum);
-    }
+    fill_checksum(&mut message, form, source, destination);
     message
+}
+
+/// Puts the checksum into a message.
+pub(crate) fn fill_checksum(message: &mut [u8], form: ChecksumForm, source: IpAddr, destination: IpAddr) {
+    // both headers have it in the same place
+    for clear in [true, false] {
+        let sum = if clear { 0 } else { checksum(message, form, source, destination) };
+        if let Some(mut p) = MutableV3Packet::new(message) {
+            p.set_checksum(sum);
+        }
+    }
 }
 
 /// The checksum field as it stands in a message.

@@ -24,6 +24,15 @@ pub fn steadfastd() -> PathBuf {
     found.expect("steadfastd is not built: run `cargo build` first")
 }
 
+/// Asks a daemon by the operator's command: what it says.
+pub fn ask(d: &Daemon, words: &[&str]) -> String {
+    let program = steadfastd().with_file_name("steadfast");
+    let mut command = Command::new(program);
+    command.arg("--socket").arg(d.path("pid").with_extension("control")).args(words).stdin(Stdio::null());
+    let out = command.output().expect("steadfast");
+    String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
+}
+
 /// keepalived, if installed.
 pub fn keepalived() -> Option<PathBuf> {
     ["/usr/sbin/keepalived", "/sbin/keepalived"].iter().map(PathBuf::from).find(|p| p.is_file())

@@ -84,3 +84,37 @@ pub fn adverts(interface: u32, vrid: u8, during: Duration, ended: impl Fn() -> b
     }
     seen
 }
+
+/// Whole IPv4 packets of VRRP and of authentication headers that a host hears, until told to end, at most for a time.
+pub fn record(interface: u32, during: Duration, ended: impl Fn() -> bool) -> Vec<Vec<u8>> {
+    let open = |protocol| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol))).expect("raw socket");
+        socket.join_multicast_v4_n(&GROUP, &socket2::InterfaceIndexOrAddress::Index(interface)).expect("join");
+        socket.set_read_timeout(Some(Duration::from_millis(10))).expect("timeout");
+        socket
+    };
+    let sockets = [open(112), open(51)];
+    let start = Instant::now();
+    let mut all = Vec::new();
+    while start.elapsed() < during && !ended() {
+        for socket in &sockets {
+            let mut buffer = [0u8; 2048];
+            if let Ok(n) = std::io::Read::read(&mut (&*socket), &mut buffer) {
+                all.push(buffer[..n].to_vec());
+            }
+        }
+    }
+    all
+}
+
+/// Sends recorded IPv4 packets again as they are, one each `pause`, by `eth0`.
+pub fn replay(packets: &[Vec<u8>], pause: Duration) {
+    // protocol 255 takes the IP header from us
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).expect("raw socket");
+    socket.bind_device(Some(b"eth0")).expect("bind");
+    for p in packets {
+        let to = Ipv4Addr::new(p[16], p[17], p[18], p[19]);
+        socket.send_to(p, &SocketAddrV4::new(to, 0).into()).expect("send");
+        std::thread::sleep(pause);
+    }
+}

@@ -234,7 +234,7 @@ impl World {
         let sum = if repair { sum } else { sum ^ 0x0100 };
         message[6..8].copy_from_slice(&sum.to_be_bytes());
         message.truncate(message.len() - cut);
-        let packet = Received { interface, source, destination, hop_limit, payload: &message };
+        let packet = Received { interface, source, destination, hop_limit, payload: &message, header: None };
         self.router.handle(self.now, Input::Packet(packet), &mut self.out);
         self.sort_out();
     }

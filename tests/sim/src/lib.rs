@@ -507,6 +507,7 @@ impl World {
                 source: f.source,
                 destination: f.destination,
                 hop_limit: 255,
+                header: None,
                 payload: &f.payload,
             };
             r.handle(now, Input::Packet(packet), out);

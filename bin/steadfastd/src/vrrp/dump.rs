@@ -3,7 +3,7 @@
 use super::plan::{Plan, Probe};
 use steadfast_core::{State, Time};
 use steadfast_status as status;
-use steadfast_vrrp::{Auth, Router, Tracked, Version};
+use steadfast_vrrp::{Router, Tracked, Version};
 
 /// The schema's snapshot of a router. `wall` is the wall clock at `now`.
 pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::Snapshot {
@@ -83,7 +83,8 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             tracked_interfaces: named(&|t| if let Tracked::Interface(n) = t { Some(n.clone()) } else { None }),
             tracked_scripts: named(&|t| if let Tracked::Script(n) = t { Some(n.clone()) } else { None }),
             tracked_processes: named(&|t| if let Tracked::Process(n) = t { Some(n.clone()) } else { None }),
-            auth_type: u8::from(c.auth != Auth::None),
+            auth_type: c.auth.number(),
+            hmac: c.hmac.is_some(),
             source: v.source.map(|s| s.to_string()),
             statistics: status::Statistics {
                 advert_rcvd: k.advert_rcvd,
@@ -100,6 +101,12 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
                 auth_failure: k.auth_failure,
                 pri_zero_rcvd: k.pri_zero_rcvd,
                 pri_zero_sent: k.pri_zero_sent,
+                auth_ext_missing: k.auth_ext_missing,
+                auth_ext_malformed: k.auth_ext_malformed,
+                auth_ext_unknown_key: k.auth_ext_unknown_key,
+                auth_ext_invalid_hmac: k.auth_ext_invalid_hmac,
+                auth_ext_stale: k.auth_ext_stale,
+                auth_ext_replay: k.auth_ext_replay,
             },
         }
     });

@@ -5,10 +5,10 @@ use super::*;
 impl Role {
     /// One receiving socket for each present (interface, family) that is listened on.
     pub(super) fn sockets(&mut self) {
-        let mut wanted: HashMap<(u32, Family), ()> = HashMap::new();
+        let mut wanted: HashMap<(u32, Family, bool), ()> = HashMap::new();
         for listen in self.router.listening() {
             let Some(l) = self.system.mirror.by_name(&listen.interface).cloned() else { continue };
-            let key = (l.index, listen.family);
+            let key = (l.index, listen.family, listen.ah);
             wanted.insert(key, ());
             let vrids = if self.plan.machine.log_unknown_vrids { Vec::new() } else { listen.vrids.clone() };
             let held = self.by_link.get(&key).and_then(|token| self.receivers.get(token));
@@ -18,7 +18,7 @@ impl Role {
             // Membership on the base link too, so that switches hear of it from a MAC address that is always ours.
             let links: Vec<u32> = std::iter::once(l.index).chain(l.parent.filter(|_| l.is_virtual)).collect();
             let opened =
-                Receiver::open(&l.name, &links, listen.family, &listen.groups, &vrids, self.plan.receive_buffer);
+                Receiver::open(&l.name, &links, (key.1, key.2), &listen.groups, &vrids, self.plan.receive_buffer);
             match opened {
                 Ok(receiver) => {
                     let token = self.next_token;
@@ -49,7 +49,7 @@ impl Role {
         gone.into_iter().for_each(|k| self.close_socket(k));
     }
 
-    pub(super) fn close_socket(&mut self, key: (u32, Family)) {
+    pub(super) fn close_socket(&mut self, key: (u32, Family, bool)) {
         if let Some(token) = self.by_link.remove(&key)
             && let Some((receiver, ..)) = self.receivers.remove(&token)
         {
@@ -74,6 +74,7 @@ impl Role {
                             destination: p.destination,
                             hop_limit: p.hop_limit,
                             payload: p.payload,
+                            header: p.header,
                         };
                         self.router.handle(t, Input::Packet(packet), &mut self.out);
                     }

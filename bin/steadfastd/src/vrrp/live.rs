@@ -144,7 +144,22 @@ impl Role {
                     + k.auth_failure
                     + k.checksum_err
                     + k.version_err
-                    + k.unknown_source,
+                    + k.unknown_source
+                    + k.auth_ext_missing
+                    + k.auth_ext_malformed
+                    + k.auth_ext_unknown_key
+                    + k.auth_ext_invalid_hmac
+                    + k.auth_ext_stale
+                    + k.auth_ext_replay,
+                unproven: v.sighting.map(|s| live::Unproven {
+                    source: s.source.to_string(),
+                    why: s.why.to_string(),
+                    authentic: s.authentic,
+                    since: t.since(s.since).as_secs_f64(),
+                    last: t.since(s.last).as_secs_f64(),
+                    count: s.count,
+                    holds: c.auth_hold || s.authentic,
+                }),
             }
         };
         let state = |s: State| match s {

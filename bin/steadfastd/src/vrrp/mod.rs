@@ -98,7 +98,7 @@ struct Role {
     plan: Plan,
     teller: Teller,
     receivers: HashMap<usize, (Receiver, Vec<u8>, Vec<std::net::IpAddr>)>,
-    by_link: HashMap<(u32, Family), usize>,
+    by_link: HashMap<(u32, Family, bool), usize>,
     next_token: usize,
     readable: BTreeSet<usize>,
     netlink_more: bool,
@@ -234,6 +234,7 @@ impl Role {
     /// One turn: signals, protocol 112, due timers, netlink, pipes, the rest.
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
+        self.tell_wall(t);
         self.late = self.late.max(t.since(due));
         let mut signals = false;
         let mut parent = false;
@@ -316,6 +317,12 @@ impl Role {
         self.keep();
         let (version, objects) = self.system.kernel.owned();
         self.record.keep(version, objects);
+    }
+
+    /// The wall clock may be set at any time, and adverts carry it where they are authenticated.
+    fn tell_wall(&mut self, t: Time) {
+        let wall = Duration::try_from_secs_f64(files::wall_clock()).unwrap_or_default();
+        self.router.handle(t, Input::Wall(wall), &mut self.out);
     }
 
     fn netlink(&mut self, t: Time) {

@@ -106,6 +106,7 @@ impl Role {
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
         }
+        role.tell_wall(t);
         role.learn_links()?;
         role.configure();
         confine(options, &steadfast_sys::sandbox::VRRP);

@@ -158,7 +158,7 @@ impl System {
 
     /// Sends an advert.
     pub fn send(&mut self, s: &Send, t: Time) {
-        if let Err(e) = self.sender.send(s.interface, s.source, s.destination, s.hop_limit, &s.payload)
+        if let Err(e) = self.sender.send(s.interface, s.source, s.destination, s.hop_limit, &s.payload, s.whole)
             && self.send_failure.is_none_or(|at| t.since(at) > Duration::from_secs(10))
         {
             self.send_failure = Some(t);

@@ -290,11 +290,27 @@ fn instance(
     c.strict = strict;
     c.fast_takeover = !strict && i.fast_takeover.or(g.fast_takeover).unwrap_or(true);
     c.soft_release = !strict && i.soft_release.or(g.soft_release).unwrap_or(true);
-    if let Some(model::Authentication { auth_type: Some(AuthType::Pass), auth_pass: Some(p) }) = &i.authentication {
-        let mut password = [0u8; 8];
-        password.iter_mut().zip(p.bytes()).for_each(|(to, from)| *to = from);
-        c.auth = Auth::Pass(password);
-    }
+    c.auth = match &i.authentication {
+        Some(model::Authentication { auth_type: Some(AuthType::Pass), auth_pass: Some(p) }) => {
+            let mut password = [0u8; 8];
+            password.iter_mut().zip(p.bytes()).for_each(|(to, from)| *to = *from);
+            Auth::Pass(password)
+        }
+        Some(model::Authentication { auth_type: Some(AuthType::Ah), auth_pass: Some(p) }) => Auth::Ah(p.clone()),
+        _ => Auth::None,
+    };
+    c.hmac = i.auth_hmac.as_ref().map(|h| vrrp::Hmac {
+        keys: h.keys.clone(),
+        active: h.active_key.unwrap_or(0),
+        window: h.time_window.map_or((c.advert_interval * 3).max(Duration::from_secs(5)), Duration::from_secs),
+        monotonic: h.monotonic,
+        mode: match h.mode {
+            model::HmacMode::Enforce => vrrp::HmacMode::Enforce,
+            model::HmacMode::Permissive => vrrp::HmacMode::Permissive,
+            model::HmacMode::ReceiveOnly => vrrp::HmacMode::ReceiveOnly,
+        },
+    });
+    c.auth_hold = i.auth_hold.unwrap_or(true);
     c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
     c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
     if let Some(link) = virtual_link(i) {

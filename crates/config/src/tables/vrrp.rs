@@ -168,6 +168,18 @@ section! {
             block(&mut a, c);
             *v = Some(a);
         };
+        /// Authentication by a trailer, versions 2 and 3.
+        live "auth_hmac" "{ ... }" "-" "none" => auth_hmac: Option<AuthHmac> = None, |c, v| {
+            let mut a = AuthHmac::default();
+            block(&mut a, c);
+            if v.is_some() {
+                c.report(Class::General, "auth_hmac is given already, ignoring this one");
+            } else {
+                *v = Some(a);
+            }
+        };
+        /// With AH or auth_hmac: no takeover while adverts come in that fail authentication (steadfast's own).
+        live "auth_hold" "[BOOL]" "-" "on" => auth_hold: Option<bool> = None, |c, v| c.boolean(v);
         /// Takeover at once from a master of lower priority (steadfast's own).
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// Serve on until the successor is heard (steadfast's own).
@@ -201,8 +213,6 @@ section! {
         live "preempt" "-" "-" "on" => |c, s| s.nopreempt = false;
         /// Accept packets to virtual addresses.
         live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
-        /// HMAC authentication.
-        later "auth_hmac" "{ ... }" "-" "none" => |c, s| c.skip_block();
         /// Virtual MAC links for addresses on other interfaces.
         later "use_vmac_addr" "-" "-" "off" => |c, s| {};
         /// Put the addresses on an ipvlan.
@@ -278,20 +288,44 @@ section! {
             let Some(w) = c.value() else { return };
             match w.text.as_str() {
                 "PASS" => *v = Some(AuthType::Pass),
-                "AH" => {
-                    c.unsupported("auth_type AH");
-                    *v = Some(AuthType::Ah);
-                }
+                "AH" => *v = Some(AuthType::Ah),
                 other => c.report_at(Class::General, w, format!("unknown authentication type '{other}'")),
             }
         };
         /// Password of at most 8 characters.
-        live "auth_pass" "STRING" "at most 8 characters" "-" => auth_pass: Option<String> = None, |c, v| {
+        live "auth_pass" "STRING" "at most 8 characters" "-" => auth_pass: Option<Secret> = None, |c, v| {
             let Some(w) = c.value() else { return };
             if w.text.len() > 8 {
                 c.report_at(Class::General, w, "password is longer than 8 characters, the rest is cut off");
             }
-            *v = Some(w.text.clone());
+            *v = Some(Secret::new(w.text.bytes().take(8).collect::<Vec<_>>()));
+        };
+    }
+    also {}
+    plain {}
+}
+
+section! {
+    /// Authentication by a trailer, versions 2 and 3.
+    AuthHmac, "vrrp_instance > auth_hmac" {
+        /// Key of an id.
+        live "key" "ID VALUE|hex:HEX|file:PATH|credential:NAME" "id 1-255; 32-64 bytes; a file only its owner may read" "-" => keys: Vec<(u8, Secret)> = Vec::new(), |c, v| crate::keys::line(c, v);
+        /// Key that adverts are sent with.
+        live "active_key" "ID" "1-255, one of the keys" "the first key" => active_key: Option<u8> = None, |c, v| c.some_int(v, 1, 255);
+        /// Greatest difference of clocks, in seconds.
+        live "time_window" "SECS" "1-300" "3 advert_int, at least 5" => time_window: Option<u64> = None, |c, v| c.some_int(v, 1, 300);
+        /// What an old advert is known by: the clock, or only its order.
+        live "anti_replay" "time|monotonic" "-" "time" => monotonic: bool = false, |c, v| {
+            crate::keys::choice(c, v, &[("time", false), ("monotonic", true)]);
+        };
+        /// What happens to adverts without trailer, and whether ours have one.
+        live "mode" "enforce|permissive|receive-only" "-" "enforce" => mode: HmacMode = HmacMode::Enforce, |c, v| {
+            let words = [
+                ("enforce", HmacMode::Enforce),
+                ("permissive", HmacMode::Permissive),
+                ("receive-only", HmacMode::ReceiveOnly),
+            ];
+            crate::keys::choice(c, v, &words);
         };
     }
     also {}

@@ -224,13 +224,26 @@ fn multicast_and_unicast_do_not_mix() {
     let mut solo = Solo::master(one(unicast()));
     let c = solo.view().config.clone();
     let payload = advert_for(&c, 200).emit(form_of(&c), ip(PEER), c.group);
-    let packet = Received { interface: 2, source: ip(PEER), destination: c.group, hop_limit: 255, payload: &payload };
+    let packet = Received {
+        interface: 2,
+        source: ip(PEER),
+        destination: c.group,
+        hop_limit: 255,
+        payload: &payload,
+        header: None,
+    };
     solo.input(Input::Packet(packet));
     assert_eq!(solo.state(), State::Master);
 
     let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
-    let packet =
-        Received { interface: 2, source: ip(PEER), destination: addr(0, 0), hop_limit: 255, payload: &payload };
+    let packet = Received {
+        interface: 2,
+        source: ip(PEER),
+        destination: addr(0, 0),
+        hop_limit: 255,
+        payload: &payload,
+        header: None,
+    };
     solo.input(Input::Packet(packet));
     assert_eq!(solo.state(), State::Master);
 }
@@ -329,7 +342,8 @@ fn packets_for_another_router_id_interface_or_family_are_nobodys() {
     assert_eq!(logs(&solo.take()).len(), 1);
     let bytes = solo.packet(PEER, 200, |_| {});
     let destination = solo.destination();
-    let packet = Received { interface: 3, source: ip(PEER), destination, hop_limit: 255, payload: &bytes };
+    let packet =
+        Received { interface: 3, source: ip(PEER), destination, hop_limit: 255, payload: &bytes, header: None };
     solo.input(Input::Packet(packet));
     assert_eq!(solo.state(), State::Master);
 }

@@ -66,6 +66,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         master_priority: 0,
         scripts: vec![("chk".into(), true)],
         sessions: vec![],
+        stamps: crate::Stamps::default(),
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
@@ -93,6 +94,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         master_priority: 0,
         scripts: vec![],
         sessions: vec![],
+        stamps: crate::Stamps::default(),
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
@@ -154,8 +156,14 @@ fn instances_of_one_router_id_are_told_apart_by_their_unicast_addresses() {
     let mut solo = Solo::new(config);
     solo.input(Input::Link(link(2, "eth0", true, &[ip("10.0.0.1"), ip("10.0.0.2")])));
     let bytes = solo.packet("10.0.0.8", 200, |_| {});
-    let packet =
-        Received { interface: 2, source: ip("10.0.0.8"), destination: ip("10.0.0.2"), hop_limit: 255, payload: &bytes };
+    let packet = Received {
+        interface: 2,
+        source: ip("10.0.0.8"),
+        destination: ip("10.0.0.2"),
+        hop_limit: 255,
+        payload: &bytes,
+        header: None,
+    };
     solo.input(Input::Packet(packet));
     let seen: Vec<_> = solo.router.views().map(|v| v.master.map(|m| m.0)).collect();
     assert_eq!(seen, [None, Some(ip("10.0.0.8"))]);

@@ -191,14 +191,7 @@ fn of_three_backups_the_highest_takes_over_early_and_alone() {
     net.nodes[0].router.as_mut().expect("runs").reload(now, one(sick), &mut out);
     let packet = out.iter().find_map(|o| if let Output::Send(s) = o { Some(s.clone()) } else { None }).expect("advert");
     for n in [1, 2] {
-        let r = Received {
-            interface: 2,
-            source: packet.source,
-            destination: packet.destination,
-            hop_limit: 255,
-            payload: &packet.payload,
-        };
-        net.input(n, Input::Packet(r));
+        net.input(n, Input::Packet(received(&packet, 2)));
     }
     net.run_for(20);
     assert_eq!(net.states(), [State::Backup, State::Backup, State::Master]);

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use steadfast_core::Secret;
 
 fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
@@ -80,9 +81,9 @@ fn the_reserved_nibble_is_zero_when_sent_and_ignored_when_received() {
 
 #[test]
 fn lists_are_cut_to_what_fits() {
-    assert_eq!(max_addresses(Version::V2, Family::V4, 1500), 255);
-    assert_eq!(max_addresses(Version::V3, Family::V6, 1500), 90);
-    assert_eq!(max_addresses(Version::V2, Family::V4, 20), 0);
+    assert_eq!(max_addresses(Version::V2, Family::V4, 1500, 0), 255);
+    assert_eq!(max_addresses(Version::V3, Family::V6, 1500, 0), 90);
+    assert_eq!(max_addresses(Version::V2, Family::V4, 20, 0), 0);
     let mut advert = version_3();
     advert.addresses = vec![v4(10, 0, 0, 50); 300];
     let bytes = advert.emit(ChecksumForm::Plain, v4(10, 0, 0, 1), v4(224, 0, 0, 18));
@@ -153,4 +154,96 @@ proptest! {
         let _ = verify(&bytes, version, v4(1, 2, 3, 4), v4(224, 0, 0, 18));
         let _ = stored_checksum(&bytes);
     }
+}
+
+/// The first advert of keepalived 2.2.7 with `auth_type AH` and `auth_pass secret`, from the IP header on, as captured.
+const CAPTURED: &str = "45c00040000100 00ff33d0680a4d0002e0000012 700400000a4d000200000001 6668faf6912f4c259d684d30 \
+    2133960102013c19 0a4d0064 0000000000000000";
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+    digits.chunks(2).map(|p| p[0] << 4 | p[1]).collect()
+}
+
+#[test]
+fn keepalived_and_we_make_the_same_authentication_header() {
+    let key = Secret::new("secret");
+    let packet = hex(CAPTURED);
+    let (ip, payload) = packet.split_at(ah::IP_HEADER);
+    assert!(ah::verify(&key, ip, payload));
+    let (header, message) = ah::split(payload).expect("header");
+    assert_eq!(header, ah::Header { spi: 0x0a4d_0002, sequence: 1 });
+    let (source, group) = (Ipv4Addr::new(10, 77, 0, 2), Ipv4Addr::new(224, 0, 0, 18));
+    assert_eq!(ah::seal(&key, source, group, 255, 1, message), packet);
+    assert!(!ah::verify(&Secret::new("secreT"), ip, payload));
+    // every covered bit counts, and none of TOS, fragment offset and IP checksum does
+    for at in 0..packet.len() {
+        let mut other = packet.clone();
+        other[at] ^= 1;
+        let (ip, payload) = other.split_at(ah::IP_HEADER);
+        // the received TTL may have been counted down from 255
+        let mutable = matches!(at, 1 | 6 | 7 | 8 | 10 | 11);
+        assert_eq!(ah::verify(&key, ip, payload), mutable, "byte {at}");
+    }
+    for cut in 0..payload.len() {
+        assert!(!ah::verify(&key, ip, &payload[..cut]), "{cut} bytes");
+    }
+}
+
+#[test]
+fn the_identification_is_never_left_to_the_kernel() {
+    let (a, b) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(224, 0, 0, 18));
+    for sequence in [0, 1, 0xffff, 0x1_0000, 0x2_0000, u32::MAX] {
+        let packet = ah::seal(&Secret::new("k"), a, b, 255, sequence, &[0; 20]);
+        assert_ne!(packet[4..6], [0, 0], "{sequence}");
+        assert!(ah::verify(&Secret::new("k"), &packet[..20], &packet[20..]));
+    }
+}
+
+#[test]
+fn a_trailer_covers_message_source_and_stamp_and_not_the_checksum() {
+    let key = Secret::new(vec![7; 32]);
+    for source in ["10.0.0.1", "fe80::1"] {
+        let source: IpAddr = source.parse().expect("address");
+        let mut bytes = vec![0x31, 51, 100, 1, 0, 100, 0, 0, 10, 0, 0, 100];
+        let message = bytes.clone();
+        trailer::seal(&key, 3, 0x0102_0304_0506_0708, source, &mut bytes);
+        assert_eq!(bytes.len(), message.len() + trailer::LENGTH);
+        assert_eq!(bytes[12..24], [trailer::KIND, 3, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let (m, t) = trailer::split(&bytes).expect("trailer");
+        assert_eq!(m, message);
+        assert_eq!(t, trailer::Trailer { kind: 1, key_id: 3, stamp: 0x0102_0304_0506_0708 });
+        assert!(trailer::verify(&key, source, &bytes));
+        assert!(!trailer::verify(&Secret::new(vec![8; 32]), source, &bytes));
+        assert!(!trailer::verify(&key, "10.0.0.2".parse().expect("address"), &bytes));
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 0x10;
+            assert_eq!(trailer::verify(&key, source, &other), matches!(at, 6 | 7), "byte {at}");
+        }
+        for cut in 0..bytes.len() {
+            assert!(!trailer::verify(&key, source, &bytes[..cut]), "{cut} bytes");
+        }
+    }
+}
+
+#[test]
+fn the_digest_is_hmac_sha_256_over_the_pseudo_header() {
+    // computed by Python's hmac module
+    let mut bytes = vec![0x31, 51, 100, 1, 0, 100, 0xaa, 0xbb, 10, 0, 0, 100];
+    trailer::seal(
+        &Secret::new(vec![7; 32]),
+        3,
+        0x0102_0304_0506_0708,
+        "10.0.0.1".parse().expect("address"),
+        &mut bytes,
+    );
+    assert_eq!(bytes[24..], hex("8e7228f8e801a206d47c01db9be8f30d"));
+}
+
+#[test]
+fn authentication_takes_room_from_addresses() {
+    assert_eq!(max_addresses(Version::V3, Family::V6, 1500, trailer::LENGTH), 89);
+    assert_eq!(max_addresses(Version::V2, Family::V4, 576, 0), 135);
+    assert_eq!(max_addresses(Version::V2, Family::V4, 576, ah::LENGTH), 129);
 }
