@@ -8,13 +8,13 @@ use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::kernel::RouteKind;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
+    track_groups(config, at, d);
     any_script |= crate::check_lvs::check(config, host, d);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
@@ -323,10 +323,7 @@ fn instance(
         }
     }
     for r in &mut i.virtual_routes {
-        // The kernel takes no interface for a route that leads nowhere.
-        let nowhere =
-            matches!(r.kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw);
-        if !nowhere && r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
+        if !r.kind.leads_nowhere() && r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
             r.interface = Some(interface.clone());
         }
     }
@@ -515,6 +512,32 @@ fn synchronise(config: &mut Config, d: &mut Diagnostics) {
             let text = format!("lvs_sync_daemon: there is no vrrp_instance {name}, ignoring it");
             d.push(Class::Note, None, text);
             config.globals.lvs_sync_daemon = None;
+        }
+    }
+}
+
+/// Static objects belong to groups that there are, and these have members that there are.
+fn track_groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
+    let names: HashSet<&str> = config.instances.iter().map(|i| i.name.as_str()).collect();
+    config.track_groups.retain_mut(|g| {
+        let here = at.of("track_group", &g.name, "group");
+        g.group.retain(|m| {
+            let known = names.contains(m.as_str());
+            if !known {
+                let text = format!("track_group {}: there is no instance {m}, ignoring it", g.name);
+                d.push(Class::General, here, text);
+            }
+            known
+        });
+        if g.group.is_empty() {
+            d.push(Class::General, here, format!("track_group {} has no members, ignoring it", g.name));
+        }
+        !g.group.is_empty()
+    });
+    for (object, group) in &mut config.statics {
+        let unknown = group.take_if(|name| !config.track_groups.iter().any(|g| g.name == *name));
+        if let Some(name) = unknown {
+            d.push(Class::General, None, format!("static {object}: there is no track_group {name}, ignoring it"));
         }
     }
 }

@@ -106,8 +106,10 @@ pub struct Config {
     pub files: Vec<TrackFile>,
     /// vrrp_track_process.
     pub processes: Vec<TrackProcess>,
-    /// Static addresses, routes, rules.
-    pub statics: Vec<Object>,
+    /// Static addresses, routes, rules, each with its track group.
+    pub statics: Vec<(Object, Option<String>)>,
+    /// track_group.
+    pub track_groups: Vec<TrackGroup>,
     /// virtual_server.
     pub virtual_servers: Vec<VirtualServer>,
     /// virtual_server_group.
@@ -149,6 +151,7 @@ impl Root {
             files: self.files,
             processes: self.processes,
             statics: self.statics,
+            track_groups: self.track_groups,
             virtual_servers: self.virtual_servers,
             server_groups: self.server_groups,
             ssl: self.ssl,
@@ -164,6 +167,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         Root::KEYWORDS,
         GlobalDefs::KEYWORDS,
         VrrpInstance::KEYWORDS,
+        TrackGroup::KEYWORDS,
         Authentication::KEYWORDS,
         SyncGroup::KEYWORDS,
         VrrpScript::KEYWORDS,

@@ -202,6 +202,8 @@ pub struct InstanceConfig {
     pub dont_track_primary: bool,
     /// Tracked objects, group-level ones included.
     pub tracks: Vec<Track>,
+    /// Of [`Config::statics`], those whose absence means FAULT (track_group).
+    pub depends_on: Vec<Object>,
     /// A master that was held up for longer than a backup of this priority would wait goes to backup.
     pub timer_expired_backup: Option<u8>,
     /// `notify_deleted` was written: removal is reported as DELETED instead of FAULT.
@@ -259,6 +261,7 @@ impl InstanceConfig {
             checksum_without_pseudo: false,
             dont_track_primary: false,
             tracks: Vec::new(),
+            depends_on: Vec::new(),
             timer_expired_backup: None,
             notify_deleted: false,
             notify_priority_changes: false,

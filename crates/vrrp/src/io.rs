@@ -69,6 +69,8 @@ pub enum Input<'a> {
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).
     ObjectRefused(&'a Object, i32),
+    /// The kernel took this object, which it had refused before.
+    ObjectAdded(&'a Object),
     /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).
     Stop {
         /// Leave the kernel objects where they are.

@@ -215,6 +215,7 @@ impl Router {
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
+            Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
         self.tidy();
@@ -301,6 +302,11 @@ impl Router {
                 source: x.assessed.source,
             }
         })
+    }
+
+    /// Objects that are there while the daemon runs.
+    pub fn static_objects(&self) -> impl Iterator<Item = &Object> {
+        self.statics.iter()
     }
 
     /// Static addresses.
@@ -391,6 +397,7 @@ impl Router {
             let mut interfaces: Vec<&str> = vec![&c.interface];
             interfaces.extend(c.virtual_link.as_deref());
             interfaces.extend(c.addresses.iter().chain(&c.excluded).map(|a| a.interface.as_str()));
+            interfaces.extend(c.depends_on.iter().flat_map(Object::links));
             for track in &c.tracks {
                 match &track.what {
                     Tracked::Interface(name) => interfaces.push(name),

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use steadfast_core::Family;
+use steadfast_core::kernel::Object;
 
 /// Why an instance may not take part.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +36,8 @@ pub(crate) enum Fault {
     Service(String),
     /// Unicast without a peer.
     NoPeer,
+    /// A static object that it depends on cannot be there.
+    Static(String),
 }
 
 impl Fault {
@@ -58,6 +61,7 @@ impl fmt::Display for Fault {
             Fault::File(n, v) => write!(f, "file {n} has value {v}"),
             Fault::Process(p) => write!(f, "process {p} is not as required"),
             Fault::Service(s) => write!(f, "virtual server {s} has no quorum"),
+            Fault::Static(o) => write!(f, "static {o} is not there"),
             Fault::NoPeer => f.write_str("unicast without a peer"),
         }
     }
@@ -135,6 +139,8 @@ pub(crate) struct Trackers {
     pub managed: HashMap<String, HashSet<IpAddr>>,
     /// Interfaces where an address of ours may be a source all the same.
     pub sensitive: HashSet<String>,
+    /// Objects that the kernel refused, as last tried.
+    pub refused: HashSet<Object>,
 }
 
 /// Link-local, for IPv6 sources (RFC 9568 section 5.1.2.1).
@@ -214,6 +220,11 @@ impl Trackers {
                 if !a.faults.contains(&fault) {
                     a.faults.push(fault);
                 }
+            }
+        }
+        for object in &config.depends_on {
+            if self.refused.contains(object) || object.links().iter().any(|l| !self.up(l)) {
+                a.faults.push(Fault::Static(object.to_string()));
             }
         }
         let mut sum = i64::from(config.priority);

@@ -69,14 +69,9 @@ impl Router {
     /// Objects on a link that came back.
     pub(crate) fn restore_objects(&mut self, interface: &str, out: &mut Vec<Output>) {
         let on = |o: &Object| match o {
-            Object::Address(a) => a.interface == interface,
-            Object::Route(r) => {
-                r.interface.as_deref() == Some(interface)
-                    || r.interface.is_none()
-                    || r.nexthops.iter().any(|h| h.interface.as_deref() == Some(interface))
-            }
-            Object::Link(l) => l.base == interface,
-            Object::Rule(_) | Object::Block(_) => false,
+            // Which link a gateway is on the kernel alone knows.
+            Object::Route(r) if r.interface.is_none() => true,
+            other => other.links().contains(&interface),
         };
         let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
         for x in self.slots.iter().flatten().filter(|x| x.objects_set) {
@@ -129,7 +124,28 @@ impl Router {
         }
     }
 
+    /// Who depends on a static object.
+    fn dependents(&self, object: &Object) -> Vec<u32> {
+        let all = self.slots.iter().enumerate();
+        all.filter(|(_, x)| x.as_ref().is_some_and(|x| x.config.depends_on.contains(object)))
+            .map(|(i, _)| i as u32)
+            .collect()
+    }
+
+    /// The kernel took an object that it had refused.
+    pub(crate) fn on_object_added(&mut self, now: Time, object: &Object, out: &mut Vec<Output>) {
+        self.held.accepted(object);
+        if self.trackers.refused.remove(object) {
+            let users = self.dependents(object);
+            self.reevaluate(&users, now, out);
+        }
+    }
+
     pub(crate) fn on_object_refused(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+        let users = self.dependents(object);
+        if !users.is_empty() && self.held.contains(object) && self.trackers.refused.insert(object.clone()) {
+            self.reevaluate(&users, now, out);
+        }
         if let Some((at, first)) = self.held.refused(now, object) {
             if first {
                 out.push(Output::Log(
@@ -161,6 +177,8 @@ impl Router {
     pub(crate) fn put_back(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) {
         out.push(Output::Add(object.clone()));
         let Object::Address(address) = object else { return };
+        // Routes with that preferred source went with it, and older kernels do not say so.
+        out.extend(self.held.routes_from(address.cidr.address).into_iter().map(Output::Add));
         let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
             self.slot(*i).is_some_and(|x| {
                 x.objects_set && x.config.addresses.iter().chain(&x.config.excluded).any(|a| a == address)

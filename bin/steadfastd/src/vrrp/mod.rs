@@ -311,7 +311,9 @@ impl Role {
             log::error!("netlink: {e}");
         }
         for f in failed {
-            if f.add {
+            if f.add && f.errno == 0 {
+                self.router.handle(t, Input::ObjectAdded(&f.object), &mut self.out);
+            } else if f.add {
                 self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
             } else {
                 log::warn!("the kernel did not remove {} (error {})", f.object, f.errno);
@@ -352,6 +354,7 @@ impl Role {
             for object in self.system.kernel.missing(&self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
+            self.system.kernel.affirm(&self.system.mirror);
         }
         if links {
             self.sockets();

@@ -21,7 +21,7 @@ pub fn plan(c: &Config) -> Plan {
     let mut probes = HashMap::new();
     let mut weights = HashMap::new();
     let mut machine = vrrp::Config {
-        statics: c.statics.clone(),
+        statics: c.statics.iter().map(|(o, _)| o.clone()).collect(),
         startup_delay: g.startup_delay.unwrap_or_default(),
         garp_interval: g.garp_interval.unwrap_or_default(),
         gna_interval: g.gna_interval.unwrap_or_default(),
@@ -93,7 +93,11 @@ pub fn plan(c: &Config) -> Plan {
     let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
-        machine.instances.push(instance(i, g, group, &defaults));
+        let mut instance = instance(i, g, group, &defaults);
+        let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
+        let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
+        instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
+        machine.instances.push(instance);
         let mut scripts = HashMap::new();
         let mut add = |notice: Notice, s: &Option<Script>| {
             if let Some(s) = s {

@@ -18,8 +18,12 @@ section! {
         /// Global settings.
         live "global_defs" "{ ... }" "-" "-" => globals: GlobalDefs = GlobalDefs::default(), |c, v| block(v, c);
         /// Addresses kept configured while the daemon runs.
-        live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<Object> = Vec::new(), |c, v| {
-            c.list(|c| v.extend(crate::lines::address(c, None).map(|a| Object::Address(a.0))));
+        live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<(Object, Option<String>)> = Vec::new(), |c, v| {
+            c.list(|c| {
+                if let Some((a, _, group)) = crate::lines::address(c, None) {
+                    v.push((Object::Address(a), group));
+                }
+            });
         };
         /// One virtual router.
         live "vrrp_instance" "NAME { ... }" "unique NAME" "-" => instances: Vec<VrrpInstance> = Vec::new(), |c, v| {
@@ -87,12 +91,12 @@ section! {
     also {
         /// Routes kept configured.
         live "static_routes" "{ route lines }" "-" "-" => |c, s| {
-            c.list(|c| s.statics.extend(crate::lines::route(c).map(|r| Object::Route(Box::new(r)))));
+            c.list(|c| s.statics.extend(crate::lines::route(c, true).map(|(r, g)| (Object::Route(Box::new(r)), g))));
         };
         /// Policy rules kept configured.
         live "static_rules" "{ rule lines }" "-" "-" => |c, s| {
             let mut next = 16384;
-            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next).map(|r| Object::Rule(Box::new(r)))));
+            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next, true).map(|(r, g)| (Object::Rule(Box::new(r)), g))));
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
@@ -102,8 +106,15 @@ section! {
                 s.files.push(f);
             }
         };
-        /// Instances that own static entries.
-        later "track_group" "NAME { group { ... } }" "unique NAME" "-" => |c, s| c.skip_block();
+        /// Instances that the loss of static entries concerns: a static address, route or rule with `track_group NAME` that is not
+        /// there, or whose link is down, means FAULT.
+        live "track_group" "NAME { group { INSTANCE ... } }" "unique NAME" "-" => |c, s| {
+            if let Some(name) = c.block_name() {
+                let mut g = TrackGroup { name, ..Default::default() };
+                block(&mut g, c);
+                s.track_groups.push(g);
+            }
+        };
         /// Shared pacing of gratuitous ARPs.
         later "garp_group" "{ ... }" "-" "-" => |c, s| c.skip_block();
         /// Interfaces polled for link state.
@@ -114,6 +125,21 @@ section! {
     plain {
         /// Names of BFD sessions.
         bfd: Vec<String>;
+        /// track_group.
+        track_groups: Vec<TrackGroup>;
+    }
+}
+
+section! {
+    /// track_group.
+    TrackGroup, "track_group" {
+        /// Members.
+        live "group" "{ INSTANCE ... }" "existing instances" "-" => group: Vec<String> = Vec::new(), |c, v| c.names(v);
+    }
+    also {}
+    plain {
+        /// Its name.
+        name: String;
     }
 }
 

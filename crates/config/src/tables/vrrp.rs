@@ -48,24 +48,24 @@ section! {
         live "virtual_ipaddress" "{ address lines }" "-" "none" => virtual_ipaddress: Vec<(Address, bool, Place)> = Vec::new(), |c, v| {
             c.list(|c| {
                 let line = c.place();
-                v.extend(crate::lines::address(c, Some(())).map(|(a, dev)| (a, dev, Place::new(line))));
+                v.extend(crate::lines::address(c, Some(())).map(|(a, dev, _)| (a, dev, Place::new(line))));
             });
         };
         /// Addresses not carried in adverts.
         live "virtual_ipaddress_excluded" "{ address lines }" "-" "none" => virtual_ipaddress_excluded: Vec<(Address, bool, Place)> = Vec::new(), |c, v| {
             c.list(|c| {
                 let line = c.place();
-                v.extend(crate::lines::address(c, Some(())).map(|(a, dev)| (a, dev, Place::new(line))));
+                v.extend(crate::lines::address(c, Some(())).map(|(a, dev, _)| (a, dev, Place::new(line))));
             });
         };
         /// Routes present while master.
         live "virtual_routes" "{ route lines }" "-" "none" => virtual_routes: Vec<Route> = Vec::new(), |c, v| {
-            c.list(|c| v.extend(crate::lines::route(c)));
+            c.list(|c| v.extend(crate::lines::route(c, false).map(|r| r.0)));
         };
         /// Policy rules present while master.
         live "virtual_rules" "{ rule lines }" "-" "none" => virtual_rules: Vec<Rule> = Vec::new(), |c, v| {
             let mut next = 16384;
-            c.list(|c| v.extend(crate::lines::rule(c, &mut next)));
+            c.list(|c| v.extend(crate::lines::rule(c, &mut next, false).map(|r| r.0)));
         };
         /// Source address of adverts.
         live "unicast_src_ip" "ADDR" "-" "the link's" => unicast_src: Option<IpAddr> = None, |c, v| c.address(v);

@@ -6,7 +6,9 @@
 
 mod build;
 mod kernel;
+mod matching;
 mod mirror;
+mod routes;
 
 pub use kernel::{Kernel, Outcome};
 pub use mirror::{Event, Link, Mirror};
