@@ -37,15 +37,6 @@ pub fn test(options: &Options) -> i32 {
     if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() }
 }
 
-/// A dump of another process: the same path with a word before the extension.
-fn beside(path: &str, word: &str) -> String {
-    let file = path.rfind('/').map_or(0, |at| at + 1);
-    match path.get(file..).and_then(|name| name.rfind('.')) {
-        Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
-        _ => format!("{path}{word}"),
-    }
-}
-
 /// What the parent must know.
 fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
@@ -62,10 +53,13 @@ fn facts(outcome: &Outcome) -> Facts {
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
         umask: c.globals.umask,
+        name: c.globals.names[0].clone().map(|n| if n.is_empty() { "keepalived".into() } else { n }),
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
         structured: c.globals.log_structured == Some(true),
-        parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
+        parent_dump: crate::dumps::paths(c).parent,
+        reload_time: c.globals.reload_time_file.clone().map(|path| (path, c.globals.reload_repeat)),
+        reload_file: c.globals.reload_file.clone(),
     }
 }
 
@@ -79,6 +73,11 @@ pub fn run(options: &Options) -> i32 {
     for line in reports.lines() {
         log::warn!("{line}");
     }
+    if let Some(directory) = &outcome.config.globals.config_save_dir
+        && let Err(e) = save(std::path::Path::new(directory), options.parent, &outcome)
+    {
+        log::error!("config_save_dir: cannot save to {directory}: {e}");
+    }
     let failure = steadfast_config::run_failure(&outcome);
     let status = match failure {
         Some(status) => status,
@@ -88,10 +87,32 @@ pub fn run(options: &Options) -> i32 {
     status
 }
 
+/// Copies what was read: one file for each reading, `keepalived.conf.PID.N`, each part under its name.
+fn save(directory: &std::path::Path, daemon: i32, outcome: &Outcome) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    if !directory.is_dir() {
+        std::fs::create_dir(directory)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    for n in 0..100_000 {
+        let mut file = match options.open(directory.join(format!("keepalived.conf.{daemon}.{n}"))) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            other => other?,
+        };
+        for (name, text) in outcome.files.all() {
+            writeln!(file, "# {name}\n{text}")?;
+        }
+        return Ok(());
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
 fn send(options: &Options, outcome: &Outcome) -> i32 {
     let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else { return 1 };
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
-    let messages = std::iter::once(Message::Facts(facts(outcome))).chain(pieces(&bytes));
+    let messages = std::iter::once(Message::Facts(Box::new(facts(outcome)))).chain(pieces(&bytes));
     for message in messages {
         let Ok(f) = frame(&Envelope { epoch: options.epoch, message }) else { return 1 };
         loop {

@@ -4,6 +4,7 @@
 mod checker;
 mod child;
 mod cli;
+mod dumps;
 mod events;
 mod loader;
 mod parent;

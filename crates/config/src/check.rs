@@ -15,6 +15,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     instances(config, host, at, d);
     groups(config, at, d);
     track_groups(config, at, d);
+    link_delays(config, d);
     any_script |= crate::check_lvs::check(config, host, d);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
@@ -512,6 +513,27 @@ fn synchronise(config: &mut Config, d: &mut Diagnostics) {
             let text = format!("lvs_sync_daemon: there is no vrrp_instance {name}, ignoring it");
             d.push(Class::Note, None, text);
             config.globals.lvs_sync_daemon = None;
+        }
+    }
+}
+
+/// A change of a link must count before a peer of ours, or we ourselves hearing nothing, would act on the silence.
+fn link_delays(config: &mut Config, d: &mut Diagnostics) {
+    for (link, down, up) in &mut config.link_delays {
+        let longest = (config.instances.iter())
+            .filter(|i| i.interface.as_ref() == Some(link))
+            .map(|i| {
+                let missed = i.down_timer_adverts.or(config.globals.down_timer_adverts).unwrap_or(3).saturating_sub(1);
+                i.advert_int.unwrap_or(Duration::from_secs(1)) * u32::from(missed)
+            })
+            .min();
+        for (delay, word) in [(down, "down"), (up, "up")] {
+            if let Some(longest) = longest.filter(|l| *l < *delay) {
+                let text =
+                    format!("interface_up_down_delays: {link} {word}: using {longest:?}, or a peer would act first");
+                d.push(Class::Note, None, text);
+                *delay = longest;
+            }
         }
     }
 }

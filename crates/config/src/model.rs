@@ -82,6 +82,15 @@ pub enum AuthType {
     Ah,
 }
 
+/// `vrrp_rx_bufs_policy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ReceivePolicy {
+    Mtu,
+    Advert,
+    Bytes(u32),
+}
+
 /// The longest time that whole-second keywords take.
 const LONG: i64 = 4294;
 
@@ -110,6 +119,10 @@ pub struct Config {
     pub statics: Vec<(Object, Option<String>)>,
     /// track_group.
     pub track_groups: Vec<TrackGroup>,
+    /// garp_group.
+    pub garp_groups: Vec<GarpGroup>,
+    /// interface_up_down_delays: link, after down, after up.
+    pub link_delays: Vec<(String, Duration, Duration)>,
     /// virtual_server.
     pub virtual_servers: Vec<VirtualServer>,
     /// virtual_server_group.
@@ -152,6 +165,8 @@ impl Root {
             processes: self.processes,
             statics: self.statics,
             track_groups: self.track_groups,
+            garp_groups: self.garp_groups,
+            link_delays: self.link_delays,
             virtual_servers: self.virtual_servers,
             server_groups: self.server_groups,
             ssl: self.ssl,
@@ -168,6 +183,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         GlobalDefs::KEYWORDS,
         VrrpInstance::KEYWORDS,
         TrackGroup::KEYWORDS,
+        GarpGroup::KEYWORDS,
         Authentication::KEYWORDS,
         SyncGroup::KEYWORDS,
         VrrpScript::KEYWORDS,

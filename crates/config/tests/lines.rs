@@ -1,30 +1,10 @@
 //! Address, route and rule lines: what is taken, with both ends of each range, and what is beyond.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use common::read;
 use steadfast_config::diag::Class;
-use steadfast_config::host::FakeHost;
-use steadfast_config::source::{Options, ReadError, Reader};
-use steadfast_config::{Outcome, load};
 use steadfast_core::kernel::Object;
-
-struct One(String);
-
-impl Reader for One {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        if path == Path::new("main") { Ok(self.0.clone().into()) } else { Err(ReadError::NotFound) }
-    }
-    fn glob(&self, _: &str) -> Vec<PathBuf> {
-        Vec::new()
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-fn read(text: &str) -> Outcome {
-    let host = FakeHost { all_interfaces: true, all_scripts: true, ..Default::default() };
-    load(Path::new("main"), &One(text.into()), &Options::default(), &host)
-}
 
 /// The dump line of the one static object, or the class of the first report that counts.
 fn said(block: &str, line: &str) -> Result<String, Class> {

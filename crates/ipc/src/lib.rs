@@ -69,6 +69,12 @@ pub struct Facts {
     pub umask: Option<u32>,
     /// Where the parent's dump goes.
     pub parent_dump: String,
+    /// The file that names a time to reload, and whether it stays.
+    pub reload_time: Option<(String, bool)>,
+    /// The file that is there while the configuration is read; an empty name is the default.
+    pub reload_file: Option<String>,
+    /// Name of the parent in lists of processes.
+    pub name: Option<String>,
     /// Fingerprints of the faults of the file.
     pub faults: Vec<u32>,
     /// Log lines go to journald with fields.
@@ -117,7 +123,7 @@ pub enum Message {
         late: u64,
     },
     /// What the parent must know.
-    Facts(Facts),
+    Facts(Box<Facts>),
     /// A piece of a configuration.
     Config {
         /// The last one.

@@ -28,10 +28,36 @@ pub struct Config {
     pub garp_interval: Duration,
     /// Gap between unsolicited neighbour advertisements on one interface.
     pub gna_interval: Duration,
+    /// Links that share one gap.
+    pub garp_groups: Vec<GarpGroup>,
+    /// Changes of these links count only after a while.
+    pub link_delays: Vec<LinkDelay>,
     /// Log adverts for router ids that are not configured.
     pub log_unknown_vrids: bool,
     /// A removed instance is reported as DELETED only where it says so, else as FAULT.
     pub fifo_states_on_reload: bool,
+}
+
+/// Links whose announcements are paced together (garp_group).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GarpGroup {
+    /// Gap between gratuitous ARPs; `None`: as for all links.
+    pub interval: Option<Duration>,
+    /// Gap between unsolicited neighbour advertisements.
+    pub gna_interval: Option<Duration>,
+    /// Names of the links.
+    pub interfaces: Vec<String>,
+}
+
+/// How long a change of a link must last before it counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkDelay {
+    /// Name of the link.
+    pub interface: String,
+    /// After it went down.
+    pub down: Duration,
+    /// After it came up.
+    pub up: Duration,
 }
 
 /// Protocol version.
@@ -89,6 +115,9 @@ pub struct Garp {
     pub lower_prio_repeat: u32,
     /// The same again after this.
     pub lower_prio_delay: Duration,
+    /// Period of announcements on links that adverts do not leave by, so that switches remember where these are (garp_extra_if);
+    /// true: on all of them, false: on virtual links only.
+    pub extra: Option<(Duration, bool)>,
 }
 
 impl Default for Garp {
@@ -100,6 +129,7 @@ impl Default for Garp {
             refresh_repeat: 1,
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
+            extra: None,
         }
     }
 }

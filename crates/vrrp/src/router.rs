@@ -5,7 +5,7 @@ use crate::group::Group;
 use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::tracking::Trackers;
-use crate::{Config, Input, InstanceConfig, Kill, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) enum Which {
     GarpAgain,
     /// Refresh of announcements.
     GarpRefresh,
+    /// Announcements on links that adverts do not leave by.
+    GarpExtra,
     /// Second burst after a contention.
     GarpLower,
     /// Announcement after the last of several contentions.
@@ -48,6 +50,8 @@ pub(crate) enum Key {
     Repair,
     /// Queue of announcements.
     Pace(u32),
+    /// A link's change counts from now on.
+    Debounce(u32),
     /// Next run of a script.
     ScriptRun(u32),
     /// Time limit of a run.
@@ -77,10 +81,11 @@ pub(crate) enum Life {
 }
 
 /// Global settings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub startup_delay: Duration,
     pub log_unknown_vrids: bool,
+    pub link_delays: Vec<LinkDelay>,
 }
 
 /// All virtual routers of one daemon. Feed it with [`Router::handle`], call [`Router::poll`] when [`Router::poll_at`] says so,
@@ -167,8 +172,19 @@ impl Router {
     }
 
     pub(crate) fn adopt_settings(&mut self, config: &Config) {
-        self.settings = Settings { startup_delay: config.startup_delay, log_unknown_vrids: config.log_unknown_vrids };
-        self.pacer.set_gaps(config.garp_interval, config.gna_interval);
+        // A change that was held off under another number is told again by the link's next change; until then it counts at once.
+        for n in 0..self.settings.link_delays.len() {
+            self.timers.cancel(Key::Debounce(n as u32));
+        }
+        self.settings = Settings {
+            startup_delay: config.startup_delay,
+            log_unknown_vrids: config.log_unknown_vrids,
+            link_delays: config.link_delays.clone(),
+        };
+        for link in std::mem::take(&mut self.trackers.debounced).into_values() {
+            self.trackers.links.insert(link.name.clone(), link);
+        }
+        self.pacer.set_gaps(config.garp_interval, config.gna_interval, &config.garp_groups);
         self.unknown.clear();
     }
 
@@ -517,6 +533,7 @@ impl Router {
             }
             Key::Repair => self.repair(now, out),
             Key::Pace(id) => self.pace(id, now, out),
+            Key::Debounce(n) => self.debounced(n, now, out),
             Key::ScriptRun(id) => self.run_script(id, now, out),
             Key::ScriptLimit(id) => self.limit_script(id, now, out),
             Key::Process(id) => {

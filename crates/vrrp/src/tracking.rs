@@ -127,6 +127,8 @@ pub(crate) struct Assessment {
 #[derive(Debug, Default)]
 pub(crate) struct Trackers {
     pub links: HashMap<String, Link>,
+    /// State of links whose change does not count yet.
+    pub debounced: HashMap<String, Link>,
     pub scripts: Vec<Script>,
     pub script_index: HashMap<String, u32>,
     pub files: HashMap<String, i64>,

@@ -7,12 +7,46 @@ use crate::router::{Key, Life, Router};
 use crate::{Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::net::IpAddr;
+use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
 
 impl Router {
-    /// The interfaces' whole state is told; whoever depends on one is looked at anew.
+    /// A link's state is told. Where changes of it are held off (interface_up_down_delays) it counts only when it has lasted.
     pub(crate) fn on_link(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
+        let known = self.trackers.links.get(&link.name).map(|l| l.up).filter(|_| self.life != Life::Settling);
+        let delay = self.settings.link_delays.iter().position(|d| d.interface == link.name);
+        let (Some(up), Some(n)) = (known, delay) else { return self.link_counts(now, link, out) };
+        let key = Key::Debounce(n as u32);
+        if up == link.up {
+            self.timers.cancel(key);
+            self.trackers.debounced.remove(&link.name);
+            return self.link_counts(now, link, out);
+        }
+        let hold_off = self.settings.link_delays.get(n).map_or(Duration::ZERO, |d| if link.up { d.up } else { d.down });
+        if hold_off.is_zero() {
+            return self.link_counts(now, link, out);
+        }
+        if self.timers.get(key).is_none() {
+            let text =
+                format!("{} is {}, which counts in {hold_off:?}", link.name, if link.up { "up" } else { "down" });
+            out.push(Output::Log(Level::Info, text));
+            self.timers.set(key, now + hold_off);
+        }
+        self.trackers.debounced.insert(link.name.clone(), link.clone());
+        self.link_counts(now, Link { up, ..link }, out);
+    }
+
+    /// A change has lasted.
+    pub(crate) fn debounced(&mut self, n: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(name) = self.settings.link_delays.get(n as usize).map(|d| d.interface.clone()) else { return };
+        if let Some(link) = self.trackers.debounced.remove(&name) {
+            self.link_counts(now, link, out);
+        }
+    }
+
+    /// The interfaces' whole state is told; whoever depends on one is looked at anew.
+    fn link_counts(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
         let name = link.name.clone();
         let old = self.trackers.links.insert(name.clone(), link);
         let Some(new) = self.trackers.links.get(&name) else { return };
@@ -42,6 +76,7 @@ impl Router {
     }
 
     pub(crate) fn on_link_gone(&mut self, now: Time, name: &str, out: &mut Vec<Output>) {
+        self.trackers.debounced.remove(name);
         if self.trackers.links.remove(name).is_none() {
             return;
         }
@@ -191,7 +226,7 @@ impl Router {
 
     /// One announcement, at once or by way of the queue.
     pub(crate) fn announce(&mut self, i: u32, interface: &str, address: IpAddr, now: Time, out: &mut Vec<Output>) {
-        if self.pacer.gap(Family::of(address)).is_zero() {
+        if self.pacer.gap(interface, Family::of(address)).is_zero() {
             out.push(Output::Announce { interface: interface.into(), address });
             return;
         }
@@ -212,7 +247,7 @@ impl Router {
                 x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
             };
             if slot.is_some_and(held) {
-                out.push(Output::Announce { interface: interface.into(), address: waiting.address });
+                out.push(Output::Announce { interface, address: waiting.address });
                 if let Some(at) = next {
                     self.timers.set(Key::Pace(id), at);
                 }

@@ -92,6 +92,7 @@ struct Role {
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
+    eager: schedule::Eager,
 }
 
 impl Role {
@@ -126,8 +127,9 @@ impl Role {
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
+        plan.names[1].iter().for_each(|name| schedule::name(name));
         reactor.watch(signals.fd(), SIGNALS)?;
-        let mirror = Mirror::open(plan.monitor_buffers[1] as usize)?;
+        let mirror = Mirror::open(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;
         let brother = Brother::new(options);
         if let Some(b) = &brother {
@@ -138,6 +140,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
+        let buffer = plan.checker_buffers.command;
         let mut role = Role {
             parent,
             signals,
@@ -150,7 +153,7 @@ impl Role {
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
-            balancer: Balancer::open(ours.into_iter().collect()),
+            balancer: Balancer::open(ours.into_iter().collect(), buffer),
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -161,6 +164,7 @@ impl Role {
             audit: t + AUDIT,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
+            eager: Default::default(),
         };
         role.balancer.configure(settings, true);
         role.configure();
@@ -258,6 +262,7 @@ impl Role {
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
         self.late = self.late.max(t.since(due));
+        self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
         self.pool.poll(t, &mut self.out);
         self.act(t);
         for r in ready {
@@ -386,6 +391,7 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
                         self.plan = crate::vrrp::plan_of(&config);
+                        self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);

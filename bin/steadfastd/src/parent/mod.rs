@@ -4,6 +4,7 @@ mod control;
 mod dump;
 mod role;
 mod runners;
+mod scheduled;
 mod upgrade;
 
 use crate::child::start_logging;
@@ -86,6 +87,7 @@ struct Daemon {
     readings: u64,
     log_text: &'static str,
     control: Control,
+    scheduled: scheduled::Scheduled,
     begun: Time,
 }
 
@@ -158,6 +160,7 @@ pub fn run(options: Box<Options>) -> i32 {
         readings: 0,
         log_text: "Stopped",
         control: Control::default(),
+        scheduled: Default::default(),
         begun: now(),
     };
     let status = daemon.run();
@@ -199,6 +202,7 @@ impl Daemon {
                 match r.token {
                     SIGNALS => {}
                     LOADER => self.read_loader(),
+                    scheduled::WATCHER => self.reload_time_changed(),
                     n if n >= CONTROL - 1 => self.control_ready(n, now()),
                     n => {
                         if let Some(role) = self.roles.get_mut((n - ROLES) / 2) {
@@ -220,7 +224,8 @@ impl Daemon {
 
     fn next_due(&self) -> Option<Time> {
         let roles = self.roles.iter().filter_map(|r| r.ward.due());
-        roles.chain(self.clients_due()).chain(self.runners_due()).min().or(Some(Time::FAR))
+        let others = self.clients_due().into_iter().chain(self.runners_due()).chain(self.reload_due());
+        roles.chain(others).min().or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -258,6 +263,9 @@ impl Daemon {
 
     fn start_loader(&mut self, reload: bool, upgrade: bool) {
         self.epoch += 1;
+        if reload && !upgrade {
+            self.mark_reload();
+        }
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
             return;
@@ -325,7 +333,7 @@ impl Daemon {
                 continue;
             }
             match parse(buffer.get(..n).unwrap_or_default()) {
-                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(f),
+                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
                     Ok(Some(whole)) => l.config = Some(whole),
                     Ok(None) => {}
@@ -346,6 +354,7 @@ impl Daemon {
             self.upgrade(end);
             return None;
         }
+        self.unmark_reload();
         let force = std::mem::take(&mut self.force_reload) && l.reload;
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
@@ -365,6 +374,9 @@ impl Daemon {
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
+                self.facts.name.iter().for_each(|name| schedule::name(name));
+                self.unmark_reload();
+                self.watch_reload_time();
                 self.config = config;
                 self.readings += 1;
                 self.reading_ended(true);
@@ -717,6 +729,7 @@ impl Daemon {
             spawn::signal(l.pid, SIGKILL);
             l.until = t + READING;
         }
+        self.reload_if_due(t);
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
             if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {

@@ -116,6 +116,9 @@ struct Role {
     count: Time,
     counted: Time,
     late: Duration,
+    eager: schedule::Eager,
+    /// Reloads whose state was saved.
+    saved: u32,
     /// Addresses stay at the end.
     keep_objects: bool,
     /// Heartbeats so far.
@@ -151,7 +154,10 @@ impl Role {
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();
-        self.processes = Processes::new(self.plan.processes.clone());
+        self.processes = {
+            let room = self.plan.buffers.processes;
+            Processes::new(self.plan.processes.clone(), (room.bytes, room.force))
+        };
         if let Some(fd) = self.processes.fd()
             && let Err(e) = self.reactor.watch(fd, PROCESSES)
         {
@@ -230,6 +236,7 @@ impl Role {
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
         self.late = self.late.max(t.since(due));
+        self.eager.late(t.since(due), self.plan.scheduling.raise, self.plan.scheduling.realtime);
         let mut signals = false;
         let mut parent = false;
         let mut files_changed = false;
@@ -426,10 +433,13 @@ impl Role {
                             let value = first.unwrap_or_else(|| files::read_number(&f.path));
                             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
                         }
+                        self.save_state("pre", t);
                         self.plan = plan;
+                        self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
                         self.trim = Some(t + SETTLED);
                         self.configure();
+                        self.save_state("post", t);
                         if self.plan.machine.fifo_states_on_reload {
                             self.tell_states();
                         }
@@ -483,6 +493,17 @@ impl Role {
             .collect();
         for (subject, name, notice, priority) in states {
             self.teller.tell(&self.plan, subject, &name, notice, priority);
+        }
+    }
+
+    /// config_save_dir: the state before and after a reload.
+    fn save_state(&mut self, word: &str, t: Time) {
+        let Some(directory) = self.plan.save_dir.clone() else { return };
+        self.saved += u32::from(word == "pre");
+        let text = steadfast_status::data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()));
+        let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
+        if let Err(e) = files::write_dump(&path, &text, None) {
+            log::error!("config_save_dir: cannot write {}: {e}", path.display());
         }
     }
 

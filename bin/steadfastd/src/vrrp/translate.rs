@@ -1,13 +1,14 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Command, Fifo, Notify, Plan, Probe, Scheduling, TrackFile};
+use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
-use steadfast_config::model::{self, AuthType, Config, InitialState, Script, Track as Entry, User};
+use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
 use steadfast_core::Family;
 use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
 use steadfast_vrrp as vrrp;
@@ -22,7 +23,11 @@ pub fn plan(c: &Config) -> Plan {
     let mut weights = HashMap::new();
     let mut machine = vrrp::Config {
         statics: c.statics.iter().map(|(o, _)| o.clone()).collect(),
-        startup_delay: g.startup_delay.unwrap_or_default(),
+        startup_delay: g.startup_delay.unwrap_or_default().max(since_boot(g.delay_after_boot)),
+        garp_groups: c.garp_groups.iter().map(garp_group).collect(),
+        link_delays: (c.link_delays.iter().cloned())
+            .map(|(interface, down, up)| vrrp::LinkDelay { interface, down, up })
+            .collect(),
         garp_interval: g.garp_interval.unwrap_or_default(),
         gna_interval: g.gna_interval.unwrap_or_default(),
         log_unknown_vrids: g.log_unknown_vrids,
@@ -171,6 +176,9 @@ pub fn plan(c: &Config) -> Plan {
         || probes.values().any(|p| matches!(p, Probe::Program(_)))
         || instances.values().chain(groups.values()).any(told);
     let checker_programs = reads(&lvs_fifos) || c.virtual_servers.iter().any(starts_programs);
+    let paths = crate::dumps::paths(c);
+    let raise = (g.auto_priority > 0)
+        .then(|| (Duration::from_micros(g.auto_priority_delay.unwrap_or(1_000_000).into()), g.auto_priority));
     Plan {
         machine,
         safe_programs: g.enable_script_security,
@@ -199,17 +207,16 @@ pub fn plan(c: &Config) -> Plan {
             priority: g.nftables_priority.unwrap_or(-1),
         },
         json_version: g.json_version.unwrap_or(1),
-        dumps: [
-            g.state_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.data".into()).into(),
-            g.stats_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.stats".into()).into(),
-            g.json_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.json".into()).into(),
-        ],
+        dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
+        checker_dump: paths.checker.into(),
+        save_dir: g.config_save_dir.clone().map(Into::into),
         checker_scheduling: Scheduling {
             nice: g.checker_priority,
             realtime: g.checker_rt_priority,
             rttime: g.checker_rlimit_rttime,
             no_swap: g.checker_no_swap,
             affinity: g.checker_cpu_affinity.iter().map(|c| *c as usize).collect(),
+            raise,
         },
         scheduling: Scheduling {
             nice: g.vrrp_priority,
@@ -217,12 +224,23 @@ pub fn plan(c: &Config) -> Plan {
             rttime: g.vrrp_rlimit_rttime,
             no_swap: g.vrrp_no_swap,
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
+            raise,
         },
         mask: g.umask,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
-        monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
-        receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
+        buffers: Buffers {
+            monitor: buffer(g.vrrp_monitor_buffer, 4 << 20, g.vrrp_monitor_force),
+            command: buffer(g.vrrp_command_buffer, 1 << 20, g.vrrp_command_force),
+            processes: buffer(g.process_buffer, 0, g.process_force),
+        },
+        checker_buffers: Buffers {
+            monitor: buffer(g.lvs_monitor_buffer, 1 << 20, g.lvs_monitor_force),
+            command: buffer(g.lvs_command_buffer, 4 << 20, g.lvs_command_force),
+            ..Default::default()
+        },
+        names: [1, 2].map(|n| process_name(g, n)),
+        receive_buffer: receive_buffer(c),
     }
 }
 
@@ -234,6 +252,47 @@ fn starts_programs(v: &model::VirtualServer) -> bool {
             || r.checkers.iter().any(|c| matches!(c, model::Checker::Misc(_)))
     };
     v.quorum_up.is_some() || v.quorum_down.is_some() || v.real_servers.iter().any(misc)
+}
+
+fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
+    Buffer { bytes: bytes.unwrap_or(default) as usize, force: force.unwrap_or(false) }
+}
+
+/// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
+fn receive_buffer(c: &Config) -> ReceiveBuffer {
+    let many = c.globals.receive_multiplier.unwrap_or(3) as usize;
+    let own = c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max();
+    match (own, c.globals.receive_policy) {
+        (Some(bytes), _) => ReceiveBuffer::Bytes(bytes as usize),
+        (None, None) => ReceiveBuffer::System,
+        (None, Some(ReceivePolicy::Bytes(n))) => ReceiveBuffer::Bytes(n as usize),
+        (None, Some(ReceivePolicy::Mtu)) => ReceiveBuffer::Mtu(many),
+        (None, Some(ReceivePolicy::Advert)) => {
+            // IP header with router alert, VRRP header, addresses, password.
+            let address = |i: &model::VrrpInstance| if family(i) == Family::V6 { 16 } else { 4 };
+            let advert = |i: &model::VrrpInstance| 40 + 8 + i.virtual_ipaddress.len() * address(i) + 8;
+            ReceiveBuffer::Adverts(many * c.instances.iter().map(advert).max().unwrap_or(0))
+        }
+    }
+}
+
+/// Name of a child (1 VRRP, 2 checkers) in lists of processes: its own, else that which `process_names` gives, else that which
+/// `process_name` gives to all.
+fn process_name(g: &model::GlobalDefs, n: usize) -> Option<String> {
+    let default = ["keepalived", "keepalived_vrrp", "keepalived_lvs"];
+    let own = g.names.get(n).cloned().flatten();
+    let own = own.map(|name| if name.is_empty() { default.get(n).unwrap_or(&"").to_string() } else { name });
+    own.or_else(|| g.process_names.then(|| default.get(n).unwrap_or(&"").to_string()))
+        .or_else(|| g.names.first().cloned().flatten().filter(|name| !name.is_empty()))
+}
+
+fn garp_group(g: &model::GarpGroup) -> vrrp::GarpGroup {
+    vrrp::GarpGroup { interval: g.garp_interval, gna_interval: g.gna_interval, interfaces: g.interfaces.clone() }
+}
+
+/// What is left until the system has been up for so long.
+fn since_boot(wanted: Option<Duration>) -> Duration {
+    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(steadfast_sys::files::uptime()))
 }
 
 /// keepalived_script, if that account exists.
@@ -347,6 +406,9 @@ fn instance(
             i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
         },
         lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+        // 0 in the instance turns it off.
+        extra: (i.garp_extra.or(g.garp_extra).filter(|e| e.0 > 0))
+            .map(|(seconds, all)| (Duration::from_secs(seconds.into()), all)),
     };
     c.lower_prio_no_advert = strict || i.lower_prio_no_advert.or(g.lower_prio_no_advert).unwrap_or(false);
     c.higher_prio_send_advert = !strict && i.higher_prio_send_advert.or(g.higher_prio_send_advert).unwrap_or(false);

@@ -6,6 +6,7 @@ use crate::parse::Cx;
 use crate::section::Keyword;
 use crate::source::Word;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 use steadfast_core::kernel::{Address, Realms};
 use steadfast_core::{Family, IpCidr};
 
@@ -72,13 +73,18 @@ words! { MAIL_WORDS, "global_defs > notification_email",
 
 /// For the reference.
 pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
-    [ADDRESS_WORDS, route::WORDS, rule::WORDS, OTHER_WORDS, TRACK_WORDS, MAIL_WORDS].into_iter().flatten().copied()
+    [ADDRESS_WORDS, route::WORDS, rule::WORDS, DELAY_WORDS, OTHER_WORDS, TRACK_WORDS, MAIL_WORDS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// A cursor over the words of the current line.
 struct Words<'c, 'a> {
     c: &'c mut Cx<'a>,
     n: usize,
+    /// What an option without its value is: keepalived stops at some.
+    missing: Class,
 }
 
 impl<'a> Words<'_, 'a> {
@@ -92,7 +98,7 @@ impl<'a> Words<'_, 'a> {
     fn value(&mut self, of: &Word) -> Option<&'a Word> {
         let w = self.next();
         if w.is_none() {
-            self.c.report_at(Class::MissingParameter, of, format!("'{}' needs a value", of.text));
+            self.c.report_at(self.missing, of, format!("'{}' needs a value", of.text));
         }
         w
     }
@@ -197,7 +203,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
     a.preferred_lifetime = (six && cidr.prefix == 128).then_some(0);
     let mut named = false;
     let mut group = None;
-    let mut w = Words { c, n: 1 };
+    let mut w = Words { c, n: 1, missing: Class::General };
     while let Some(option) = w.next() {
         match option.text.as_str() {
             "dev" => {
@@ -272,6 +278,29 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
     Some((a, named, group))
 }
 
+/// A line of interface_up_down_delays: `IF DOWN [UP]`.
+pub(crate) fn link_delay(c: &mut Cx<'_>) -> Option<(String, Duration, Duration)> {
+    let link = c.word(0)?;
+    if c.host.interface(&link.text).is_none() {
+        // keepalived does not start then; here the link may come.
+        c.report_at(Class::Fatal, link, format!("interface '{}' does not exist now", link.text));
+    }
+    let Some(down) = c.word(1) else {
+        c.report_at(Class::General, link, "a delay is missing");
+        return None;
+    };
+    let down = c.duration(down, 0.0, 255.0)?;
+    let up = match c.word(2) {
+        Some(w) => c.duration(w, 0.0, 255.0)?,
+        None => down,
+    };
+    Some((link.text.clone(), down, up))
+}
+
+words! { DELAY_WORDS, "interface_up_down_delays",
+    "(interface line)" "IF DOWN [UP]" "0-255 seconds" "up = down" "How long a change of the link must last before it counts.";
+}
+
 /// A peer line.
 pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
     let first = c.word(0)?;
@@ -281,7 +310,7 @@ pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
         return None;
     };
     let mut ttl = None;
-    let mut w = Words { c, n: 1 };
+    let mut w = Words { c, n: 1, missing: Class::General };
     while let Some(option) = w.next() {
         match option.text.as_str() {
             "min_ttl" => {

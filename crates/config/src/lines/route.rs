@@ -236,7 +236,7 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
     // What is for one family only.
     let mut bound: Vec<(&Word, Family)> = Vec::new();
     let start = c.place();
-    let mut w = Words { c, n: 0 };
+    let mut w = Words { c, n: 0, missing: Class::MissingParameter };
     while let Some(o) = w.next() {
         if let Some((_, kind)) = RouteKind::WORDS.iter().find(|(word, _)| *word == o.text) {
             r.kind = *kind;

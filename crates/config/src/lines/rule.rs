@@ -103,7 +103,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
     let mut realms_at = None;
     let start = c.place();
     let mut r = Rule::new(Family::V4);
-    let mut w = Words { c, n: 0 };
+    let mut w = Words { c, n: 0, missing: Class::MissingParameter };
     while let Some(o) = w.next() {
         match o.text.as_str() {
             "inet" => family = Some(Family::V4),

@@ -226,11 +226,16 @@ section! {
             s.timer_expired_backup = Some(254);
         };
         /// Gratuitous ARPs on other interfaces.
-        later "garp_extra_if" "[all] SECS" "0-86400" "off" => |c, s| {};
-        /// Alias of garp_extra_if.
-        later "vmac_garp_intvl" "[all] SECS" "0-86400" "off" => |c, s| {};
+        live "garp_extra_if" "[all] SECS" "0-86400" "vrrp_garp_extra_if" => |c, s| extra_if(c, &mut s.garp_extra, 0);
+        /// Older spelling of garp_extra_if.
+        live "vmac_garp_intvl" "[all] SECS" "0-86400" "-" => |c, s| {
+            c.report(Class::Deprecated, "vmac_garp_intvl is deprecated, use garp_extra_if");
+            extra_if(c, &mut s.garp_extra, 0);
+        };
     }
     plain {
+        /// garp_extra_if: period in seconds, on all links.
+        garp_extra: Option<(u32, bool)>;
         /// lvs_sync_daemon_interface.
         sync_interface: Option<String>;
         /// Name.

@@ -1,7 +1,7 @@
 //! The requesting side, and the set of objects that are ours.
 
 use super::build::message;
-use super::{Channel, Event, Mirror, Read, matching, routes};
+use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, CacheInfo};
@@ -44,9 +44,9 @@ pub struct Kernel {
 
 impl Kernel {
     /// Opens the socket.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         Ok(Kernel {
-            channel: Channel::open(&[], 1 << 20)?,
+            channel: Channel::open(&[], receive_buffer)?,
             sequence: 0,
             pending: HashMap::new(),
             waiting: VecDeque::new(),

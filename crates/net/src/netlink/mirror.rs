@@ -1,6 +1,6 @@
 //! The listening side: a copy of the kernel's links and addresses.
 
-use super::{Channel, Read};
+use super::{Buffer, Channel, Read};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
@@ -79,7 +79,7 @@ const IFA_F_OPTIMISTIC: u32 = 0x04;
 
 impl Mirror {
     /// Opens the socket and asks for everything. The answers come by [`Mirror::read`]; [`Mirror::settled`] tells when all is in.
-    pub fn open(receive_buffer: usize) -> io::Result<Self> {
+    pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         // RTNLGRP_*: link 1, ipv4 address 5, ipv4 route 7, ipv4 rule 8, ipv6 address 9, ipv6 route 11, ipv6 rule 19.
         let channel = Channel::open(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)?;
         let mut mirror = Mirror {
