@@ -53,6 +53,7 @@ fn facts(outcome: &Outcome) -> Facts {
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
         umask: c.globals.umask,
+        supplementary_groups: c.globals.supplementary_groups == Some(true),
         name: c.globals.names[0].clone().map(|n| if n.is_empty() { "keepalived".into() } else { n }),
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),

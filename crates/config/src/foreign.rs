@@ -12,11 +12,8 @@ const BLOCKS: &[(&str, &str)] = &[("bfd_instance", "One BFD session.")];
 const GLOBAL: &[&str] = &[
     "bfd_process_name",
     "use_symlink_paths",
-    "set_supplementary_groups",
-    "disable_local_igmp",
     "vrrp_ipsets",
     "nftables_ifindex",
-    "nftables_counters",
     "bfd_priority",
     "bfd_no_swap",
     "bfd_rt_priority",
@@ -33,9 +30,6 @@ const GLOBAL: &[&str] = &[
     "enable_dbus",
     "dbus_service_name",
     "dbus_no_interface_name",
-    "vmac_addr_prefix",
-    "iproute_usr_dir",
-    "iproute_etc_dir",
 ];
 
 /// Takes a top-level block that is not ours yet.

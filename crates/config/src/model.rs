@@ -146,6 +146,8 @@ pub struct ProcessSettings {
     pub instance: Option<String>,
     /// child_wait_time in seconds.
     pub child_wait_time: Option<u64>,
+    /// net_namespace_ipvs; an empty name is the first namespace.
+    pub net_namespace_ipvs: Option<String>,
 }
 
 impl Root {
@@ -156,6 +158,7 @@ impl Root {
                 net_namespace: self.net_namespace,
                 instance: self.instance,
                 child_wait_time: self.child_wait_time,
+                net_namespace_ipvs: self.net_namespace_ipvs,
             },
             globals: self.globals,
             instances: self.instances,

@@ -41,6 +41,8 @@ pub struct Address {
     pub autojoin: bool,
     /// The state of this address's link does not concern the instance.
     pub no_track: bool,
+    /// It is wanted on a virtual link of its own on `interface`; once that has a name, `interface` is that name.
+    pub own_link: bool,
 }
 
 impl Address {
@@ -60,6 +62,7 @@ impl Address {
             noprefixroute: false,
             autojoin: false,
             no_track: false,
+            own_link: false,
         }
     }
 }

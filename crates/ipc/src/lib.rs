@@ -73,6 +73,8 @@ pub struct Facts {
     pub reload_time: Option<(String, bool)>,
     /// The file that is there while the configuration is read; an empty name is the default.
     pub reload_file: Option<String>,
+    /// Scripts keep the supplementary groups of their account.
+    pub supplementary_groups: bool,
     /// Name of the parent in lists of processes.
     pub name: Option<String>,
     /// Fingerprints of the faults of the file.

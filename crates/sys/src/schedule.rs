@@ -101,7 +101,12 @@ pub fn affinity(cpus: &[usize]) -> io::Result<()> {
 
 /// Enters a named network namespace.
 pub fn enter_network_namespace(name: &str) -> io::Result<()> {
-    let file = std::fs::File::open(format!("/run/netns/{name}"))?;
+    enter_namespace_at(&format!("/run/netns/{name}"))
+}
+
+/// Enters the network namespace of a file.
+pub fn enter_namespace_at(path: &str) -> io::Result<()> {
+    let file = std::fs::File::open(path)?;
     Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
 }
 

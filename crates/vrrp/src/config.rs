@@ -169,6 +169,8 @@ pub struct InstanceConfig {
     pub interface: String,
     /// The virtual link (RFC 9568 section 7.3) that the addresses are on. It is among [`Config::statics`].
     pub virtual_link: Option<String>,
+    /// Virtual links of addresses that are on neither of the two, each with the link below. They are among [`Config::statics`].
+    pub address_links: Vec<(String, String)>,
     /// Adverts go by the interface although there is a virtual link.
     pub by_base: bool,
     /// Family of adverts and of the advertised addresses.
@@ -254,6 +256,7 @@ impl InstanceConfig {
             name: name.into(),
             interface: interface.into(),
             virtual_link: None,
+            address_links: Vec::new(),
             by_base: false,
             family,
             version: match family {

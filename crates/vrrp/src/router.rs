@@ -412,6 +412,7 @@ impl Router {
             let c = &x.config;
             let mut interfaces: Vec<&str> = vec![&c.interface];
             interfaces.extend(c.virtual_link.as_deref());
+            interfaces.extend(c.address_links.iter().map(|(_, base)| base.as_str()));
             interfaces.extend(c.addresses.iter().chain(&c.excluded).map(|a| a.interface.as_str()));
             interfaces.extend(c.depends_on.iter().flat_map(Object::links));
             for track in &c.tracks {

@@ -218,7 +218,10 @@ impl Trackers {
         for address in config.addresses.iter().chain(&config.excluded) {
             let dev = &address.interface;
             if dev != own && config.virtual_link.as_ref() != Some(dev) && !address.no_track && !self.up(dev) {
-                let fault = Fault::AddressLink(dev.clone());
+                let fault = match config.address_links.iter().find(|(name, _)| name == dev) {
+                    Some((_, base)) if !self.up(base) => Fault::AddressLink(base.clone()),
+                    _ => Fault::AddressLink(dev.clone()),
+                };
                 if !a.faults.contains(&fault) {
                     a.faults.push(fault);
                 }

@@ -337,3 +337,233 @@ fn dumps_of_several_daemons_have_several_names() {
     assert!(!base.exists());
     assert_eq!(d.stop(), Some(0));
 }
+
+/// A second link of a host, to nowhere.
+fn second_link(host: &Host) {
+    host.ip("link add mv0 type veth peer name mv1");
+    host.ip("link set mv1 up");
+    host.ip("link set mv0 up");
+    host.ip("addr add 10.88.0.1/24 dev mv0");
+}
+
+#[test]
+fn addresses_have_virtual_links_of_their_own_as_with_keepalived() {
+    require!(keepalived);
+    let conf = "global_defs {
+ vmac_prefix vp
+ vmac_addr_prefix va
+}
+vrrp_instance V {
+ interface eth0
+ virtual_router_id 5
+ priority 255
+ state MASTER
+ use_vmac
+ use_vmac_addr
+ virtual_ipaddress {
+  10.77.0.100/24
+  10.88.0.100/24 dev mv0
+ }
+ virtual_ipaddress_excluded {
+  fd77::100/64
+  fd88::100/64 dev mv0
+  10.88.0.101/24 dev mv0
+ }
+}
+vrrp_instance W {
+ interface eth0
+ virtual_router_id 6
+ priority 255
+ state MASTER
+ virtual_ipaddress {
+  10.77.0.110/24
+  10.88.0.110/24 dev mv0 use_vmac
+  10.88.0.111/24 dev mv0
+ }
+}
+vrrp_instance X {
+ interface eth0
+ virtual_router_id 7
+ priority 255
+ state MASTER
+ use_vmac_addr
+ virtual_ipaddress {
+  10.77.0.120/24
+  10.88.0.120/24 dev mv0
+ }
+ virtual_ipaddress_excluded {
+  fd77::120/64
+ }
+}
+";
+    let shown = [Kind::Steadfast, Kind::Keepalived].map(|kind| {
+        let lan = Lan::new(1);
+        let host = &lan.hosts[0];
+        second_link(host);
+        let d = Daemon::start(host, kind, conf);
+        let all = ["100", "101", "110", "111", "120"].map(|n| format!(".0.{n}/"));
+        let there = || {
+            let shown = host.show("-br addr");
+            all.iter().all(|a| shown.contains(a)) && shown.contains("fd77::120/") && shown.contains("fd88::100/")
+        };
+        assert!(eventually(SOON, there), "{kind:?}: {}\n{}", host.show("-br addr"), d.log());
+        assert!(!d.log().contains("FAULT"), "{kind:?}: {}", d.log());
+        // Links with their MAC addresses and what they sit on, and addresses, without the links' own.
+        let links = host.show("-br link");
+        let links = links.lines().filter(|l| l.starts_with('v')).map(|l| {
+            let words: Vec<&str> = l.split_whitespace().collect();
+            format!("{} {}", words[0], words[2])
+        });
+        let addresses = host.show("-br addr");
+        let addresses = addresses.lines().filter(|l| l.starts_with('v')).map(|l| {
+            let words = l.split_whitespace().filter(|w| !w.starts_with("fe80"));
+            words.map(|w| w.split('@').next().unwrap_or("").to_string()).collect::<Vec<_>>().join(" ")
+        });
+        let mut all: Vec<String> = links.chain(addresses).collect();
+        all.sort();
+        assert_eq!(d.stop(), Some(0));
+        assert!(!host.show("-br link").contains("00:00:5e"), "{}", host.show("-br link"));
+        all
+    });
+    assert_eq!(shown[0], shown[1]);
+    assert_eq!(shown[0].len(), 14, "{:#?}", shown[0]);
+}
+
+#[test]
+fn an_address_of_the_other_family_is_on_a_link_with_its_own_mac_address() {
+    require!();
+    let lan = Lan::new(2);
+    let more = " use_vmac\n virtual_ipaddress_excluded {\n  fd77::100/64\n }\n";
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf("", more));
+    d.wait_log("Entering MASTER STATE", SOON);
+    let client = &lan.hosts[1];
+    for (address, mac) in [("10.77.0.100", "00:00:5e:00:01:33"), ("fd77::100", "00:00:5e:00:02:33")] {
+        let known = || {
+            let _ = client.command("ping").args(["-n", "-c", "1", "-W", "1", address]).output();
+            client.show(&format!("neigh show {address}")).contains(mac)
+        };
+        assert!(eventually(SOON, known), "{address}: {}\n{}", client.show("neigh"), d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
+fn reports_of_local_groups_can_be_turned_off() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let setting = || {
+        let o = host.command("cat").arg("/proc/sys/net/ipv4/igmp_link_local_mcast_reports").output().expect("cat");
+        String::from_utf8_lossy(&o.stdout).trim().to_string()
+    };
+    assert_eq!(setting(), "1");
+    let d = Daemon::start(host, Kind::Steadfast, &conf("disable_local_igmp", ""));
+    d.wait_log("Entering MASTER STATE", SOON);
+    assert_eq!(setting(), "0");
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(setting(), "1");
+}
+
+#[test]
+fn blocked_packets_are_counted() {
+    require!();
+    if !std::path::Path::new("/usr/sbin/nft").exists() {
+        println!("SKIPPED: nft is not installed");
+        return;
+    }
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let text = conf("nftables_counters", " no_accept").replace("priority 255\n state MASTER", "priority 200");
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    d.wait_log("Entering MASTER STATE", SOON);
+    let _ = lan.hosts[1].command("ping").args(["-n", "-c", "3", "-i", "0.1", "-W", "1", "10.77.0.100"]).output();
+    let out = host.command("/usr/sbin/nft").args(["list", "table", "ip", "keepalived"]).output().expect("nft");
+    let table = String::from_utf8_lossy(&out.stdout);
+    assert!(table.contains("ip daddr @vips counter packets 3 bytes 252 drop"), "{table}");
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
+fn scripts_have_the_supplementary_groups_of_their_account() {
+    require!();
+    // An account with more than one group.
+    let group = std::fs::read_to_string("/etc/group").expect("groups");
+    let found = group.lines().find_map(|l| {
+        let fields: Vec<&str> = l.split(':').collect();
+        let name = fields.get(3)?.split(',').find(|n| !n.is_empty())?;
+        Some((name.to_string(), fields.get(2)?.to_string()))
+    });
+    let Some((account, gid)) = found else {
+        println!("SKIPPED: no account has a supplementary group");
+        return;
+    };
+    let lan = Lan::new(1);
+    let files = tempfile::tempdir().expect("folder");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(files.path(), std::fs::Permissions::from_mode(0o777)).expect("mode");
+    for (globals, expected) in [("", false), ("set_supplementary_groups", true)] {
+        let out = files.path().join(format!("groups{expected}"));
+        let script = format!(" notify_master \"/bin/sh -c 'id -G > {}'\" {account}", out.display());
+        let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(globals, &script));
+        let read = || std::fs::read_to_string(&out).unwrap_or_default();
+        assert!(eventually(SOON, || !read().trim().is_empty()), "{}", d.log());
+        assert_eq!(read().split_whitespace().any(|g| g == gid), expected, "{globals}: {}", read());
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
+#[test]
+fn checks_run_in_a_namespace_of_their_own() {
+    require!();
+    let lan = Lan::new(2);
+    let files = tempfile::tempdir().expect("folder");
+    let up = files.path().join("up");
+    // A server that only the second host has, on its loopback link.
+    let server = lan.hosts[1].inside(|| std::net::TcpListener::bind("127.0.0.1:18080").expect("server"));
+    let server = server.join().expect("server");
+    let checked = format!(
+        "virtual_server 10.77.0.100 80 {{
+ delay_loop 1
+ protocol TCP
+ alpha
+ quorum_up \"/bin/sh -c 'echo up > {}'\"
+ real_server 127.0.0.1 18080 {{
+  weight 1
+  TCP_CHECK {{
+   connect_timeout 1
+  }}
+ }}
+}}
+",
+        up.display()
+    );
+    let namespace = &lan.hosts[1].namespace;
+    let text = format!("net_namespace_ipvs {namespace}\n{}{checked}", conf("", ""));
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    assert!(eventually(SOON, || up.exists()), "{}", d.log());
+    d.wait_log("Entering MASTER STATE", SOON);
+    assert!(lan.hosts[0].has("10.77.0.100"), "the VRRP child stays where it is");
+    assert_eq!(d.stop(), Some(0));
+    drop(server);
+}
+
+#[test]
+fn names_of_tables_come_from_the_folder_that_is_named() {
+    require!();
+    let lan = Lan::new(1);
+    let files = tempfile::tempdir().expect("folder");
+    std::fs::create_dir(files.path().join("rt_tables.d")).expect("folder");
+    std::fs::write(files.path().join("rt_tables"), "# names\n4711 first\n").expect("table");
+    std::fs::write(files.path().join("rt_tables.d/more.conf"), "0x1000 second\n").expect("table");
+    for word in ["iproute_etc_dir", "iproute_usr_dir"] {
+        let routes = " virtual_routes {\n  10.5.0.0/16 dev eth0 table first\n  10.6.0.0/16 dev eth0 table second\n }";
+        let text = conf(&format!("{word} {}", files.path().display()), routes);
+        let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+        let there = || {
+            let shown = lan.hosts[0].show("route show table all");
+            shown.contains("10.5.0.0/16 dev eth0 table 4711") && shown.contains("10.6.0.0/16 dev eth0 table 4096")
+        };
+        assert!(eventually(SOON, there), "{word}: {}\n{}", lan.hosts[0].show("route show table all"), d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
+}

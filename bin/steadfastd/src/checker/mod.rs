@@ -128,6 +128,12 @@ impl Role {
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
         plan.names[1].iter().for_each(|name| schedule::name(name));
+        if let Some(name) = &plan.checker_namespace {
+            let path = if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") };
+            schedule::enter_namespace_at(&path)
+                .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))?;
+        }
+        spawn::keep_supplementary_groups(plan.supplementary_groups);
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::open(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;

@@ -375,6 +375,7 @@ impl Daemon {
                 steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
                 self.facts.name.iter().for_each(|name| schedule::name(name));
+                spawn::keep_supplementary_groups(self.facts.supplementary_groups);
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;

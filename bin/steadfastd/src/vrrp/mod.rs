@@ -151,6 +151,10 @@ impl Role {
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }
+        if self.plan.no_local_reports {
+            self.system.settings.no_local_reports();
+        }
+        spawn::keep_supplementary_groups(self.plan.supplementary_groups);
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();

@@ -196,6 +196,12 @@ pub struct Plan {
     pub checker_buffers: Buffers,
     /// Names of the two children in lists of processes.
     pub names: [Option<String>; 2],
+    /// Scripts keep the supplementary groups of their account.
+    pub supplementary_groups: bool,
+    /// No membership reports for link-local groups.
+    pub no_local_reports: bool,
+    /// Network namespace of the checker child; an empty name is the first one.
+    pub checker_namespace: Option<String>,
     /// umask.
     pub mask: Option<u32>,
     /// Receive buffer of advert sockets.

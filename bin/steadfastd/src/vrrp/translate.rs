@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
-use steadfast_core::Family;
 use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_core::{Family, Mac};
 use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
@@ -90,7 +90,7 @@ pub fn plan(c: &Config) -> Plan {
     if g.vrrp_iptables {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
-    let virtual_links: Vec<VirtualLink> = c.instances.iter().filter_map(virtual_link).collect();
+    let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
     machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
@@ -205,6 +205,7 @@ pub fn plan(c: &Config) -> Plan {
         firewall: steadfast_net::nft::Settings {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
+            counters: g.nftables_counters,
         },
         json_version: g.json_version.unwrap_or(1),
         dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
@@ -226,6 +227,9 @@ pub fn plan(c: &Config) -> Plan {
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
             raise,
         },
+        supplementary_groups: g.supplementary_groups == Some(true),
+        no_local_reports: g.disable_local_igmp,
+        checker_namespace: c.process.net_namespace_ipvs.clone(),
         mask: g.umask,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
@@ -319,6 +323,16 @@ fn family(i: &model::VrrpInstance) -> Family {
     if six { Family::V6 } else { Family::V4 }
 }
 
+/// The virtual links of an instance: its own, and those of addresses that are not on it.
+fn virtual_links(i: &model::VrrpInstance) -> Vec<VirtualLink> {
+    let of_address = |(base, six, name): &(String, bool, String)| {
+        let family = if *six { Family::V6 } else { Family::V4 };
+        let (name, base, mac) = (name.clone(), base.clone(), Mac::virtual_router(family, i.virtual_router_id?));
+        Some(VirtualLink { name, base, mac, family, group: None })
+    };
+    virtual_link(i).into_iter().chain(i.address_links.iter().filter_map(of_address)).collect()
+}
+
 /// The virtual link of an instance.
 fn virtual_link(i: &model::VrrpInstance) -> Option<VirtualLink> {
     let v = i.use_vmac.as_ref()?;
@@ -359,6 +373,14 @@ fn instance(
     }
     c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
     c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
+    for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.own_link) {
+        let wanted =
+            |(base, six, _): &&(String, bool, String)| (base, *six) == (&a.interface, a.cidr.address.is_ipv6());
+        if let Some((_, _, name)) = i.address_links.iter().find(wanted) {
+            a.interface.clone_from(name);
+        }
+    }
+    c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
     if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {

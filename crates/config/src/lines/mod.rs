@@ -51,6 +51,7 @@ words! { ADDRESS_WORDS, ADDRESS,
     "noprefixroute" "-" "-" "off" "No route to the prefix.";
     "autojoin" "-" "-" "off" "Joins the multicast group.";
     "no_track" "-" "-" "off" "Its link does not concern the instance.";
+    "use_vmac" "-" "not static" "off" "On a virtual MAC link of its own.";
     "track_group" "NAME" "static addresses" "none" "Instances that its loss concerns.";
     "preferred_lft" "SECS|forever" "uint32" "forever; 0 for /128" "Preferred lifetime.";
 }
@@ -133,7 +134,7 @@ impl<'a> Words<'_, 'a> {
             .find(|(n, _)| *n == text)
             .map(|(_, v)| *v)
             .or_else(|| number(text))
-            .or_else(|| self.c.host.table(table, text));
+            .or_else(|| self.c.table(table, text));
         if found.is_none_or(|n| n > high) {
             let why = if found.is_some() { format!(", the greatest is {high}") } else { String::new() };
             self.c.report_at(Class::General, at, format!("unknown {} '{text}'{why}", of.text));
@@ -265,7 +266,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                     w.c.number(value, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok())
                 };
             }
-            "use_vmac" => w.c.unsupported("use_vmac"),
+            "use_vmac" if instance.is_some() => a.own_link = true,
             "track_group" if instance.is_none() => group = Some(w.interface(option)?),
             other => {
                 w.c.report_at(Class::General, option, format!("unknown option '{other}' of an address, ignoring it"))

@@ -12,7 +12,7 @@ section! {
         /// Poll link state instead of netlink.
         later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.
-        later "net_namespace_ipvs" "[NAME]" "-" "none" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        live "net_namespace_ipvs" "[NAME]" "-" "net_namespace; without a name the first one" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Allow ipsets in a namespace.
         later "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
         /// Global settings.
@@ -384,6 +384,24 @@ section! {
         later "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
         /// First mark to use.
         later "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
+        /// Beginning of the names of virtual links for addresses that are not on the instance's own.
+        live "vmac_addr_prefix" "STRING" "-" "vmac_prefix" => vmac_addr_prefix: Option<String> = None, |c, v| c.text(v);
+        /// No membership reports for 224.0.0.0/24 (igmp_link_local_mcast_reports).
+        live "disable_local_igmp" "-" "-" "off" => disable_local_igmp: bool = false, |c, v| c.flag(v);
+        /// Packets are counted by the rules of nftables.
+        live "nftables_counters" "-" "-" "off" => nftables_counters: bool = false, |c, v| c.flag(v);
+        /// Supplementary groups of a script's account, too.
+        live "set_supplementary_groups" "[BOOL]" "-" "off" => supplementary_groups: Option<bool> = None, |c, v| c.boolean(v);
+        /// Directory of the tables of names that iproute2 is shipped with.
+        live "iproute_usr_dir" "DIR" "-" "/usr/share/iproute2, /usr/lib/iproute2" => iproute_usr_dir: Option<String> = None, |c, v| {
+            c.text(v);
+            c.tables.1.clone_from(v);
+        };
+        /// Directory of the tables of names of this host.
+        live "iproute_etc_dir" "DIR" "-" "/etc/iproute2" => iproute_etc_dir: Option<String> = None, |c, v| {
+            c.text(v);
+            c.tables.0.clone_from(v);
+        };
         /// A file whose first line is a time, `[[YY]YY-MM-DD ]HH:MM[:SS][Z]`, to reload at. It is removed then.
         live "reload_time_file" "PATH" "absolute" "none" => reload_time_file: Option<String> = None, |c, v| absolute(c, v);
         /// The file of reload_time_file stays, and a time without date means every day.

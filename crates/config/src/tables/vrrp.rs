@@ -204,7 +204,7 @@ section! {
         /// HMAC authentication.
         later "auth_hmac" "{ ... }" "-" "none" => |c, s| c.skip_block();
         /// Virtual MAC links for addresses on other interfaces.
-        later "use_vmac_addr" "-" "-" "off" => |c, s| {};
+        live "use_vmac_addr" "-" "-" "off" => |c, s| s.use_vmac_addr = true;
         /// Put the addresses on an ipvlan.
         later "use_ipvlan" "..." "-" "off" => |c, s| {};
         /// VRF of a created link.
@@ -234,6 +234,10 @@ section! {
         };
     }
     plain {
+        /// use_vmac_addr.
+        use_vmac_addr: bool;
+        /// Virtual links of addresses that are not on the instance's own: the link below, IPv6, the name. The checks make them.
+        address_links: Vec<(String, bool, String)>;
         /// garp_extra_if: period in seconds, on all links.
         garp_extra: Option<(u32, bool)>;
         /// lvs_sync_daemon_interface.
