@@ -61,6 +61,7 @@ fn facts(outcome: &Outcome) -> Facts {
         parent_dump: crate::dumps::paths(c).parent,
         reload_time: c.globals.reload_time_file.clone().map(|path| (path, c.globals.reload_repeat)),
         reload_file: c.globals.reload_file.clone(),
+        save_dir: c.globals.config_save_dir.clone(),
     }
 }
 
@@ -74,11 +75,6 @@ pub fn run(options: &Options) -> i32 {
     for line in reports.lines() {
         log::warn!("{line}");
     }
-    if let Some(directory) = &outcome.config.globals.config_save_dir
-        && let Err(e) = save(std::path::Path::new(directory), options.parent, &outcome)
-    {
-        log::error!("config_save_dir: cannot save to {directory}: {e}");
-    }
     let failure = steadfast_config::run_failure(&outcome);
     let status = match failure {
         Some(status) => status,
@@ -88,32 +84,20 @@ pub fn run(options: &Options) -> i32 {
     status
 }
 
-/// Copies what was read: one file for each reading, `keepalived.conf.PID.N`, each part under its name.
-fn save(directory: &std::path::Path, daemon: i32, outcome: &Outcome) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    if !directory.is_dir() {
-        std::fs::create_dir(directory)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    for n in 0..100_000 {
-        let mut file = match options.open(directory.join(format!("keepalived.conf.{daemon}.{n}"))) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            other => other?,
-        };
-        for (name, text) in outcome.files.all() {
-            writeln!(file, "# {name}\n{text}")?;
-        }
-        return Ok(());
-    }
-    Err(std::io::ErrorKind::AlreadyExists.into())
+/// What was read, each part under its name, for who saves it: at most 16 MiB.
+fn copy(outcome: &Outcome) -> Vec<u8> {
+    let mut all: String = outcome.files.all().map(|(name, text)| format!("# {name}\n{text}\n")).collect();
+    all.truncate(all.floor_char_boundary(16 << 20));
+    all.into_bytes()
 }
 
 fn send(options: &Options, outcome: &Outcome) -> i32 {
     let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else { return 1 };
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
-    let messages = std::iter::once(Message::Facts(Box::new(facts(outcome)))).chain(pieces(&bytes));
+    let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
+    let messages = std::iter::once(Message::Facts(Box::new(facts(outcome))))
+        .chain(saved.chunks(3000).map(|part| Message::Saved(part.to_vec())))
+        .chain(pieces(&bytes));
     for message in messages {
         let Ok(f) = frame(&Envelope { epoch: options.epoch, message }) else { return 1 };
         loop {

@@ -22,6 +22,8 @@ pub struct Programs {
     running: BTreeMap<u64, Job>,
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     pub safe: bool,
+    /// They get the supplementary groups of their account (set_supplementary_groups).
+    pub groups: bool,
 }
 
 impl Programs {
@@ -40,6 +42,7 @@ impl Programs {
             life: None,
             running: BTreeMap::new(),
             safe: false,
+            groups: false,
         };
         programs.say(Message::Hello);
         programs
@@ -61,6 +64,7 @@ impl Programs {
             id: self.next,
             argv: command.argv.iter().chain(extra).cloned().collect(),
             user: command.user,
+            groups: self.groups,
             safe: self.safe && as_root,
             probe,
         };

@@ -320,11 +320,6 @@ impl Router {
         })
     }
 
-    /// Objects that are there while the daemon runs.
-    pub fn static_objects(&self) -> impl Iterator<Item = &Object> {
-        self.statics.iter()
-    }
-
     /// Static addresses.
     pub fn static_addresses(&self) -> impl Iterator<Item = &steadfast_core::kernel::Address> {
         self.statics.iter().filter_map(|o| if let Object::Address(a) = o { Some(a) } else { None })

@@ -187,7 +187,7 @@ fn who_is_scheduled_too_late_becomes_a_real_time_process() {
         ("max_auto_priority 0\nmin_auto_priority_delay 300000", [("0", "0"); 3]),
     ] {
         let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(globals, ""));
-        d.wait_log("Entering MASTER STATE", SOON);
+        d.wait_log("Startup complete", SOON);
         let pid = d.pid_of("vrrp.pid").expect("pid");
         if std::fs::read_to_string("/proc/sys/kernel/sched_rt_runtime_us").is_ok_and(|t| t.trim() == "0") {
             println!("SKIPPED: this system gives no real-time priority");
@@ -416,7 +416,8 @@ vrrp_instance X {
         });
         let addresses = host.show("-br addr");
         let addresses = addresses.lines().filter(|l| l.starts_with('v')).map(|l| {
-            let words = l.split_whitespace().filter(|w| !w.starts_with("fe80"));
+            // UP comes some time after the link.
+            let words = l.split_whitespace().filter(|w| !w.starts_with("fe80") && *w != "UP" && *w != "UNKNOWN");
             words.map(|w| w.split('@').next().unwrap_or("").to_string()).collect::<Vec<_>>().join(" ")
         });
         let mut all: Vec<String> = links.chain(addresses).collect();

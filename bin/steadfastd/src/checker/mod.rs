@@ -133,7 +133,6 @@ impl Role {
             schedule::enter_namespace_at(&path)
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))?;
         }
-        spawn::keep_supplementary_groups(plan.supplementary_groups);
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::open(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;
@@ -211,6 +210,7 @@ impl Role {
 
     fn configure(&mut self) {
         self.programs.safe = self.plan.safe_programs;
+        self.programs.groups = self.plan.supplementary_groups;
         if self.plan.programs[1] {
             self.parent.say(Message::Runner);
         }

@@ -50,6 +50,8 @@ struct Loading {
     facts: Option<Facts>,
     assembler: Assembler,
     config: Option<Vec<u8>>,
+    /// The text, to be saved.
+    saved: Vec<u8>,
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
@@ -287,6 +289,7 @@ impl Daemon {
                     facts: None,
                     assembler: Assembler::default(),
                     config: None,
+                    saved: Vec::new(),
                     reload,
                     upgrade,
                     until: now() + READING,
@@ -334,6 +337,7 @@ impl Daemon {
             }
             match parse(buffer.get(..n).unwrap_or_default()) {
                 Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
+                Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
                     Ok(Some(whole)) => l.config = Some(whole),
                     Ok(None) => {}
@@ -355,6 +359,9 @@ impl Daemon {
             return None;
         }
         self.unmark_reload();
+        if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
+            scheduled::save(std::path::Path::new(directory), &l.saved);
+        }
         let force = std::mem::take(&mut self.force_reload) && l.reload;
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.

@@ -151,3 +151,18 @@ fn remove(path: &Path) {
         log::error!("reload_file: cannot remove {}: {e}", path.display());
     }
 }
+
+/// config_save_dir: one file for each reading, `keepalived.conf.PID.N`.
+pub(super) fn save(directory: &Path, text: &[u8]) {
+    let save = || {
+        if !directory.is_dir() {
+            std::fs::create_dir(directory)?;
+        }
+        let name = |n: u32| directory.join(format!("keepalived.conf.{}.{n}", steadfast_sys::schedule::pid()));
+        let free = (0..100_000).map(name).find(|p| !p.exists()).ok_or(std::io::ErrorKind::AlreadyExists)?;
+        files::write_dump(&free, &String::from_utf8_lossy(text), None)
+    };
+    if let Err(e) = save() {
+        log::error!("config_save_dir: cannot save to {}: {e}", directory.display());
+    }
+}

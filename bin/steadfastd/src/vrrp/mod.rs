@@ -144,6 +144,7 @@ impl Role {
         let exempt = self.router.static_addresses().cloned().collect();
         self.system.kernel.lease(self.plan.address_lease, exempt);
         self.programs.safe = self.plan.safe_programs;
+        self.programs.groups = self.plan.supplementary_groups;
         if self.plan.programs[0] {
             self.parent.say(Message::Runner);
         }
@@ -154,7 +155,6 @@ impl Role {
         if self.plan.no_local_reports {
             self.system.settings.no_local_reports();
         }
-        spawn::keep_supplementary_groups(self.plan.supplementary_groups);
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();
