@@ -12,7 +12,6 @@ const BLOCKS: &[(&str, &str)] = &[("bfd_instance", "One BFD session.")];
 const GLOBAL: &[&str] = &[
     "bfd_process_name",
     "use_symlink_paths",
-    "vrrp_ipsets",
     "nftables_ifindex",
     "bfd_priority",
     "bfd_no_swap",

@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod check;
+mod check_links;
 mod check_lvs;
 pub mod diag;
 mod foreign;

@@ -13,8 +13,8 @@ section! {
         later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.
         live "net_namespace_ipvs" "[NAME]" "-" "net_namespace; without a name the first one" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
-        /// Allow ipsets in a namespace.
-        later "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
+        /// Allow ipsets in a namespace, for kernels before 3.13; sets of nftables take their place here and need no leave.
+        live "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
         /// Global settings.
         live "global_defs" "{ ... }" "-" "-" => globals: GlobalDefs = GlobalDefs::default(), |c, v| block(v, c);
         /// Addresses kept configured while the daemon runs.
@@ -460,6 +460,8 @@ section! {
         live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
         /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.
         live "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| s.vrrp_iptables = true;
+        /// Names of ipsets. Sets of nftables take their place.
+        live "vrrp_ipsets" "[SET4 [SET6 ...]]" "names" "-" => |c, s| {};
         /// Real-time priority ceiling.
         live "max_auto_priority" "[PRIO]" "-1-99" "0; without a value 99" => |c, s| {
             let mut priority = 99;

@@ -9,6 +9,8 @@ mod kernel;
 mod matching;
 mod mirror;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use kernel::{Kernel, Outcome};
 pub use mirror::{Event, Link, Mirror};
