@@ -317,25 +317,3 @@ vrrp_instance OTHER {
     assert!(!d.log().contains("(OTHER) Entering FAULT"), "{}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
-
-#[test]
-fn routes_and_rules_of_an_earlier_life_go() {
-    require!();
-    let lan = Lan::new(1);
-    let host = &lan.hosts[0];
-    let (routes, rules) = ([("10.30.1.0/24 via 10.77.0.9", "")], [("from 10.5.1.0/24 table 70 preference 100", "")]);
-    let conf = conf(&[&routes], &[&rules]);
-    let there = || [host.show("route").contains("10.30.1.0/24"), host.show("rule").contains("100:")];
-    let d = Daemon::start(host, Kind::Steadfast, &conf);
-    assert!(eventually(SOON, || there() == [true, true]), "{}", d.log());
-    d.crash();
-    assert_eq!(there(), [true, true], "nobody was left to remove them");
-    // The next life waits for half a minute before it becomes master.
-    let patient = conf
-        .replace("priority 255", "priority 100")
-        .replace("state MASTER\n", "")
-        .replace("advert_int 1", "advert_int 10");
-    let d = Daemon::start(host, Kind::Steadfast, &patient);
-    assert!(eventually(SOON, || there() == [false, false]), "{}{}\n{}", host.show("route"), host.show("rule"), d.log());
-    assert_eq!(d.stop(), Some(0));
-}
