@@ -37,15 +37,6 @@ pub fn test(options: &Options) -> i32 {
     if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() }
 }
 
-/// A dump of another process: the same path with a word before the extension.
-pub fn beside(path: &str, word: &str) -> String {
-    let file = path.rfind('/').map_or(0, |at| at + 1);
-    match path.get(file..).and_then(|name| name.rfind('.')) {
-        Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
-        _ => format!("{path}{word}"),
-    }
-}
-
 /// What the parent must know.
 fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
@@ -63,10 +54,15 @@ fn facts(outcome: &Outcome) -> Facts {
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
         umask: c.globals.umask,
+        supplementary_groups: c.globals.supplementary_groups == Some(true),
+        name: c.globals.names[0].clone().map(|n| if n.is_empty() { "keepalived".into() } else { n }),
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
         structured: c.globals.log_structured == Some(true),
-        parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
+        parent_dump: crate::dumps::paths(c).parent,
+        reload_time: c.globals.reload_time_file.clone().map(|path| (path, c.globals.reload_repeat)),
+        reload_file: c.globals.reload_file.clone(),
+        save_dir: c.globals.config_save_dir.clone(),
     }
 }
 
@@ -89,10 +85,20 @@ pub fn run(options: &Options) -> i32 {
     status
 }
 
+/// What was read, each part under its name, for who saves it: at most 16 MiB.
+fn copy(outcome: &Outcome) -> Vec<u8> {
+    let mut all: String = outcome.files.all().map(|(name, text)| format!("# {name}\n{text}\n")).collect();
+    all.truncate(all.floor_char_boundary(16 << 20));
+    all.into_bytes()
+}
+
 fn send(options: &Options, outcome: &Outcome) -> i32 {
     let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else { return 1 };
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
-    let messages = std::iter::once(Message::Facts(facts(outcome))).chain(pieces(&bytes));
+    let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
+    let messages = std::iter::once(Message::Facts(Box::new(facts(outcome))))
+        .chain(saved.chunks(3000).map(|part| Message::Saved(part.to_vec())))
+        .chain(pieces(&bytes));
     for message in messages {
         let Ok(f) = frame(&Envelope { epoch: options.epoch, message }) else { return 1 };
         loop {

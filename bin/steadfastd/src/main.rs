@@ -5,6 +5,7 @@ mod bfd;
 mod checker;
 mod child;
 mod cli;
+mod dumps;
 mod events;
 mod loader;
 mod parent;

@@ -29,6 +29,8 @@ pub struct Programs {
     asked: Option<Time>,
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     pub safe: bool,
+    /// They get the supplementary groups of their account (set_supplementary_groups).
+    pub groups: bool,
 }
 
 impl Programs {
@@ -48,6 +50,7 @@ impl Programs {
             running: BTreeMap::new(),
             asked: None,
             safe: false,
+            groups: false,
         };
         programs.say(Message::Hello);
         programs
@@ -80,6 +83,7 @@ impl Programs {
             id: self.next,
             argv: command.argv.iter().chain(extra).cloned().collect(),
             user: command.user,
+            groups: self.groups,
             safe: self.safe && as_root,
             probe,
             queue,

@@ -316,5 +316,6 @@ fn begin(job: &Job) -> Result<i32, String> {
         clean_environment: true,
         ..Default::default()
     };
+    spawn::keep_supplementary_groups(job.groups);
     spawn::spawn(&spec).map_err(|e| e.to_string())
 }

@@ -8,7 +8,6 @@ use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::kernel::RouteKind;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
@@ -16,6 +15,8 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
+    crate::check_links::track_groups(config, at, d);
+    crate::check_links::link_delays(config, d);
     any_script |= crate::check_lvs::check(config, host, d);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
@@ -327,10 +328,7 @@ fn instance(
         }
     }
     for r in &mut i.virtual_routes {
-        // The kernel takes no interface for a route that leads nowhere.
-        let nowhere =
-            matches!(r.kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw);
-        if !nowhere && r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
+        if !r.kind.leads_nowhere() && r.interface.is_none() && r.via.is_none() && r.nexthops.is_empty() {
             r.interface = Some(interface.clone());
         }
     }

@@ -181,6 +181,11 @@ impl Files {
         FileId(u16::try_from(self.list.len() - 1).unwrap_or(u16::MAX))
     }
 
+    /// Names and texts of all files, in order of reading.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.list.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// Name of a file.
     pub fn name(&self, id: FileId) -> &str {
         self.list.get(usize::from(id.0)).map_or("?", |f| &f.0)

@@ -41,8 +41,8 @@ pub trait Host {
     fn group(&self, name: &str) -> Option<u32>;
     /// What a script's first word is: a path, or a name searched in PATH.
     fn script(&self, word: &str) -> ScriptFile;
-    /// A number in one of iproute2's tables ("rt_tables", "rt_scopes", "rt_protos").
-    fn table(&self, table: &str, name: &str) -> Option<u32>;
+    /// A number in one of iproute2's tables ("rt_tables", "rt_scopes", "rt_protos") in the first of these directories that has it.
+    fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32>;
     /// Whether a host name has an address.
     fn resolves(&self, name: &str) -> bool;
     /// Our user.
@@ -136,9 +136,17 @@ impl Host for SystemHost {
         ScriptFile::Good(real)
     }
 
-    fn table(&self, table: &str, name: &str) -> Option<u32> {
-        ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"].iter().find_map(|d| {
-            let text = std::fs::read_to_string(format!("{d}/{table}")).ok()?;
+    fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32> {
+        // Beside each file there may be a directory of more (rt_tables.d/*.conf).
+        let files = directories.iter().flat_map(|d| {
+            let more = std::fs::read_dir(format!("{d}/{table}.d")).into_iter().flatten().flatten().map(|e| e.path());
+            let mut more: Vec<PathBuf> =
+                more.filter(|p| p.extension().is_some_and(|e| e == "conf")).take(1000).collect();
+            more.sort();
+            std::iter::once(PathBuf::from(format!("{d}/{table}"))).chain(more)
+        });
+        files.into_iter().find_map(|file| {
+            let text = std::fs::read_to_string(file).ok()?;
             text.lines().find_map(|l| {
                 let mut words = l.split('#').next()?.split_whitespace();
                 let number = words.next()?;
@@ -228,7 +236,7 @@ impl Host for FakeHost {
             ScriptFile::Missing
         }
     }
-    fn table(&self, _: &str, name: &str) -> Option<u32> {
+    fn table(&self, _: &[String], _: &str, name: &str) -> Option<u32> {
         match name {
             "main" => Some(254),
             "local" => Some(255),

@@ -8,6 +8,7 @@
 
 mod bfd;
 mod check;
+mod check_links;
 mod check_lvs;
 pub mod diag;
 mod foreign;

@@ -92,6 +92,15 @@ pub enum HmacMode {
     ReceiveOnly,
 }
 
+/// `vrrp_rx_bufs_policy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ReceivePolicy {
+    Mtu,
+    Advert,
+    Bytes(u32),
+}
+
 /// The longest time that whole-second keywords take.
 const LONG: i64 = 4294;
 
@@ -117,8 +126,14 @@ pub struct Config {
     pub files: Vec<TrackFile>,
     /// vrrp_track_process.
     pub processes: Vec<TrackProcess>,
-    /// Static addresses, routes, rules.
-    pub statics: Vec<Object>,
+    /// Static addresses, routes, rules, each with its track group.
+    pub statics: Vec<(Object, Option<String>)>,
+    /// track_group.
+    pub track_groups: Vec<TrackGroup>,
+    /// garp_group.
+    pub garp_groups: Vec<GarpGroup>,
+    /// interface_up_down_delays: link, after down, after up.
+    pub link_delays: Vec<(String, Duration, Duration)>,
     /// virtual_server.
     pub virtual_servers: Vec<VirtualServer>,
     /// virtual_server_group.
@@ -142,6 +157,8 @@ pub struct ProcessSettings {
     pub instance: Option<String>,
     /// child_wait_time in seconds.
     pub child_wait_time: Option<u64>,
+    /// net_namespace_ipvs; an empty name is the first namespace.
+    pub net_namespace_ipvs: Option<String>,
 }
 
 impl Root {
@@ -152,6 +169,7 @@ impl Root {
                 net_namespace: self.net_namespace,
                 instance: self.instance,
                 child_wait_time: self.child_wait_time,
+                net_namespace_ipvs: self.net_namespace_ipvs,
             },
             globals: self.globals,
             instances: self.instances,
@@ -160,6 +178,9 @@ impl Root {
             files: self.files,
             processes: self.processes,
             statics: self.statics,
+            track_groups: self.track_groups,
+            garp_groups: self.garp_groups,
+            link_delays: self.link_delays,
             virtual_servers: self.virtual_servers,
             server_groups: self.server_groups,
             ssl: self.ssl,
@@ -175,6 +196,8 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         Root::KEYWORDS,
         GlobalDefs::KEYWORDS,
         VrrpInstance::KEYWORDS,
+        TrackGroup::KEYWORDS,
+        GarpGroup::KEYWORDS,
         Authentication::KEYWORDS,
         AuthHmac::KEYWORDS,
         SyncGroup::KEYWORDS,

@@ -18,6 +18,8 @@ pub(crate) struct Cx<'a> {
     /// The line being read.
     line: Option<&'a Line>,
     pub host: &'a dyn Host,
+    /// Where iproute2's tables of names are, where the file says so: the host's and the shipped ones.
+    pub tables: (Option<String>, Option<String>),
     pub diagnostics: Diagnostics,
     said: std::collections::HashSet<&'static str>,
     /// Blocks by kind and name; a search through all of them for each would take square time.
@@ -50,6 +52,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         at: 0,
         line: None,
         host,
+        tables: Default::default(),
         diagnostics: Diagnostics::default(),
         said: Default::default(),
         blocks: Default::default(),
@@ -81,6 +84,16 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
 }
 
 impl<'a> Cx<'a> {
+    /// A number in one of iproute2's tables of names.
+    pub fn table(&self, table: &str, name: &str) -> Option<u32> {
+        let own = |dir: &Option<String>, others: &[&str]| {
+            dir.as_ref().map_or_else(|| others.iter().map(|d| d.to_string()).collect::<Vec<_>>(), |d| vec![d.clone()])
+        };
+        let mut places = own(&self.tables.0, &["/etc/iproute2"]);
+        places.extend(own(&self.tables.1, &["/usr/share/iproute2", "/usr/lib/iproute2"]));
+        self.host.table(&places, table, name)
+    }
+
     /// First word of the current line.
     pub fn keyword(&self) -> Option<String> {
         self.line.and_then(|l| l.words.first()).map(|w| w.text.clone())

@@ -1,7 +1,7 @@
 //! Virtual links: reading `use_vmac` and choosing names and hardware addresses.
 
 use crate::diag::{Class, Diagnostics};
-use crate::model::{Config, Vmac};
+use crate::model::{Config, Vmac, VrrpInstance};
 use crate::parse::Cx;
 use crate::places::Places;
 use std::collections::HashSet;
@@ -67,11 +67,15 @@ impl Vmac {
 /// Gives every virtual link of the configuration a name of its own.
 pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let prefix = config.globals.vmac_prefix.clone().unwrap_or_else(|| "vrrp".into());
+    let address_prefix = config.globals.vmac_addr_prefix.clone().unwrap_or_else(|| prefix.clone());
     let mut taken: HashSet<String> = HashSet::new();
     for i in &mut config.instances {
         let six = crate::check::family(i);
         let strict = i.strict_mode == Some(true);
-        let Some(v) = &mut i.use_vmac else { continue };
+        let Some(v) = &mut i.use_vmac else {
+            address_links(i, six, &address_prefix, &mut taken);
+            continue;
+        };
         if strict && v.mac.take().is_some() {
             let text = format!("({}) strict mode allows the standard virtual MAC only, using it", i.name);
             d.push(Class::General, at.of("vrrp_instance", &i.name, "use_vmac"), text);
@@ -83,11 +87,39 @@ pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
         }
         let name = v.name.get_or_insert_with(|| {
             let vrid = i.virtual_router_id.unwrap_or(0);
-            let numbered = (1..).map(|n| format!("{prefix}{n}.{vrid}"));
-            let first = if six { format!("{prefix}6.{vrid}") } else { format!("{prefix}.{vrid}") };
-            // Bounded: each instance takes one.
-            std::iter::once(first).chain(numbered).take(100_000).find(|n| !taken.contains(n)).unwrap_or_default()
+            free_name(&prefix, six, vrid, &taken)
         });
         taken.insert(name.clone());
+        address_links(i, six, &address_prefix, &mut taken);
+    }
+}
+
+/// The first name that nobody has.
+fn free_name(prefix: &str, six: bool, vrid: u8, taken: &HashSet<String>) -> String {
+    let numbered = (1..).map(|n| format!("{prefix}{n}.{vrid}"));
+    let first = if six { format!("{prefix}6.{vrid}") } else { format!("{prefix}.{vrid}") };
+    // Bounded: each instance takes a few.
+    std::iter::once(first).chain(numbered).take(100_000).find(|n| !taken.contains(n)).unwrap_or_default()
+}
+
+/// A virtual link for each link and family of addresses that want one of their own: those of `use_vmac`, with `use_vmac_addr` all
+/// that are not on the instance's link or not of its family, and with a virtual link of the instance those of the other family:
+/// their MAC address is another one (RFC 9568 section 7.3).
+fn address_links(i: &mut VrrpInstance, six: bool, prefix: &str, taken: &mut HashSet<String>) {
+    let Some(base) = i.interface.clone() else { return };
+    let vrid = i.virtual_router_id.unwrap_or(0);
+    let has_own = i.use_vmac.is_some();
+    let all = i.virtual_ipaddress.iter_mut().chain(&mut i.virtual_ipaddress_excluded);
+    for (a, ..) in all {
+        let (there, own_family) = (a.interface == base, a.cidr.address.is_ipv6() == six);
+        let elsewhere = !there || !own_family;
+        // What is on the instance's link and of its family is on its virtual link, if it has one.
+        a.own_link = elsewhere && (a.own_link || i.use_vmac_addr || (has_own && there));
+        let key = (a.interface.clone(), a.cidr.address.is_ipv6());
+        if a.own_link && !i.address_links.iter().any(|(link, six, _)| (link, six) == (&key.0, &key.1)) {
+            let name = free_name(prefix, key.1, vrid, taken);
+            taken.insert(name.clone());
+            i.address_links.push((key.0, key.1, name));
+        }
     }
 }

@@ -56,8 +56,8 @@ impl Host for CaseHost {
     fn script(&self, word: &str) -> ScriptFile {
         SystemHost.script(word)
     }
-    fn table(&self, table: &str, name: &str) -> Option<u32> {
-        self.0.table(table, name)
+    fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32> {
+        self.0.table(directories, table, name)
     }
     fn resolves(&self, name: &str) -> bool {
         self.0.resolves(name)

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
+mod route;
+mod rule;
+
+pub use route::{CONGESTION_NUMBER, Encap, Metric, NextHop, Placement, Realms, Route, RouteKind};
+pub use rule::{Rule, RuleAction};
+
 /// An address to be put on an interface.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Address {
@@ -35,6 +41,8 @@ pub struct Address {
     pub autojoin: bool,
     /// The state of this address's link does not concern the instance.
     pub no_track: bool,
+    /// It is wanted on a virtual link of its own on `interface`; once that has a name, `interface` is that name.
+    pub own_link: bool,
 }
 
 impl Address {
@@ -54,6 +62,7 @@ impl Address {
             noprefixroute: false,
             autojoin: false,
             no_track: false,
+            own_link: false,
         }
     }
 }
@@ -61,206 +70,6 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} dev {}", self.cidr, self.interface)
-    }
-}
-
-/// Route types of rtnetlink (RTN_*).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub enum RouteKind {
-    /// RTN_UNICAST
-    #[default]
-    Unicast,
-    /// RTN_LOCAL
-    Local,
-    /// RTN_BROADCAST
-    Broadcast,
-    /// RTN_ANYCAST
-    Anycast,
-    /// RTN_MULTICAST
-    Multicast,
-    /// RTN_BLACKHOLE
-    Blackhole,
-    /// RTN_UNREACHABLE
-    Unreachable,
-    /// RTN_PROHIBIT
-    Prohibit,
-    /// RTN_THROW
-    Throw,
-}
-
-/// One hop of a multipath route.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct NextHop {
-    /// Gateway.
-    pub via: Option<IpAddr>,
-    /// Output interface.
-    pub interface: Option<String>,
-    /// Weight 1..=256.
-    pub weight: u16,
-    /// Treat the gateway as on-link.
-    pub onlink: bool,
-}
-
-/// A route. Metrics of `None` are left to the kernel.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Route {
-    /// Family.
-    pub family: Family,
-    /// Destination; `None` is the default route.
-    pub destination: Option<IpCidr>,
-    /// Type.
-    pub kind: RouteKind,
-    /// Preferred source.
-    pub source: Option<IpAddr>,
-    /// IPv6 source prefix.
-    pub from: Option<IpCidr>,
-    /// Gateway, of either family.
-    pub via: Option<IpAddr>,
-    /// Output interface.
-    pub interface: Option<String>,
-    /// Table; 254 is main.
-    pub table: u32,
-    /// RTPROT_*; 18 is keepalived's.
-    pub protocol: u8,
-    /// Scope; `None` is chosen by type and gateway.
-    pub scope: Option<u8>,
-    /// Metric.
-    pub metric: Option<u32>,
-    /// Type of service.
-    pub tos: u8,
-    /// Gateway is on-link.
-    pub onlink: bool,
-    /// MTU metric in bytes.
-    pub mtu: Option<u32>,
-    /// Advertised MSS in bytes.
-    pub advmss: Option<u32>,
-    /// Hop limit metric.
-    pub hoplimit: Option<u32>,
-    /// Initial congestion window in packets.
-    pub initcwnd: Option<u32>,
-    /// Initial receive window in packets.
-    pub initrwnd: Option<u32>,
-    /// Hops of a multipath route; empty for a plain one.
-    pub nexthops: Vec<NextHop>,
-    /// Its loss does not concern the instance.
-    pub no_track: bool,
-}
-
-impl Route {
-    /// An empty unicast route of a family in the main table.
-    pub fn new(family: Family) -> Self {
-        Route {
-            family,
-            destination: None,
-            kind: RouteKind::Unicast,
-            source: None,
-            from: None,
-            via: None,
-            interface: None,
-            table: 254,
-            protocol: 18,
-            scope: None,
-            metric: None,
-            tos: 0,
-            onlink: false,
-            mtu: None,
-            advmss: None,
-            hoplimit: None,
-            initcwnd: None,
-            initrwnd: None,
-            nexthops: Vec::new(),
-            no_track: false,
-        }
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.destination {
-            Some(d) => write!(f, "{d}")?,
-            None => f.write_str("default")?,
-        }
-        if let Some(via) = self.via {
-            write!(f, " via {via}")?;
-        }
-        if let Some(dev) = &self.interface {
-            write!(f, " dev {dev}")?;
-        }
-        if self.table != 254 {
-            write!(f, " table {}", self.table)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a policy rule does.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum RuleAction {
-    /// Look up in a table.
-    Table(u32),
-    /// Jump to the rule with this preference.
-    Goto(u32),
-    /// Nothing.
-    Nop,
-    /// Drop silently.
-    Blackhole,
-    /// Answer "unreachable".
-    Unreachable,
-    /// Answer "prohibited".
-    Prohibit,
-}
-
-/// A policy rule.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Rule {
-    /// Family.
-    pub family: Family,
-    /// Invert the match.
-    pub invert: bool,
-    /// Source prefix.
-    pub from: Option<IpCidr>,
-    /// Destination prefix.
-    pub to: Option<IpCidr>,
-    /// Preference.
-    pub preference: Option<u32>,
-    /// Action.
-    pub action: RuleAction,
-    /// Input interface.
-    pub iif: Option<String>,
-    /// Output interface.
-    pub oif: Option<String>,
-    /// Mark and mask.
-    pub fwmark: Option<(u32, u32)>,
-    /// Type of service.
-    pub tos: u8,
-    /// Reject routes with a prefix this short or shorter.
-    pub suppress_prefixlength: Option<u32>,
-    /// RTPROT_*.
-    pub protocol: u8,
-    /// Its loss does not concern the instance.
-    pub no_track: bool,
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(p) = self.preference {
-            write!(f, "{p}: ")?;
-        }
-        match self.from {
-            Some(p) => write!(f, "from {p}")?,
-            None => f.write_str("from all")?,
-        }
-        if let Some(p) = self.to {
-            write!(f, " to {p}")?;
-        }
-        match self.action {
-            RuleAction::Table(t) => write!(f, " lookup {t}"),
-            RuleAction::Goto(g) => write!(f, " goto {g}"),
-            RuleAction::Nop => f.write_str(" nop"),
-            RuleAction::Blackhole => f.write_str(" blackhole"),
-            RuleAction::Unreachable => f.write_str(" unreachable"),
-            RuleAction::Prohibit => f.write_str(" prohibit"),
-        }
     }
 }
 
@@ -316,15 +125,22 @@ pub enum Object {
 }
 
 impl Object {
-    /// Both cannot be in the kernel: what removes one would remove the other.
+    /// Both cannot be in the kernel: what removes one would remove the other. A route does not replace another in its place.
     pub fn same_place(&self, other: &Object) -> bool {
         match (self, other) {
             (Object::Address(a), Object::Address(b)) => a.cidr == b.cidr && a.interface == b.interface,
-            (Object::Route(a), Object::Route(b)) => {
-                (a.destination, a.table, a.metric) == (b.destination, b.table, b.metric)
-            }
             (Object::Link(a), Object::Link(b)) => a.name == b.name,
             _ => self == other,
+        }
+    }
+
+    /// Names of the links that it needs.
+    pub fn links(&self) -> Vec<&str> {
+        match self {
+            Object::Address(a) => vec![&a.interface],
+            Object::Route(r) => r.links().collect(),
+            Object::Link(l) => vec![&l.base],
+            Object::Block(_) | Object::Rule(_) => Vec::new(),
         }
     }
 }

@@ -46,6 +46,19 @@ impl IpCidr {
     pub const fn host(address: IpAddr) -> Self {
         IpCidr { address, prefix: Family::of(address).bits() }
     }
+
+    /// The same without host bits.
+    pub fn network(self) -> Self {
+        let address = match self.address {
+            IpAddr::V4(a) => {
+                IpAddr::V4((u32::from(a) & u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)).into())
+            }
+            IpAddr::V6(a) => {
+                IpAddr::V6((u128::from(a) & u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)).into())
+            }
+        };
+        IpCidr { address, ..self }
+    }
 }
 
 impl fmt::Display for IpCidr {

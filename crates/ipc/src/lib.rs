@@ -71,6 +71,16 @@ pub struct Facts {
     pub umask: Option<u32>,
     /// Where the parent's dump goes.
     pub parent_dump: String,
+    /// The file that names a time to reload, and whether it stays.
+    pub reload_time: Option<(String, bool)>,
+    /// The file that is there while the configuration is read; an empty name is the default.
+    pub reload_file: Option<String>,
+    /// Where what was read is saved.
+    pub save_dir: Option<String>,
+    /// Scripts keep the supplementary groups of their account.
+    pub supplementary_groups: bool,
+    /// Name of the parent in lists of processes.
+    pub name: Option<String>,
     /// Fingerprints of the faults of the file.
     pub faults: Vec<u32>,
     /// Log lines go to journald with fields.
@@ -93,6 +103,8 @@ pub struct Job {
     pub argv: Vec<String>,
     /// User and group; `None` keeps the daemon's.
     pub user: Option<(u32, u32)>,
+    /// With the supplementary groups of that account.
+    pub groups: bool,
     /// Start it only if nobody but root can change the file or a folder above it.
     pub safe: bool,
     /// Nobody is interested any more when the client is gone: it is ended then.
@@ -121,7 +133,9 @@ pub enum Message {
         late: u64,
     },
     /// What the parent must know.
-    Facts(Facts),
+    Facts(Box<Facts>),
+    /// A piece of the text that was read, to be saved.
+    Saved(Vec<u8>),
     /// A piece of a configuration.
     Config {
         /// The last one.

@@ -27,11 +27,11 @@ pub struct Ipvs {
 
 impl Ipvs {
     /// Connects. `NotFound`: the kernel has no IPVS, or its module ip_vs is not loaded.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(receive_buffer: crate::netlink::Buffer) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.set_non_blocking(true)?;
-        let _ = socket.set_rx_buf_sz(4usize << 20);
+        receive_buffer.apply(&socket);
         let mut ipvs = Ipvs { socket, family: 0, sequence: 0, buffer: Vec::new() };
         ipvs.family = ipvs.resolve()?;
         Ok(ipvs)

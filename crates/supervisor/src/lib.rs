@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 mod ward;
+pub mod when;
 
 pub use ward::{Memory, Sequel, Ward};
 

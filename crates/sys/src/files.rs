@@ -73,6 +73,20 @@ pub fn wall_clock() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|d| d.as_secs_f64()).unwrap_or(0.0)
 }
 
+/// Makes a file, or empties it; no link is followed.
+pub fn make_empty(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options.open(path).map(|_| ())
+}
+
+/// How long the system has been up.
+pub fn uptime() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split(' ').next().and_then(|s| s.parse().ok()).unwrap_or(f64::MAX);
+    std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX)
+}
+
 /// Where a process is that does not answer: its state, and where in the kernel it waits.
 pub fn whereabouts(pid: i32) -> String {
     let read = |name: &str| {

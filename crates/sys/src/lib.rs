@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod clock;
 pub mod control;
 pub mod fifo;
 pub mod files;

@@ -24,8 +24,19 @@ pub struct Watch {
 
 impl Watch {
     /// Watches for processes that match. Without process events it still hears of ends.
-    pub fn new(matchers: Vec<Matcher>) -> Self {
+    /// `buffer`: bytes of its receive buffer, 0 for the system's, and whether beyond the system's limit.
+    pub fn new(matchers: Vec<Matcher>, buffer: (usize, bool)) -> Self {
         let events = if matchers.is_empty() { None } else { connector().ok() };
+        if let Some(fd) = events.as_ref().filter(|_| buffer.0 > 0) {
+            use nix::sys::socket::{setsockopt, sockopt};
+            let done = match buffer {
+                (bytes, true) => setsockopt(fd, sockopt::RcvBufForce, &bytes),
+                (bytes, false) => setsockopt(fd, sockopt::RcvBuf, &bytes),
+            };
+            if let Err(e) = done {
+                log::warn!("cannot make a receive buffer of {} bytes: {e}", buffer.0);
+            }
+        }
         Watch { matchers, ends: HashMap::new(), events }
     }
 
@@ -169,7 +180,7 @@ mod tests {
             full_command: true,
             arguments: Arguments::Equal,
         };
-        let mut watch = Watch::new(vec![m]);
+        let mut watch = Watch::new(vec![m], (0, false));
         let mut descriptors = Vec::new();
         // The program's name is there once it is executed.
         while watch.count(|fd| descriptors.push(fd))["m"] == 0 {

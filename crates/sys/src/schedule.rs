@@ -57,6 +57,27 @@ pub fn realtime(priority: i32) -> io::Result<()> {
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) })
 }
 
+/// Raises the priority of a process that is scheduled too late (max_auto_priority).
+#[derive(Debug, Default)]
+pub struct Eager(Option<i32>);
+
+impl Eager {
+    /// So late was a turn. `raise`: lateness that is too much, and the greatest priority; `own` is the configured one.
+    pub fn late(&mut self, late: std::time::Duration, raise: Option<(std::time::Duration, i32)>, own: Option<i32>) {
+        let Some((_, most)) = raise.filter(|(least, _)| late >= *least) else { return };
+        let now = self.0.or(own).unwrap_or(0);
+        if now >= most {
+            return;
+        }
+        match realtime(now + 1) {
+            Ok(()) => log::info!("scheduled {late:?} too late, real-time priority is {} now", now + 1),
+            Err(e) => log::warn!("scheduled {late:?} too late, and cannot raise the priority: {e}"),
+        }
+        // One that cannot be had is not asked for again.
+        self.0 = Some(now + 1);
+    }
+}
+
 /// Limit of uninterrupted real-time CPU in microseconds: soft half of hard.
 pub fn rttime(micros: u64) -> io::Result<()> {
     use nix::sys::resource::{Resource, setrlimit};
@@ -80,7 +101,12 @@ pub fn affinity(cpus: &[usize]) -> io::Result<()> {
 
 /// Enters a named network namespace.
 pub fn enter_network_namespace(name: &str) -> io::Result<()> {
-    let file = std::fs::File::open(format!("/run/netns/{name}"))?;
+    enter_namespace_at(&format!("/run/netns/{name}"))
+}
+
+/// Enters the network namespace of a file.
+pub fn enter_namespace_at(path: &str) -> io::Result<()> {
+    let file = std::fs::File::open(path)?;
     Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
 }
 

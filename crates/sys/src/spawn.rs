@@ -8,6 +8,26 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// Accounts keep their supplementary groups (set_supplementary_groups).
+static SUPPLEMENTARY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Whether programs get the supplementary groups of their account, too.
+pub fn keep_supplementary_groups(on: bool) {
+    SUPPLEMENTARY.store(on, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Groups of a program that runs as this account.
+fn groups(uid: u32, gid: u32) -> Vec<u32> {
+    if SUPPLEMENTARY.load(std::sync::atomic::Ordering::Relaxed)
+        && let Ok(Some(user)) = nix::unistd::User::from_uid(uid.into())
+        && let Ok(name) = std::ffi::CString::new(user.name)
+        && let Ok(all) = nix::unistd::getgrouplist(&name, gid.into())
+    {
+        return all.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    }
+    vec![gid]
+}
+
 /// What to start.
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
@@ -52,6 +72,8 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
     }
     let keep = spec.keep.clone();
     let user = spec.user;
+    // Before the fork: after it nothing may be asked of the system's library.
+    let groups = user.map(|(uid, gid)| groups(uid, gid)).unwrap_or_default();
     let die_with_us = spec.die_with_us;
     // SAFETY: between fork and exec only async-signal-safe calls are made, on memory prepared before the fork.
     unsafe {
@@ -69,7 +91,9 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
             }
             if let Some((uid, gid)) = user
-                && (libc::setgroups(1, &gid) != 0 || libc::setgid(gid) != 0 || libc::setuid(uid) != 0)
+                && (libc::setgroups(groups.len(), groups.as_ptr()) != 0
+                    || libc::setgid(gid) != 0
+                    || libc::setuid(uid) != 0)
             {
                 let e = io::Error::last_os_error();
                 // An ordinary user may run things as himself only.

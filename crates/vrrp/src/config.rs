@@ -28,10 +28,36 @@ pub struct Config {
     pub garp_interval: Duration,
     /// Gap between unsolicited neighbour advertisements on one interface.
     pub gna_interval: Duration,
+    /// Links that share one gap.
+    pub garp_groups: Vec<GarpGroup>,
+    /// Changes of these links count only after a while.
+    pub link_delays: Vec<LinkDelay>,
     /// Log adverts for router ids that are not configured.
     pub log_unknown_vrids: bool,
     /// A removed instance is reported as DELETED only where it says so, else as FAULT.
     pub fifo_states_on_reload: bool,
+}
+
+/// Links whose announcements are paced together (garp_group).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GarpGroup {
+    /// Gap between gratuitous ARPs; `None`: as for all links.
+    pub interval: Option<Duration>,
+    /// Gap between unsolicited neighbour advertisements.
+    pub gna_interval: Option<Duration>,
+    /// Names of the links.
+    pub interfaces: Vec<String>,
+}
+
+/// How long a change of a link must last before it counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkDelay {
+    /// Name of the link.
+    pub interface: String,
+    /// After it went down.
+    pub down: Duration,
+    /// After it came up.
+    pub up: Duration,
 }
 
 /// Protocol version.
@@ -145,6 +171,9 @@ pub struct Garp {
     pub lower_prio_repeat: u32,
     /// The same again after this.
     pub lower_prio_delay: Duration,
+    /// Period of announcements on links that adverts do not leave by, so that switches remember where these are (garp_extra_if);
+    /// true: on all of them, false: on virtual links only.
+    pub extra: Option<(Duration, bool)>,
 }
 
 impl Default for Garp {
@@ -156,6 +185,7 @@ impl Default for Garp {
             refresh_repeat: 1,
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
+            extra: None,
         }
     }
 }
@@ -197,6 +227,8 @@ pub struct InstanceConfig {
     pub interface: String,
     /// The virtual link (RFC 9568 section 7.3) that the addresses are on. It is among [`Config::statics`].
     pub virtual_link: Option<String>,
+    /// Virtual links of addresses that are on neither of the two, each with the link below. They are among [`Config::statics`].
+    pub address_links: Vec<(String, String)>,
     /// Adverts go by the interface although there is a virtual link.
     pub by_base: bool,
     /// Family of adverts and of the advertised addresses.
@@ -265,6 +297,8 @@ pub struct InstanceConfig {
     pub dont_track_primary: bool,
     /// Tracked objects, group-level ones included.
     pub tracks: Vec<Track>,
+    /// Of [`Config::statics`], those whose absence means FAULT (track_group).
+    pub depends_on: Vec<Object>,
     /// A master that was held up for longer than a backup of this priority would wait goes to backup.
     pub timer_expired_backup: Option<u8>,
     /// `notify_deleted` was written: removal is reported as DELETED instead of FAULT.
@@ -301,6 +335,7 @@ impl InstanceConfig {
             name: name.into(),
             interface: interface.into(),
             virtual_link: None,
+            address_links: Vec::new(),
             by_base: false,
             family,
             version: match family {
@@ -340,6 +375,7 @@ impl InstanceConfig {
             checksum_without_pseudo: false,
             dont_track_primary: false,
             tracks: Vec::new(),
+            depends_on: Vec::new(),
             timer_expired_backup: None,
             notify_deleted: false,
             notify_priority_changes: false,

@@ -49,6 +49,7 @@ impl Router {
                 self.burst(i, repeat, now, out);
                 self.set_timer(i, Which::GarpRefresh, now + again);
             }
+            Which::GarpExtra => self.announce_elsewhere(i, now, out),
             Which::GarpLower => {
                 let repeat = self.config_of(i).map_or(0, |c| c.garp.lower_prio_repeat);
                 self.burst(i, repeat, now, out);

@@ -1,5 +1,6 @@
 //! Pacing of gratuitous ARPs and unsolicited neighbour advertisements.
 
+use crate::GarpGroup;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,9 +19,9 @@ pub(crate) struct Waiting {
 
 #[derive(Debug)]
 struct Queue {
-    interface: String,
-    family: Family,
-    waiting: VecDeque<Waiting>,
+    gap: Duration,
+    /// Each with its link: those of a group share the queue.
+    waiting: VecDeque<(Waiting, String)>,
     next: Time,
 }
 
@@ -31,50 +32,72 @@ pub(crate) struct Pacer {
     queues: Vec<Queue>,
     gap_v4: Duration,
     gap_v6: Duration,
+    groups: Vec<GarpGroup>,
 }
 
 impl Pacer {
     /// Sets the gaps. What waits stays.
-    pub fn set_gaps(&mut self, v4: Duration, v6: Duration) {
+    pub fn set_gaps(&mut self, v4: Duration, v6: Duration, groups: &[GarpGroup]) {
         self.gap_v4 = v4;
         self.gap_v6 = v6;
+        self.groups = groups.to_vec();
+        // Links may have changed their queue; the old ones empty themselves.
+        self.index.clear();
     }
 
-    /// The gap of a family.
-    pub fn gap(&self, family: Family) -> Duration {
-        match family {
-            Family::V4 => self.gap_v4,
-            Family::V6 => self.gap_v6,
-        }
+    /// The gap of a link and family, and the link whose queue it has: in a group that of the first.
+    fn queue_of<'a>(&'a self, interface: &'a str, family: Family) -> (Duration, &'a str) {
+        let (own, common): (fn(&GarpGroup) -> Option<Duration>, Duration) = match family {
+            Family::V4 => (|g: &GarpGroup| g.interval, self.gap_v4),
+            Family::V6 => (|g: &GarpGroup| g.gna_interval, self.gap_v6),
+        };
+        let group = self.groups.iter().find(|g| g.interfaces.iter().any(|i| i == interface));
+        let shared = group.and_then(|g| Some((own(g)?, g.interfaces.first()?.as_str())));
+        shared.unwrap_or((common, interface))
+    }
+
+    /// The gap of a link and family.
+    pub fn gap(&self, interface: &str, family: Family) -> Duration {
+        self.queue_of(interface, family).0
     }
 
     /// Queues an announcement; returns the queue and when it is to be served next, for a timer.
     pub fn push(&mut self, now: Time, interface: &str, waiting: Waiting) -> (u32, Time) {
         let family = Family::of(waiting.address);
-        let id = match self.index.get(&(interface.to_owned(), family)) {
+        let (gap, name) = self.queue_of(interface, family);
+        let key = (name.to_owned(), family);
+        let id = match self.index.get(&key) {
             Some(id) => *id,
             None => {
-                let id = self.queues.len() as u32;
-                self.queues.push(Queue { interface: interface.into(), family, waiting: VecDeque::new(), next: now });
-                self.index.insert((interface.into(), family), id);
-                id
+                // One that nobody uses any more is taken over.
+                let free = |(n, q): &(usize, &Queue)| {
+                    q.waiting.is_empty() && !self.index.values().any(|id| *id as usize == *n)
+                };
+                let reused = self.queues.iter().enumerate().find(free).map(|(n, _)| n);
+                let id = reused.unwrap_or(self.queues.len());
+                let queue = Queue { gap, waiting: VecDeque::new(), next: now };
+                match self.queues.get_mut(id) {
+                    Some(q) => *q = queue,
+                    None => self.queues.push(queue),
+                }
+                self.index.insert(key, id as u32);
+                id as u32
             }
         };
         let Some(queue) = self.queues.get_mut(id as usize) else { return (id, now) };
         if queue.waiting.len() < MOST {
-            queue.waiting.push_back(waiting);
+            queue.waiting.push_back((waiting, interface.to_owned()));
         }
         (id, queue.next.max(now))
     }
 
     /// Serves a queue: one announcement and its link, and when the next is due.
-    pub fn pop(&mut self, now: Time, id: u32) -> Option<(Waiting, &str, Option<Time>)> {
-        let gap = self.queues.get(id as usize).map(|q| self.gap(q.family))?;
+    pub fn pop(&mut self, now: Time, id: u32) -> Option<(Waiting, String, Option<Time>)> {
         let queue = self.queues.get_mut(id as usize)?;
-        let waiting = queue.waiting.pop_front()?;
-        queue.next = now + gap;
+        let (waiting, interface) = queue.waiting.pop_front()?;
+        queue.next = now + queue.gap;
         let next = if queue.waiting.is_empty() { None } else { Some(queue.next) };
-        Some((waiting, &queue.interface, next))
+        Some((waiting, interface, next))
     }
 }
 

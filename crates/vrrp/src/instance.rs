@@ -211,7 +211,15 @@ impl Instance {
 
     pub fn faulty(&self) -> bool {
         // a virtual link that is still being made is waited for at the start
-        let waits = |f: &Fault| self.state == State::Init && matches!(f, Fault::VirtualLink(_));
+        let made = |link: &String| self.config.address_links.iter().any(|(name, _)| name == link);
+        let waits = |f: &Fault| {
+            self.state == State::Init
+                && match f {
+                    Fault::VirtualLink(_) => true,
+                    Fault::AddressLink(link) => made(link),
+                    _ => false,
+                }
+        };
         self.assessed.faults.iter().any(|f| !waits(f))
     }
 

@@ -1,6 +1,7 @@
 //! Which objects are in the kernel on our behalf, and putting back what somebody else takes away.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_core::kernel::Object;
@@ -116,6 +117,21 @@ impl Held {
         let at = now + pause;
         e.repair = Some(at);
         Some((at, e.refusals == 1))
+    }
+
+    /// Routes whose preferred source is this.
+    pub fn routes_from(&self, source: IpAddr) -> Vec<Object> {
+        let from = |o: &Object| matches!(o, Object::Route(r) if r.source == Some(source));
+        let mut found: Vec<_> = self.entries.iter().filter(|(o, _)| from(o)).collect();
+        found.sort_by_key(|(_, e)| e.order);
+        found.into_iter().map(|(o, _)| o.clone()).collect()
+    }
+
+    /// The kernel took it: the next refusal is news again.
+    pub fn accepted(&mut self, object: &Object) {
+        if let Some(e) = self.entries.get_mut(object) {
+            e.refusals = 0;
+        }
     }
 
     /// Objects whose repair is due, and when the next one is.

@@ -218,6 +218,14 @@ impl Router {
     }
 
     fn rearm_refresh(&mut self, i: u32, before: &InstanceConfig, now: Time) {
+        let extra = self.config_of(i).and_then(|c| c.garp.extra).map(|e| e.0);
+        if extra != before.garp.extra.map(|e| e.0) {
+            let key = Key::Instance(i, crate::router::Which::GarpExtra);
+            match extra {
+                Some(period) => self.timers.set(key, now + period),
+                None => self.timers.cancel(key),
+            }
+        }
         let Some(refresh) = self.config_of(i).map(|c| c.garp.refresh) else { return };
         if refresh != before.garp.refresh {
             let key = Key::Instance(i, crate::router::Which::GarpRefresh);

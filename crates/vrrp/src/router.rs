@@ -6,7 +6,7 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) enum Which {
     GarpAgain,
     /// Refresh of announcements.
     GarpRefresh,
+    /// Announcements on links that adverts do not leave by.
+    GarpExtra,
     /// Second burst after a contention.
     GarpLower,
     /// Announcement after the last of several contentions.
@@ -49,6 +51,8 @@ pub(crate) enum Key {
     Repair,
     /// Queue of announcements.
     Pace(u32),
+    /// A link's change counts from now on.
+    Debounce(u32),
     /// Next run of a script.
     ScriptRun(u32),
     /// Time limit of a run.
@@ -78,10 +82,11 @@ pub(crate) enum Life {
 }
 
 /// Global settings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub startup_delay: Duration,
     pub log_unknown_vrids: bool,
+    pub link_delays: Vec<LinkDelay>,
 }
 
 /// All virtual routers of one daemon. Feed it with [`Router::handle`], call [`Router::poll`] when [`Router::poll_at`] says so,
@@ -173,8 +178,19 @@ impl Router {
     }
 
     pub(crate) fn adopt_settings(&mut self, config: &Config) {
-        self.settings = Settings { startup_delay: config.startup_delay, log_unknown_vrids: config.log_unknown_vrids };
-        self.pacer.set_gaps(config.garp_interval, config.gna_interval);
+        // A change that was held off under another number is told again by the link's next change; until then it counts at once.
+        for n in 0..self.settings.link_delays.len() {
+            self.timers.cancel(Key::Debounce(n as u32));
+        }
+        self.settings = Settings {
+            startup_delay: config.startup_delay,
+            log_unknown_vrids: config.log_unknown_vrids,
+            link_delays: config.link_delays.clone(),
+        };
+        for link in std::mem::take(&mut self.trackers.debounced).into_values() {
+            self.trackers.links.insert(link.name.clone(), link);
+        }
+        self.pacer.set_gaps(config.garp_interval, config.gna_interval, &config.garp_groups);
         self.unknown.clear();
     }
 
@@ -223,6 +239,7 @@ impl Router {
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
             Input::Wall(wall) => self.set_wall(now, wall),
+            Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
         self.tidy();
@@ -410,7 +427,9 @@ impl Router {
             let c = &x.config;
             let mut interfaces: Vec<&str> = vec![&c.interface];
             interfaces.extend(c.virtual_link.as_deref());
+            interfaces.extend(c.address_links.iter().map(|(_, base)| base.as_str()));
             interfaces.extend(c.addresses.iter().chain(&c.excluded).map(|a| a.interface.as_str()));
+            interfaces.extend(c.depends_on.iter().flat_map(Object::links));
             for track in &c.tracks {
                 match &track.what {
                     Tracked::Interface(name) => interfaces.push(name),
@@ -539,6 +558,7 @@ impl Router {
             }
             Key::Repair => self.repair(now, out),
             Key::Pace(id) => self.pace(id, now, out),
+            Key::Debounce(n) => self.debounced(n, now, out),
             Key::ScriptRun(id) => self.run_script(id, now, out),
             Key::ScriptLimit(id) => self.limit_script(id, now, out),
             Key::Process(id) => {

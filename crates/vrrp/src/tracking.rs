@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use steadfast_core::Family;
+use steadfast_core::kernel::Object;
 
 /// Why an instance may not take part.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +38,8 @@ pub(crate) enum Fault {
     Session(String),
     /// Unicast without a peer.
     NoPeer,
+    /// A static object that it depends on cannot be there.
+    Static(String),
 }
 
 impl Fault {
@@ -61,6 +64,7 @@ impl fmt::Display for Fault {
             Fault::Process(p) => write!(f, "process {p} is not as required"),
             Fault::Service(s) => write!(f, "virtual server {s} has no quorum"),
             Fault::Session(s) => write!(f, "BFD session {s} failed"),
+            Fault::Static(o) => write!(f, "static {o} is not there"),
             Fault::NoPeer => f.write_str("unicast without a peer"),
         }
     }
@@ -126,6 +130,8 @@ pub(crate) struct Assessment {
 #[derive(Debug, Default)]
 pub(crate) struct Trackers {
     pub links: HashMap<String, Link>,
+    /// State of links whose change does not count yet.
+    pub debounced: HashMap<String, Link>,
     pub scripts: Vec<Script>,
     pub script_index: HashMap<String, u32>,
     pub files: HashMap<String, i64>,
@@ -140,6 +146,8 @@ pub(crate) struct Trackers {
     pub managed: HashMap<String, HashSet<IpAddr>>,
     /// Interfaces where an address of ours may be a source all the same.
     pub sensitive: HashSet<String>,
+    /// Objects that the kernel refused, as last tried.
+    pub refused: HashSet<Object>,
 }
 
 /// Link-local, for IPv6 sources (RFC 9568 section 5.1.2.1).
@@ -215,10 +223,18 @@ impl Trackers {
         for address in config.addresses.iter().chain(&config.excluded) {
             let dev = &address.interface;
             if dev != own && config.virtual_link.as_ref() != Some(dev) && !address.no_track && !self.up(dev) {
-                let fault = Fault::AddressLink(dev.clone());
+                let fault = match config.address_links.iter().find(|(name, _)| name == dev) {
+                    Some((_, base)) if !self.up(base) => Fault::AddressLink(base.clone()),
+                    _ => Fault::AddressLink(dev.clone()),
+                };
                 if !a.faults.contains(&fault) {
                     a.faults.push(fault);
                 }
+            }
+        }
+        for object in &config.depends_on {
+            if self.refused.contains(object) || object.links().iter().any(|l| !self.up(l)) {
+                a.faults.push(Fault::Static(object.to_string()));
             }
         }
         let mut sum = i64::from(config.priority);

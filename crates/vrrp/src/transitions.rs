@@ -38,8 +38,12 @@ impl Router {
 
     /// Disarms everything of one instance.
     pub(crate) fn quiet(&mut self, i: u32) {
-        use Which::{Advert, Delay, Down, GarpAfter, GarpAgain, GarpLower, GarpRefresh, Listen, Owner, Release};
-        for which in [Down, Advert, Delay, Release, Listen, GarpAgain, GarpRefresh, GarpLower, GarpAfter, Owner] {
+        use Which::{
+            Advert, Delay, Down, GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, Listen, Owner, Release,
+        };
+        for which in
+            [Down, Advert, Delay, Release, Listen, GarpAgain, GarpRefresh, GarpExtra, GarpLower, GarpAfter, Owner]
+        {
             self.cancel_timer(i, which);
         }
     }
@@ -334,12 +338,15 @@ impl Router {
         self.log_routes(i, "setting", out);
         self.add_objects(i, out);
         let Some(c) = self.config_of(i) else { return };
-        let (delay, refresh) = (c.garp.delay, c.garp.refresh);
+        let (delay, refresh, extra) = (c.garp.delay, c.garp.refresh, c.garp.extra);
         if !delay.is_zero() {
             self.set_timer(i, Which::GarpAgain, now + delay);
         }
         if !refresh.is_zero() {
             self.set_timer(i, Which::GarpRefresh, now + refresh);
+        }
+        if let Some((period, _)) = extra {
+            self.set_timer(i, Which::GarpExtra, now + period);
         }
     }
 
@@ -447,6 +454,21 @@ impl Router {
                 self.announce(i, interface, *address, now, out);
             }
         }
+    }
+
+    /// One announcement of each address on a link that adverts do not leave by.
+    pub(crate) fn announce_elsewhere(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot(i) else { return };
+        let Some((period, everywhere)) = x.config.garp.extra else { return };
+        let is_virtual = |name: &str| self.statics.iter().any(|o| matches!(o, Object::Link(l) if l.name == name));
+        let elsewhere: Vec<_> = (x.config.addresses.iter().chain(&x.config.excluded))
+            .filter(|a| a.interface != x.config.link() && (everywhere || is_virtual(&a.interface)))
+            .map(|a| (a.interface.clone(), a.cidr.address))
+            .collect();
+        for (interface, address) in elsewhere {
+            self.announce(i, &interface, address, now, out);
+        }
+        self.set_timer(i, Which::GarpExtra, now + period.max(Duration::from_secs(1)));
     }
 
     /// Leaves Master by our own decision: says priority 0, and either serves on until the successor is heard (`soft`) or lets

@@ -9,12 +9,46 @@ use crate::script::Script;
 use crate::{Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::net::IpAddr;
+use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
 
 impl Router {
-    /// The interfaces' whole state is told; whoever depends on one is looked at anew.
+    /// A link's state is told. Where changes of it are held off (interface_up_down_delays) it counts only when it has lasted.
     pub(crate) fn on_link(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
+        let known = self.trackers.links.get(&link.name).map(|l| l.up).filter(|_| self.life != Life::Settling);
+        let delay = self.settings.link_delays.iter().position(|d| d.interface == link.name);
+        let (Some(up), Some(n)) = (known, delay) else { return self.link_counts(now, link, out) };
+        let key = Key::Debounce(n as u32);
+        if up == link.up {
+            self.timers.cancel(key);
+            self.trackers.debounced.remove(&link.name);
+            return self.link_counts(now, link, out);
+        }
+        let hold_off = self.settings.link_delays.get(n).map_or(Duration::ZERO, |d| if link.up { d.up } else { d.down });
+        if hold_off.is_zero() {
+            return self.link_counts(now, link, out);
+        }
+        if self.timers.get(key).is_none() {
+            let text =
+                format!("{} is {}, which counts in {hold_off:?}", link.name, if link.up { "up" } else { "down" });
+            out.push(Output::Log(Level::Info, text));
+            self.timers.set(key, now + hold_off);
+        }
+        self.trackers.debounced.insert(link.name.clone(), link.clone());
+        self.link_counts(now, Link { up, ..link }, out);
+    }
+
+    /// A change has lasted.
+    pub(crate) fn debounced(&mut self, n: u32, now: Time, out: &mut Vec<Output>) {
+        let Some(name) = self.settings.link_delays.get(n as usize).map(|d| d.interface.clone()) else { return };
+        if let Some(link) = self.trackers.debounced.remove(&name) {
+            self.link_counts(now, link, out);
+        }
+    }
+
+    /// The interfaces' whole state is told; whoever depends on one is looked at anew.
+    fn link_counts(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
         let name = link.name.clone();
         let old = self.trackers.links.insert(name.clone(), link);
         let Some(new) = self.trackers.links.get(&name) else { return };
@@ -44,6 +78,7 @@ impl Router {
     }
 
     pub(crate) fn on_link_gone(&mut self, now: Time, name: &str, out: &mut Vec<Output>) {
+        self.trackers.debounced.remove(name);
         if self.trackers.links.remove(name).is_none() {
             return;
         }
@@ -71,14 +106,9 @@ impl Router {
     /// Objects on a link that came back.
     pub(crate) fn restore_objects(&mut self, interface: &str, out: &mut Vec<Output>) {
         let on = |o: &Object| match o {
-            Object::Address(a) => a.interface == interface,
-            Object::Route(r) => {
-                r.interface.as_deref() == Some(interface)
-                    || r.interface.is_none()
-                    || r.nexthops.iter().any(|h| h.interface.as_deref() == Some(interface))
-            }
-            Object::Link(l) => l.base == interface,
-            Object::Rule(_) | Object::Block(_) => false,
+            // Which link a gateway is on the kernel alone knows.
+            Object::Route(r) if r.interface.is_none() => true,
+            other => other.links().contains(&interface),
         };
         let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
         for x in self.slots.iter().flatten().filter(|x| x.objects_set) {
@@ -147,7 +177,28 @@ impl Router {
         }
     }
 
+    /// Who depends on a static object.
+    fn dependents(&self, object: &Object) -> Vec<u32> {
+        let all = self.slots.iter().enumerate();
+        all.filter(|(_, x)| x.as_ref().is_some_and(|x| x.config.depends_on.contains(object)))
+            .map(|(i, _)| i as u32)
+            .collect()
+    }
+
+    /// The kernel took an object that it had refused.
+    pub(crate) fn on_object_added(&mut self, now: Time, object: &Object, out: &mut Vec<Output>) {
+        self.held.accepted(object);
+        if self.trackers.refused.remove(object) {
+            let users = self.dependents(object);
+            self.reevaluate(&users, now, out);
+        }
+    }
+
     pub(crate) fn on_object_refused(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+        let users = self.dependents(object);
+        if !users.is_empty() && self.held.contains(object) && self.trackers.refused.insert(object.clone()) {
+            self.reevaluate(&users, now, out);
+        }
         if let Some((at, first)) = self.held.refused(now, object) {
             if first {
                 out.push(Output::Log(
@@ -190,6 +241,8 @@ impl Router {
         }
         out.push(Output::Add(object.clone()));
         let Object::Address(address) = object else { return };
+        // Routes with that preferred source went with it, and older kernels do not say so.
+        out.extend(self.held.routes_from(address.cidr.address).into_iter().map(Output::Add));
         let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
             self.slot(*i).is_some_and(|x| {
                 x.objects_set && x.config.addresses.iter().chain(&x.config.excluded).any(|a| a == address)
@@ -202,7 +255,7 @@ impl Router {
 
     /// One announcement, at once or by way of the queue.
     pub(crate) fn announce(&mut self, i: u32, interface: &str, address: IpAddr, now: Time, out: &mut Vec<Output>) {
-        if self.pacer.gap(Family::of(address)).is_zero() {
+        if self.pacer.gap(interface, Family::of(address)).is_zero() {
             out.push(Output::Announce { interface: interface.into(), address });
             return;
         }
@@ -223,7 +276,7 @@ impl Router {
                 x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
             };
             if slot.is_some_and(held) {
-                out.push(Output::Announce { interface: interface.into(), address: waiting.address });
+                out.push(Output::Announce { interface, address: waiting.address });
                 if let Some(at) = next {
                     self.timers.set(Key::Pace(id), at);
                 }

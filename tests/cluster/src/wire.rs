@@ -118,3 +118,25 @@ pub fn replay(packets: &[Vec<u8>], pause: Duration) {
         std::thread::sleep(pause);
     }
 }
+
+/// Gratuitous ARPs that a host sees until told to end: when, and the address that they are for.
+pub fn gratuitous(during: Duration, ended: impl Fn() -> bool) -> Vec<(Duration, Ipv4Addr)> {
+    // ETH_P_ARP in network byte order.
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(0x0806u16.to_be()))))
+        .expect("packet socket");
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+    let start = Instant::now();
+    let mut seen = Vec::new();
+    while start.elapsed() < during && !ended() {
+        let mut frame = [0u8; 256];
+        if std::io::Read::read(&mut (&socket), &mut frame).is_err() {
+            continue;
+        }
+        if let (Some(sender), Some(target)) = (frame.get(28..32), frame.get(38..42))
+            && sender == target
+        {
+            seen.push((start.elapsed(), Ipv4Addr::new(sender[0], sender[1], sender[2], sender[3])));
+        }
+    }
+    seen
+}

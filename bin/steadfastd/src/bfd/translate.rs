@@ -39,8 +39,9 @@ pub fn translate(c: &Config) -> (Sessions, Settings) {
             rttime: g.bfd_rlimit_rttime,
             no_swap: g.bfd_no_swap,
             affinity: g.bfd_cpu_affinity.iter().map(|c| *c as usize).collect(),
+            raise: None,
         },
-        dump: crate::loader::beside(g.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_bfd").into(),
+        dump: crate::dumps::paths(c).bfd.into(),
         structured: g.log_structured.unwrap_or(false),
         mask: g.umask,
         ..Default::default()

@@ -8,6 +8,7 @@ use steadfast_core::Family;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
+use steadfast_net::netlink::Buffer;
 
 /// What the file wants of IPVS beside its services.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Balancer {
     /// What the parent keeps of `ours`.
     kept: BTreeSet<ServiceKey>,
     settings: Settings,
+    /// Receive buffer of the netlink socket.
+    buffer: Buffer,
     /// Synchronisation daemons that are to run; `None` while it is not known.
     daemons: Option<Vec<Daemon>>,
     /// Those that run.
@@ -41,7 +44,7 @@ pub struct Balancer {
 
 impl Balancer {
     /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there.
-    pub fn open(ours: BTreeSet<ServiceKey>) -> Self {
+    pub fn open(ours: BTreeSet<ServiceKey>, buffer: Buffer) -> Self {
         let mut b = Balancer {
             ipvs: None,
             kernel: Table::new(),
@@ -50,10 +53,11 @@ impl Balancer {
             kept: ours.clone(),
             ours,
             settings: Settings::default(),
+            buffer,
             daemons: None,
             running: Vec::new(),
         };
-        match Ipvs::open() {
+        match Ipvs::open(buffer) {
             Ok(mut ipvs) => match ipvs.table() {
                 Ok(table) => {
                     b.kernel = table;
@@ -162,7 +166,7 @@ impl Balancer {
     pub fn audit(&mut self) {
         if self.ipvs.is_none() {
             // The module may have been loaded since.
-            self.ipvs = Ipvs::open().ok();
+            self.ipvs = Ipvs::open(self.buffer).ok();
             if self.ipvs.is_some() {
                 log::info!("IPVS: the kernel has a load balancer now");
             }

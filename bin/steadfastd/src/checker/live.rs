@@ -27,10 +27,7 @@ fn kind(k: &CheckKind) -> &'static str {
 impl Role {
     /// The dump of SIGUSR1, beside that of the VRRP child: keepalived's heading, our lines.
     pub(super) fn dump(&self) {
-        let Some(data) = self.plan.dumps.first() else { return };
-        let name = data.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let end = data.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-        let path = data.with_file_name(format!("{name}_check{end}"));
+        let path = &self.plan.checker_dump;
         log::info!("Printing checker data for process({}) on signal", schedule::pid());
         let mut text = String::from("------< LVS Topology >------\n");
         // Writing to a string cannot fail.
@@ -50,7 +47,7 @@ impl Role {
                 }
             }
         }
-        if let Err(e) = files::write_dump(&path, &text, self.mask.or(self.plan.mask)) {
+        if let Err(e) = files::write_dump(path, &text, self.mask.or(self.plan.mask)) {
             log::error!("cannot write {}: {e}", path.display());
         }
     }

@@ -96,6 +96,7 @@ struct Role {
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
+    eager: schedule::Eager,
 }
 
 impl Role {
@@ -130,8 +131,14 @@ impl Role {
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
+        plan.names[1].iter().for_each(|name| schedule::name(name));
+        if let Some(name) = &plan.checker_namespace {
+            let path = if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") };
+            schedule::enter_namespace_at(&path)
+                .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))?;
+        }
         reactor.watch(signals.fd(), SIGNALS)?;
-        let mirror = Mirror::open(plan.monitor_buffers[1] as usize)?;
+        let mirror = Mirror::open(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;
         let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
         for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
@@ -144,6 +151,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
+        let buffer = plan.checker_buffers.command;
         let mut role = Role {
             parent,
             signals,
@@ -157,7 +165,7 @@ impl Role {
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
-            balancer: Balancer::open(ours.into_iter().collect()),
+            balancer: Balancer::open(ours.into_iter().collect(), buffer),
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -168,6 +176,7 @@ impl Role {
             audit: t + AUDIT,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
+            eager: Default::default(),
         };
         role.balancer.configure(settings, true);
         role.configure();
@@ -208,6 +217,7 @@ impl Role {
 
     fn configure(&mut self) {
         self.programs.safe = self.plan.safe_programs;
+        self.programs.groups = self.plan.supplementary_groups;
         if self.plan.programs[1] {
             self.parent.say(Message::Runner { hangs: false });
         }
@@ -264,6 +274,7 @@ impl Role {
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
         self.late = self.late.max(t.since(due));
+        self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
         self.pool.poll(t, &mut self.out);
         self.act(t);
         for r in ready {
@@ -405,6 +416,7 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
                         self.plan = crate::vrrp::plan_of(&config);
+                        self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);

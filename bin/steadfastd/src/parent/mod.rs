@@ -4,6 +4,7 @@ mod control;
 mod dump;
 mod role;
 mod runners;
+mod scheduled;
 mod upgrade;
 
 use crate::child::start_logging;
@@ -49,6 +50,8 @@ struct Loading {
     facts: Option<Facts>,
     assembler: Assembler,
     config: Option<Vec<u8>>,
+    /// The text, to be saved.
+    saved: Vec<u8>,
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
@@ -91,6 +94,7 @@ struct Daemon {
     readings: u64,
     log_text: &'static str,
     control: Control,
+    scheduled: scheduled::Scheduled,
     begun: Time,
 }
 
@@ -165,6 +169,7 @@ pub fn run(options: Box<Options>) -> i32 {
         readings: 0,
         log_text: "Stopped",
         control: Control::default(),
+        scheduled: Default::default(),
         begun: now(),
     };
     let status = daemon.run();
@@ -206,6 +211,7 @@ impl Daemon {
                 match r.token {
                     SIGNALS => {}
                     LOADER => self.read_loader(),
+                    scheduled::WATCHER => self.reload_time_changed(),
                     n if n >= CONTROL - 1 => self.control_ready(n, now()),
                     n => {
                         if let Some(role) = self.roles.get_mut((n - ROLES) / 2) {
@@ -227,7 +233,8 @@ impl Daemon {
 
     fn next_due(&self) -> Option<Time> {
         let roles = self.roles.iter().filter_map(|r| r.ward.due());
-        roles.chain(self.clients_due()).chain(self.runners_due()).min().or(Some(Time::FAR))
+        let others = self.clients_due().into_iter().chain(self.runners_due()).chain(self.reload_due());
+        roles.chain(others).min().or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -266,6 +273,9 @@ impl Daemon {
     fn start_loader(&mut self, reload: bool, upgrade: bool) {
         self.epoch += 1;
         self.control.reading += u64::from(!upgrade);
+        if reload && !upgrade {
+            self.mark_reload();
+        }
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
             self.not_read(reload);
@@ -288,6 +298,7 @@ impl Daemon {
                     facts: None,
                     assembler: Assembler::default(),
                     config: None,
+                    saved: Vec::new(),
                     reload,
                     upgrade,
                     spoke: false,
@@ -342,7 +353,8 @@ impl Daemon {
                 continue;
             }
             match parse(buffer.get(..n).unwrap_or_default()) {
-                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(f),
+                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
+                Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
                     Ok(Some(whole)) => l.config = Some(whole),
                     Ok(None) => {}
@@ -366,6 +378,10 @@ impl Daemon {
             }
             return None;
         }
+        self.unmark_reload();
+        if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
+            scheduled::save(std::path::Path::new(directory), &l.saved);
+        }
         let force = l.reload && self.force_reload.take_if(|n| *n <= self.control.reading).is_some();
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
@@ -388,6 +404,10 @@ impl Daemon {
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
                 steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
+                self.facts.name.iter().for_each(|name| schedule::name(name));
+                spawn::keep_supplementary_groups(self.facts.supplementary_groups);
+                self.unmark_reload();
+                self.watch_reload_time();
                 self.config = config;
                 self.readings += 1;
                 self.reading_ended(true);
@@ -754,6 +774,7 @@ impl Daemon {
             spawn::signal(l.pid, SIGKILL);
             l.until = t + READING;
         }
+        self.reload_if_due(t);
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
             if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {

@@ -17,8 +17,8 @@ impl Role {
             }
             // Membership on the base link too, so that switches hear of it from a MAC address that is always ours.
             let links: Vec<u32> = std::iter::once(l.index).chain(l.parent.filter(|_| l.is_virtual)).collect();
-            let opened =
-                Receiver::open(&l.name, &links, (key.1, key.2), &listen.groups, &vrids, self.plan.receive_buffer);
+            let buffer = self.plan.receive_buffer.bytes(l.mtu, listen.vrids.len());
+            let opened = Receiver::open(&l.name, &links, (key.1, key.2), &listen.groups, &vrids, buffer);
             match opened {
                 Ok(receiver) => {
                     let token = self.next_token;

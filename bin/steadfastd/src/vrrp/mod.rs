@@ -122,6 +122,9 @@ struct Role {
     count: Time,
     counted: Time,
     late: Duration,
+    eager: schedule::Eager,
+    /// Reloads whose state was saved.
+    saved: u32,
     /// Addresses stay at the end.
     keep_objects: bool,
     /// Heartbeats so far.
@@ -147,6 +150,7 @@ impl Role {
         let exempt = self.router.static_addresses().cloned().collect();
         self.system.kernel.lease(self.plan.address_lease, exempt);
         self.programs.safe = self.plan.safe_programs;
+        self.programs.groups = self.plan.supplementary_groups;
         if self.plan.programs[0] {
             self.parent.say(Message::Runner { hangs: false });
         }
@@ -154,10 +158,16 @@ impl Role {
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }
+        if self.plan.no_local_reports {
+            self.system.settings.no_local_reports();
+        }
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
         self.watch_files();
-        self.processes = Processes::new(self.plan.processes.clone());
+        self.processes = {
+            let room = self.plan.buffers.processes;
+            Processes::new(self.plan.processes.clone(), (room.bytes, room.force))
+        };
         if let Some(fd) = self.processes.fd()
             && let Err(e) = self.reactor.watch(fd, PROCESSES)
         {
@@ -236,6 +246,7 @@ impl Role {
         let t = now();
         self.tell_wall(t);
         self.late = self.late.max(t.since(due));
+        self.eager.late(t.since(due), self.plan.scheduling.raise, self.plan.scheduling.realtime);
         let mut signals = false;
         let mut parent = false;
         let mut files_changed = false;
@@ -331,7 +342,9 @@ impl Role {
             log::error!("netlink: {e}");
         }
         for f in failed {
-            if f.add {
+            if f.add && f.errno == 0 {
+                self.router.handle(t, Input::ObjectAdded(&f.object), &mut self.out);
+            } else if f.add {
                 self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
             } else {
                 log::warn!("the kernel did not remove {} (error {})", f.object, f.errno);
@@ -372,6 +385,7 @@ impl Role {
             for object in self.system.kernel.missing(&self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
+            self.system.kernel.affirm(&self.system.mirror);
         }
         if links {
             self.sockets();
@@ -443,10 +457,13 @@ impl Role {
                             let value = first.unwrap_or_else(|| files::read_number(&f.path));
                             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
                         }
+                        self.save_state("pre", t);
                         self.plan = plan;
+                        self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
                         self.trim = Some(t + SETTLED);
                         self.configure();
+                        self.save_state("post", t);
                         if self.plan.machine.fifo_states_on_reload {
                             self.tell_states();
                         }
@@ -500,6 +517,17 @@ impl Role {
             .collect();
         for (subject, name, notice, priority) in states {
             self.teller.tell(&self.plan, &mut self.programs, subject, &name, notice, priority);
+        }
+    }
+
+    /// config_save_dir: the state before and after a reload.
+    fn save_state(&mut self, word: &str, t: Time) {
+        let Some(directory) = self.plan.save_dir.clone() else { return };
+        self.saved += u32::from(word == "pre");
+        let text = steadfast_status::data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()));
+        let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
+        if let Err(e) = files::write_dump(&path, &text, None) {
+            log::error!("config_save_dir: cannot write {}: {e}", path.display());
         }
     }
 

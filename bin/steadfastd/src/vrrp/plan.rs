@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 use steadfast_core::kernel::VirtualLink;
+use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_vrrp::{Config, Notice};
 
@@ -85,6 +87,52 @@ pub struct Scheduling {
     pub no_swap: bool,
     /// CPUs.
     pub affinity: Vec<usize>,
+    /// Who is later than the first takes the next SCHED_RR priority, up to the second.
+    pub raise: Option<(Duration, i32)>,
+}
+
+/// Receive buffers of a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Buffers {
+    /// Of the netlink socket for changes.
+    pub monitor: Buffer,
+    /// Of that for requests.
+    pub command: Buffer,
+    /// Of that which tells of processes.
+    pub processes: Buffer,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        let none = Buffer { bytes: 0, force: false };
+        Buffers { monitor: none, command: none, processes: none }
+    }
+}
+
+/// Receive buffer of an advert socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReceiveBuffer {
+    /// The system's.
+    #[default]
+    System,
+    /// Bytes.
+    Bytes(usize),
+    /// So many packets of the link's greatest size for each instance.
+    Mtu(usize),
+    /// So many bytes for each instance: adverts.
+    Adverts(usize),
+}
+
+impl ReceiveBuffer {
+    /// In bytes, for a link and the instances on it.
+    pub fn bytes(self, mtu: u32, instances: usize) -> Option<usize> {
+        match self {
+            ReceiveBuffer::System => None,
+            ReceiveBuffer::Bytes(n) => Some(n),
+            ReceiveBuffer::Mtu(packets) => Some(packets.saturating_mul(mtu as usize).saturating_mul(instances.max(1))),
+            ReceiveBuffer::Adverts(bytes) => Some(bytes.saturating_mul(instances.max(1))),
+        }
+    }
 }
 
 /// The whole plan.
@@ -126,12 +174,14 @@ pub struct Plan {
     pub json_version: u8,
     /// Dump files: data, stats, JSON.
     pub dumps: [PathBuf; 3],
+    /// Data of the checker child.
+    pub checker_dump: PathBuf,
+    /// Where what was configured is saved at each reload.
+    pub save_dir: Option<PathBuf>,
     /// Scheduling of the VRRP child.
     pub scheduling: Scheduling,
     /// Scheduling of the checker child.
     pub checker_scheduling: Scheduling,
-    /// Receive buffers of the two children's netlink sockets for changes, in bytes.
-    pub monitor_buffers: [u32; 2],
     /// Log lines go to journald with fields.
     pub structured: bool,
     /// Seconds that the kernel keeps a virtual address without a refresh.
@@ -140,10 +190,22 @@ pub struct Plan {
     pub safe_programs: bool,
     /// The VRRP and the checker child have programs to start.
     pub programs: [bool; 2],
+    /// Receive buffers of the VRRP child.
+    pub buffers: Buffers,
+    /// Receive buffers of the checker child.
+    pub checker_buffers: Buffers,
+    /// Names of the two children in lists of processes.
+    pub names: [Option<String>; 2],
+    /// Scripts keep the supplementary groups of their account.
+    pub supplementary_groups: bool,
+    /// No membership reports for link-local groups.
+    pub no_local_reports: bool,
+    /// Network namespace of the checker child; an empty name is the first one.
+    pub checker_namespace: Option<String>,
     /// umask.
     pub mask: Option<u32>,
-    /// Receive buffer of advert sockets in bytes.
-    pub receive_buffer: Option<usize>,
+    /// Receive buffer of advert sockets.
+    pub receive_buffer: ReceiveBuffer,
 }
 
 impl Plan {

@@ -30,7 +30,10 @@ fn write(path: &str, value: &str) {
 impl Settings {
     /// Sets a value, and remembers the first one found.
     pub fn set(&mut self, family: u8, link: &str, name: &str, value: &str) {
-        let path = path(family, link, name);
+        self.set_path(path(family, link, name), value);
+    }
+
+    fn set_path(&mut self, path: String, value: &str) {
         let Some(old) = read(&path) else { return };
         if old == value {
             return;
@@ -39,6 +42,11 @@ impl Settings {
             self.before.push((path.clone(), old));
         }
         write(&path, value);
+    }
+
+    /// No membership reports for link-local groups.
+    pub fn no_local_reports(&mut self) {
+        self.set_path("/proc/sys/net/ipv4/igmp_link_local_mcast_reports".into(), "0");
     }
 
     /// A base link of virtual links: it must not answer for their addresses with its own hardware address.

@@ -50,6 +50,7 @@ impl Role {
         let mut plan = translate::plan(&config);
         drop(config);
         be_scheduled(&plan.scheduling);
+        plan.names[0].iter().for_each(|name| schedule::name(name));
         let system = System::open(&plan, settings)?;
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
@@ -80,7 +81,7 @@ impl Role {
             netlink_more: false,
             programs,
             probes: HashMap::new(),
-            processes: Processes::new(Vec::new()),
+            processes: Processes::new(Vec::new(), (0, false)),
             watcher: None,
             brother,
             bfd,
@@ -93,6 +94,8 @@ impl Role {
             count: t,
             counted: t,
             late: Duration::ZERO,
+            eager: Default::default(),
+            saved: 0,
             keep_objects: options.dont_release,
             beats: 0,
             listen_again: false,

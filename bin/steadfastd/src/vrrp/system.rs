@@ -49,8 +49,8 @@ impl System {
     /// Opens what is needed at once.
     pub fn open(plan: &Plan, settings: Settings) -> io::Result<Self> {
         Ok(System {
-            mirror: Mirror::open(plan.monitor_buffers[0] as usize)?,
-            kernel: Kernel::open()?,
+            mirror: Mirror::open(plan.buffers.monitor)?,
+            kernel: Kernel::open(plan.buffers.command)?,
             settings,
             firewall: Firewall::new(plan.firewall.clone()),
             new_socket: None,

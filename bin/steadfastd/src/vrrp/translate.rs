@@ -1,13 +1,14 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Command, Fifo, Notify, Plan, Probe, Scheduling, TrackFile};
+use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
-use steadfast_config::model::{self, AuthType, Config, InitialState, Script, Track as Entry, User};
-use steadfast_core::Family;
+use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
 use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_core::{Family, Mac};
+use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
 use steadfast_vrrp as vrrp;
@@ -21,8 +22,12 @@ pub fn plan(c: &Config) -> Plan {
     let mut probes = HashMap::new();
     let mut weights = HashMap::new();
     let mut machine = vrrp::Config {
-        statics: c.statics.clone(),
-        startup_delay: g.startup_delay.unwrap_or_default(),
+        statics: c.statics.iter().map(|(o, _)| o.clone()).collect(),
+        startup_delay: g.startup_delay.unwrap_or_default().max(since_boot(g.delay_after_boot)),
+        garp_groups: c.garp_groups.iter().map(garp_group).collect(),
+        link_delays: (c.link_delays.iter().cloned())
+            .map(|(interface, down, up)| vrrp::LinkDelay { interface, down, up })
+            .collect(),
         garp_interval: g.garp_interval.unwrap_or_default(),
         gna_interval: g.gna_interval.unwrap_or_default(),
         log_unknown_vrids: g.log_unknown_vrids,
@@ -86,7 +91,7 @@ pub fn plan(c: &Config) -> Plan {
     if g.vrrp_iptables {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
-    let virtual_links: Vec<VirtualLink> = c.instances.iter().filter_map(virtual_link).collect();
+    let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
     machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
@@ -94,7 +99,11 @@ pub fn plan(c: &Config) -> Plan {
     let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
-        machine.instances.push(instance(i, g, group, &defaults));
+        let mut instance = instance(i, g, group, &defaults);
+        let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
+        let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
+        instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
+        machine.instances.push(instance);
         let mut scripts = HashMap::new();
         let mut add = |notice: Notice, s: &Option<Script>| {
             if let Some(s) = s {
@@ -168,6 +177,9 @@ pub fn plan(c: &Config) -> Plan {
         || probes.values().any(|p| matches!(p, Probe::Program(_)))
         || instances.values().chain(groups.values()).any(told);
     let checker_programs = reads(&lvs_fifos) || c.virtual_servers.iter().any(starts_programs);
+    let paths = crate::dumps::paths(c);
+    let raise = (g.auto_priority > 0)
+        .then(|| (Duration::from_micros(g.auto_priority_delay.unwrap_or(1_000_000).into()), g.auto_priority));
     Plan {
         machine,
         safe_programs: g.enable_script_security,
@@ -194,19 +206,19 @@ pub fn plan(c: &Config) -> Plan {
         firewall: steadfast_net::nft::Settings {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
+            counters: g.nftables_counters,
         },
         json_version: g.json_version.unwrap_or(1),
-        dumps: [
-            g.state_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.data".into()).into(),
-            g.stats_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.stats".into()).into(),
-            g.json_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.json".into()).into(),
-        ],
+        dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
+        checker_dump: paths.checker.into(),
+        save_dir: g.config_save_dir.clone().map(Into::into),
         checker_scheduling: Scheduling {
             nice: g.checker_priority,
             realtime: g.checker_rt_priority,
             rttime: g.checker_rlimit_rttime,
             no_swap: g.checker_no_swap,
             affinity: g.checker_cpu_affinity.iter().map(|c| *c as usize).collect(),
+            raise,
         },
         scheduling: Scheduling {
             nice: g.vrrp_priority,
@@ -214,12 +226,26 @@ pub fn plan(c: &Config) -> Plan {
             rttime: g.vrrp_rlimit_rttime,
             no_swap: g.vrrp_no_swap,
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
+            raise,
         },
+        supplementary_groups: g.supplementary_groups == Some(true),
+        no_local_reports: g.disable_local_igmp,
+        checker_namespace: c.process.net_namespace_ipvs.clone(),
         mask: g.umask,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
-        monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
-        receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
+        buffers: Buffers {
+            monitor: buffer(g.vrrp_monitor_buffer, 4 << 20, g.vrrp_monitor_force),
+            command: buffer(g.vrrp_command_buffer, 1 << 20, g.vrrp_command_force),
+            processes: buffer(g.process_buffer, 0, g.process_force),
+        },
+        checker_buffers: Buffers {
+            monitor: buffer(g.lvs_monitor_buffer, 1 << 20, g.lvs_monitor_force),
+            command: buffer(g.lvs_command_buffer, 4 << 20, g.lvs_command_force),
+            ..Default::default()
+        },
+        names: [1, 2].map(|n| process_name(g, n)),
+        receive_buffer: receive_buffer(c),
     }
 }
 
@@ -231,6 +257,47 @@ fn starts_programs(v: &model::VirtualServer) -> bool {
             || r.checkers.iter().any(|c| matches!(c, model::Checker::Misc(_)))
     };
     v.quorum_up.is_some() || v.quorum_down.is_some() || v.real_servers.iter().any(misc)
+}
+
+fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
+    Buffer { bytes: bytes.unwrap_or(default) as usize, force: force.unwrap_or(false) }
+}
+
+/// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
+fn receive_buffer(c: &Config) -> ReceiveBuffer {
+    let many = c.globals.receive_multiplier.unwrap_or(3) as usize;
+    let own = c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max();
+    match (own, c.globals.receive_policy) {
+        (Some(bytes), _) => ReceiveBuffer::Bytes(bytes as usize),
+        (None, None) => ReceiveBuffer::System,
+        (None, Some(ReceivePolicy::Bytes(n))) => ReceiveBuffer::Bytes(n as usize),
+        (None, Some(ReceivePolicy::Mtu)) => ReceiveBuffer::Mtu(many),
+        (None, Some(ReceivePolicy::Advert)) => {
+            // IP header with router alert, VRRP header, addresses, password.
+            let address = |i: &model::VrrpInstance| if family(i) == Family::V6 { 16 } else { 4 };
+            let advert = |i: &model::VrrpInstance| 40 + 8 + i.virtual_ipaddress.len() * address(i) + 8;
+            ReceiveBuffer::Adverts(many * c.instances.iter().map(advert).max().unwrap_or(0))
+        }
+    }
+}
+
+/// Name of a child (1 VRRP, 2 checkers) in lists of processes: its own, else that which `process_names` gives, else that which
+/// `process_name` gives to all.
+fn process_name(g: &model::GlobalDefs, n: usize) -> Option<String> {
+    let default = ["keepalived", "keepalived_vrrp", "keepalived_lvs"];
+    let own = g.names.get(n).cloned().flatten();
+    let own = own.map(|name| if name.is_empty() { default.get(n).unwrap_or(&"").to_string() } else { name });
+    own.or_else(|| g.process_names.then(|| default.get(n).unwrap_or(&"").to_string()))
+        .or_else(|| g.names.first().cloned().flatten().filter(|name| !name.is_empty()))
+}
+
+fn garp_group(g: &model::GarpGroup) -> vrrp::GarpGroup {
+    vrrp::GarpGroup { interval: g.garp_interval, gna_interval: g.gna_interval, interfaces: g.interfaces.clone() }
+}
+
+/// What is left until the system has been up for so long.
+fn since_boot(wanted: Option<Duration>) -> Duration {
+    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(steadfast_sys::files::uptime()))
 }
 
 /// keepalived_script, if that account exists.
@@ -255,6 +322,16 @@ fn family(i: &model::VrrpInstance) -> Family {
         .first()
         .map_or_else(|| i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()), |a| a.0.cidr.address.is_ipv6());
     if six { Family::V6 } else { Family::V4 }
+}
+
+/// The virtual links of an instance: its own, and those of addresses that are not on it.
+fn virtual_links(i: &model::VrrpInstance) -> Vec<VirtualLink> {
+    let of_address = |(base, six, name): &(String, bool, String)| {
+        let family = if *six { Family::V6 } else { Family::V4 };
+        let (name, base, mac) = (name.clone(), base.clone(), Mac::virtual_router(family, i.virtual_router_id?));
+        Some(VirtualLink { name, base, mac, family, group: None })
+    };
+    virtual_link(i).into_iter().chain(i.address_links.iter().filter_map(of_address)).collect()
 }
 
 /// The virtual link of an instance.
@@ -313,6 +390,14 @@ fn instance(
     c.auth_hold = i.auth_hold.unwrap_or(true);
     c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
     c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
+    for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.own_link) {
+        let wanted =
+            |(base, six, _): &&(String, bool, String)| (base, *six) == (&a.interface, a.cidr.address.is_ipv6());
+        if let Some((_, _, name)) = i.address_links.iter().find(wanted) {
+            a.interface.clone_from(name);
+        }
+    }
+    c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
     if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
@@ -360,6 +445,9 @@ fn instance(
             i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
         },
         lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+        // 0 in the instance turns it off.
+        extra: (i.garp_extra.or(g.garp_extra).filter(|e| e.0 > 0))
+            .map(|(seconds, all)| (Duration::from_secs(seconds.into()), all)),
     };
     c.lower_prio_no_advert = strict || i.lower_prio_no_advert.or(g.lower_prio_no_advert).unwrap_or(false);
     c.higher_prio_send_advert = !strict && i.higher_prio_send_advert.or(g.higher_prio_send_advert).unwrap_or(false);

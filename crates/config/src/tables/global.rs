@@ -12,14 +12,18 @@ section! {
         /// Poll link state instead of netlink.
         later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.
-        later "net_namespace_ipvs" "[NAME]" "-" "none" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
-        /// Allow ipsets in a namespace.
-        later "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
+        live "net_namespace_ipvs" "[NAME]" "-" "net_namespace; without a name the first one" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        /// Allow ipsets in a namespace, for kernels before 3.13; sets of nftables take their place here and need no leave.
+        live "namespace_with_ipsets" "-" "-" "off" => namespace_with_ipsets: bool = false, |c, v| c.flag(v);
         /// Global settings.
         live "global_defs" "{ ... }" "-" "-" => globals: GlobalDefs = GlobalDefs::default(), |c, v| block(v, c);
         /// Addresses kept configured while the daemon runs.
-        live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<Object> = Vec::new(), |c, v| {
-            c.list(|c| v.extend(crate::lines::address(c, None).map(|a| Object::Address(a.0))));
+        live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<(Object, Option<String>)> = Vec::new(), |c, v| {
+            c.list(|c| {
+                if let Some((a, _, group)) = crate::lines::address(c, None) {
+                    v.push((Object::Address(a), group));
+                }
+            });
         };
         /// One virtual router.
         live "vrrp_instance" "NAME { ... }" "unique NAME" "-" => instances: Vec<VrrpInstance> = Vec::new(), |c, v| {
@@ -89,12 +93,12 @@ section! {
     also {
         /// Routes kept configured.
         live "static_routes" "{ route lines }" "-" "-" => |c, s| {
-            c.list(|c| s.statics.extend(crate::lines::route(c).map(|r| Object::Route(Box::new(r)))));
+            c.list(|c| s.statics.extend(crate::lines::route(c, true).map(|(r, g)| (Object::Route(Box::new(r)), g))));
         };
         /// Policy rules kept configured.
         live "static_rules" "{ rule lines }" "-" "-" => |c, s| {
             let mut next = 16384;
-            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next).map(|r| Object::Rule(Box::new(r)))));
+            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next, true).map(|(r, g)| (Object::Rule(Box::new(r)), g))));
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
@@ -104,16 +108,75 @@ section! {
                 s.files.push(f);
             }
         };
-        /// Instances that own static entries.
-        later "track_group" "NAME { group { ... } }" "unique NAME" "-" => |c, s| c.skip_block();
-        /// Shared pacing of gratuitous ARPs.
-        later "garp_group" "{ ... }" "-" "-" => |c, s| c.skip_block();
+        /// Instances that the loss of static entries concerns: a static address, route or rule with `track_group NAME` that is not
+        /// there, or whose link is down, means FAULT.
+        live "track_group" "NAME { group { INSTANCE ... } }" "unique NAME" "-" => |c, s| {
+            if let Some(name) = c.block_name() {
+                let mut g = TrackGroup { name, ..Default::default() };
+                block(&mut g, c);
+                s.track_groups.push(g);
+            }
+        };
+        /// Links whose gratuitous ARPs and neighbour advertisements are paced together.
+        live "garp_group" "{ ... }" "-" "-" => |c, s| {
+            let mut g = GarpGroup::default();
+            block(&mut g, c);
+            if let Some(one) = g.interface.take() {
+                g.interfaces.insert(0, one);
+            }
+            let taken = s.garp_groups.iter().flat_map(|g: &GarpGroup| &g.interfaces);
+            let double = taken.into_iter().find(|i| g.interfaces.contains(i)).cloned();
+            if g.garp_interval.is_none() && g.gna_interval.is_none() {
+                c.report(Class::General, "garp_group without interval, ignoring it");
+            } else if g.interfaces.is_empty() {
+                c.report(Class::General, "garp_group without interfaces, ignoring it");
+            } else if let Some(double) = double {
+                c.report(Class::General, format!("garp_group: {double} is in another group already, ignoring this one"));
+            } else {
+                s.garp_groups.push(g);
+            }
+        };
         /// Interfaces polled for link state.
         later "linkbeat_interfaces" "{ IF ... }" "-" "-" => |c, s| c.skip_block();
         /// Delays before acting on link changes.
-        later "interface_up_down_delays" "{ IF DOWN [UP] ... }" "-" "-" => |c, s| c.skip_block();
+        live "interface_up_down_delays" "{ IF DOWN [UP] ... }" "0-255" "-" => |c, s| c.list(|c| s.link_delays.extend(crate::lines::link_delay(c)));
     }
     plain {
+        /// track_group.
+        track_groups: Vec<TrackGroup>;
+        /// garp_group.
+        garp_groups: Vec<GarpGroup>;
+        /// interface_up_down_delays: link, after down, after up.
+        link_delays: Vec<(String, Duration, Duration)>;
+    }
+}
+
+section! {
+    /// garp_group.
+    GarpGroup, "garp_group" {
+        /// Gap between gratuitous ARPs.
+        live "garp_interval" "SECS" "0.000001-" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        /// Gap between neighbour advertisements.
+        live "gna_interval" "SECS" "0.000001-" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        /// The one link.
+        live "interface" "IF" "-" "-" => interface: Option<String> = None, |c, v| c.text(v);
+        /// The links.
+        live "interfaces" "{ IF ... }" "-" "-" => interfaces: Vec<String> = Vec::new(), |c, v| c.names(v);
+    }
+    also {}
+    plain {}
+}
+
+section! {
+    /// track_group.
+    TrackGroup, "track_group" {
+        /// Members.
+        live "group" "{ INSTANCE ... }" "existing instances" "-" => group: Vec<String> = Vec::new(), |c, v| c.names(v);
+    }
+    also {}
+    plain {
+        /// Its name.
+        name: String;
     }
 }
 
@@ -331,7 +394,61 @@ section! {
         later "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
         /// First mark to use.
         later "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
-        /// Receive buffer of the VRRP child's netlink socket for changes, in bytes.
+        /// Beginning of the names of virtual links for addresses that are not on the instance's own.
+        live "vmac_addr_prefix" "STRING" "-" "vmac_prefix" => vmac_addr_prefix: Option<String> = None, |c, v| c.text(v);
+        /// No membership reports for 224.0.0.0/24 (igmp_link_local_mcast_reports).
+        live "disable_local_igmp" "-" "-" "off" => disable_local_igmp: bool = false, |c, v| c.flag(v);
+        /// Packets are counted by the rules of nftables.
+        live "nftables_counters" "-" "-" "off" => nftables_counters: bool = false, |c, v| c.flag(v);
+        /// Supplementary groups of a script's account, too.
+        live "set_supplementary_groups" "[BOOL]" "-" "off" => supplementary_groups: Option<bool> = None, |c, v| c.boolean(v);
+        /// Directory of the tables of names that iproute2 is shipped with.
+        live "iproute_usr_dir" "DIR" "-" "/usr/share/iproute2, /usr/lib/iproute2" => iproute_usr_dir: Option<String> = None, |c, v| {
+            c.text(v);
+            c.tables.1.clone_from(v);
+        };
+        /// Directory of the tables of names of this host.
+        live "iproute_etc_dir" "DIR" "-" "/etc/iproute2" => iproute_etc_dir: Option<String> = None, |c, v| {
+            c.text(v);
+            c.tables.0.clone_from(v);
+        };
+        /// A file whose first line is a time, `[[YY]YY-MM-DD ]HH:MM[:SS][Z]`, to reload at. It is removed then.
+        live "reload_time_file" "PATH" "absolute" "none" => reload_time_file: Option<String> = None, |c, v| absolute(c, v);
+        /// The file of reload_time_file stays, and a time without date means every day.
+        live "reload_repeat" "-" "-" "off" => reload_repeat: bool = false, |c, v| c.flag(v);
+        /// A file that is there, and empty, while the configuration is being read.
+        live "reload_file" "[PATH]" "absolute" "off; keepalived.reload beside the pid file" => reload_file: Option<String> = None, |c, v| {
+            if c.word(1).is_some() { absolute(c, v) } else { *v = Some(String::new()) }
+        };
+        /// Where each configuration that is read, and the state before and after each reload, are saved.
+        live "config_save_dir" "DIR" "-" "none" => config_save_dir: Option<String> = None, |c, v| c.text(v);
+        /// Namespace and instance are in the names of data dumps.
+        live "data_use_instance" "[BOOL]" "-" "off" => data_use_instance: Option<bool> = None, |c, v| c.boolean(v);
+        /// Where keepalived keeps a copy of the configuration; here it goes from process to process by pipes.
+        live "tmp_config_directory" "DIR" "-" "none" => tmp_config_directory: Option<String> = None, |c, v| c.text(v);
+        /// Receive buffer of the VRRP child's netlink socket for requests, in bytes.
+        live "vrrp_netlink_cmd_rcv_bufs" "BYTES" ">=0" "1 MiB" => vrrp_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Beyond the system's limit.
+        live "vrrp_netlink_cmd_rcv_bufs_force" "[BOOL]" "-" "off" => vrrp_command_force: Option<bool> = None, |c, v| c.boolean(v);
+        /// Receive buffer of the checker child's netlink socket for requests.
+        live "lvs_netlink_cmd_rcv_bufs" "BYTES" ">=0" "the system's" => lvs_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Beyond the system's limit.
+        live "lvs_netlink_cmd_rcv_bufs_force" "[BOOL]" "-" "off" => lvs_command_force: Option<bool> = None, |c, v| c.boolean(v);
+        /// Beyond the system's limit.
+        live "vrrp_netlink_monitor_rcv_bufs_force" "[BOOL]" "-" "off" => vrrp_monitor_force: Option<bool> = None, |c, v| c.boolean(v);
+        /// Beyond the system's limit.
+        live "lvs_netlink_monitor_rcv_bufs_force" "[BOOL]" "-" "off" => lvs_monitor_force: Option<bool> = None, |c, v| c.boolean(v);
+        /// Receive buffer of the socket that tells of processes.
+        live "process_monitor_rcv_bufs" "BYTES" ">=0" "the system's" => process_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Beyond the system's limit.
+        live "process_monitor_rcv_bufs_force" "[BOOL]" "-" "off" => process_force: Option<bool> = None, |c, v| c.boolean(v);
+        /// Packets that vrrp_rx_bufs_policy makes room for, for each instance of a socket.
+        live "vrrp_rx_bufs_multiplier" "N" ">=1" "3" => receive_multiplier: Option<u32> = None, |c, v| c.at_least(v, 1);
+        /// Lateness that raises the real-time priority.
+        live "min_auto_priority_delay" "USECS" "1-10000000" "1000000" => auto_priority_delay: Option<u32> = None, |c, v| c.some_int(v, 1, 10_000_000);
+        /// Instances are held back until the system has been up for so long.
+        live "vrrp_delay_after_boot" "SECS" "0.001-" "0" => delay_after_boot: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
+        /// Receive buffer of the VRRP child's netlink socket for changes.
         live "vrrp_netlink_monitor_rcv_bufs" "BYTES" ">=0" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Receive buffer of the checker child's netlink socket for changes, in bytes.
         live "lvs_netlink_monitor_rcv_bufs" "BYTES" ">=0" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
@@ -355,14 +472,46 @@ section! {
         live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
         /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.
         live "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| s.vrrp_iptables = true;
+        /// Names of ipsets. Sets of nftables take their place.
+        live "vrrp_ipsets" "[SET4 [SET6 ...]]" "names" "-" => |c, s| {};
         /// Real-time priority ceiling.
-        later "max_auto_priority" "[PRIO]" "-1-99" "0" => |c, s| {
+        live "max_auto_priority" "[PRIO]" "-1-99" "0; without a value 99" => |c, s| {
+            let mut priority = 99;
             if c.word(1).is_some() {
-                c.int(&mut 0i32, -1, 99);
+                priority = 0;
+                c.int(&mut priority, -1, 99);
             }
+            s.auto_priority = priority;
         };
         /// Distinct names of the children.
-        later "process_names" "-" "-" "off" => |c, s| {};
+        live "process_names" "-" "-" "off" => |c, s| s.process_names = true;
+        /// Name of the parent in lists of processes.
+        live "process_name" "[NAME]" "15 characters" "keepalived" => |c, s| process_name(c, &mut s.names[0]);
+        /// Name of the VRRP child.
+        live "vrrp_process_name" "[NAME]" "15 characters" "process_name" => |c, s| process_name(c, &mut s.names[1]);
+        /// Name of the checker child.
+        live "checker_process_name" "[NAME]" "15 characters" "process_name" => |c, s| process_name(c, &mut s.names[2]);
+        /// Older spelling of checker_process_name.
+        live "lvs_process_name" "[NAME]" "15 characters" "-" => |c, s| {
+            c.report(Class::Deprecated, "lvs_process_name is deprecated, use checker_process_name");
+            process_name(c, &mut s.names[2]);
+        };
+        /// Announcements on links that adverts do not leave by.
+        live "vrrp_garp_extra_if" "[all] SECS" "1-86400" "off" => |c, s| extra_if(c, &mut s.garp_extra, 1);
+        /// Older spelling of vrrp_garp_extra_if.
+        live "vrrp_vmac_garp_intvl" "[all] SECS" "1-86400" "off" => |c, s| {
+            c.report(Class::Deprecated, "vrrp_vmac_garp_intvl is deprecated, use vrrp_garp_extra_if");
+            extra_if(c, &mut s.garp_extra, 1);
+        };
+        /// Receive buffer of advert sockets: for so many packets of the link's size, of the advert's size, or so many bytes.
+        live "vrrp_rx_bufs_policy" "MTU|ADVERT|BYTES" ">=1" "the system's" => |c, s| {
+            let Some(w) = c.value() else { return };
+            s.receive_policy = match w.text.as_str() {
+                "MTU" => Some(ReceivePolicy::Mtu),
+                "ADVERT" => Some(ReceivePolicy::Advert),
+                _ => c.number(w, 1, i64::from(i32::MAX)).and_then(|n| u32::try_from(n).ok()).map(ReceivePolicy::Bytes),
+            };
+        };
         /// SNMP traps.
         later "enable_traps" "-" "-" "off" => |c, s| {};
         /// keepalived MIB, VRRP part.
@@ -375,6 +524,48 @@ section! {
         extra: Vec<String>;
         /// iptables was asked for.
         vrrp_iptables: bool;
+        /// max_auto_priority: 0 and less turn it off.
+        auto_priority: i32;
+        /// process_names.
+        process_names: bool;
+        /// Names of parent, VRRP child, checker child; an empty one is the default.
+        names: [Option<String>; 3];
+        /// vrrp_garp_extra_if: period in seconds, on all links.
+        garp_extra: Option<(u32, bool)>;
+        /// vrrp_rx_bufs_policy.
+        receive_policy: Option<ReceivePolicy>;
+    }
+}
+
+/// A path from the root.
+fn absolute(c: &mut Cx<'_>, v: &mut Option<String>) {
+    let Some(w) = c.value() else { return };
+    if w.text.starts_with('/') {
+        *v = Some(w.text.clone());
+    } else {
+        c.report_at(Class::General, w, format!("'{}' is not an absolute path, ignoring it", w.text));
+    }
+}
+
+/// `[NAME]` of a process.
+fn process_name(c: &mut Cx<'_>, v: &mut Option<String>) {
+    let name = c.word(1).map(|w| w.text.clone()).unwrap_or_default();
+    if name.chars().count() > 15 || name.chars().any(|ch| ch.is_control() || ch.is_whitespace()) {
+        c.report(Class::General, format!("'{name}' is not a process name of at most 15 visible characters, ignoring it"));
+        return;
+    }
+    *v = Some(name);
+}
+
+/// `[all] SECS`.
+fn extra_if(c: &mut Cx<'_>, v: &mut Option<(u32, bool)>, least: i64) {
+    let all = c.word(1).is_some_and(|w| w.text == "all");
+    let Some(w) = c.word(1 + usize::from(all)) else {
+        c.report(Class::General, "a number of seconds is missing");
+        return;
+    };
+    if let Some(n) = c.number(w, least, 86400) {
+        *v = u32::try_from(n).ok().map(|n| (n, all));
     }
 }
 

@@ -48,24 +48,24 @@ section! {
         live "virtual_ipaddress" "{ address lines }" "-" "none" => virtual_ipaddress: Vec<(Address, bool, Place)> = Vec::new(), |c, v| {
             c.list(|c| {
                 let line = c.place();
-                v.extend(crate::lines::address(c, Some(())).map(|(a, dev)| (a, dev, Place::new(line))));
+                v.extend(crate::lines::address(c, Some(())).map(|(a, dev, _)| (a, dev, Place::new(line))));
             });
         };
         /// Addresses not carried in adverts.
         live "virtual_ipaddress_excluded" "{ address lines }" "-" "none" => virtual_ipaddress_excluded: Vec<(Address, bool, Place)> = Vec::new(), |c, v| {
             c.list(|c| {
                 let line = c.place();
-                v.extend(crate::lines::address(c, Some(())).map(|(a, dev)| (a, dev, Place::new(line))));
+                v.extend(crate::lines::address(c, Some(())).map(|(a, dev, _)| (a, dev, Place::new(line))));
             });
         };
         /// Routes present while master.
         live "virtual_routes" "{ route lines }" "-" "none" => virtual_routes: Vec<Route> = Vec::new(), |c, v| {
-            c.list(|c| v.extend(crate::lines::route(c)));
+            c.list(|c| v.extend(crate::lines::route(c, false).map(|r| r.0)));
         };
         /// Policy rules present while master.
         live "virtual_rules" "{ rule lines }" "-" "none" => virtual_rules: Vec<Rule> = Vec::new(), |c, v| {
             let mut next = 16384;
-            c.list(|c| v.extend(crate::lines::rule(c, &mut next)));
+            c.list(|c| v.extend(crate::lines::rule(c, &mut next, false).map(|r| r.0)));
         };
         /// Source address of adverts.
         live "unicast_src_ip" "ADDR" "-" "the link's" => unicast_src: Option<IpAddr> = None, |c, v| c.address(v);
@@ -214,7 +214,7 @@ section! {
         /// Accept packets to virtual addresses.
         live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
         /// Virtual MAC links for addresses on other interfaces.
-        later "use_vmac_addr" "-" "-" "off" => |c, s| {};
+        live "use_vmac_addr" "-" "-" "off" => |c, s| s.use_vmac_addr = true;
         /// Put the addresses on an ipvlan.
         later "use_ipvlan" "..." "-" "off" => |c, s| {};
         /// VRF of a created link.
@@ -236,11 +236,20 @@ section! {
             s.timer_expired_backup = Some(254);
         };
         /// Gratuitous ARPs on other interfaces.
-        later "garp_extra_if" "[all] SECS" "0-86400" "off" => |c, s| {};
-        /// Alias of garp_extra_if.
-        later "vmac_garp_intvl" "[all] SECS" "0-86400" "off" => |c, s| {};
+        live "garp_extra_if" "[all] SECS" "0-86400" "vrrp_garp_extra_if" => |c, s| extra_if(c, &mut s.garp_extra, 0);
+        /// Older spelling of garp_extra_if.
+        live "vmac_garp_intvl" "[all] SECS" "0-86400" "-" => |c, s| {
+            c.report(Class::Deprecated, "vmac_garp_intvl is deprecated, use garp_extra_if");
+            extra_if(c, &mut s.garp_extra, 0);
+        };
     }
     plain {
+        /// use_vmac_addr.
+        use_vmac_addr: bool;
+        /// Virtual links of addresses that are not on the instance's own: the link below, IPv6, the name. The checks make them.
+        address_links: Vec<(String, bool, String)>;
+        /// garp_extra_if: period in seconds, on all links.
+        garp_extra: Option<(u32, bool)>;
         /// lvs_sync_daemon_interface.
         sync_interface: Option<String>;
         /// Name.

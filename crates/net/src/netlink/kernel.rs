@@ -1,29 +1,27 @@
 //! The requesting side, and the set of objects that are ours.
 
 use super::build::message;
-use super::{Channel, Event, Mirror, Read};
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
+use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, CacheInfo};
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
-use netlink_packet_route::route::RouteAttribute;
-use netlink_packet_route::rule::RuleAttribute;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
-use steadfast_core::kernel::{Address, Object};
+use steadfast_core::kernel::{Address, Object, Placement};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
 const WINDOW: usize = 128;
 
-/// What became of a request that failed.
+/// What became of a request that failed, or of the first success after a failure.
 #[derive(Debug)]
 pub struct Outcome {
     /// The object.
     pub object: Object,
     /// It was to be added.
     pub add: bool,
-    /// Error number.
+    /// Error number; 0 where the kernel took what it had refused.
     pub errno: i32,
 }
 
@@ -40,13 +38,15 @@ pub struct Kernel {
     unsent: Vec<Outcome>,
     /// Seconds that an address lives without a refresh, and those that live for ever.
     lease: Option<(u32, HashSet<Address>)>,
+    /// Of those, what the kernel refused when last asked.
+    refused: HashSet<Object>,
 }
 
 impl Kernel {
     /// Opens the socket.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         Ok(Kernel {
-            channel: Channel::open(&[], 1 << 20)?,
+            channel: Channel::open(&[], receive_buffer)?,
             sequence: 0,
             pending: HashMap::new(),
             waiting: VecDeque::new(),
@@ -54,6 +54,7 @@ impl Kernel {
             version: 0,
             unsent: Vec::new(),
             lease: None,
+            refused: HashSet::new(),
         })
     }
 
@@ -102,6 +103,7 @@ impl Kernel {
     /// Removes an object; not there is success.
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
         self.version += u64::from(self.owned.remove(&object));
+        self.refused.remove(&object);
         self.waiting.push_back((object, false));
         self.pump(mirror);
     }
@@ -156,23 +158,36 @@ impl Kernel {
             let lifetime = self.lifetime(&object).filter(|_| add);
             let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else { continue };
             let flags = match (&object, add) {
-                // The kernel would take the same rule twice.
+                // Without EXCL a rule that is there already would be there twice.
                 (Object::Rule(_) | Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                // Never REPLACE: a route of the host's own that ours goes before must count again afterwards.
+                (Object::Route(r), true) => {
+                    NLM_F_ACK
+                        | NLM_F_CREATE
+                        | match r.placement {
+                            Placement::Prepend => 0,
+                            Placement::Append => NLM_F_APPEND,
+                            Placement::Add => NLM_F_EXCL,
+                        }
+                }
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };
-            self.sequence = self.sequence.wrapping_add(1);
-            match self.channel.send(request, flags, self.sequence) {
-                Ok(()) => {
-                    self.pending.insert(self.sequence, (object, add));
-                }
-                Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {
-                    self.waiting.push_front((object, add));
-                    break;
-                }
-                Err(e) => {
-                    log::warn!("netlink: cannot send a request for {object}: {e}");
-                    self.unsent.push(Outcome { object, add, errno: e.raw_os_error().unwrap_or(libc::EIO) });
+            for request in routes::hop_by_hop(request) {
+                self.sequence = self.sequence.wrapping_add(1);
+                match self.channel.send(request, flags, self.sequence) {
+                    Ok(()) => {
+                        self.pending.insert(self.sequence, (object.clone(), add));
+                    }
+                    Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {
+                        self.waiting.push_front((object, add));
+                        return;
+                    }
+                    Err(e) => {
+                        log::warn!("netlink: cannot send a request for {object}: {e}");
+                        let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                        self.unsent.push(Outcome { object: object.clone(), add, errno });
+                    }
                 }
             }
         }
@@ -203,8 +218,11 @@ impl Kernel {
                                 | (libc::EEXIST, true)
                                 | (libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT | libc::ENODEV, false)
                         );
-                        if !fine {
-                            failed.push(Outcome { object, add, errno });
+                        if !fine && add {
+                            self.refused.insert(object.clone());
+                        }
+                        if !fine || (add && self.refused.remove(&object)) {
+                            failed.push(Outcome { object, add, errno: if fine { 0 } else { errno } });
                         }
                     }
                 }
@@ -224,61 +242,33 @@ impl Kernel {
                 .iter()
                 .find(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
                 .cloned(),
-            Event::RouteRemoved(m) => self
-                .owned
-                .iter()
-                .find(|o| {
-                    let Object::Route(r) = o else { return false };
-                    let Some(RouteNetlinkMessage::NewRoute(ours)) = message(o, true, mirror) else { return false };
-                    let destination = |m: &netlink_packet_route::route::RouteMessage| {
-                        let d = m.attributes.iter().find_map(|a| match a {
-                            RouteAttribute::Destination(d) => Some(d.clone()),
-                            _ => None,
-                        });
-                        (m.header.address_family, m.header.destination_prefix_length, d)
-                    };
-                    let table = m
-                        .attributes
-                        .iter()
-                        .find_map(|a| if let RouteAttribute::Table(t) = a { Some(*t) } else { None });
-                    let metric = m
-                        .attributes
-                        .iter()
-                        .find_map(|a| if let RouteAttribute::Priority(p) = a { Some(*p) } else { None });
-                    destination(m) == destination(&ours)
-                        && table.unwrap_or(u32::from(m.header.table)) == r.table
-                        && r.metric.is_none_or(|ours| metric == Some(ours))
-                })
-                .cloned(),
-            Event::RuleRemoved(m) => self
-                .owned
-                .iter()
-                .find(|o| {
-                    let Some(RouteNetlinkMessage::NewRule(ours)) = message(o, true, mirror) else { return false };
-                    let key = |m: &netlink_packet_route::rule::RuleMessage| {
-                        let mut keys: Vec<String> = m
-                            .attributes
-                            .iter()
-                            .filter(|a| {
-                                matches!(
-                                    a,
-                                    RuleAttribute::Priority(_)
-                                        | RuleAttribute::Source(_)
-                                        | RuleAttribute::Destination(_)
-                                        | RuleAttribute::Iifname(_)
-                                        | RuleAttribute::Table(_)
-                                )
-                            })
-                            .map(|a| format!("{a:?}"))
-                            .collect();
-                        keys.sort();
-                        (m.header.family, m.header.src_len, m.header.dst_len, keys)
-                    };
-                    key(m) == key(&ours)
-                })
-                .cloned(),
+            Event::RouteRemoved(m) => self.find(|o| match message(o, true, mirror) {
+                Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && matching::content(&ours, m),
+                _ => false,
+            }),
+            // What was put into the place of ours is another route now.
+            Event::RouteReplaced(m) => self.find(|o| match message(o, true, mirror) {
+                Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && !matching::content(&ours, m),
+                _ => false,
+            }),
+            Event::RuleRemoved(m) => self.find(|o| match message(o, true, mirror) {
+                Some(RouteNetlinkMessage::NewRule(ours)) => matching::rule(&ours, m),
+                _ => false,
+            }),
             _ => None,
         }
+    }
+
+    fn find(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
+        self.owned.iter().find(|o| fits(o)).cloned()
+    }
+
+    /// Asks for all routes and rules again, whose loss may have been missed. What is there stays as it is.
+    pub fn affirm(&mut self, mirror: &Mirror) {
+        let again = self.owned.iter().filter(|o| matches!(o, Object::Route(_) | Object::Rule(_)));
+        let again: Vec<Object> = again.cloned().collect();
+        self.waiting.extend(again.into_iter().map(|o| (o, true)));
+        self.pump(mirror);
     }
 
     /// Addresses of ours that the mirror does not show, for use after a resync or a link's return.

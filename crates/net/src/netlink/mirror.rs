@@ -1,9 +1,9 @@
 //! The listening side: a copy of the kernel's links and addresses.
 
-use super::{Channel, Read};
-use netlink_packet_core::{NLM_F_DUMP, NetlinkPayload};
+use super::{Buffer, Channel, Read};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -29,6 +29,8 @@ pub struct Link {
     pub parent: Option<u32>,
     /// A macvlan.
     pub is_virtual: bool,
+    /// The table of a VRF.
+    pub vrf_table: Option<u32>,
     /// Usable addresses in the kernel's order.
     pub addresses: Vec<IpCidr>,
 }
@@ -44,6 +46,8 @@ pub enum Event {
     AddressRemoved(String, IpCidr),
     /// A route was removed.
     RouteRemoved(Box<RouteMessage>),
+    /// A route was put into the place of another.
+    RouteReplaced(Box<RouteMessage>),
     /// A rule was removed.
     RuleRemoved(Box<RuleMessage>),
     /// Messages were lost; everything was read anew, and removals may have been missed.
@@ -75,7 +79,7 @@ const IFA_F_OPTIMISTIC: u32 = 0x04;
 
 impl Mirror {
     /// Opens the socket and asks for everything. The answers come by [`Mirror::read`]; [`Mirror::settled`] tells when all is in.
-    pub fn open(receive_buffer: usize) -> io::Result<Self> {
+    pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         // RTNLGRP_*: link 1, ipv4 address 5, ipv4 route 7, ipv4 rule 8, ipv6 address 9, ipv6 route 11, ipv6 rule 19.
         let channel = Channel::open(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)?;
         let mut mirror = Mirror {
@@ -165,6 +169,11 @@ impl Mirror {
                 Read::Messages(messages) => {
                     for m in messages {
                         match m.payload {
+                            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(r))
+                                if m.header.flags & NLM_F_REPLACE != 0 =>
+                            {
+                                events.push(Event::RouteReplaced(Box::new(r)));
+                            }
                             NetlinkPayload::InnerMessage(inner) => self.take(inner, &mut changed, events),
                             NetlinkPayload::Done(_) => self.dump_done(&mut changed, events)?,
                             NetlinkPayload::Error(_) => self.next_dump()?,
@@ -226,6 +235,13 @@ impl Mirror {
                         LinkAttribute::Mtu(n) => link.mtu = n,
                         LinkAttribute::Link(n) => link.parent = Some(n),
                         LinkAttribute::LinkInfo(infos) => {
+                            link.vrf_table = infos.iter().find_map(|i| match i {
+                                LinkInfo::Data(InfoData::Vrf(d)) => d.iter().find_map(|v| match v {
+                                    InfoVrf::TableId(t) => Some(*t),
+                                    _ => None,
+                                }),
+                                _ => None,
+                            });
                             link.is_virtual = infos.iter().any(|i| matches!(i, LinkInfo::Kind(InfoKind::MacVlan)));
                         }
                         LinkAttribute::Address(bytes) => link.mac = Mac(bytes.try_into().unwrap_or_default()),

@@ -6,7 +6,11 @@
 
 mod build;
 mod kernel;
+mod matching;
 mod mirror;
+mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use kernel::{Kernel, Outcome};
 pub use mirror::{Event, Link, Mirror};
@@ -25,6 +29,35 @@ pub(crate) enum Read {
     Overrun,
 }
 
+/// Size of a receive buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Buffer {
+    /// Bytes; 0 leaves what the system gives.
+    pub bytes: usize,
+    /// Beyond the system's limit (CAP_NET_ADMIN).
+    pub force: bool,
+}
+
+impl Buffer {
+    /// Sets it; a refusal leaves the socket as it is.
+    pub(crate) fn apply(self, socket: &impl AsRawFd) {
+        use nix::sys::socket::{setsockopt, sockopt};
+        if self.bytes == 0 {
+            return;
+        }
+        // SAFETY: the socket outlives the call.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+        let done = if self.force {
+            setsockopt(&fd, sockopt::RcvBufForce, &self.bytes)
+        } else {
+            setsockopt(&fd, sockopt::RcvBuf, &self.bytes)
+        };
+        if let Err(e) = done {
+            log::warn!("cannot make a receive buffer of {} bytes: {e}", self.bytes);
+        }
+    }
+}
+
 /// A netlink socket that is not blocking.
 pub(crate) struct Channel {
     socket: Socket,
@@ -32,11 +65,11 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn open(groups: &[u32], receive_buffer: usize) -> io::Result<Self> {
+    pub(crate) fn open(groups: &[u32], receive_buffer: Buffer) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.set_non_blocking(true)?;
-        let _ = socket.set_rx_buf_sz(receive_buffer);
+        receive_buffer.apply(&socket);
         for g in groups {
             socket.add_membership(*g)?;
         }

@@ -147,7 +147,12 @@ fn chain(s: &Settings, name: &str, hook: Option<InetHookNumber>) -> NfTablesMess
     NfTablesMessage::NewChain(ChainMessage { attributes })
 }
 
-fn rule(s: &Settings, chain: &str, expressions: Vec<Expressions>) -> NfTablesMessage {
+fn rule(s: &Settings, chain: &str, mut expressions: Vec<Expressions>) -> NfTablesMessage {
+    if s.counters {
+        let counter = Expressions::Other { expression_type: "counter".into(), attributes: Vec::new() };
+        // What is counted is what the verdict, the last one, is passed on.
+        expressions.insert(expressions.len().saturating_sub(1), counter);
+    }
     NfTablesMessage::NewRule(RuleMessage {
         attributes: vec![
             RuleAttribute::Table(s.table.clone()),

@@ -53,11 +53,13 @@ pub struct Settings {
     pub table: String,
     /// Hook priority of the chains.
     pub priority: i32,
+    /// Rules count packets.
+    pub counters: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { table: "keepalived".into(), priority: -1 }
+        Settings { table: "keepalived".into(), priority: -1, counters: false }
     }
 }
 

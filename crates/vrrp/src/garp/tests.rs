@@ -34,7 +34,7 @@ fn what_waits_is_void_when_the_instance_is_not_master_any_more() {
 #[test]
 fn a_queue_is_bounded() {
     let mut p = Pacer::default();
-    p.set_gaps(Duration::from_millis(1), Duration::ZERO);
+    p.set_gaps(Duration::from_millis(1), Duration::ZERO, &[]);
     let waiting = Waiting { instance: 0, address: ip("10.0.0.50") };
     for _ in 0..MOST + 10 {
         p.push(t(0), "eth0", waiting);

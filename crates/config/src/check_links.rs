@@ -1,0 +1,54 @@
+//! Checks of static objects and of links that are configured outside instances.
+
+use crate::diag::{Class, Diagnostics};
+use crate::model::Config;
+use crate::places::Places;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// A change of a link must count before a peer of ours, or we ourselves hearing nothing, would act on the silence.
+pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
+    for (link, down, up) in &mut config.link_delays {
+        let longest = (config.instances.iter())
+            .filter(|i| i.interface.as_ref() == Some(link))
+            .map(|i| {
+                let missed = i.down_timer_adverts.or(config.globals.down_timer_adverts).unwrap_or(3).saturating_sub(1);
+                i.advert_int.unwrap_or(Duration::from_secs(1)) * u32::from(missed)
+            })
+            .min();
+        for (delay, word) in [(down, "down"), (up, "up")] {
+            if let Some(longest) = longest.filter(|l| *l < *delay) {
+                let text =
+                    format!("interface_up_down_delays: {link} {word}: using {longest:?}, or a peer would act first");
+                d.push(Class::Note, None, text);
+                *delay = longest;
+            }
+        }
+    }
+}
+
+/// Static objects belong to groups that there are, and these have members that there are.
+pub(crate) fn track_groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
+    let names: HashSet<&str> = config.instances.iter().map(|i| i.name.as_str()).collect();
+    config.track_groups.retain_mut(|g| {
+        let here = at.of("track_group", &g.name, "group");
+        g.group.retain(|m| {
+            let known = names.contains(m.as_str());
+            if !known {
+                let text = format!("track_group {}: there is no instance {m}, ignoring it", g.name);
+                d.push(Class::General, here, text);
+            }
+            known
+        });
+        if g.group.is_empty() {
+            d.push(Class::General, here, format!("track_group {} has no members, ignoring it", g.name));
+        }
+        !g.group.is_empty()
+    });
+    for (object, group) in &mut config.statics {
+        let unknown = group.take_if(|name| !config.track_groups.iter().any(|g| g.name == *name));
+        if let Some(name) = unknown {
+            d.push(Class::General, None, format!("static {object}: there is no track_group {name}, ignoring it"));
+        }
+    }
+}

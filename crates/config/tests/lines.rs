@@ -1,0 +1,239 @@
+//! Address, route and rule lines: what is taken, with both ends of each range, and what is beyond.
+
+mod common;
+
+use common::read;
+use steadfast_config::diag::Class;
+use steadfast_core::kernel::Object;
+
+/// The dump line of the one static object, or the class of the first report that counts.
+fn said(block: &str, line: &str) -> Result<String, Class> {
+    let outcome = read(&format!("{block} {{\n {line}\n}}\n"));
+    let bad = outcome.diagnostics.iter().map(|d| d.class).find(|c| *c > Class::Unsupported);
+    match (outcome.config.statics.first(), bad) {
+        (Some((Object::Route(r), _)), None) => Ok(r.line().to_string()),
+        (Some((Object::Rule(r), _)), None) => Ok(r.line().to_string()),
+        (_, Some(class)) => Err(class),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+const GENERAL: Result<&str, Class> = Err(Class::General);
+const NUMBER: Result<&str, Class> = Err(Class::InvalidNumber);
+
+/// What follows `10.1.0.0/24 dev a`, and what follows `prepend 10.1.0.0/24 dev a` in the dump.
+const ROUTES: &[(&str, Result<&str, Class>)] = &[
+    ("", Ok("proto 18")),
+    ("metric 4294967295", Ok("proto 18 metric 4294967295")),
+    ("priority 0", Ok("proto 18 metric 0")),
+    ("metric 4294967296", NUMBER),
+    ("metric 0x10", NUMBER),
+    ("metric", Err(Class::MissingParameter)),
+    ("protocol 255", Ok("proto 255")),
+    ("protocol 256", GENERAL),
+    ("scope 255", Ok("proto 18 scope 255")),
+    ("scope link", Ok("proto 18 scope 253")),
+    ("scope 256", GENERAL),
+    ("table 4294967295", Ok("table 4294967295 proto 18")),
+    ("table 4294967296", GENERAL),
+    ("table nosuch", GENERAL),
+    ("vrf red", Ok("vrf red proto 18")),
+    ("mtu lock 4294967295", Ok("proto 18 mtu lock 4294967295")),
+    ("mtu 0", Ok("proto 18 mtu 0")),
+    ("mtu 4294967296", NUMBER),
+    ("mtu lock", Err(Class::MissingParameter)),
+    ("hoplimit 0", Ok("proto 18 hoplimit 0")),
+    ("hoplimit 255", Ok("proto 18 hoplimit 255")),
+    ("hoplimit 256", NUMBER),
+    ("hoplimit lock 5", NUMBER),
+    ("window 5 window 6", Ok("proto 18 window 6")),
+    ("window lock 5", NUMBER),
+    ("initcwnd lock 5", NUMBER),
+    ("quickack 1", Ok("proto 18 quickack 1")),
+    ("quickack 2", NUMBER),
+    ("fastopen_no_cookie 0", Ok("proto 18 fastopen_no_cookie 0")),
+    ("fastopen_no_cookie 2", NUMBER),
+    ("rtt 199ms", Ok("proto 18 rtt 200ms")),
+    ("rtt 200ms rttvar lock 0.25s rto_min 1.5s", Ok("proto 18 rtt 200ms rttvar lock 250ms rto_min 1.5s")),
+    ("rtt 120s", Ok("proto 18 rtt 120s")),
+    ("rtt 121s", Ok("proto 18 rtt 120s")),
+    ("rtt 4000 rttvar 4000 rto_min 4000", Ok("proto 18 rtt 500ms rttvar 1s rto_min 4s")),
+    ("rtt 5h", NUMBER),
+    ("rtt 0.1", NUMBER),
+    ("features ecn", Ok("proto 18 features ecn")),
+    ("features sack", GENERAL),
+    ("congctl lock reno", Ok("proto 18 congctl lock reno")),
+    ("realms 255/0", Ok("proto 18 realms 255/0")),
+    ("realms 0x10", Ok("proto 18 realm 16")),
+    ("realms 256", GENERAL),
+    ("realms 1/256", GENERAL),
+    ("expires 4", GENERAL),
+    ("pref high", GENERAL),
+    ("ttl-propagate enabled", Ok("proto 18 ttl-propagate enabled")),
+    ("ttl-propagate yes", GENERAL),
+    ("encap mpls 0/1048575", Err(Class::Note)),
+    ("encap mpls 1048576", GENERAL),
+    ("encap mpls 1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17", GENERAL),
+    ("encap ip dst fd01::1", GENERAL),
+    ("encap ip tos 256", GENERAL),
+    ("encap ip ttl 256", NUMBER),
+    ("encap ip flags 65536", GENERAL),
+    ("encap ip id 18446744073709551616", GENERAL),
+    ("encap ip6 dst 10.0.0.1", GENERAL),
+    ("encap ip6 hoplimit 256", NUMBER),
+    ("encap seg6 mode encap", GENERAL),
+    ("encap ila 1:2:3", GENERAL),
+    ("weight 5", GENERAL),
+    ("track_group", Err(Class::MissingParameter)),
+    ("no_track", Ok("proto 18 no_track")),
+    ("onlink", Ok("proto 18 onlink")),
+    ("frobnicate", GENERAL),
+    ("as to 10.0.0.1", GENERAL),
+    ("via inet6 fd01::1", Err(Class::Note)),
+    ("via fd01::1", GENERAL),
+];
+
+#[test]
+fn route_options() {
+    for (options, expected) in ROUTES {
+        // Rows whose dump has words before the link are below.
+        if *expected == Err(Class::Note) {
+            continue;
+        }
+        let line = said("static_routes", &format!("10.1.0.0/24 dev a {options}"));
+        let expected = expected.map(|rest| format!("prepend 10.1.0.0/24 dev a {rest}"));
+        assert_eq!(line, expected, "{options}");
+    }
+    for (line, expected) in [
+        ("10.1.0.0/24 dev a encap mpls 0/1048575", "prepend 10.1.0.0/24 encap mpls 0/1048575 dev a proto 18"),
+        ("10.1.0.0/24 dev a encap ila 1:2:a:ffff", "prepend 10.1.0.0/24 encap ila 1:2:a:ffff dev a proto 18"),
+        (
+            "10.1.0.0/24 dev a encap ip id 18446744073709551615 dst 10.0.0.1 src 10.0.0.2 tos 255 ttl 255 flags 65535",
+            "prepend 10.1.0.0/24 encap ip id 18446744073709551615 dst 10.0.0.1 src 10.0.0.2 tos 255 ttl 255 flags 0xffff dev a proto 18",
+        ),
+        (
+            "fd01::/64 encap ip6 id 0 dst fd01::8 src fd01::1 tc 255 hoplimit 255 via fd01::5 dev a",
+            "prepend fd01::/64 encap ip6 id 0 dst fd01::8 src fd01::1 tc 255 hoplimit 255 via inet6 fd01::5 dev a proto 18",
+        ),
+        ("10.1.0.0/24 via inet6 fd01::1 dev a", "prepend 10.1.0.0/24 via inet6 fd01::1 dev a proto 18"),
+        ("append 10.1.0.7/24 dev a", "append 10.1.0.0/24 dev a proto 18"),
+        ("add local 10.1.0.7 dev a", "add local 10.1.0.7 dev a proto 18"),
+        ("default via 10.0.0.1", "prepend 0.0.0.0/0 via inet 10.0.0.1 proto 18"),
+        ("inet6 default via fd01::1 metric 9", "prepend ::/0 via inet6 fd01::1 proto 18 metric 9"),
+        (
+            "fd01::/64 dev a expires 4294967295 pref low",
+            "prepend fd01::/64 dev a proto 18 expires 4294967295sec pref low",
+        ),
+        (
+            "10.1.0.0/24 nexthop via 10.0.0.1 dev a weight 1 realms 3 nexthop via 10.0.0.2 dev b weight 256 onlink",
+            "prepend 10.1.0.0/24 proto 18 nexthop via inet 10.0.0.1 dev a weight 1 realm 3 nexthop via inet 10.0.0.2 dev b weight 256 onlink",
+        ),
+    ] {
+        assert_eq!(said("static_routes", line).as_deref(), Ok(expected), "{line}");
+    }
+    for (line, class) in [
+        ("10.1.0.0/24 nexthop via 10.0.0.1 dev a weight 257", Class::InvalidNumber),
+        ("10.1.0.0/24 nexthop via 10.0.0.1 dev a weight 0", Class::InvalidNumber),
+        ("fd01::/64 dev a expires 4294967296", Class::InvalidNumber),
+        ("fd01::/64 dev a pref 256", Class::General),
+        ("fd01::/64 dev a realms 3", Class::General),
+        ("10.1.0.0/24 from 10.0.0.0/8 dev a", Class::General),
+        ("10.1.0.0/24 dev a src fd01::1", Class::General),
+        ("via 10.0.0.1", Class::General),
+        ("10.1.0.0/24 via 10.0.0.1 or 10.0.0.2 dev a", Class::Deprecated),
+        ("10.1.0.0/33 dev a", Class::General),
+    ] {
+        assert_eq!(said("static_routes", line), Err(class), "{line}");
+    }
+}
+
+/// What follows `from 10.1.0.0/24 table 5 preference 9`, and what the dump has between its priority and `lookup 5`.
+const RULES: &[(&str, Result<&str, Class>)] = &[
+    ("", Ok("tos 0x0 protocol 18")),
+    ("tos 255", Ok("tos 0xff protocol 18")),
+    ("tos 256", GENERAL),
+    ("realms 0/255", Ok("tos 0x0 protocol 18 realms 0/255")),
+    ("realms 256", GENERAL),
+    ("fwmark 4294967295/0", Ok("tos 0x0 fwmark 0xffffffff/0x0 protocol 18")),
+    ("fwmark 4294967296", GENERAL),
+    ("fwmark 1/x", GENERAL),
+    ("suppress_prefixlength 128", Ok("tos 0x0 suppress_prefixlen 128 protocol 18")),
+    ("sup_pl 129", NUMBER),
+    ("sup_group default", Ok("tos 0x0 suppress_ifgroup 0 protocol 18")),
+    ("suppress_ifgroup 4294967294", Ok("tos 0x0 suppress_ifgroup 4294967294 protocol 18")),
+    ("suppress_ifgroup 4294967295", GENERAL),
+    ("suppress_ifgroup nosuch", GENERAL),
+    ("tunnel-id 18446744073709551615", Ok("tos 0x0 tunnel-id 18446744073709551615 protocol 18")),
+    ("tunnel-id 18446744073709551616", GENERAL),
+    ("uidrange 0-4294967294", Ok("tos 0x0 uidrange 0-4294967294 protocol 18")),
+    ("uidrange 0-4294967295", GENERAL),
+    ("uidrange 5-4", GENERAL),
+    ("uidrange 5", GENERAL),
+    ("ipproto 255", Ok("tos 0x0 protocol 18 ipproto 255")),
+    ("ipproto UDP", Ok("tos 0x0 protocol 18 ipproto 17")),
+    ("ipproto 256", GENERAL),
+    ("ipproto nosuch", GENERAL),
+    ("sport 1-65534", Ok("tos 0x0 protocol 18 sport 1-65534")),
+    ("sport 1-65535", Ok("tos 0x0 protocol 18 sport 1-65534")),
+    ("dport 80", Ok("tos 0x0 protocol 18 dport 80-80")),
+    ("sport 0-5", GENERAL),
+    ("sport 1-65536", GENERAL),
+    ("dport 6-5", GENERAL),
+    ("protocol 255", Ok("tos 0x0 protocol 255")),
+    ("protocol 256", GENERAL),
+    ("iif a oif b", Ok("tos 0x0 iif a oif b protocol 18")),
+    ("blackhole", GENERAL),
+    ("l3mdev", GENERAL),
+    ("to fd01::/64", GENERAL),
+    ("inet6", GENERAL),
+    ("frobnicate", GENERAL),
+    ("dport", Err(Class::MissingParameter)),
+];
+
+#[test]
+fn rule_options() {
+    for (options, expected) in RULES {
+        let line = said("static_rules", &format!("from 10.1.0.0/24 table 5 preference 9 {options}"));
+        let expected = expected.map(|middle| format!("from 10.1.0.0/24 priority 9 {middle} lookup 5"));
+        assert_eq!(line, expected, "{options}");
+    }
+    for (line, expected) in [
+        ("l3mdev preference 4294967295", Ok("from all priority 4294967295 tos 0x0 l3mdev protocol 18")),
+        ("inet6 nop preference 0", Ok("inet6 from all priority 0 tos 0x0 protocol 18 nop")),
+        (
+            "not to 10.0.0.0/8 type prohibit preference 0",
+            Ok("not from all to 10.0.0.0/8 priority 0 tos 0x0 protocol 18 type prohibit"),
+        ),
+        ("goto 10 preference 9", Ok("from all priority 9 tos 0x0 protocol 18 goto 10")),
+        ("goto 9 preference 9", GENERAL),
+        ("goto 9", GENERAL),
+        ("from 10.0.0.0/8 preference 9", GENERAL),
+        ("table 5 preference 4294967296", GENERAL),
+        ("from fd01::/64 table 5 preference 9 realms 3", GENERAL),
+        // Taken, and said.
+        ("table 5", GENERAL),
+    ] {
+        assert_eq!(said("static_rules", line), expected.map(String::from), "{line}");
+    }
+}
+
+#[test]
+fn track_groups() {
+    let group = "track_group G { group { VI NOBODY } }\n";
+    let instance = "vrrp_instance VI { interface eth0\n virtual_router_id 5\n virtual_ipaddress { 10.0.0.1 } }\n";
+    let all = read(&format!(
+        "static_routes {{\n 10.1.0.0/24 dev a track_group G\n 10.2.0.0/24 dev a track_group H\n}}
+         static_rules {{\n table 5 preference 9 track_group G\n}}
+         static_ipaddress {{\n 10.3.0.1 dev a track_group G\n}}\n{group}{instance}"
+    ));
+    let groups: Vec<_> = all.config.statics.iter().map(|(_, g)| g.as_deref()).collect();
+    assert_eq!(groups, [Some("G"), None, Some("G"), Some("G")]);
+    assert_eq!(all.config.track_groups[0].group, ["VI"]);
+    let texts: Vec<&str> = all.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert!(texts.iter().any(|t| t.contains("no instance NOBODY")), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("no track_group H")), "{texts:?}");
+    // It is for static ones.
+    let line = "virtual_routes {\n 10.1.0.0/24 dev a track_group G\n}";
+    let outcome = read(&instance.replace("virtual_ipaddress", &format!("{line}\n virtual_ipaddress")));
+    assert!(outcome.config.instances[0].virtual_routes.is_empty());
+}

@@ -1,0 +1,76 @@
+//! Both ends of the ranges of single keywords, and what is beyond.
+
+mod common;
+
+use common::read;
+use steadfast_config::diag::Class;
+
+/// Words that are good, and words that are not.
+const GLOBALS: &[(&str, &[&str], &[&str])] = &[
+    ("vrrp_garp_extra_if", &["1", "all 86400"], &["0", "86401", "all", "x"]),
+    ("max_auto_priority", &["", "-1", "99"], &["-2", "100"]),
+    ("min_auto_priority_delay", &["1", "10000000"], &["0", "10000001"]),
+    ("vrrp_delay_after_boot", &["0.001", "4294"], &["0.0001", "x"]),
+    ("process_name", &["", "abcdefghijklmno"], &["abcdefghijklmnop"]),
+    ("vrrp_rx_bufs_policy", &["MTU", "ADVERT", "1"], &["0", "mtu"]),
+    ("vrrp_rx_bufs_multiplier", &["1", "4294967295"], &["0", "4294967296"]),
+    ("vrrp_netlink_cmd_rcv_bufs", &["0", "2147483647"], &["-1", "2147483648"]),
+    ("vrrp_netlink_cmd_rcv_bufs_force", &["", "off"], &["maybe"]),
+    ("process_monitor_rcv_bufs", &["0", "2147483647"], &["-1"]),
+    ("reload_time_file", &["/a/b"], &["b"]),
+    ("reload_file", &["", "/a/b"], &["b"]),
+    ("data_use_instance", &["", "no"], &["maybe"]),
+];
+
+#[test]
+fn global_keywords() {
+    for (word, good, bad) in GLOBALS {
+        let faults = |value: &str| {
+            let outcome = read(&format!("global_defs {{\n {word} {value}\n}}\n"));
+            let classes: Vec<_> = outcome.diagnostics.iter().map(|d| d.class).collect();
+            assert!(!classes.contains(&Class::Unsupported), "{word} {value}: it is not supported");
+            classes.into_iter().any(|c| c > Class::Unsupported)
+        };
+        good.iter().for_each(|v| assert!(!faults(v), "{word} {v}"));
+        bad.iter().for_each(|v| assert!(faults(v), "{word} {v}"));
+    }
+}
+
+#[test]
+fn delays_of_links() {
+    for (line, expected) in [
+        ("eth0 0", Some((0, 0))),
+        ("eth0 255 0.5", Some((255_000, 500))),
+        ("eth0 1.5", Some((1500, 1500))),
+        ("eth0 256", None),
+        ("eth0 1 256", None),
+        ("eth0", None),
+    ] {
+        let outcome = read(&format!("interface_up_down_delays {{\n {line}\n}}\n"));
+        let delays = outcome.config.link_delays.first().map(|(_, down, up)| (down.as_millis(), up.as_millis()));
+        assert_eq!(delays, expected, "{line}");
+        assert_eq!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported), expected.is_none(), "{line}");
+    }
+    // A change counts before a peer would act on our silence: two of three adverts.
+    let instance = "vrrp_instance VI { interface eth0\n virtual_router_id 5\n virtual_ipaddress { 10.0.0.1 } }\n";
+    let outcome = read(&format!("{instance}interface_up_down_delays {{\n eth0 60 1\n}}\n"));
+    let (_, down, up) = &outcome.config.link_delays[0];
+    assert_eq!((down.as_secs(), up.as_secs()), (2, 1));
+}
+
+#[test]
+fn groups_of_links() {
+    let group = |lines: &str| format!("garp_group {{\n {lines}\n}}\n");
+    for (text, count, faulty) in [
+        (group("garp_interval 0.000001\n interface a"), 1, false),
+        (group("gna_interval 1\n interfaces {\n a\n b\n }"), 1, false),
+        (group("garp_interval 0\n interface a"), 0, true),
+        (group("interface a"), 0, true),
+        (group("garp_interval 1"), 0, true),
+        (group("garp_interval 1\n interface a") + &group("garp_interval 2\n interface a"), 1, true),
+    ] {
+        let outcome = read(&text);
+        assert_eq!(outcome.config.garp_groups.len(), count, "{text}");
+        assert_eq!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported), faulty, "{text}");
+    }
+}
