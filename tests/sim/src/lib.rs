@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+pub mod clocks;
 mod faults;
 mod kernel;
 mod node;
@@ -667,6 +668,7 @@ impl World {
                 destination: f.destination,
                 hop_limit: 255,
                 payload: &f.payload,
+                header: None,
             };
             r.handle(now, Input::Packet(packet), out);
         });
