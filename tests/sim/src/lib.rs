@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+pub mod clocks;
 mod faults;
 mod kernel;
 mod make;
@@ -509,6 +510,7 @@ impl World {
                 hop_limit: 255,
                 header: None,
                 payload: &f.payload,
+                header: None,
             };
             r.handle(now, Input::Packet(packet), out);
         });

@@ -86,3 +86,9 @@ fn one_packet_in_a_hundred_lost_costs_next_to_no_transitions() {
         assert!(transitions <= most, "seed {seed}: {transitions} in {chances} chances");
     }
 }
+
+#[test]
+fn no_clock_and_no_reboot_makes_a_second_master_of_authenticated_routers() {
+    let failures: Vec<_> = (0..300).filter_map(|seed| steadfast_test_sim::clocks::play(seed).err()).collect();
+    tell(&failures);
+}
