@@ -12,6 +12,7 @@ impl Role {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut inherited: Vec<Object> = Vec::new();
         let mut settings = Settings::default();
+        let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let mut stop: Option<bool> = None;
@@ -28,7 +29,10 @@ impl Role {
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
                     }
-                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Keep { key, bytes }) => {
+                        snapshots.extend(decode::<Snapshot>(&bytes).ok());
+                        keeping.inherited(key);
+                    }
                     Order::Message(Message::Stop { keep_objects }) => stop = Some(keep_objects),
                     Order::Gone if !options.withdraw => stop = Some(options.dont_release),
                     Order::Gone if config.is_none() => return Ok(None),
@@ -75,7 +79,7 @@ impl Role {
             processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
-            keeping: Keeping::default(),
+            keeping,
             trim: Some(t + SETTLED),
             dirty: true,
             out,
