@@ -9,27 +9,66 @@ use steadfast_status::live::Whole;
 /// A reload of ten thousand instances takes a second; a hung daemon is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The daemon's socket: the one that was named, else the first that is there.
-fn path(named: Option<&Path>) -> PathBuf {
-    if let Some(p) = named {
-        return p.to_path_buf();
+/// The control socket that a daemon (its parent process) listens at, wherever its configuration put it.
+fn of_process(pid: u32) -> Option<PathBuf> {
+    let held: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .flatten()
+        .filter_map(|fd| {
+            let target = std::fs::read_link(fd.path()).ok()?;
+            Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_string())
+        })
+        .collect();
+    // Its own list: it may live in another network namespace.
+    let list = std::fs::read_to_string(format!("/proc/{pid}/net/unix")).ok()?;
+    list.lines().find_map(|l| {
+        let mut fields = l.split_whitespace();
+        let inode = fields.nth(6)?;
+        let path = fields.next().filter(|p| p.ends_with(".control"))?;
+        held.iter().any(|h| h == inode).then(|| PathBuf::from(path))
+    })
+}
+
+/// The daemon's socket: the one that was named, that of the named process, or the usual one, or the only one in the usual folder.
+pub fn socket(named: Option<PathBuf>, pid: Option<u32>) -> Result<PathBuf, String> {
+    if let Some(path) = named {
+        return Ok(path);
     }
-    let usual = ["/run/keepalived.control", "/run/keepalived/keepalived.control"].map(PathBuf::from);
-    let [first, ..] = usual.clone();
-    usual.into_iter().find(|p| p.exists()).unwrap_or(first)
+    // systemd tells commands of a unit the unit's process.
+    let pid = pid.or_else(|| std::env::var("MAINPID").ok()?.parse().ok());
+    if let Some(pid) = pid {
+        return of_process(pid).ok_or_else(|| format!("process {pid} is no daemon that can be asked"));
+    }
+    let usual = PathBuf::from("/run/keepalived.control");
+    if usual.exists() {
+        return Ok(usual);
+    }
+    let entries = std::fs::read_dir("/run/keepalived").into_iter().flatten().flatten().map(|e| e.path());
+    let mut others: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "control")).collect();
+    others.sort();
+    match others.as_slice() {
+        [] => Ok(usual),
+        [one] => Ok(one.clone()),
+        several => {
+            let list: Vec<String> = several.iter().map(|p| p.display().to_string()).collect();
+            Err(format!("several daemons run here; name one by --socket: {}", list.join(", ")))
+        }
+    }
 }
 
 /// One question, words with tabs between them, and the whole answer.
-pub fn ask(socket: Option<&Path>, words: &[&str]) -> Result<Vec<u8>, String> {
-    let path = path(socket);
+pub fn ask(path: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
     let problem = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-            format!("no daemon answers at {}: is steadfastd running? (--socket names another place)", path.display())
+            format!(
+                "no daemon answers at {}: is steadfastd running? (--socket or --pid names another one)",
+                path.display()
+            )
         }
         std::io::ErrorKind::PermissionDenied => format!("{}: only root may ask", path.display()),
         _ => format!("{}: {e}", path.display()),
     };
-    let mut stream = UnixStream::connect(&path).map_err(problem)?;
+    let mut stream = UnixStream::connect(path).map_err(problem)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(problem)?;
     stream.write_all(format!("{}\n", words.join("\t")).as_bytes()).map_err(problem)?;
     let mut answer = Vec::new();
@@ -41,14 +80,14 @@ pub fn ask(socket: Option<&Path>, words: &[&str]) -> Result<Vec<u8>, String> {
 }
 
 /// Everything that the daemon says of itself, also as it said it.
-pub fn status(socket: Option<&Path>) -> Result<(Whole, String), String> {
+pub fn status(socket: &Path) -> Result<(Whole, String), String> {
     let text = String::from_utf8_lossy(&ask(socket, &["status"])?).into_owned();
     let whole = serde_json::from_str(&text).map_err(|e| format!("the daemon's answer is of another version: {e}"))?;
     Ok((whole, text))
 }
 
 /// A request that is answered by `ok` or by a reason.
-pub fn order(socket: Option<&Path>, words: &[&str]) -> Result<(), String> {
+pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     let answer = ask(socket, words)?;
     let text = String::from_utf8_lossy(&answer).trim().to_string();
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }

@@ -18,13 +18,16 @@ struct Cli {
     /// The daemon's control socket; without it the usual one
     #[arg(long, global = true)]
     socket: Option<PathBuf>,
+    /// The daemon's parent process, whose socket may be anywhere
+    #[arg(long, global = true)]
+    pid: Option<u32>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show instances, trackers, virtual and real servers, and the daemon's processes
+    /// Show instances, trackers, BFD sessions, virtual and real servers, and the daemon's processes
     Status {
         /// For tools
         #[arg(long)]
@@ -33,9 +36,9 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Say in sentences why an instance is in its state, and what would change it
+    /// Say in sentences why an instance or a BFD session is in its state, and what would change it
     Explain {
-        /// The vrrp_instance
+        /// The vrrp_instance or bfd_instance
         instance: String,
     },
     /// Read the configuration anew; fails when the new one is not taken over
@@ -86,7 +89,17 @@ enum Command {
 
 fn main() {
     let cli = Cli::parse();
-    let socket = cli.socket.as_deref();
+    let found = match &cli.command {
+        Command::Check { .. } | Command::Keywords { .. } => Ok(PathBuf::new()),
+        _ => ask::socket(cli.socket, cli.pid),
+    };
+    let socket = match &found {
+        Ok(path) => path.as_path(),
+        Err(e) => {
+            eprintln!("{e}");
+            std::process::exit(1);
+        }
+    };
     std::process::exit(match cli.command {
         Command::Status { json, watch } => told(status(socket, json, watch)),
         Command::Explain { instance } => told(explain(socket, &instance)),
@@ -121,7 +134,7 @@ fn closed(text: &str) -> bool {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
 }
 
-fn status(socket: Option<&std::path::Path>, json: bool, watch: bool) -> Result<(), String> {
+fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     loop {
         let (whole, text) = ask::status(socket)?;
@@ -134,19 +147,25 @@ fn status(socket: Option<&std::path::Path>, json: bool, watch: bool) -> Result<(
     }
 }
 
-fn explain(socket: Option<&std::path::Path>, name: &str) -> Result<(), String> {
+fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
+    let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
     let Some(i) = instances.iter().find(|i| i.name == name) else {
-        let names: Vec<&str> = instances.iter().map(|i| i.name.as_str()).collect();
-        return Err(format!("there is no vrrp_instance {name}; there are: {}", names.join(", ")));
+        if let Some(s) = sessions.iter().find(|s| s.name == name) {
+            closed(&show::explain_session(s, wall()));
+            return Ok(());
+        }
+        let names = instances.iter().map(|i| &i.name).chain(sessions.iter().map(|s| &s.name));
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        return Err(format!("there is no vrrp_instance or bfd_instance {name}; there are: {}", names.join(", ")));
     };
     closed(&show::explain(i, wall()));
     Ok(())
 }
 
 /// Says why, where the file tells it.
-fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
+fn reload(socket: &std::path::Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
     let Err(e) = ask::order(socket, words) else { return 0 };
     eprintln!("steadfast: {e}");
@@ -157,7 +176,7 @@ fn reload(socket: Option<&std::path::Path>, force: bool) -> i32 {
 }
 
 /// Waits until the new program answers, at most ten seconds.
-fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
+fn upgrade(socket: &std::path::Path) -> Result<(), String> {
     let begun = |w: &steadfast_status::live::Whole| w.since;
     let before = ask::status(socket).map(|(w, _)| begun(&w))?;
     ask::order(socket, &["upgrade"])?;
@@ -165,7 +184,7 @@ fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
         std::thread::sleep(std::time::Duration::from_millis(100));
         if let Ok((w, _)) = ask::status(socket)
             && begun(&w) > before + 0.001
-            && w.vrrp.is_some() | w.checker.is_some()
+            && w.vrrp.is_some() | w.checker.is_some() | w.bfd.is_some()
         {
             closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
             return Ok(());
@@ -174,7 +193,7 @@ fn upgrade(socket: Option<&std::path::Path>) -> Result<(), String> {
     Err("the new program does not answer".into())
 }
 
-fn planned(socket: Option<&std::path::Path>, file: &std::path::Path) -> Result<(), String> {
+fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
     let bytes = ask::ask(socket, &["config"])?;
     let running = steadfast_ipc::decode(&bytes).map_err(|e| format!("the daemon is of another version: {e}"))?;
     let outcome = read(file, None);

@@ -64,6 +64,7 @@ fn keyword(field: &str) -> &str {
         "virtual_servers" => "virtual_server",
         "real_servers" => "real_server",
         "server_groups" => "virtual_server_group",
+        "bfd" => "bfd_instance",
         "ssl" => "SSL",
         other => other,
     }

@@ -1,7 +1,7 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
-use steadfast_status::live::{Instance, Service, Whole};
+use steadfast_status::live::{Instance, Service, Session, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -115,11 +115,88 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             let _ = writeln!(out, "{word} {what}");
         }
     }
+    let sessions: Vec<&Session> = w.bfd.iter().flat_map(|b| &b.sessions).collect();
+    if !sessions.is_empty() {
+        out.push('\n');
+    }
+    let wide = sessions.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    for s in sessions {
+        let word = format!("{:<6}", s.state);
+        let word = if s.up { paint.good(&word) } else { paint.bad(&word) };
+        let _ = writeln!(out, "{word} {:<wide$}  BFD with {}, {}", s.name, s.neighbor, session(s, now));
+    }
     for s in w.checker.iter().flat_map(|c| &c.services) {
         out.push('\n');
         out.push_str(&service(s, paint));
     }
     out
+}
+
+/// The rest of a session's line.
+fn session(s: &Session, now: f64) -> String {
+    let mut text = format!("since {}, peer {}", span(now - s.since), s.remote_state);
+    if let Some(d) = s.detect_time.filter(|_| s.state == "Up") {
+        let _ = write!(text, ", a failure is noticed within {}", interval(d));
+    }
+    if s.state != "Up" && s.diag != "No Diagnostic" {
+        let _ = write!(text, ", {}", s.diag);
+    }
+    if s.state != "Up" && s.up {
+        text.push_str(", which is no failure: the peer took it down");
+    }
+    text
+}
+
+/// An interval: `30 ms`, `1.5 s`.
+fn interval(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{} ms", (seconds * 1e6).round() / 1e3) } else { span(seconds) }
+}
+
+/// `steadfast explain` of a BFD session.
+pub fn explain_session(s: &Session, now: f64) -> String {
+    let hops = if s.multihop { " over several hops" } else { "" };
+    let from = s.source.as_ref().map(|a| format!(" from {a}")).unwrap_or_default();
+    let mut lines =
+        vec![format!("{} (BFD with {}{hops}{from}) is {} since {}.", s.name, s.neighbor, s.state, span(now - s.since))];
+    let heard = s.heard.map_or("The peer is not heard.".to_string(), |at| {
+        format!(
+            "The peer says that it is {}, and was last heard {} ago.",
+            s.remote_state,
+            interval((now - at).max(0.0))
+        )
+    });
+    lines.push(heard);
+    match s.state.as_str() {
+        "Up" => {
+            let detect = s.detect_time.map(interval).unwrap_or_default();
+            let pace = interval(s.tx_interval);
+            lines.push(format!("A packet leaves every {pace} or somewhat sooner; silence of the peer for {detect} takes the session down."));
+        }
+        _ if s.up => {
+            lines.push(
+                "The peer took it down itself, which is no failure: who depends on it goes on as if it were up.".into(),
+            );
+        }
+        "Init" => lines.push("The peer is heard, and has not said yet that it hears us.".into()),
+        _ => {
+            if s.diag != "No Diagnostic" {
+                lines.push(format!("It went down because of this: {}.", s.diag));
+            }
+            if s.refused > 0 {
+                lines.push("Packets from the peer's address are thrown away; the log says why.".into());
+            }
+            if s.passive && s.heard.is_none() {
+                lines.push("It is passive, and waits for the peer to begin.".into());
+            }
+        }
+    }
+    let (a, b) = (s.discriminator, s.remote_discriminator);
+    lines.push(format!(
+        "Its discriminator is {a:#x}, the peer's {b:#x}; {} packets sent, {} received, {} thrown away.",
+        s.sent, s.received, s.refused
+    ));
+    lines.push(format!("Since its process began it came up {} times and failed {} times.", s.ups, s.downs));
+    lines.join("\n") + "\n"
 }
 
 fn service(s: &Service, paint: Paint) -> String {
@@ -275,5 +352,30 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }
+    }
+
+    #[test]
+    fn a_session_is_explained() {
+        let mut s = Session {
+            name: "peer".into(),
+            neighbor: "192.0.2.2".into(),
+            state: "Up".into(),
+            up: true,
+            remote_state: "Up".into(),
+            detect_time: Some(0.03),
+            tx_interval: 0.01,
+            heard: Some(9.992),
+            ..Session::default()
+        };
+        let text = explain_session(&s, 10.0);
+        for words in ["peer (BFD with 192.0.2.2) is Up since 10 s.", "heard 8 ms ago", "every 10 ms", "for 30 ms takes"]
+        {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        s.state = "Down".into();
+        assert!(explain_session(&s, 10.0).contains("which is no failure"));
+        s.up = false;
+        s.diag = "Control Detection Time Expired".into();
+        assert!(explain_session(&s, 10.0).contains("because of this: Control Detection Time Expired."));
     }
 }

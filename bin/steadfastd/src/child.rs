@@ -5,7 +5,8 @@ use std::time::Duration;
 pub use steadfast_ipc::Order;
 use steadfast_ipc::{Envelope, Link, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
-use steadfast_sys::{Reactor, logging};
+use steadfast_sys::sandbox::{self, Needs};
+use steadfast_sys::{Reactor, logging, schedule};
 
 /// Starts logging as the options say.
 pub fn start_logging(options: &Options, ident: &str) {
@@ -27,6 +28,14 @@ pub fn start_logging(options: &Options, ident: &str) {
         file,
         detail: options.detail,
     });
+}
+
+/// Gives up what the role does not need. Comes last in its start.
+pub fn confine(options: &Options, needs: &Needs) {
+    schedule::core_dumps(options.core_dump);
+    for what in sandbox::confine(needs) {
+        log::debug!("not confined: {what}");
+    }
 }
 
 /// Tokens of the loop that every child has.
@@ -95,7 +104,7 @@ impl Parent {
     }
 }
 
-/// The link to the other child. What its predecessor left in the pipe is state and still true, or is mended by what follows.
+/// A link to another child. What its predecessor left in the pipe is state and still true, or is mended by what follows.
 pub struct Brother {
     reader: Reader,
     writer: Writer,
@@ -103,12 +112,12 @@ pub struct Brother {
 }
 
 impl Brother {
-    /// Takes the third and fourth descriptors, and asks for all that there is to know.
-    pub fn new(options: &Options) -> Option<Self> {
-        let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
+    /// Takes the two descriptors after the parent's and those of `before` other brothers, and asks for all that there is to know.
+    pub fn new(options: &Options, before: usize) -> Option<Self> {
+        let fd = |n: usize| options.descriptors.get(2 + 2 * before + n).copied().unwrap_or(-1);
         let mut brother = Brother {
-            reader: Reader::inherited(fd(2)).ok()?,
-            writer: Writer::inherited(fd(3)).ok()?,
+            reader: Reader::inherited(fd(0)).ok()?,
+            writer: Writer::inherited(fd(1)).ok()?,
             outbox: Outbox::default(),
         };
         brother.say(Message::Hello);
@@ -126,6 +135,7 @@ impl Brother {
         let key = match &message {
             Message::Instance { name, .. } => format!("instance {name}"),
             Message::Service { name, .. } => format!("service {name}"),
+            Message::Session { name, .. } => format!("session {name}"),
             _ => "hello".to_string(),
         };
         if let Err(e) = self.outbox.state(&key, &Envelope { epoch: 0, message }) {

@@ -13,6 +13,8 @@ pub struct Options {
     pub file: PathBuf,
     pub vrrp_only: bool,
     pub check_only: bool,
+    /// -B.
+    pub no_bfd: bool,
     pub all: bool,
     pub console: bool,
     pub detail: u8,
@@ -30,6 +32,7 @@ pub struct Options {
     pub pid: Option<PathBuf>,
     pub vrrp_pid: Option<PathBuf>,
     pub checkers_pid: Option<PathBuf>,
+    pub bfd_pid: Option<PathBuf>,
     pub namespace: Option<String>,
     pub config_id: Option<String>,
     pub all_config: bool,
@@ -45,6 +48,8 @@ pub struct Options {
     pub parent: i32,
     /// Internal: only take away what is in the kernel.
     pub withdraw: bool,
+    /// Internal: where the VRRP child writes down what is ours in the kernel.
+    pub record: Option<PathBuf>,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
     /// All words, to hand on to roles.
@@ -57,6 +62,7 @@ impl Default for Options {
             file: "/etc/keepalived/keepalived.conf".into(),
             vrrp_only: false,
             check_only: false,
+            no_bfd: false,
             all: false,
             console: false,
             detail: 0,
@@ -73,6 +79,7 @@ impl Default for Options {
             pid: None,
             vrrp_pid: None,
             checkers_pid: None,
+            bfd_pid: None,
             namespace: None,
             config_id: None,
             all_config: false,
@@ -83,6 +90,7 @@ impl Default for Options {
             epoch: 0,
             parent: 0,
             withdraw: false,
+            record: None,
             handover: None,
             words: Vec::new(),
         }
@@ -153,6 +161,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "parent", Value::Yes, ""),
     ('\0', "handover", Value::Yes, ""),
     ('\0', "withdraw", Value::No, ""),
+    ('\0', "record", Value::Yes, ""),
 ];
 
 fn help(program: &str) -> String {
@@ -240,6 +249,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "use-file" => o.file = text.into(),
                 "vrrp" => o.vrrp_only = true,
                 "check" => o.check_only = true,
+                "no_bfd" => o.no_bfd = true,
                 "all" => o.all = true,
                 "log-console" => o.console = true,
                 "log-detail" => o.detail += 1,
@@ -268,6 +278,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "pid" => o.pid = path(),
                 "vrrp_pid" => o.vrrp_pid = path(),
                 "checkers_pid" => o.checkers_pid = path(),
+                "bfd_pid" => o.bfd_pid = path(),
                 "namespace" => o.namespace = value.clone(),
                 "config-id" => o.config_id = value.clone(),
                 "all-config" => o.all_config = true,
@@ -295,6 +306,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "epoch" => o.epoch = text.parse().unwrap_or(0),
                 "parent" => o.parent = text.parse().unwrap_or(0),
                 "withdraw" => o.withdraw = true,
+                "record" => o.record = Some(text.into()),
                 "handover" => {
                     o.handover = text.parse().ok();
                     // The words go on to roles and to the next program, this one does not.

@@ -38,7 +38,7 @@ pub fn test(options: &Options) -> i32 {
 }
 
 /// A dump of another process: the same path with a word before the extension.
-fn beside(path: &str, word: &str) -> String {
+pub fn beside(path: &str, word: &str) -> String {
     let file = path.rfind('/').map_or(0, |at| at + 1);
     match path.get(file..).and_then(|name| name.rfind('.')) {
         Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
@@ -55,6 +55,7 @@ fn facts(outcome: &Outcome) -> Facts {
     Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
+        bfd: !c.bfd.is_empty(),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),
@@ -64,6 +65,7 @@ fn facts(outcome: &Outcome) -> Facts {
         umask: c.globals.umask,
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
+        structured: c.globals.log_structured == Some(true),
         parent_dump: beside(c.globals.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data"), "_parent"),
     }
 }
@@ -71,7 +73,9 @@ fn facts(outcome: &Outcome) -> Facts {
 /// The role: reports go to the log, the configuration to the parent; the exit status is 0 or why the daemon cannot run.
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
+    crate::child::confine(options, &steadfast_sys::sandbox::LOADER);
     let outcome = load(options);
+    steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);
     for line in reports.lines() {
         log::warn!("{line}");

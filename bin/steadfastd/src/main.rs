@@ -1,11 +1,15 @@
 //! steadfastd: virtual addresses by VRRP, watched by a parent that cannot be confused by what it does not read.
 #![forbid(unsafe_code)]
 
+mod bfd;
 mod checker;
 mod child;
 mod cli;
+mod events;
 mod loader;
 mod parent;
+mod programs;
+mod runner;
 mod vrrp;
 
 fn main() {
@@ -27,6 +31,8 @@ fn main() {
             "loader" => loader::run(&options),
             "vrrp" => vrrp::run(&options),
             "checker" => checker::run(&options),
+            "runner" => runner::run(&options),
+            "bfd" => bfd::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

@@ -12,6 +12,7 @@ use steadfast_core::kernel::RouteKind;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
+    crate::bfd::check(config, at, d);
     let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
@@ -206,10 +207,12 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let script_lines: HashMap<String, u32> = config.scripts.iter().map(|s| (s.name.clone(), s.line)).collect();
     let files = names(config.files.iter().map(|f| &f.name).collect());
     let processes = names(config.processes.iter().map(|p| &p.name).collect());
-    let bfd: HashSet<String> = config.bfd.iter().cloned().collect();
+    let bfd = names(config.bfd.iter().filter(|b| b.is_for_vrrp()).map(|b| &b.name).collect());
+    let bfd_weights: HashMap<String, i32> = config.bfd.iter().map(|b| (b.name.clone(), b.weight.0)).collect();
     let services: HashSet<String> = config.virtual_servers.iter().map(|v| v.served.to_string()).collect();
     for g in &mut config.groups {
         known(&mut g.track_service, &services, "virtual server", &g.name, d);
+        known(&mut g.track_bfd, &bfd, "BFD session", &g.name, d);
     }
     let script_weights: HashMap<String, i32> = config.scripts.iter().map(|s| (s.name.clone(), s.weight.0)).collect();
     let mut taken: HashMap<(String, u8, bool), Vec<String>> = HashMap::new();
@@ -236,6 +239,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
             known(&mut i.track_bfd, &bfd, "BFD session", &i.name, d);
             if i.priority == Some(255) {
                 weighted(&mut i.track_script, &script_weights, &i.name, d);
+                weighted(&mut i.track_bfd, &bfd_weights, &i.name, d);
             }
             let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
             let same = taken.entry(key).or_default();
@@ -525,6 +529,7 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let scripts = weights(config.scripts.iter().map(|s| (&s.name, s.weight.0)).collect());
     let files = weights(config.files.iter().map(|f| (&f.name, f.weight.0)).collect());
     let processes = weights(config.processes.iter().map(|p| (&p.name, p.weight.0)).collect());
+    let bfd = weights(config.bfd.iter().map(|b| (&b.name, b.weight.0)).collect());
     let mut taken: HashSet<String> = HashSet::new();
     config.groups.retain_mut(|g| {
         let name = g.name.clone();
@@ -562,11 +567,13 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
                 .chain(i.track_process.iter().map(|t| ("process", t)))
                 .chain(i.track_interface.iter().map(|t| ("interface", t)))
                 .chain(i.track_service.iter().map(|t| ("virtual server", t)))
+                .chain(i.track_bfd.iter().map(|t| ("BFD session", t)))
             {
                 let default = match kind {
                     "script" => scripts.get(&t.name),
                     "file" => files.get(&t.name),
                     "process" => processes.get(&t.name),
+                    "BFD session" => bfd.get(&t.name),
                     _ => None,
                 };
                 if t.weight.or(default.copied()).unwrap_or(0) != 0 {

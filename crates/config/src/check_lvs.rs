@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
     let groups: HashSet<String> = config.server_groups.iter().map(|g| g.name.clone()).collect();
     let files: HashSet<String> = config.files.iter().map(|f| f.name.clone()).collect();
-    let bfd: HashSet<String> = config.bfd.iter().cloned().collect();
+    let bfd: HashSet<String> = config.bfd.iter().filter(|b| b.is_for_checker()).map(|b| b.name.clone()).collect();
     let mut any_script = false;
     config.virtual_servers.retain_mut(|v| {
         let keep = service(v, &groups, d);
@@ -88,6 +88,7 @@ fn known(
             let name = f.track_file.clone().unwrap_or_default();
             ("FILE_CHECK: track_file", name.clone(), files.contains(&name))
         }
+        Checker::Bfd(b) if b.undefined => return false,
         Checker::Bfd(b) => {
             let name = b.name.clone().unwrap_or_default();
             ("BFD_CHECK: bfd_instance", name.clone(), bfd.contains(&name))

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bfd;
 mod check;
 mod check_lvs;
 pub mod diag;

@@ -88,6 +88,7 @@ const LONG: i64 = 4294;
 include!("tables/global.rs");
 include!("tables/vrrp.rs");
 include!("tables/lvs.rs");
+include!("tables/bfd.rs");
 
 /// Everything.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -114,8 +115,8 @@ pub struct Config {
     pub server_groups: Vec<ServerGroup>,
     /// SSL.
     pub ssl: Option<Ssl>,
-    /// There are BFD sessions; their names.
-    pub bfd: Vec<String>,
+    /// bfd_instance.
+    pub bfd: Vec<BfdInstance>,
     /// An instance was refused: the daemon does not start with it.
     pub refused: bool,
 }
@@ -184,6 +185,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         GrpcCheck::KEYWORDS,
         FileCheck::KEYWORDS,
         BfdCheck::KEYWORDS,
+        BfdInstance::KEYWORDS,
         Ssl::KEYWORDS,
     ]
     .into_iter()
@@ -192,7 +194,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
 }
 
 /// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.
-fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
+pub(crate) fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
     tracks_of(c, v, limit, |c| Some((c.word(0)?.text.clone(), 1)));
 }
 

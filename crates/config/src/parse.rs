@@ -1,7 +1,6 @@
 //! Lines to sections: the cursor, and the readers of values.
 
 use crate::diag::{Class, Diagnostics, Span, suggest};
-use crate::foreign;
 use crate::host::Host;
 use crate::model::{Config, Root, Script, User};
 use crate::places::Places;
@@ -66,9 +65,8 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         match line.kind {
             LineKind::Text => {
                 let Some(word) = c.keyword() else { continue };
-                if !root.take(&word, &mut c) && !foreign::take(&word, &mut root, &mut c) {
-                    let known = Root::KEYWORDS.iter().map(|k| k.word).chain(foreign::roots());
-                    c.unknown(&word, known);
+                if !root.take(&word, &mut c) {
+                    c.unknown(&word, Root::KEYWORDS.iter().map(|k| k.word));
                 }
             }
             LineKind::Open => {
@@ -126,7 +124,7 @@ impl<'a> Cx<'a> {
 
     /// Reports an unknown keyword and passes over its block, if it has one.
     pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
-        let roots = || Root::KEYWORDS.iter().map(|k| k.word).chain(foreign::roots());
+        let roots = || Root::KEYWORDS.iter().map(|k| k.word);
         let outer = self.open_blocks.len().saturating_sub(1);
         let of_outer = self.open_blocks.iter().take(outer).any(|(block, _)| {
             let keywords: &[crate::section::Keyword] = match block.as_str() {
@@ -388,6 +386,37 @@ impl<'a> Cx<'a> {
                 self.report(Class::General, format!("{keyword} takes one name, ignoring the block"));
                 self.skip_block();
                 None
+            }
+        }
+    }
+
+    /// Whether a block of this kind and name has begun by now.
+    pub fn is_defined(&self, kind: &str, name: &str) -> bool {
+        self.blocks.contains(&(kind.to_string(), name.to_string()))
+    }
+
+    /// Names of the blocks of a kind so far.
+    pub fn defined(&self, kind: &str) -> impl Iterator<Item = &str> {
+        self.blocks.iter().filter(move |(k, _)| k == kind).map(|(_, name)| name.as_str())
+    }
+
+    /// Milliseconds with up to three decimals, as microseconds.
+    pub fn milliseconds(&mut self, v: &mut u32, low: u32, high: u32) {
+        let Some(w) = self.value() else { return };
+        let text = w.text.strip_prefix('+').unwrap_or(&w.text);
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || (whole.is_empty() && decimals.is_empty()) || decimals.len() > 3 {
+            let text = format!("{}'{}' is not a number of milliseconds with at most 3 decimals", self.named(), w.text);
+            return self.report_at(Class::InvalidNumber, w, text);
+        }
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+        let micros = whole.saturating_mul(1000).saturating_add(format!("{decimals:0<3}").parse().unwrap_or(0));
+        match u32::try_from(micros).ok().filter(|m| (low * 1000..=high * 1000).contains(m)) {
+            Some(m) => *v = m,
+            None => {
+                let text = format!("{}{} is not between {low} and {high} milliseconds", self.named(), w.text);
+                self.report_at(Class::InvalidNumber, w, text);
             }
         }
     }

@@ -315,6 +315,20 @@ pub enum Object {
     Rule(Box<Rule>),
 }
 
+impl Object {
+    /// Both cannot be in the kernel: what removes one would remove the other.
+    pub fn same_place(&self, other: &Object) -> bool {
+        match (self, other) {
+            (Object::Address(a), Object::Address(b)) => a.cidr == b.cidr && a.interface == b.interface,
+            (Object::Route(a), Object::Route(b)) => {
+                (a.destination, a.table, a.metric) == (b.destination, b.table, b.metric)
+            }
+            (Object::Link(a), Object::Link(b)) => a.name == b.name,
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

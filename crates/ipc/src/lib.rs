@@ -53,6 +53,8 @@ pub struct Facts {
     pub vrrp: bool,
     /// There is something for the checker child to do.
     pub checker: bool,
+    /// There is something for the BFD child to do.
+    pub bfd: bool,
     /// Run before children start.
     pub startup: Option<ParentScript>,
     /// Run after children stopped.
@@ -71,13 +73,43 @@ pub struct Facts {
     pub parent_dump: String,
     /// Fingerprints of the faults of the file.
     pub faults: Vec<u32>,
+    /// Log lines go to journald with fields.
+    pub structured: bool,
 }
 
 impl Facts {
     /// There is nothing to do.
     pub fn is_empty(&self) -> bool {
-        !self.vrrp && !self.checker
+        !self.vrrp && !self.checker && !self.bfd
     }
+}
+
+/// A program that a runner is to start. It travels in pieces.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The client's number for it.
+    pub id: u64,
+    /// Argument vector.
+    pub argv: Vec<String>,
+    /// User and group; `None` keeps the daemon's.
+    pub user: Option<(u32, u32)>,
+    /// Start it only if nobody but root can change the file or a folder above it.
+    pub safe: bool,
+    /// Nobody is interested any more when the client is gone: it is ended then.
+    pub probe: bool,
+    /// It waits for those of earlier turns in this queue. Those of one turn run side by side.
+    pub queue: Option<(String, u64)>,
+}
+
+/// How a program ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum JobEnd {
+    /// Exit status.
+    Exited(i32),
+    /// Signal number.
+    Signalled(i32),
+    /// It could not be started: why.
+    NotStarted(String),
 }
 
 /// A message.
@@ -146,6 +178,25 @@ pub enum Message {
         name: String,
         /// It is.
         up: bool,
+    },
+    /// To the parent: the sender has programs to start, and needs its runner.
+    Runner {
+        /// There is one, and it does not answer.
+        hangs: bool,
+    },
+    /// To a runner: signal the process group of a program.
+    Signal {
+        /// Which.
+        job: u64,
+        /// Signal number.
+        signal: i32,
+    },
+    /// From a runner: a program has ended.
+    Ended {
+        /// Which.
+        job: u64,
+        /// How.
+        end: JobEnd,
     },
     /// State of a virtual router, between children.
     Instance {

@@ -17,6 +17,8 @@ pub const PROTOCOL: i32 = 112;
 const TOS: u32 = 0xc0;
 /// Largest message: 8 bytes, 255 addresses of 16, authentication; and an IPv4 header with options.
 const LARGEST: usize = 8 + 255 * 16 + 8 + 60;
+/// Packets of other links that a new socket may have heard.
+const MISPLACED: usize = 4096;
 
 /// A raw socket by pnet, taken over: pnet leaves it blocking and inheritable, and keeps a buffer that is not needed.
 fn raw(family: Family) -> io::Result<OwnedFd> {
@@ -38,7 +40,7 @@ fn raw(family: Family) -> io::Result<OwnedFd> {
     Ok(own)
 }
 
-fn option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(crate) fn option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` outlives the call and its size is told.
     let r = unsafe {
         libc::setsockopt(fd, level, name, (&raw const value).cast(), std::mem::size_of::<i32>() as libc::socklen_t)
@@ -102,7 +104,15 @@ impl Receiver {
                 IpAddr::V6(g) => socket.join_multicast_v6(g, link)?,
             }
         }
-        Ok(Receiver { fd, family, interface: links.first().copied().unwrap_or(0), buffer: vec![0; LARGEST] })
+        let mut receiver =
+            Receiver { fd, family, interface: links.first().copied().unwrap_or(0), buffer: vec![0; LARGEST] };
+        // Between its making and its binding it heard every link.
+        for _ in 0..MISPLACED {
+            if receiver.receive()?.is_none() {
+                break;
+            }
+        }
+        Ok(receiver)
     }
 
     /// The descriptor to watch.
@@ -333,7 +343,7 @@ fn open_sender(family: Family) -> io::Result<OwnedFd> {
 }
 
 /// Drops everything that would be received.
-fn filter_nothing(fd: RawFd) -> io::Result<()> {
+pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
     let mut program = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
     let fprog = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
     // SAFETY: as in `filter`.

@@ -8,7 +8,7 @@
 pub mod mail;
 
 /// Who changed state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Subject {
     /// A virtual router.
     Instance,

@@ -25,6 +25,9 @@ pub struct Whole {
     pub vrrp: Option<Vrrp>,
     /// Absent where the checker child has never answered.
     pub checker: Option<Checker>,
+    /// Absent where the BFD child has never answered.
+    #[serde(default)]
+    pub bfd: Option<Bfd>,
 }
 
 /// A child process.
@@ -157,4 +160,47 @@ pub struct Check {
     pub good: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
+}
+
+/// What the BFD child says.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Bfd {
+    pub sessions: Vec<Session>,
+    /// Packets that belonged to no session.
+    pub strangers: u64,
+}
+
+/// A BFD session. Intervals are seconds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Session {
+    pub name: String,
+    pub neighbor: String,
+    /// Absent: whichever the kernel chooses.
+    pub source: Option<String>,
+    pub multihop: bool,
+    pub passive: bool,
+    /// AdminDown, Down, Init or Up.
+    pub state: String,
+    pub diag: String,
+    pub remote_state: String,
+    pub remote_diag: String,
+    pub since: f64,
+    /// Clients take it for up.
+    pub up: bool,
+    /// Between our packets, before jitter.
+    pub tx_interval: f64,
+    /// Absent while nothing was heard.
+    pub detect_time: Option<f64>,
+    /// When the peer was heard last.
+    pub heard: Option<f64>,
+    pub discriminator: u32,
+    pub remote_discriminator: u32,
+    pub sent: u64,
+    pub received: u64,
+    /// Packets that were thrown away.
+    pub refused: u64,
+    pub ups: u64,
+    pub downs: u64,
 }

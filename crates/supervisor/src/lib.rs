@@ -10,7 +10,7 @@ use std::time::Duration;
 use steadfast_core::Time;
 
 /// A child that ran this long is healthy: its next death counts as the first.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_secs(10);
 /// Waits before a restart, after deaths in a row.
 const DELAYS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 60];
 /// A child that has not beaten for this long is ended.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, FrameError, Message, Outbox, frame, parse, pieces};
 
+/// An end like any other.
+const TRANSIENT: i32 = 70;
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
 /// A restart that waits this long follows several deaths in a row.
 const POISONED: Duration = Duration::from_secs(4);
 /// A life that ended so early may have been ended by what it was given.
 const YOUNG: Duration = Duration::from_secs(10);
-/// A VRRP process that is away for as long as this is succeeded by a peer: nobody may find the addresses here, too.
-const WITHDRAW: Duration = Duration::from_secs(2);
 
 /// How long what a life knew stays true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,8 @@ pub enum Memory {
     Brief,
     /// Verdicts on servers stay true for longer; they go only when one life after another ended right after it had taken them over.
     Lasting,
+    /// BFD sessions are over for the peer as soon as somebody was silent or is away. There is nothing to take away.
+    Sessions,
 }
 
 /// What follows from a child's end.
@@ -60,6 +62,10 @@ pub struct Ward {
     pub ready: bool,
     /// It was asked how it is, and has not answered.
     pub asked: bool,
+    /// It has programs to start.
+    pub wants_runner: bool,
+    /// The process that does so does not answer it.
+    pub runner_hangs: bool,
     /// What it last said of itself, and when.
     pub said: Option<(Time, Vec<u8>)>,
     /// How late its loop was at worst before its last heartbeat, in microseconds.
@@ -69,9 +75,13 @@ pub struct Ward {
     lives: bool,
     /// And whether it was to leave what it held where it is.
     told_to_stop: Option<bool>,
+    /// A configuration was in effect once.
+    served: bool,
     saying: Assembler,
     outbox: Outbox,
     kept: BTreeMap<String, Vec<u8>>,
+    /// What was kept at its last end.
+    last_words: BTreeMap<String, Vec<u8>>,
 }
 
 impl Ward {
@@ -82,15 +92,19 @@ impl Ward {
             watch: Child::new(respawn),
             ready: false,
             asked: false,
+            wants_runner: false,
+            runner_hangs: false,
             said: None,
             late: 0,
             restart_at: None,
             epoch: 0,
             lives: false,
             told_to_stop: None,
+            served: false,
             saying: Assembler::default(),
             outbox: Outbox::default(),
             kept: BTreeMap::new(),
+            last_words: BTreeMap::new(),
         }
     }
 
@@ -180,7 +194,14 @@ impl Ward {
                     self.asked = false;
                 }
             }
-            Message::Ready => self.ready = true,
+            Message::Ready => {
+                self.ready = true;
+                self.served = true;
+            }
+            Message::Runner { hangs } => {
+                self.wants_runner = true;
+                self.runner_hangs |= hangs;
+            }
             Message::Keep { key, bytes } if bytes.is_empty() => {
                 self.kept.remove(&key);
             }
@@ -203,6 +224,7 @@ impl Ward {
         self.outbox.clear();
         if stopping || self.told_to_stop.is_some() {
             let in_order = end == End::Exited(0);
+            self.last_words = self.kept.clone();
             if in_order {
                 self.kept.clear();
             } else {
@@ -211,20 +233,60 @@ impl Ward {
             let releases = self.memory == Memory::Brief && self.told_to_stop == Some(false);
             return Sequel::Expected { withdraw: lived && releases && !in_order };
         }
+        // What cannot begin now may begin in a moment: a socket for which there was no memory is no fault of the configuration.
+        let end = if self.served && matches!(end, End::Exited(1 | 2 | 4)) { End::Exited(TRANSIENT) } else { end };
         let delay = match self.watch.ended(now, end) {
             Verdict::Restart(delay) => delay,
-            Verdict::GiveUp(status) => return Sequel::Stop { status, withdraw: self.memory == Memory::Brief },
-            Verdict::Stop => return Sequel::Stop { status: 0, withdraw: self.memory == Memory::Brief },
+            Verdict::GiveUp(status) => return self.for_good(status),
+            Verdict::Stop => return self.for_good(0),
         };
+        // Who hands over must know what there is to hand over.
+        self.last_words = self.kept.clone();
+        let silent = self.watch.was_silent();
         let forgotten = self.is_state_stale(now, delay) && self.forget();
         self.restart_at = Some(now + delay);
-        Sequel::Restart { delay, forgotten, withdraw: self.memory == Memory::Brief && delay >= WITHDRAW }
+        // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too. The peers of one that
+        // was silent have noticed.
+        Sequel::Restart { delay, forgotten, withdraw: self.memory == Memory::Brief && !delay.is_zero() && !silent }
+    }
+
+    /// Nobody comes back for what it held.
+    fn for_good(&mut self, status: i32) -> Sequel {
+        self.last_words = self.kept.clone();
+        Sequel::Stop { status, withdraw: self.memory == Memory::Brief && self.served }
+    }
+
+    /// Takes what the life of an older program wrote before it ended.
+    ///
+    /// Fails when the bytes are no message.
+    pub fn heard_of_former(&mut self, epoch: u64, frame: &[u8]) -> Result<(), FrameError> {
+        let own = std::mem::replace(&mut self.epoch, epoch);
+        let heard = self.heard(Time::ZERO, frame);
+        self.epoch = own;
+        self.ready = false;
+        heard
+    }
+
+    /// The number of its life.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// There is something in the kernel that nobody looks after while it does not run.
+    pub fn left_something(&self) -> bool {
+        self.memory == Memory::Brief && !self.lives && self.kept.keys().any(|key| key.starts_with('\n'))
+    }
+
+    /// What it left has been taken away, and nobody comes after it.
+    pub fn settled(&mut self) {
+        self.kept.clear();
+        self.last_words.clear();
     }
 
     /// Whether the next life must do without the state of this one.
     fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
         match self.memory {
-            Memory::Brief => self.watch.was_silent() || !delay.is_zero(),
+            Memory::Brief | Memory::Sessions => self.watch.was_silent() || !delay.is_zero(),
             Memory::Lasting => delay >= POISONED && self.watch.lived(now) < YOUNG,
         }
     }
@@ -243,9 +305,9 @@ impl Ward {
     }
 
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
-    /// that what is there while the daemon runs goes, too.
-    pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool) -> Vec<Vec<u8>> {
-        let left = self.kept.iter().filter(|(key, _)| key.starts_with('\n'));
+    /// that what is there while the daemon runs goes, too; `states`: which routers were masters, whose peers are to be told.
+    pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool, states: bool) -> Vec<Vec<u8>> {
+        let left = self.last_words.iter().filter(|(key, _)| states || key.starts_with('\n'));
         let left = left.map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() });
         let end = all.then_some(Message::Stop { keep_objects: false });
         // The process begins when it has a whole configuration: all else is said before.
@@ -308,7 +370,7 @@ mod tests {
             ends.push(ward.ended(at(n), End::Signalled(6), false));
         }
         let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
-        assert_eq!(ends, [restart(0, false, false), restart(1, true, false), restart(2, true, true)]);
+        assert_eq!(ends, [restart(0, false, false), restart(1, true, true), restart(2, true, true)]);
         assert_eq!(ward.kept().keys().collect::<Vec<_>>(), ["\nroute"]);
         assert_eq!(ward.due(), Some(at(4)));
     }
@@ -325,9 +387,12 @@ mod tests {
 
     #[test]
     fn what_a_stop_that_was_cut_short_left_is_taken_away() {
-        for (memory, keep_objects, withdraw) in
-            [(Memory::Brief, false, true), (Memory::Brief, true, false), (Memory::Lasting, false, false)]
-        {
+        for (memory, keep_objects, withdraw) in [
+            (Memory::Brief, false, true),
+            (Memory::Brief, true, false),
+            (Memory::Lasting, false, false),
+            (Memory::Sessions, false, false),
+        ] {
             let mut ward = Ward::new(memory, true);
             ward.started(at(0), 1, b"").expect("fits");
             keep(&mut ward, 1, "\nroute", b"object");

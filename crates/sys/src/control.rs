@@ -109,6 +109,11 @@ impl Client {
         self.flush()
     }
 
+    /// There is more of an answer to write.
+    pub fn answering(&self) -> bool {
+        !self.answer.is_empty()
+    }
+
     /// Writes what waits.
     pub fn flush(&mut self) -> Progress {
         while !self.answer.is_empty() {

@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod procs;
 pub mod procwatch;
 pub mod reactor;
+pub mod sandbox;
 pub mod schedule;
 pub mod signals;
 pub mod spawn;

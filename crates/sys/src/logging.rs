@@ -8,11 +8,56 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Lines that wait at most.
 const QUEUE: usize = 4096;
+
+/// Where journald takes entries with fields.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
+/// Stands between a line and its fields while both wait; it occurs in neither.
+const BEFORE_FIELDS: char = '\x1f';
+
+/// Entries with fields are wanted.
+static STRUCTURED: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines go to journald with their fields, where it runs, instead of to its stream or to syslog.
+pub fn structured(on: bool) {
+    STRUCTURED.store(on, Ordering::Relaxed);
+}
+
+/// Appends one field in journald's form: `NAME=value`, or with a line break in the value `NAME`, its length in eight bytes (little
+/// endian), and the value.
+///
+/// ```text
+///  N A M E = v a l u e \n        N A M E \n | length: u64 LE | v a l \n u e | \n
+/// ```
+pub fn journal_field(entry: &mut Vec<u8>, name: &str, value: &str) {
+    entry.extend_from_slice(name.as_bytes());
+    if value.contains('\n') {
+        entry.push(b'\n');
+        entry.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    } else {
+        entry.push(b'=');
+    }
+    entry.extend_from_slice(value.as_bytes());
+    entry.push(b'\n');
+}
+
+/// Collects the fields of a record.
+struct Fields(String);
+
+impl<'a> log::kv::VisitSource<'a> for Fields {
+    fn visit_pair(&mut self, key: log::kv::Key<'a>, value: log::kv::Value<'a>) -> Result<(), log::kv::Error> {
+        // One line a field: a value is a name, a state or a reason.
+        let value = value.to_string().replace(['\n', BEFORE_FIELDS], " ");
+        self.0.push_str(&format!("{BEFORE_FIELDS}{key}={value}"));
+        Ok(())
+    }
+}
 
 /// Where lines go.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +151,11 @@ pub fn start(options: Options) {
                 Level::Info => '6',
                 Level::Debug | Level::Trace => '7',
             };
-            writeln!(out, "{level}{}", record.args())
+            let mut fields = Fields(String::new());
+            if STRUCTURED.load(Ordering::Relaxed) {
+                let _ = record.key_values().visit(&mut fields);
+            }
+            writeln!(out, "{level}{}{}", record.args(), fields.0)
         })
         .target(env_logger::Target::Pipe(Box::new(Into(shared))))
         .try_init();
@@ -126,7 +175,10 @@ fn write_lines(shared: &Shared, options: &Options) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut file =
         options.file.as_ref().and_then(|p| std::fs::OpenOptions::new().create(true).append(true).open(p).ok());
+    // It writes lines, whatever its process may do.
+    crate::sandbox::powerless();
     let mut syslog: Option<UnixDatagram> = None;
+    let mut native: Option<UnixDatagram> = None;
     let pid = std::process::id();
     loop {
         let (batch, dropped) = {
@@ -149,25 +201,45 @@ fn write_lines(shared: &Shared, options: &Options) {
                 Level::Info => 6,
                 Level::Debug | Level::Trace => 7,
             };
+            let (text, fields) = match text.split_once(BEFORE_FIELDS) {
+                Some((text, fields)) => (text.to_string(), Some(fields)),
+                None => (text, None),
+            };
             let stamped = format!("{}: {text}\n", local_time());
-            if options.console {
+            let told = STRUCTURED.load(Ordering::Relaxed) && {
+                let mut entry = Vec::new();
+                journal_field(&mut entry, "MESSAGE", &text);
+                journal_field(&mut entry, "PRIORITY", &priority.to_string());
+                journal_field(&mut entry, "SYSLOG_IDENTIFIER", &options.ident);
+                for (name, value) in
+                    fields.iter().flat_map(|f| f.split(BEFORE_FIELDS)).filter_map(|f| f.split_once('='))
+                {
+                    journal_field(&mut entry, name, value);
+                }
+                deliver(&mut native, JOURNAL, &entry)
+            };
+            if options.console && !(told && journal) {
                 let line = if journal { format!("<{priority}>{text}\n") } else { stamped.clone() };
                 let _ = io::stderr().write_all(line.as_bytes());
             }
             if let Some(file) = &mut file {
                 let _ = file.write_all(stamped.as_bytes());
             }
-            if options.syslog {
+            if options.syslog && !told {
                 let line = format!("<{}>{}[{pid}]: {text}", u32::from(options.facility) * 8 + priority, options.ident);
-                if syslog.as_ref().is_none_or(|s| s.send(line.as_bytes()).is_err()) {
-                    syslog = UnixDatagram::unbound().ok().filter(|s| s.connect("/dev/log").is_ok());
-                    if let Some(s) = &syslog {
-                        let _ = s.send(line.as_bytes());
-                    }
-                }
+                deliver(&mut syslog, "/dev/log", line.as_bytes());
             }
         }
     }
+}
+
+/// Sends a datagram to a socket's path, by a connection that is made anew when it fails; false when nobody took it.
+fn deliver(socket: &mut Option<UnixDatagram>, path: &str, bytes: &[u8]) -> bool {
+    if socket.as_ref().is_some_and(|s| s.send(bytes).is_ok()) {
+        return true;
+    }
+    *socket = UnixDatagram::unbound().ok().filter(|s| s.connect(path).is_ok());
+    socket.as_ref().is_some_and(|s| s.send(bytes).is_ok())
 }
 
 /// Local time in the form of asctime.
@@ -181,4 +253,17 @@ fn local_time() -> String {
         libc::strftime(buffer.as_mut_ptr().cast(), buffer.len(), c"%a %b %e %H:%M:%S %Y".as_ptr(), &parts)
     };
     String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_written_as_journald_reads_them() {
+        let mut entry = Vec::new();
+        journal_field(&mut entry, "INSTANCE", "VI_1");
+        journal_field(&mut entry, "MESSAGE", "a\nb");
+        assert_eq!(entry, b"INSTANCE=VI_1\nMESSAGE\n\x03\0\0\0\0\0\0\0a\nb\n");
+    }
 }

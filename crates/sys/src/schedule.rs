@@ -12,6 +12,22 @@ pub fn die_with_parent(parent: i32) -> bool {
     }
 }
 
+/// Memory goes into core files, which holds passwords and keys, or it does not.
+pub fn core_dumps(wanted: bool) {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+    // SAFETY: no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(wanted)) };
+    if wanted {
+        let _ = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY);
+    }
+}
+
+/// The parent is still this one.
+pub fn has_parent(parent: i32) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::getppid() == parent }
+}
+
 /// Orphans of our children become ours.
 pub fn adopt_orphans() {
     // SAFETY: no memory is involved.

@@ -60,7 +60,8 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-            // A script must not inherit our real-time class or nice value's privilege to starve others.
+            // Whatever we were given at our own start by somebody who did not look. Older kernels do not know the call.
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for fd in &keep {
                 libc::fcntl(*fd, libc::F_SETFD, 0);
             }
@@ -123,29 +124,41 @@ pub fn replace(
             unsafe { libc::fcntl(*fd, libc::F_SETFD, flags) };
         }
     };
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let text = |bytes: Vec<u8>| std::ffi::CString::new(bytes).unwrap_or_default();
+    let path = text(program.as_os_str().as_bytes().to_vec());
+    let first = argv0.map_or_else(|| path.clone(), |name| text(name.into_vec()));
+    let words: Vec<_> = std::iter::once(first).chain(arguments.iter().map(|a| text(a.as_bytes().to_vec()))).collect();
+    let pointers: Vec<*const libc::c_char> = words.iter().map(|w| w.as_ptr()).chain([std::ptr::null()]).collect();
     inherit(0);
-    let mut command = Command::new(program);
-    command.args(arguments);
-    if let Some(name) = argv0 {
-        command.arg0(name);
-    }
-    let e = command.exec();
+    // Not by std: it clears the mask of signals first, and a SIGTERM must wait for the new program's reading of it.
+    // SAFETY: both are C strings, and an array of them that ends with NULL, which outlive the call.
+    unsafe { libc::execv(path.as_ptr(), pointers.as_ptr()) };
+    let e = io::Error::last_os_error();
     inherit(libc::FD_CLOEXEC);
     e
 }
 
 /// Waits for the end of one process that we started, at most for a time; true when it has ended.
 pub fn wait_for(pid: i32, most: std::time::Duration) -> bool {
+    end_of(pid, most).is_some()
+}
+
+/// How one process that we started ends, if it does within a time. One that is not ours any more counts as exited with -1.
+pub fn end_of(pid: i32, most: std::time::Duration) -> Option<End> {
     let end = std::time::Instant::now() + most;
     loop {
         let mut status = 0;
         // SAFETY: `status` outlives the call.
         let got = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+        if got == pid && libc::WIFSIGNALED(status) {
+            return Some(End::Signalled(libc::WTERMSIG(status)));
+        }
         if got != 0 {
-            return true;
+            return Some(End::Exited(if got == pid { libc::WEXITSTATUS(status) } else { -1 }));
         }
         if std::time::Instant::now() >= end {
-            return false;
+            return None;
         }
         std::thread::sleep(std::time::Duration::from_micros(200));
     }

@@ -74,6 +74,7 @@ impl Router {
             Action::Yield => self.yield_to(i, seen, heard, now, out),
             Action::ResumeSoon => {
                 let soon = now + DRAIN;
+                x.superseded = true;
                 if self.timer(i, Which::Listen).is_none_or(|t| t > soon) {
                     self.set_timer(i, Which::Listen, soon);
                 }

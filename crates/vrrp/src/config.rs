@@ -117,6 +117,8 @@ pub enum Tracked {
     Process(String),
     /// A virtual server, by name: it has its quorum.
     Service(String),
+    /// A BFD session, by name: it is up.
+    Session(String),
 }
 
 /// One tracked object of an instance.

@@ -28,8 +28,14 @@ impl Router {
                 {
                     x.mode = Mode::Normal;
                     x.reannounced = Some(now);
-                    self.log(Level::Info, i, format_args!("nobody took over; going on as master"), out);
+                    let words = if std::mem::take(&mut x.superseded) {
+                        "a master of lower priority is there; taking over again"
+                    } else {
+                        "nobody took over; going on as master"
+                    };
+                    self.log(Level::Info, i, format_args!("{words}"), out);
                     self.advertise(i, now, out);
+                    self.restore_lost(i, out);
                     self.burst(i, 1, now, out);
                 }
             }
@@ -136,6 +142,7 @@ impl Router {
         }
         let window = (x.config.advert_interval + x.config.advert_interval / 8).clamp(DRAIN, Duration::from_secs(10));
         x.mode = Mode::Listening;
+        x.superseded = false;
         self.log(Level::Warn, i, format_args!("was held up for {silent:?}: listening before the next advert"), out);
         self.cancel_timer(i, Which::Advert);
         self.set_timer(i, Which::Listen, now + window);

@@ -91,6 +91,10 @@ pub(crate) struct Instance {
     pub wants: bool,
     /// Priority 0 was heard, and nothing since.
     pub zero_heard: Option<Time>,
+    /// When it last spoke as a master whose link then died under it.
+    pub interrupted: Option<Time>,
+    /// While it overslept somebody of lower priority took over.
+    pub superseded: bool,
     /// The last advert of a master.
     pub last_heard: Option<Time>,
     /// An early takeover is under way; the deadline that the master-down timer had before.
@@ -131,6 +135,8 @@ impl Instance {
             master_interval: config.advert_interval,
             wants: false,
             zero_heard: None,
+            interrupted: None,
+            superseded: false,
             last_heard: None,
             fast: None,
             delay: Delay::None,
@@ -205,6 +211,16 @@ impl Instance {
 
     pub fn dead_link(&self) -> bool {
         self.assessed.faults.iter().any(Fault::is_dead_link)
+    }
+
+    /// Its link was away for so short a time that no peer can have missed it: each waits for as many adverts before it takes over.
+    /// A quarter of an interval is left for the way there.
+    pub fn was_only_interrupted(&self, now: Time) -> bool {
+        let window = self.config.advert_interval * u32::from(self.config.down_timer_adverts.max(1));
+        let margin = self.config.advert_interval / 4;
+        self.config.fast_takeover
+            && !self.config.strict
+            && self.interrupted.is_some_and(|spoke| now.since(spoke) + margin < window)
     }
 
     /// An owner always preempts (RFC 9568 section 6.1).

@@ -65,6 +65,8 @@ pub enum Input<'a> {
     Process(&'a str, u32),
     /// A virtual server (by name) has its quorum, or has not.
     Service(&'a str, bool),
+    /// A BFD session (by name) is up, or is not.
+    Session(&'a str, bool),
     /// Someone else removed this object, which we had added and not removed.
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).
@@ -207,6 +209,8 @@ pub struct Snapshot {
     pub master_priority: u8,
     /// Verdicts of the scripts that it tracks.
     pub scripts: Vec<(String, bool)>,
+    /// States of the BFD sessions that it tracks.
+    pub sessions: Vec<(String, bool)>,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics.

@@ -33,12 +33,13 @@ impl Router {
         let own = self.instances().filter(|x| !x.objects_set && !owner(x)).flat_map(|x| Instance::objects(&x.config));
         let found = own.filter(|o| match o {
             Object::Address(a) => there(a),
+            // Marked as ours in the kernel: those of somebody else are not hit.
             Object::Route(_) | Object::Rule(_) | Object::Block(_) => true,
             Object::Link(_) => false,
         });
         let mut seen = HashSet::new();
         let mut left: Vec<Object> = (inherited.iter().cloned().chain(found))
-            .filter(|o| !self.held.contains(o) && !matches!(o, Object::Address(a) if held.contains(&place(a))))
+            .filter(|o| !self.held.has_place_of(o) && !matches!(o, Object::Address(a) if held.contains(&place(a))))
             .filter(|o| seen.insert(o.clone()))
             .collect();
         left.sort_by_key(rank);

@@ -112,7 +112,9 @@ pub fn on_advert(standing: Standing, heard: Heard, facts: Facts) -> Action {
         (Standing::Master, Lower | EqualLower) => Action::Contend,
         (Standing::Master | Standing::Listening, EqualHigher | Higher) => Action::Yield,
         (Standing::Listening, Zero) => Action::Ignore,
-        (Standing::Listening, Lower | EqualLower) => Action::ResumeSoon,
+        // Somebody lower serves meanwhile: he stays where nobody is to be preempted.
+        (Standing::Listening, Lower | EqualLower) if facts.preempt => Action::ResumeSoon,
+        (Standing::Listening, Lower | EqualLower) => Action::Yield,
         (Standing::Releasing, Zero) => Action::Ignore,
         (Standing::Releasing, _) => Action::LetGo,
     }

@@ -47,6 +47,11 @@ impl Held {
         self.entries.contains_key(object)
     }
 
+    /// Somebody holds what cannot be there beside this one.
+    pub fn has_place_of(&self, object: &Object) -> bool {
+        self.contains(object) || self.entries.keys().any(|held| held.same_place(object))
+    }
+
     /// One more holder; true: it is the first.
     pub fn hold(&mut self, object: &Object) -> bool {
         match self.entries.get_mut(object) {

@@ -3,7 +3,7 @@
 use crate::instance::{After, Instance, Mode};
 use crate::router::{Key, Life, Router};
 use crate::script::Script;
-use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig};
+use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig, Tracked};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -37,11 +37,10 @@ impl Router {
         self.define_scripts(&config.scripts, &HashMap::new(), now, out);
         self.trackers.define_files(&config.files);
         self.trackers.define_processes(&config.processes);
-        let tracked = |name: &str| {
-            let mut tracks = config.instances.iter().flat_map(|i| &i.tracks);
-            tracks.any(|t| matches!(&t.what, crate::Tracked::Service(n) if n == name))
-        };
-        self.trackers.services.retain(|name, _| tracked(name));
+        let tracked: HashSet<&Tracked> = config.instances.iter().flat_map(|i| &i.tracks).map(|t| &t.what).collect();
+        self.trackers.services.retain(|name, _| tracked.contains(&Tracked::Service(name.clone())));
+        self.trackers.sessions.retain(|name, _| tracked.contains(&Tracked::Session(name.clone())));
+        drop(tracked);
         let mut order = Vec::with_capacity(config.instances.len());
         let mut changed = Vec::new();
         let mut added = Vec::new();

@@ -158,6 +158,7 @@ impl Router {
         let known: HashMap<&str, bool> =
             snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good)).collect();
         router.define_scripts(&config.scripts, &known, now, out);
+        router.trackers.sessions = snapshots.iter().flat_map(|s| s.sessions.clone()).collect();
         router.trackers.define_files(&config.files);
         router.trackers.define_processes(&config.processes);
         router.hold_statics(&config.statics, out);
@@ -212,6 +213,7 @@ impl Router {
                     self.tracker_changed(&Tracked::Service(name.into()), now, out);
                 }
             }
+            Input::Session(name, up) => self.on_session(now, name, up, out),
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
@@ -266,6 +268,12 @@ impl Router {
                         Some((name.clone(), self.trackers.scripts.get(i as usize)?.verdict()?))
                     })
                     .collect(),
+                sessions: (x.config.tracks.iter())
+                    .filter_map(|t| {
+                        let Tracked::Session(name) = &t.what else { return None };
+                        Some((name.clone(), *self.trackers.sessions.get(name)?))
+                    })
+                    .collect(),
             })
             .collect()
     }
@@ -286,7 +294,7 @@ impl Router {
                 }
             }
             if x.state == State::Init && x.assessed.waiting {
-                faults.push("waiting for the first result of a script".into());
+                faults.push("waiting for the first result of a tracker".into());
             }
             View {
                 config: &x.config,

@@ -31,6 +31,8 @@ pub(crate) struct Script {
     last: Option<ScriptEnd>,
     /// The present run is of a former command; its result means nothing.
     foreign: bool,
+    /// That result has been counted as a failure.
+    stuck: bool,
 }
 
 impl Script {
@@ -42,7 +44,7 @@ impl Script {
             (_, Some(false)) | (true, None) => (0, Some(false)),
             (false, None) => (rise - 1, None),
         };
-        Script { config, counter, verdict, run: None, last: None, foreign: false }
+        Script { config, counter, verdict, run: None, last: None, foreign: false, stuck: false }
     }
 
     /// OK, KO, or not known yet.
@@ -85,6 +87,21 @@ impl Script {
         })
     }
 
+    /// It was killed and has not ended: it hangs in the kernel, or nobody who could tell answers. That is a failure, too, and the
+    /// end of this run is no news when it comes.
+    pub fn hangs(&mut self) -> bool {
+        let hangs = self.run.is_some_and(|signals| signals >= 3) && (!self.foreign || self.stuck);
+        self.foreign &= !hangs;
+        hangs
+    }
+
+    /// The run that hangs has been counted.
+    pub fn counted(&mut self) {
+        self.run = Some(3);
+        self.foreign = true;
+        self.stuck = true;
+    }
+
     /// A run of the former command of this name is being ended and must be waited for.
     pub fn wait_for_former(&mut self) -> Duration {
         self.run = Some(1);
@@ -94,6 +111,7 @@ impl Script {
 
     /// A run has ended.
     pub fn ended(&mut self, end: ScriptEnd) -> Outcome {
+        self.stuck = false;
         if std::mem::take(&mut self.foreign) {
             self.run = None;
             return Outcome::default();

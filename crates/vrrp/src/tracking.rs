@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Process(String),
     /// A virtual server lacks its quorum.
     Service(String),
+    /// A BFD session is down (or, reversed, up).
+    Session(String),
     /// Unicast without a peer.
     NoPeer,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Fault {
             Fault::File(n, v) => write!(f, "file {n} has value {v}"),
             Fault::Process(p) => write!(f, "process {p} is not as required"),
             Fault::Service(s) => write!(f, "virtual server {s} has no quorum"),
+            Fault::Session(s) => write!(f, "BFD session {s} failed"),
             Fault::NoPeer => f.write_str("unicast without a peer"),
         }
     }
@@ -129,6 +132,8 @@ pub(crate) struct Trackers {
     /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served: an address is not given
     /// up because a brother is late.
     pub services: HashMap<String, bool>,
+    /// BFD sessions, as last told. What is not known yet is waited for.
+    pub sessions: HashMap<String, bool>,
     pub processes: Vec<Process>,
     pub process_index: HashMap<String, u32>,
     /// Addresses that we manage, by interface: never the source of adverts.
@@ -258,15 +263,20 @@ impl Trackers {
             Tracked::Service(name) => {
                 (Some(self.services.get(name).copied().unwrap_or(true)), Fault::Service(name.clone()))
             }
+            Tracked::Session(name) => {
+                let up = self.sessions.get(name).copied();
+                a.pending |= up.is_none();
+                (up, Fault::Session(name.clone()))
+            }
             Tracked::File(name) => return self.track_file(config, track, name, sum, a),
         };
         let weight = i64::from(track.weight);
-        match good.map(|g| g != track.reverse) {
+        match good {
             None if weight == 0 => a.waiting = true,
             None => {}
-            Some(false) if weight == 0 => a.faults.push(fault),
-            // a gain while good, a loss while bad
-            Some(good) if good == (weight > 0) => *sum += weight,
+            Some(good) if weight == 0 && good == track.reverse => a.faults.push(fault),
+            // a gain while good, a loss while bad; reversed: a loss while good, a gain while bad
+            Some(good) if good == (weight > 0) => *sum += if track.reverse { -weight } else { weight },
             Some(_) => {}
         }
     }

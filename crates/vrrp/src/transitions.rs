@@ -146,7 +146,19 @@ impl Router {
                     self.leave_master(*m, After::Evaluate, soft, now, out);
                 }
                 State::Init | State::Backup if fault => self.enter_fault(*m, now, out),
-                State::Fault if !fault => self.enter_backup(*m, None, now, out),
+                State::Fault if !fault => {
+                    let unmissed = members.len() == 1 && x.was_only_interrupted(now);
+                    self.enter_backup(*m, None, now, out);
+                    if unmissed {
+                        self.log(
+                            Level::Info,
+                            *m,
+                            format_args!("the link was away for a moment, no peer has missed us"),
+                            out,
+                        );
+                        self.become_master(*m, now, out);
+                    }
+                }
                 State::Init if !waiting => {
                     self.log(Level::Info, *m, format_args!("Entering BACKUP STATE (init)"), out);
                     self.begin_backup(*m, None, now, out);
@@ -224,6 +236,7 @@ impl Router {
         x.fast = None;
         x.graced = false;
         x.zero_heard = None;
+        x.interrupted = None;
         x.last_heard = None;
         x.delay = if x.config.preempt_delay.is_zero() { Delay::None } else { Delay::Idle };
         if seen.is_none() {
@@ -440,6 +453,7 @@ impl Router {
     pub(crate) fn leave_master(&mut self, i: u32, after: After, soft: bool, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         let dead = x.dead_link();
+        x.interrupted = dead.then_some(x.last_sent);
         x.counters.release_master += 1;
         let bound = timing::release_bound(x.config.version, x.config.advert_interval);
         let sent = !dead && x.emit(0, now, out);

@@ -2,8 +2,10 @@
 
 use crate::garp::Waiting;
 use crate::instance::Instance;
+use crate::machine::Standing;
 use crate::objects::Repair;
 use crate::router::{Key, Life, Router};
+use crate::script::Script;
 use crate::{Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::net::IpAddr;
@@ -104,6 +106,22 @@ impl Router {
         }
     }
 
+    /// What is the first word about a session is no news to log, unless it is good.
+    pub(crate) fn on_session(&mut self, now: Time, name: &str, up: bool, out: &mut Vec<Output>) {
+        let before = self.trackers.sessions.insert(name.to_owned(), up);
+        if before == Some(up) {
+            return;
+        }
+        let what = Tracked::Session(name.into());
+        let word = if up { "UP" } else { "DOWN" };
+        for i in self.by_tracker.get(&what).filter(|_| up || before.is_some()).into_iter().flatten() {
+            let Some(c) = self.config_of(*i) else { continue };
+            let text = format!("VRRP_Instance({}) Tracked BFD instance {name} is {word}", c.name);
+            out.push(Output::Log(Level::Info, text));
+        }
+        self.tracker_changed(&what, now, out);
+    }
+
     pub(crate) fn tracker_changed(&mut self, what: &Tracked, now: Time, out: &mut Vec<Output>) {
         if let Some(users) = self.by_tracker.get(what).cloned() {
             self.reevaluate(&users, now, out);
@@ -158,7 +176,18 @@ impl Router {
     }
 
     /// Adds an object that we hold, and announces it once if it is an address.
+    /// What went while the instance listened is put back once it goes on as master.
+    pub(crate) fn restore_lost(&mut self, i: u32, out: &mut Vec<Output>) {
+        let Some(x) = self.slot(i) else { return };
+        out.extend(Instance::objects(&x.config).filter(|o| self.held.contains(o)).map(Output::Add));
+    }
+
     pub(crate) fn put_back(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) {
+        let listens =
+            |x: &Instance| x.standing() == Standing::Listening && Instance::objects(&x.config).any(|o| o == *object);
+        if self.slots.iter().flatten().any(listens) {
+            return;
+        }
         out.push(Output::Add(object.clone()));
         let Object::Address(address) = object else { return };
         let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
@@ -188,7 +217,12 @@ impl Router {
         loop {
             let Some((waiting, interface, next)) = self.pacer.pop(now, id) else { return };
             let slot = self.slots.get(waiting.instance as usize).and_then(Option::as_ref);
-            if slot.is_some_and(|x| x.objects_set) {
+            // an address may have left the configuration since
+            let held = |x: &Instance| {
+                let c = &x.config;
+                x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
+            };
+            if slot.is_some_and(held) {
                 out.push(Output::Announce { interface: interface.into(), address: waiting.address });
                 if let Some(at) = next {
                     self.timers.set(Key::Pace(id), at);
@@ -239,10 +273,14 @@ impl Router {
 
     pub(crate) fn limit_script(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
         let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
-        if let Some((kill, wait)) = script.expired() {
-            out.push(Output::KillScript(script.config.name.clone(), kill));
-            self.timers.set(Key::ScriptLimit(id), now + wait);
+        let Some((kill, wait)) = script.expired() else { return };
+        let name = script.config.name.clone();
+        out.push(Output::KillScript(name.clone(), kill));
+        if script.hangs() {
+            self.on_script_ended(now, &name, ScriptEnd::Signalled(9), out);
+            self.trackers.scripts.get_mut(id as usize).into_iter().for_each(Script::counted);
         }
+        self.timers.set(Key::ScriptLimit(id), now + wait);
     }
 
     /// Puts an object into the kernel for one holder.

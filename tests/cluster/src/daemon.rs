@@ -58,12 +58,18 @@ impl Daemon {
         let mut command = host.command(program.to_str().expect("path"));
         command.args(["-n", "-l", "-D", "-f"]).arg(path("conf"));
         command.arg("-p").arg(path("pid")).arg("-r").arg(path("vrrp.pid")).arg("-c").arg(path("check.pid"));
+        command.arg("-b").arg(path("bfd.pid"));
+        let bfd = configuration.contains("bfd_instance");
         if kind == Kind::Keepalived {
-            command.arg("-B").env("TMPDIR", folder.path());
+            command.env("TMPDIR", folder.path());
+            if !bfd {
+                command.arg("-B");
+            }
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
         let daemon = Daemon { folder, child, dead: false };
-        let up = || daemon.pid_of("vrrp.pid").is_some();
+        let first = if configuration.contains("vrrp_instance") || !bfd { "vrrp.pid" } else { "bfd.pid" };
+        let up = || daemon.pid_of(first).is_some();
         assert!(eventually(Duration::from_secs(10), up), "the daemon does not start:\n{}", daemon.log());
         daemon
     }
@@ -126,7 +132,10 @@ impl Daemon {
         if std::mem::replace(&mut self.dead, true) {
             return;
         }
-        for pid in [self.pid_of("pid"), self.pid_of("vrrp.pid"), self.pid_of("check.pid")].into_iter().flatten() {
+        for pid in [self.pid_of("pid"), self.pid_of("vrrp.pid"), self.pid_of("check.pid"), self.pid_of("bfd.pid")]
+            .into_iter()
+            .flatten()
+        {
             if comm(pid).is_some_and(|c| c.starts_with("steadfast") || c.starts_with("keepalived") || c == "exe") {
                 send(pid, nix::sys::signal::Signal::SIGKILL);
             }

@@ -42,13 +42,12 @@ impl Lan {
             let namespace = format!("{tag}h{number}");
             let port = format!("p{number}");
             ip(&format!("netns add {namespace}"));
-            lan.hosts.push(Host { namespace: namespace.clone(), number, bridge: bridge.clone(), port: port.clone() });
             ip(&format!("-n {namespace} link set lo up"));
-            ip(&format!("-n {bridge} link add {port} type veth peer name eth0 netns {namespace}"));
-            ip(&format!("-n {bridge} link set {port} master br0 up"));
-            ip(&format!("-n {namespace} link set eth0 up"));
-            ip(&format!("-n {namespace} addr add 10.77.0.{number}/24 dev eth0"));
-            ip(&format!("-n {namespace} addr add fd77::{number}/64 dev eth0 nodad"));
+            let host = Host { namespace, number, bridge: bridge.clone(), port };
+            lan.hosts.push(host);
+            if let Some(host) = lan.hosts.last() {
+                host.plug();
+            }
         }
         // Duplicate address detection of link-local addresses takes its time.
         for h in &lan.hosts {
@@ -86,6 +85,16 @@ impl Host {
     /// Whether the host has an address now.
     pub fn has(&self, address: &str) -> bool {
         self.show("addr show").contains(&format!(" {address}/"))
+    }
+
+    /// Makes its `eth0`, with its addresses.
+    pub fn plug(&self) {
+        let Host { namespace, number, bridge, port } = self;
+        ip(&format!("-n {bridge} link add {port} type veth peer name eth0 netns {namespace}"));
+        ip(&format!("-n {bridge} link set {port} master br0 up"));
+        ip(&format!("-n {namespace} link set eth0 up"));
+        ip(&format!("-n {namespace} addr add 10.77.0.{number}/24 dev eth0"));
+        ip(&format!("-n {namespace} addr add fd77::{number}/64 dev eth0 nodad"));
     }
 
     /// Cuts or mends the cable.

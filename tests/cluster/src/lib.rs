@@ -2,6 +2,7 @@
 //! packets. Nothing touches the network of the machine that runs it.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod daemon;
 pub mod lan;
 pub mod wire;

@@ -134,3 +134,34 @@ fn reload_and_plan_tell_what_comes_of_them() {
         .expect("steadfast");
     assert!(!nobody.status.success() && said(&nobody).contains("is steadfastd running?"), "{}", said(&nobody));
 }
+
+#[test]
+fn a_daemon_is_found_by_its_process_and_a_long_answer_arrives_whole() {
+    require!();
+    let lan = Lan::new(1);
+    let many: String = (0..1500)
+        .map(|n| {
+            format!(
+                "vrrp_instance I{n} {{\n interface absent{n}\n virtual_router_id {}\n virtual_ipaddress {{\n 10.{}.{}.1/32\n }}\n}}\n",
+                n % 255 + 1,
+                n / 250 + 100,
+                n % 250
+            )
+        })
+        .collect();
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &many);
+    d.wait_log("Startup complete", seconds(20));
+    let pid = d.pid_of("pid").expect("pid").to_string();
+    let ask = |by: &[&str], main: &str| {
+        let program = steadfastd().with_file_name("steadfast");
+        let mut command = Command::new(program);
+        command.args(by).args(["status", "--json"]).env("MAINPID", main).stdin(Stdio::null());
+        command.output().expect("steadfast")
+    };
+    for o in [ask(&["--pid", &pid], "1"), ask(&[], &pid)] {
+        let whole: serde_json::Value = serde_json::from_slice(&o.stdout).expect("JSON");
+        assert_eq!(whole["vrrp"]["instances"].as_array().map(Vec::len), Some(1500), "{}", said(&o));
+    }
+    let o = ask(&["--pid", &d.pid_of("vrrp.pid").expect("pid").to_string()], "1");
+    assert!(!o.status.success() && said(&o).contains("is no daemon that can be asked"), "{}", said(&o));
+}

@@ -290,7 +290,7 @@ impl World {
         let Some(p) = &mut self.nodes[n].parent else { return };
         let mut link = steadfast_ipc::Link::new(p.epoch);
         let (mut inherited, mut config, mut end) = (Vec::new(), Config::default(), false);
-        for f in p.ward.words_to_withdraw(p.epoch, &p.config, all) {
+        for f in p.ward.words_to_withdraw(p.epoch, &p.config, all, false) {
             use steadfast_ipc::{Message, Order, decode};
             match link.hear(&f) {
                 Ok(Some(Order::Config(bytes))) => config = decode(&bytes).expect("own configuration"),

@@ -170,7 +170,7 @@ impl Director {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
         self.child = Some(command.spawn().expect("daemon"));
-        assert!(eventually(seconds(10), || self.log().contains("Startup complete")), "{}", self.log());
+        assert!(eventually(seconds(60), || self.log().contains("Startup complete")), "{}", self.log());
     }
 
     /// Its log.

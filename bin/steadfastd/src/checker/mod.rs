@@ -5,10 +5,12 @@ mod live;
 mod probes;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
 use crate::cli::Options;
+use crate::events;
+use crate::programs::Programs;
 use crate::vrrp::plan::{Command, Plan};
-use crate::vrrp::tell::{self, Teller};
+use crate::vrrp::tell::Teller;
 use balancer::Balancer;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
@@ -19,18 +21,19 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
 
 const SIGNALS: usize = 2;
 const MIRROR: usize = 3;
 const FILES: usize = 4;
 const BROTHER: usize = 5;
+const PROGRAMS: usize = 6;
+const BFD: usize = 7;
 /// Tokens of probes begin here.
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
@@ -67,12 +70,17 @@ struct Role {
     signals: Signals,
     reactor: Reactor,
     mirror: Mirror,
+    /// The VRRP child.
     brother: Option<Brother>,
+    /// The BFD child.
+    bfd: Option<Brother>,
     pool: Pool,
     plan: Plan,
     teller: Teller,
     probes: Probes,
-    programs: HashMap<i32, ProbeId>,
+    programs: Programs,
+    /// Programs of checks that run.
+    scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
@@ -125,10 +133,14 @@ impl Role {
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::open(plan.monitor_buffers[1] as usize)?;
         reactor.watch(mirror.fd(), MIRROR)?;
-        let brother = Brother::new(options);
-        if let Some(b) = &brother {
-            b.register(&reactor, BROTHER)?;
+        let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
+        for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
+            if let Some(b) = b {
+                b.register(&reactor, token)?;
+            }
         }
+        let programs = Programs::new(options);
+        programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
@@ -138,11 +150,13 @@ impl Role {
             reactor,
             mirror,
             brother,
+            bfd,
             pool,
             plan,
             teller: Teller::default(),
             probes: Probes::new(PROBES),
-            programs: HashMap::new(),
+            programs,
+            scripts: HashMap::new(),
             balancer: Balancer::open(ours.into_iter().collect()),
             watcher: None,
             addresses: BTreeSet::new(),
@@ -158,6 +172,7 @@ impl Role {
         role.balancer.configure(settings, true);
         role.configure();
         role.learn_addresses()?;
+        confine(options, &steadfast_sys::sandbox::CHECKER);
         let t = now();
         role.pool.poll(t, &mut role.out);
         role.act(t);
@@ -192,7 +207,11 @@ impl Role {
     }
 
     fn configure(&mut self) {
-        self.teller.configure(&self.plan.lvs_fifos);
+        self.programs.safe = self.plan.safe_programs;
+        if self.plan.programs[1] {
+            self.parent.say(Message::Runner { hangs: false });
+        }
+        self.teller.configure(&self.plan.lvs_fifos, &mut self.programs);
         if let Some(w) = self.watcher.take() {
             self.reactor.forget(w.fd());
         }
@@ -216,8 +235,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> =
-            (0..=BROTHER).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
@@ -228,14 +246,15 @@ impl Role {
             self.turn(due, &ready);
         }
         let limit = now() + Duration::from_secs(1);
-        while now() < limit && !(self.teller.running.is_empty() && self.teller.read_out()) {
+        while now() < limit && (self.teller.busy() || !self.teller.read_out()) {
             if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
                 break;
             }
             self.take_signals(now());
+            self.take_ends(now());
         }
         self.teller.close_fifos();
-        self.teller.stop_readers();
+        self.teller.stop_readers(&mut self.programs);
         self.parent.flush();
         log::info!("Stopped");
         0
@@ -257,6 +276,8 @@ impl Role {
                 }
                 FILES => self.changed_files(t),
                 BROTHER => self.hear_brother(t),
+                PROGRAMS => self.take_ends(t),
+                BFD => self.hear_sessions(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -273,6 +294,9 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
+            if self.programs.hangs(t) {
+                self.parent.say(Message::Runner { hangs: true });
+            }
             if self.trim.take_if(|at| *at <= t).is_some() {
                 schedule::give_memory_back();
             }
@@ -297,25 +321,27 @@ impl Role {
     }
 
     fn take_signals(&mut self, t: Time) {
-        let mut children = false;
         while let Some(signal) = self.signals.next() {
-            match signal {
-                15 => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
-                17 => children = true,
-                _ => {}
+            if signal == 15 {
+                self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
             }
         }
-        if !children {
-            return;
-        }
-        while let Some((pid, end)) = spawn::reap() {
-            if self.teller.ended(pid, end) {
+    }
+
+    /// Programs that have ended.
+    fn take_ends(&mut self, t: Time) {
+        for (job, end) in self.programs.ended() {
+            if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(id) = self.programs.remove(&pid) {
+            if let Some(id) = self.scripts.remove(&job) {
                 let end = match end {
-                    End::Exited(s) => ScriptEnd::Exited(s),
-                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
+                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::NotStarted(why) => {
+                        log::warn!("MISC_CHECK cannot be started: {why}");
+                        ScriptEnd::NotStarted
+                    }
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end), &mut self.out);
             }
@@ -341,13 +367,22 @@ impl Role {
                     self.balancer.instance(&name, state == State::Master);
                     self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
                 }
-                Message::Session { name, up } => self.pool.handle(t, Input::Bfd(&name, up), &mut self.out),
                 Message::Hello => {
                     let names: BTreeSet<String> =
                         self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
                     names.iter().for_each(|name| self.tell_brother(name));
                 }
                 _ => {}
+            }
+        }
+    }
+
+    fn hear_sessions(&mut self, t: Time) {
+        let Some(bfd) = &mut self.bfd else { return };
+        bfd.flush();
+        for message in bfd.hear() {
+            if let Message::Session { name, up } = message {
+                self.pool.handle(t, Input::Bfd(&name, up), &mut self.out);
             }
         }
     }
@@ -374,8 +409,8 @@ impl Role {
                         self.balancer.configure(translate::balancer(&config), false);
                         self.pool.reload(translate::pool(&config), t, &mut self.out);
                         self.configure();
-                        if let Some(brother) = &mut self.brother {
-                            brother.say(Message::Hello);
+                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
+                            b.say(Message::Hello);
                         }
                         self.parent.say(Message::Ready);
                     }
@@ -413,13 +448,8 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                match tell::start(&Command { argv, user: s.user }, &[]) {
-                    Ok(pid) => drop(self.programs.insert(pid, id)),
-                    Err(e) => {
-                        log::warn!("MISC_CHECK {} cannot be started: {e}", s.text);
-                        self.pool.handle(t, Input::ScriptEnded(id, ScriptEnd::NotStarted), &mut self.out);
-                    }
-                }
+                let job = self.programs.start(&Command { argv, user: s.user }, &[], true);
+                self.scripts.insert(job, id);
             }
             Output::Start(id, transport) => {
                 self.probes.start(id, &transport, t, &self.reactor, &mut self.pool, &mut self.out);
@@ -427,12 +457,12 @@ impl Role {
             Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
             Output::Close(id) => {
                 self.probes.close(id, &self.reactor);
-                self.programs.retain(|_, p| *p != id);
+                self.scripts.retain(|_, p| *p != id);
             }
             Output::Kill(id, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (pid, _) in self.programs.iter().filter(|(_, p)| **p == id) {
-                    spawn::signal_group(*pid, signal);
+                for (job, _) in self.scripts.iter().filter(|(_, p)| **p == id) {
+                    self.programs.signal(*job, signal);
                 }
             }
             Output::Table(slot) => {
@@ -446,7 +476,7 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                self.teller.run(&Command { argv, user: s.user }, &[]);
+                self.teller.run(&Command { argv, user: s.user }, &mut self.programs);
             }
             Output::Mail { subject, body } => {
                 if let Some(settings) = &self.plan.mail {
@@ -463,7 +493,12 @@ impl Role {
                     self.parent.say(Message::Keep { key, bytes });
                 }
             }
-            Output::Fifo(line) => self.teller.line(&line),
+            Output::Fifo(line) => {
+                if self.plan.structured {
+                    log_change(line.trim_end());
+                }
+                self.teller.line(&line);
+            }
             Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
@@ -471,5 +506,18 @@ impl Role {
                 self.stopped = true;
             }
         }
+    }
+}
+
+/// A change of a server or a service, as the FIFO is told of it: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`.
+fn log_change(line: &str) {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["RS", server, service, state] => {
+            log::info!(MESSAGE_ID = events::SERVER_STATE, VIRTUAL_SERVER = service, REAL_SERVER = server, NEW_STATE = state; "{line}");
+        }
+        ["VS", service, state] => {
+            log::info!(MESSAGE_ID = events::SERVICE_STATE, VIRTUAL_SERVER = service, NEW_STATE = state; "{line}");
+        }
+        _ => {}
     }
 }

@@ -204,6 +204,7 @@ fn one(
         Checker::Grpc(x) => &x.pace,
         Checker::File(_) | Checker::Bfd(_) => &model::Pace::default(),
     };
+    let own_alpha = if let Checker::Bfd(x) = k { x.alpha } else { None };
     let second = Duration::from_secs(1);
     let delay_loop = pace.delay_loop.or(r.delay_loop).or(v.delay_loop).unwrap_or(second * 60);
     let (retry, gap) = match k {
@@ -217,7 +218,7 @@ fn one(
         retry: pace.retry.or(r.retry).or(v.retry).unwrap_or(retry),
         delay_before_retry: pace.delay_before_retry.or(r.delay_before_retry).or(v.delay_before_retry).unwrap_or(gap),
         warmup: pace.warmup.or(r.warmup).or(v.warmup).unwrap_or(delay_loop),
-        alpha: pace.alpha.or(r.alpha).unwrap_or(v.alpha),
+        alpha: own_alpha.or(pace.alpha).or(r.alpha).unwrap_or(v.alpha),
         rise: pace.rise.unwrap_or(1),
         fall: pace.fall.unwrap_or(1),
         log_all_failures: pace.log_all_failures.or(c.globals.checker_log_all_failures).unwrap_or(false),

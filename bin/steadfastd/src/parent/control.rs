@@ -1,7 +1,7 @@
 //! What the parent answers to who asks it. It passes on what its children say of themselves without reading it, and what they said
 //! last when they are dead or do not answer.
 
-use super::{Daemon, SIGHUP};
+use super::{Daemon, Role, SIGHUP};
 use crate::cli::COMPATIBLE;
 use std::time::Duration;
 use steadfast_core::Time;
@@ -14,6 +14,8 @@ use steadfast_sys::{files, schedule};
 const CLIENTS: usize = 16;
 /// Children have this long to say how they are.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// A child beats each second.
+const BEATING: Duration = Duration::from_millis(1500);
 /// A client that neither asks nor reads is sent away after this.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Tokens of clients begin here; the listener has the one before.
@@ -23,7 +25,7 @@ pub(super) const CONTROL: usize = 100;
 enum Wish {
     Nothing,
     Status(Time),
-    Reload,
+    Reload(u64),
 }
 
 /// The socket and who has opened it.
@@ -33,6 +35,8 @@ pub(super) struct Control {
     clients: Vec<Option<(Client, Wish, Time)>>,
     /// When the last attempt to read a configuration ended, and whether it was taken over.
     pub last_reading: Option<(f64, bool)>,
+    /// Readings begun.
+    pub reading: u64,
 }
 
 impl Daemon {
@@ -76,7 +80,12 @@ impl Daemon {
     fn client_ready(&mut self, at: usize, t: Time) {
         let Some((client, _, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
         match client.read() {
-            Progress::Waiting => {}
+            // An answer that did not fit in one go goes on.
+            Progress::Waiting => {
+                if client.answering() && client.flush() == Progress::Over {
+                    self.forget_client(at);
+                }
+            }
             Progress::Over => {
                 if client.flush() == Progress::Over {
                     self.forget_client(at);
@@ -115,20 +124,27 @@ impl Daemon {
                     role.ward.asked = role.pid.is_some();
                     role.say(Message::Ask);
                 }
-                self.wish(at, Wish::Status(t + PATIENCE));
+                // One that beats will answer, however much it has to say; one that does not is not waited for.
+                let beats = |r: &Role| r.pid.is_none() || r.ward.watch.silent_for(t) < BEATING;
+                let patience = if self.roles.iter().all(beats) { PATIENCE * 10 } else { PATIENCE };
+                self.wish(at, Wish::Status(t + patience));
                 self.tell_clients(t);
             }
             ["reload"] if self.stopping.is_some() => self.answer(at, b"failed: the daemon stops\n".to_vec()),
             ["reload", rest @ ..] => {
-                self.force_reload = rest == ["force"];
-                self.wish(at, Wish::Reload);
+                // One that is under way may have read an older file.
+                let reading = self.control.reading + 1;
+                if rest == ["force"] {
+                    self.force_reload = Some(reading);
+                }
+                self.wish(at, Wish::Reload(reading));
                 self.signal(SIGHUP);
             }
             ["upgrade"] if self.stopping.is_some() || self.loading.is_some() => {
                 self.answer(at, b"failed: the daemon is busy\n".to_vec());
             }
             ["upgrade"] => {
-                self.wish(at, Wish::Reload);
+                self.wish(at, Wish::Reload(self.control.reading + 1));
                 self.try_upgrade();
             }
             ["config"] => {
@@ -151,7 +167,8 @@ impl Daemon {
     /// A reading of the configuration has ended.
     pub(super) fn reading_ended(&mut self, taken: bool) {
         self.control.last_reading = Some((files::wall_clock(), taken));
-        let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload));
+        let reading = self.control.reading;
+        let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload(n) if *n <= reading));
         for at in waiting {
             let word: &[u8] = if taken { b"ok\n" } else { b"failed: the running configuration stays\n" };
             self.answer(at, word.to_vec());
@@ -215,7 +232,7 @@ impl Daemon {
         };
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
         format!(
-            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{}}}\n",
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{},\"bfd\":{}}}\n",
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
@@ -224,6 +241,7 @@ impl Daemon {
             children.join(","),
             said(0),
             said(1),
+            said(2),
         )
     }
 }

@@ -3,10 +3,12 @@
 mod control;
 mod dump;
 mod role;
+mod runners;
 mod upgrade;
 
 use crate::child::start_logging;
 use crate::cli::{COMPATIBLE, Options};
+use crate::events;
 use control::{CONTROL, Control};
 use role::Role;
 use std::path::PathBuf;
@@ -50,6 +52,8 @@ struct Loading {
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
+    /// It has said something.
+    spoke: bool,
     /// It is ended then: a file system that hangs must not stand in the way of every later reload.
     until: Time,
 }
@@ -64,8 +68,11 @@ struct Daemon {
     roles: Vec<Role>,
     loading: Option<Loading>,
     reload_again: bool,
+    /// The reading under way is that of this program before another one takes over: a file that a reload would refuse must not come
+    /// in by an upgrade.
+    then_upgrade: bool,
     /// The operator wants the next reload also with faults.
-    force_reload: bool,
+    force_reload: Option<u64>,
     /// An older program was here before.
     adopted: bool,
     /// A stop is under way: the exit status, and when patience ends.
@@ -74,8 +81,10 @@ struct Daemon {
     pressed: bool,
     killed: bool,
     pid_file: Option<PidFile>,
-    /// What each of the two children reads of the other and writes to it. They outlive both.
-    brothers: Option<[(pipe::Reader, pipe::Writer); 2]>,
+    /// One for each role.
+    runners: Vec<runners::Runner>,
+    /// What each child reads of the others and writes to them, in the order of the roles. They outlive all.
+    brothers: Option<[Vec<(pipe::Reader, pipe::Writer)>; 3]>,
     epoch: u64,
     announced: bool,
     /// Configurations that were taken over.
@@ -111,6 +120,7 @@ pub fn run(options: Box<Options>) -> i32 {
     };
     start_logging(&options, "Keepalived");
     schedule::adopt_orphans();
+    schedule::core_dumps(options.core_dump);
     if let Some(mask) = options.umask {
         schedule::umask(mask);
     }
@@ -137,16 +147,19 @@ pub fn run(options: Box<Options>) -> i32 {
         roles: vec![
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
             Role::new("checker", "Healthcheck", Memory::Lasting, respawn),
+            Role::new("bfd", "BFD", Memory::Sessions, respawn),
         ],
         loading: None,
         reload_again: false,
-        force_reload: false,
+        then_upgrade: false,
+        force_reload: None,
         adopted: false,
         stopping: None,
         pressed: false,
         killed: false,
         pid_file: None,
         brothers: None,
+        runners: Vec::new(),
         epoch: 0,
         announced: false,
         readings: 0,
@@ -203,6 +216,7 @@ impl Daemon {
                 }
             }
             self.tell_clients(now());
+            self.start_runners(now());
             while let Some(signal) = self.signals.next() {
                 if let Some(status) = self.signal(signal) {
                     return status;
@@ -212,7 +226,8 @@ impl Daemon {
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.roles.iter().filter_map(|r| r.ward.due()).chain(self.clients_due()).min().or(Some(Time::FAR))
+        let roles = self.roles.iter().filter_map(|r| r.ward.due());
+        roles.chain(self.clients_due()).chain(self.runners_due()).min().or(Some(Time::FAR))
     }
 
     fn signal(&mut self, signal: i32) -> Option<i32> {
@@ -230,7 +245,7 @@ impl Daemon {
             }
             SIGINT if self.options.ignore_sigint => {}
             SIGTERM | SIGINT => {
-                log::info!("Stopping");
+                log::info!(MESSAGE_ID = events::STOPPING; "Stopping");
                 self.stop(0);
             }
             SIGUSR1 => self.dump(Dump::Data, now()),
@@ -250,8 +265,10 @@ impl Daemon {
 
     fn start_loader(&mut self, reload: bool, upgrade: bool) {
         self.epoch += 1;
+        self.control.reading += u64::from(!upgrade);
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
+            self.not_read(reload);
             return;
         };
         let mut spec = self.spec("loader", vec![writer.fd()]);
@@ -273,17 +290,24 @@ impl Daemon {
                     config: None,
                     reload,
                     upgrade,
+                    spoke: false,
                     until: now() + READING,
                 });
             }
             Err(e) => {
                 log::error!("cannot start the loader: {e}");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
-                if !reload {
-                    self.stop(1);
-                }
+                self.not_read(reload);
             }
+        }
+    }
+
+    /// A reading could not even begin.
+    fn not_read(&mut self, reload: bool) {
+        self.then_upgrade = false;
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+        if !reload {
+            self.stop(1);
         }
     }
 
@@ -295,6 +319,10 @@ impl Daemon {
         let parent = schedule::pid().to_string();
         let epoch = self.epoch.to_string();
         argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
+        if role == "vrrp" {
+            let record = self.pid_path("vrrp", &self.options.vrrp_pid).with_extension("objects");
+            argv.extend(["--record".into(), record.into()]);
+        }
         Spec {
             argv,
             argv0: std::env::args_os().next(),
@@ -309,6 +337,7 @@ impl Daemon {
         let Some(l) = &mut self.loading else { return };
         let mut buffer = [0; PACKET];
         while let Packet::Data(n) = l.reader.read(&mut buffer) {
+            l.spoke = true;
             if l.upgrade {
                 continue;
             }
@@ -331,10 +360,13 @@ impl Daemon {
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
         if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end);
+            self.upgrade(end, l.spoke);
+            if std::mem::take(&mut self.reload_again) {
+                self.signal(SIGHUP);
+            }
             return None;
         }
-        let force = std::mem::take(&mut self.force_reload) && l.reload;
+        let force = l.reload && self.force_reload.take_if(|n| *n <= self.control.reading).is_some();
         if self.stopping.is_some() {
             // A stop came while it was reading: nothing is started any more.
             return None;
@@ -342,21 +374,19 @@ impl Daemon {
         match (end, l.facts, l.config) {
             // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
             (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
-                log::error!("the new configuration is empty, keeping the running one");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("is empty", "");
             }
             // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
             (spawn::End::Exited(0), Some(facts), Some(_))
                 if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
             {
-                log::error!(
-                    "the new configuration has new faults, keeping the running one (steadfast reload --force takes it over all the same)"
-                );
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
+            }
+            (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
+                self.start_loader(true, true);
             }
             (spawn::End::Exited(0), Some(facts), Some(config)) => {
+                steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
                 self.config = config;
                 self.readings += 1;
@@ -369,9 +399,7 @@ impl Daemon {
             }
             _ if l.reload => {
                 // The running configuration stays, whatever was wrong with the new one.
-                log::error!("the new configuration cannot be used, keeping the running one");
-                self.reading_ended(false);
-                schedule::tell_manager(Tell::Ready);
+                self.refuse("cannot be used", "");
             }
             (spawn::End::Exited(status), _, _) => {
                 log::error!("the configuration cannot be used");
@@ -448,16 +476,16 @@ impl Daemon {
     fn wanted(&self, role: &str) -> bool {
         match role {
             "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
+            "bfd" => (self.facts.bfd || self.options.all) && !self.options.no_bfd,
             _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
         }
     }
 
     fn start_wanted(&mut self) {
-        if self.brothers.is_none()
-            && let (Ok((a, b)), Ok((c, d))) = (pipe::pair(), pipe::pair())
-        {
-            self.brothers = Some([(a, d), (c, b)]);
+        if self.brothers.is_none() {
+            self.brothers = brothers().ok();
         }
+        self.prepare_runners();
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let wanted = self.wanted(role.name);
@@ -481,8 +509,12 @@ impl Daemon {
         };
         self.epoch += 1;
         let mut descriptors = vec![from_parent.fd(), to_parent.fd()];
-        if let Some((reader, writer)) = self.brothers.as_ref().and_then(|b| b.get(n)) {
+        for (reader, writer) in self.brothers.iter().flat_map(|b| b.get(n)).flatten() {
             descriptors.extend([reader.fd(), writer.fd()]);
+        }
+        descriptors.resize(6, -1);
+        if let Some(r) = self.runners.get(n).filter(|_| name != "bfd") {
+            descriptors.extend([r.client.0.fd(), r.client.1.fd()]);
         }
         let spec = self.spec(name, descriptors);
         let pid = match spawn::spawn(&spec) {
@@ -507,6 +539,7 @@ impl Daemon {
         }
         let pid_path = match name {
             "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
+            "bfd" => self.pid_path("bfd", &self.options.bfd_pid),
             _ => self.pid_path("checkers", &self.options.checkers_pid),
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
@@ -517,6 +550,15 @@ impl Daemon {
         self.config = config;
     }
 
+    /// The running configuration stays.
+    fn refuse(&mut self, why: &str, hint: &str) {
+        self.then_upgrade = false;
+        log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
+            "the new configuration {why}, keeping the running one{hint}");
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+    }
+
     /// It could not be started for want of something.
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
@@ -524,26 +566,39 @@ impl Daemon {
         }
     }
 
-    /// Takes away what a VRRP process held that is not coming back soon. A short-lived process does it, that knows the configuration
-    /// and what was put into the kernel, and is no router. `all`: nobody comes after it.
+    /// Takes away what a VRRP process held that is not coming back soon: peers are told, so that they serve, then it goes. A
+    /// short-lived process does it. `all`: nobody comes after it.
     fn withdraw(&mut self, n: usize, all: bool) {
-        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return };
+        // What has killed one process may kill this one, too: then without it.
+        if !self.withdraw_with(n, all, true) {
+            self.withdraw_with(n, all, false);
+        }
+        if let Some(role) = self.roles.get_mut(n).filter(|_| all) {
+            role.ward.settled();
+        }
+    }
+
+    fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
+        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return false };
         self.epoch += 1;
         let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
         spec.argv.push("--withdraw".into());
-        let Ok(pid) = spawn::spawn(&spec) else { return };
+        let Ok(pid) = spawn::spawn(&spec) else { return false };
         drop((from_us, to_us));
         let limit = now() + Duration::from_secs(2);
-        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all));
+        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all, states));
         for f in words.unwrap_or_default() {
             while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        if !spawn::wait_for(pid, Duration::from_secs(4)) {
+        let end = spawn::end_of(pid, Duration::from_secs(4));
+        if end.is_none() {
             spawn::signal(pid, SIGKILL);
+            spawn::wait_for(pid, Duration::from_secs(1));
         }
         drop(from_it);
+        end == Some(spawn::End::Exited(0))
     }
 
     /// A new configuration that could be read.
@@ -562,14 +617,14 @@ impl Daemon {
         }
         self.config = config;
         self.start_wanted();
-        log::info!("Reload complete");
+        log::info!(MESSAGE_ID = events::RELOADED; "Reload complete");
         schedule::tell_manager(Tell::Ready);
         self.tell_status();
     }
 
     fn ready(&mut self) {
         if !std::mem::replace(&mut self.announced, true) {
-            log::info!("Startup complete");
+            log::info!(MESSAGE_ID = events::STARTED; "Startup complete");
             schedule::tell_manager(Tell::Ready);
             self.tell_status();
         }
@@ -596,7 +651,8 @@ impl Daemon {
             return;
         }
         schedule::tell_manager(Tell::Stopping);
-        let patience = Duration::from_secs(self.facts.child_wait);
+        // Nobody can leave in order in no time.
+        let patience = Duration::from_secs(self.facts.child_wait.max(2));
         self.stopping = Some((status, now() + patience));
         for role in &mut self.roles {
             role.ward.is_not_due();
@@ -611,6 +667,9 @@ impl Daemon {
                 if let Some(status) = self.loaded(end) {
                     return Some(status);
                 }
+                continue;
+            }
+            if self.runner_ended(pid, end) {
                 continue;
             }
             let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
@@ -654,12 +713,13 @@ impl Daemon {
                 if forgotten {
                     log::info!("the {title} process starts without its predecessor's state");
                 }
-                log::error!("{title} child process({pid}) died: Respawning");
+                log::error!(MESSAGE_ID = events::CHILD_DIED, CHILD = title, CHILD_PID = pid, REASON = what.as_str();
+                    "{title} child process({pid}) died: Respawning");
                 if !delay.is_zero() {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
                 }
                 if withdraw {
-                    log::error!(
+                    log::error!(MESSAGE_ID = events::WITHDRAWN;
                         "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
@@ -705,11 +765,9 @@ impl Daemon {
             match role.ward.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
-                    log::error!(
-                        "{} child process({pid}) does not answer, ending it: {}",
-                        role.title,
-                        files::whereabouts(pid)
-                    );
+                    let at = files::whereabouts(pid).to_string();
+                    log::error!(MESSAGE_ID = events::CHILD_SILENT, CHILD = role.title, CHILD_PID = pid, REASON = at.as_str();
+                        "{} child process({pid}) does not answer, ending it: {at}", role.title);
                     spawn::signal(pid, SIGABRT);
                 }
                 Watch::Kill => spawn::signal(pid, SIGKILL),
@@ -718,16 +776,25 @@ impl Daemon {
         if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ward.ready) {
             self.ready();
         }
-        if self.announced && self.roles.iter().all(|r| r.pid.is_some() || !self.wanted(r.name)) {
+        // One that waits for its restart waits because we say so.
+        let fine = |r: &Role| r.pid.is_some() || r.ward.due().is_some() || !self.wanted(r.name);
+        if self.announced && self.roles.iter().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;
         if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
+            // One that was away when the stop came.
+            for n in 0..self.roles.len() {
+                if !self.options.dont_release && self.roles.get(n).is_some_and(|r| r.ward.left_something()) {
+                    self.withdraw(n, true);
+                }
+            }
+            self.end_runners();
             run_script("shutdown_script", &self.facts.shutdown);
             return Some(status);
         }
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
-        let patience = Duration::from_secs(self.facts.child_wait);
+        let patience = Duration::from_secs(self.facts.child_wait.max(2));
         if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
             for role in &mut self.roles {
                 role.tell(|w| w.stop(self.options.dont_release));
@@ -741,6 +808,15 @@ impl Daemon {
         }
         None
     }
+}
+
+/// Pipes between all children, both ways.
+fn brothers() -> std::io::Result<[Vec<(pipe::Reader, pipe::Writer)>; 3]> {
+    let ((a, b), (c, d)) = (pipe::pair()?, pipe::pair()?);
+    let ((e, f), (g, h)) = (pipe::pair()?, pipe::pair()?);
+    let ((i, j), (k, l)) = (pipe::pair()?, pipe::pair()?);
+    // VRRP with the checker: c-b, a-d; VRRP with BFD: g-f, e-h; the checker with BFD: k-j, i-l.
+    Ok([vec![(a, d), (e, h)], vec![(c, b), (i, l)], vec![(g, f), (k, j)]])
 }
 
 /// A script that the parent runs and waits for, with a limit.

@@ -18,7 +18,7 @@ pub(super) struct Role {
     /// All that does not need the process itself.
     pub ward: Ward,
     /// A child of an older program, and its pipes, which it must not find closed.
-    former: Option<(i32, Vec<Reader>)>,
+    former: Option<(i32, u64, Vec<Reader>)>,
     from: Option<Reader>,
     to: Option<Writer>,
     pid_file: Option<PidFile>,
@@ -93,17 +93,26 @@ impl Role {
     }
 
     /// Takes over from an older program.
-    pub fn succeed(&mut self, pid: Option<i32>, descriptors: &[RawFd], kept: Vec<(String, Vec<u8>)>) {
-        self.former = pid.map(|p| (p, descriptors.iter().filter_map(|fd| Reader::inherited(*fd).ok()).collect()));
+    pub fn succeed(&mut self, pid: Option<i32>, epoch: u64, descriptors: &[RawFd], kept: Vec<(String, Vec<u8>)>) {
+        self.former =
+            pid.map(|p| (p, epoch, descriptors.iter().filter_map(|fd| Reader::inherited(*fd).ok()).collect()));
         self.ward.inherit(kept);
     }
 
-    /// The child of the older program ends: without a word, when it has a successor, else in order.
+    /// The child of the older program ends: without a word, when it has a successor, else in order. What it had said to its parent
+    /// until then counts.
     pub fn end_former(&mut self, wanted: bool) {
-        let Some((pid, _pipes)) = self.former.take() else { return };
+        let Some((pid, epoch, pipes)) = self.former.take() else { return };
         spawn::signal(pid, if wanted { 9 } else { 15 });
         if !spawn::wait_for(pid, Duration::from_secs(2)) {
             spawn::signal(pid, 9);
+        }
+        let mut buffer = [0; PACKET];
+        // The first of its pipes is the one that it wrote into.
+        while let Some(Packet::Data(n)) = pipes.first().map(|p| p.read(&mut buffer)) {
+            if self.ward.heard_of_former(epoch, buffer.get(..n).unwrap_or_default()).is_err() {
+                break;
+            }
         }
     }
 

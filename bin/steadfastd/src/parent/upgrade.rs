@@ -32,6 +32,8 @@ struct Former {
     /// Its pipes, held open until it is ended.
     descriptors: Vec<i32>,
     kept: Vec<(String, Vec<u8>)>,
+    /// The number of its life, which its messages carry.
+    epoch: u64,
 }
 
 /// The file of the running program, and whether another one is there by now.
@@ -52,13 +54,15 @@ impl Daemon {
     pub(super) fn try_upgrade(&mut self) {
         log::info!("Upgrading: trying the new program");
         schedule::tell_manager(Tell::Reloading);
-        self.start_loader(true, true);
+        self.then_upgrade = true;
+        self.start_loader(true, false);
     }
 
     /// The new program's loader ended; true: it is fine, and this call does not return when the new program starts.
-    pub(super) fn upgrade(&mut self, end: spawn::End) {
-        if end != spawn::End::Exited(0) {
-            log::error!("the new program cannot read the configuration ({end:?}), the running one goes on");
+    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool) {
+        if end != spawn::End::Exited(0) || !spoke {
+            let why = if end == spawn::End::Exited(0) { "is no steadfastd" } else { "cannot read the configuration" };
+            log::error!("the new program {why} ({end:?}), the running one goes on");
             self.reading_ended(false);
             schedule::tell_manager(Tell::Ready);
             return;
@@ -68,13 +72,18 @@ impl Daemon {
             pid: r.pid,
             descriptors: r.descriptors().collect(),
             kept: r.kept_all(),
+            epoch: r.ward.epoch(),
         });
         let handover = Handover {
             version: env!("CARGO_PKG_VERSION").to_string(),
             readings: self.readings,
             roles: roles.collect(),
         };
-        let Some((program, _)) = program() else { return };
+        let Some((program, _)) = program() else {
+            self.reading_ended(false);
+            schedule::tell_manager(Tell::Ready);
+            return;
+        };
         let mut keep: Vec<i32> = handover.roles.iter().flat_map(|r| r.descriptors.clone()).collect();
         let text = serde_json::to_vec(&handover).unwrap_or_default();
         let memory = match handover::store(&text) {
@@ -82,6 +91,7 @@ impl Daemon {
             Err(e) => {
                 log::error!("the state cannot be handed over ({e}), the running program goes on");
                 self.reading_ended(false);
+                schedule::tell_manager(Tell::Ready);
                 return;
             }
         };
@@ -103,7 +113,7 @@ impl Daemon {
             Ok(Err(e)) => return log::error!("what the old program handed over cannot be read: {e}"),
             Err(e) => return log::error!("what the old program handed over cannot be read: {e}"),
         };
-        log::info!(
+        log::info!(MESSAGE_ID = crate::events::UPGRADED;
             "Taking over from steadfast {} (this is {}, Keepalived v{COMPATIBLE})",
             handover.version,
             env!("CARGO_PKG_VERSION")
@@ -111,7 +121,7 @@ impl Daemon {
         self.readings = handover.readings;
         for former in handover.roles {
             if let Some(role) = self.roles.iter_mut().find(|r| r.name == former.name) {
-                role.succeed(former.pid, &former.descriptors, former.kept);
+                role.succeed(former.pid, former.epoch, &former.descriptors, former.kept);
             }
         }
         self.adopted = true;

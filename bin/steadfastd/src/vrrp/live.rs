@@ -10,6 +10,16 @@ use steadfast_vrrp::{Notice, Tracked, Version};
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
 
+/// A state that an instance has entered.
+pub struct Entered {
+    /// The state before.
+    pub from: String,
+    /// The state now.
+    pub to: String,
+    /// Why.
+    pub cause: String,
+}
+
 /// The last changes of each instance.
 #[derive(Default)]
 pub struct History {
@@ -21,17 +31,23 @@ pub struct History {
 }
 
 impl History {
-    /// A line of the log.
-    pub fn said(&mut self, text: &str) {
+    /// A line of the log; what it says of a state that was entered.
+    pub fn said(&mut self, text: &str) -> Option<Entered> {
+        let mut entered = None;
         if let Some((name, state)) = text.strip_prefix('(').and_then(|t| t.split_once(") Entering ")) {
             // where the line before is of something else, what stands in brackets says it
             let before = self.line.strip_prefix('(').and_then(|l| l.split_once(") "));
             let in_brackets = state.rsplit_once(" (").and_then(|(_, b)| b.strip_suffix(')'));
             let cause = before.filter(|(n, _)| *n == name).map(|(_, cause)| cause).or(in_brackets);
-            self.causes.insert(name.to_string(), cause.unwrap_or_default().to_string());
+            let cause = cause.unwrap_or_default().to_string();
+            self.causes.insert(name.to_string(), cause.clone());
+            let from = self.of.get(name).and_then(|all| all.back()).map_or("INIT", |c| c.state.as_str()).to_string();
+            let to = state.split(' ').next().unwrap_or_default().to_string();
+            entered = Some(Entered { from, to, cause });
         }
         self.line.clear();
         self.line.push_str(text);
+        entered
     }
 
     /// An instance changed; `faults` are the reasons of a FAULT.
@@ -62,6 +78,7 @@ fn named(what: &Tracked) -> String {
         Tracked::File(n) => format!("file {n}"),
         Tracked::Process(n) => format!("process {n}"),
         Tracked::Service(n) => format!("virtual server {n}"),
+        Tracked::Session(n) => format!("BFD session {n}"),
     }
 }
 

@@ -4,15 +4,19 @@ mod dump;
 mod listen;
 mod live;
 pub mod plan;
+mod record;
 mod settings;
 mod start;
 mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, start_logging};
+use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
 use crate::cli::Options;
+use crate::events;
+use crate::programs::Programs;
 use plan::{Plan, Probe};
+use record::Record;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -20,14 +24,13 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Keeping, Message, decode, encode, object_key};
+use steadfast_ipc::{Dump, JobEnd, Keeping, Message, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End};
 use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
 use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
 use system::System;
@@ -40,11 +43,15 @@ const FILES: usize = 5;
 const BROTHER: usize = 6;
 const FIREWALL: usize = 7;
 const PROCESSES: usize = 8;
+const PROGRAMS: usize = 9;
+const BFD: usize = 10;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
 /// Key of what is kept that is no instance: a name cannot have a line break. Objects have such keys, too.
 const SETTINGS: &str = "\nsettings";
+/// Bytes of settings in one message.
+const PART: usize = 3000;
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
 const PACKETS: usize = 256;
@@ -95,10 +102,15 @@ struct Role {
     next_token: usize,
     readable: BTreeSet<usize>,
     netlink_more: bool,
-    probes: HashMap<i32, String>,
+    programs: Programs,
+    /// Trackers' programs that run.
+    probes: HashMap<u64, String>,
     processes: Processes,
     watcher: Option<Watcher>,
+    /// The checker child.
     brother: Option<Brother>,
+    /// The BFD child.
+    bfd: Option<Brother>,
     keeping: Keeping,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
@@ -125,12 +137,20 @@ struct Role {
     /// -a: addresses by link, to tell what changes.
     monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
+    record: Record,
 }
 
 impl Role {
     /// Everything that follows from the plan and is not the machine's.
     fn configure(&mut self) {
-        self.teller.configure(&self.plan.fifos);
+        steadfast_sys::logging::structured(self.plan.structured);
+        let exempt = self.router.static_addresses().cloned().collect();
+        self.system.kernel.lease(self.plan.address_lease, exempt);
+        self.programs.safe = self.plan.safe_programs;
+        if self.plan.programs[0] {
+            self.parent.say(Message::Runner { hangs: false });
+        }
+        self.teller.configure(&self.plan.fifos, &mut self.programs);
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }
@@ -195,8 +215,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> =
-            (0..=PROCESSES).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -221,6 +240,8 @@ impl Role {
         let mut files_changed = false;
         let mut processes_changed = false;
         let mut brother = false;
+        let mut programs = false;
+        let mut sessions = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -229,6 +250,8 @@ impl Role {
                 PROCESSES => processes_changed = true,
                 FIREWALL => self.system.firewall_readable(t),
                 BROTHER => brother = true,
+                PROGRAMS => programs = true,
+                BFD => sessions = true,
                 KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -242,6 +265,9 @@ impl Role {
         self.packets(t);
         self.router.poll(t, &mut self.out);
         self.act(t);
+        if programs {
+            self.take_ends(t);
+        }
         self.netlink(t);
         if parent {
             self.parent.flush();
@@ -249,6 +275,9 @@ impl Role {
         }
         if brother {
             self.hear_brother(t);
+        }
+        if sessions {
+            self.hear_sessions(t);
         }
         if files_changed {
             self.changed_files(t);
@@ -275,10 +304,18 @@ impl Role {
                 self.sockets();
             }
             self.teller.flush();
+            if self.programs.hangs(t) {
+                self.parent.say(Message::Runner { hangs: true });
+            }
+            if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
+                self.system.kernel.refresh(&self.system.mirror);
+            }
             self.beat = t + BEAT;
         }
         self.act(t);
         self.keep();
+        let (version, objects) = self.system.kernel.owned();
+        self.record.keep(version, objects);
     }
 
     fn netlink(&mut self, t: Time) {
@@ -348,26 +385,28 @@ impl Role {
     }
 
     fn take_signals(&mut self, t: Time) {
-        let mut children = false;
         while let Some(signal) = self.signals.next() {
-            match signal {
-                // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
-                15 => self.stop(t),
-                17 => children = true,
-                _ => {}
+            // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
+            if signal == 15 {
+                self.stop(t);
             }
         }
-        if !children {
-            return;
-        }
-        while let Some((pid, end)) = spawn::reap() {
-            if self.teller.ended(pid, end) {
+    }
+
+    /// Programs that have ended.
+    fn take_ends(&mut self, t: Time) {
+        for (job, end) in self.programs.ended() {
+            if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(name) = self.probes.remove(&pid) {
+            if let Some(name) = self.probes.remove(&job) {
                 let end = match end {
-                    End::Exited(s) => ScriptEnd::Exited(s),
-                    End::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
+                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
+                    JobEnd::NotStarted(why) => {
+                        log::warn!("VRRP_Script({name}) cannot be started: {why}");
+                        ScriptEnd::NotStarted
+                    }
                 };
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
@@ -405,8 +444,8 @@ impl Role {
                             self.tell_states();
                         }
                         self.dirty = true;
-                        if let Some(brother) = &mut self.brother {
-                            brother.say(Message::Hello);
+                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
+                            b.say(Message::Hello);
                         }
                         self.parent.say(Message::Ready);
                     }
@@ -415,6 +454,11 @@ impl Role {
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
                     self.keep_objects = keep_objects;
+                    if keep_objects {
+                        // Nobody will renew them.
+                        self.system.kernel.lease(None, Default::default());
+                        self.system.kernel.refresh(&self.system.mirror);
+                    }
                     self.leaving = true;
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
                 }
@@ -448,7 +492,7 @@ impl Role {
             .chain(self.router.group_states().into_iter().filter_map(|(n, s)| Some((Subject::Group, n, notice(s)?, 0))))
             .collect();
         for (subject, name, notice, priority) in states {
-            self.teller.tell(&self.plan, subject, &name, notice, priority);
+            self.teller.tell(&self.plan, &mut self.programs, subject, &name, notice, priority);
         }
     }
 
@@ -514,38 +558,54 @@ impl Role {
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (pid, _) in self.probes.iter().filter(|(_, n)| **n == name) {
-                    spawn::signal_group(*pid, signal);
+                for (job, _) in self.probes.iter().filter(|(_, n)| **n == name) {
+                    self.programs.signal(*job, signal);
                 }
             }
             Output::Instance { name, notice, priority } => {
                 self.dirty = true;
                 let faults = self.router.faults(&name);
                 self.history.changed(&name, notice, files::wall_clock(), &faults);
-                self.teller.tell(&self.plan, Subject::Instance, &name, notice, priority);
+                self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
                 self.tell_brother(name, priority);
             }
-            Output::Group { name, notice } => self.teller.tell(&self.plan, Subject::Group, &name, notice, 0),
+            Output::Group { name, notice } => {
+                self.teller.tell(&self.plan, &mut self.programs, Subject::Group, &name, notice, 0)
+            }
             Output::Log(level, text) => {
-                self.history.said(&text);
-                log::log!(level, "{text}");
+                self.log(level, &text);
             }
             Output::Stopped => self.stopped = true,
         }
     }
 
+    /// A line of the machine; of what it tells there are fields too.
+    fn log(&mut self, level: log::Level, text: &str) {
+        let entered = self.history.said(text);
+        let about = text.strip_prefix('(').and_then(|t| t.split_once(") ")).map(|(name, _)| name);
+        let known = about.filter(|_| self.plan.structured);
+        let Some(view) = known.and_then(|name| self.router.views().find(|v| v.config.name == name)) else {
+            log::log!(level, "{text}");
+            return;
+        };
+        let (name, vrid) = (view.config.name.as_str(), view.config.vrid);
+        match entered {
+            Some(live::Entered { from, to, cause }) => {
+                let faults = self.router.faults(name).join(", ");
+                let reason = if to == "FAULT" && !faults.is_empty() { faults } else { cause };
+                log::log!(level, MESSAGE_ID = events::INSTANCE_STATE, INSTANCE = name, VRID = vrid, OLD_STATE = from.as_str(),
+                    NEW_STATE = to.as_str(), REASON = reason.as_str(); "{text}");
+            }
+            None => log::log!(level, INSTANCE = name, VRID = vrid; "{text}"),
+        }
+    }
+
     fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
-            Some(Probe::Program(command)) => match tell::start(command, &[]) {
-                Ok(pid) => {
-                    self.probes.insert(pid, name);
-                    return;
-                }
-                Err(e) => {
-                    log::warn!("VRRP_Script({name}) cannot be started: {e}");
-                    ScriptEnd::NotStarted
-                }
-            },
+            Some(Probe::Program(command)) => {
+                self.probes.insert(self.programs.start(command, &[], true), name);
+                return;
+            }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
@@ -581,14 +641,28 @@ impl Role {
         }
     }
 
+    fn hear_sessions(&mut self, t: Time) {
+        let Some(bfd) = &mut self.bfd else { return };
+        bfd.flush();
+        for message in bfd.hear() {
+            if let Message::Session { name, up } = message {
+                self.dirty = true;
+                self.router.handle(t, Input::Session(&name, up), &mut self.out);
+            }
+        }
+    }
+
     /// Gives the parent what a successor needs, where it has changed.
     fn keep(&mut self) {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        let settings = encode(&self.system.settings).map(|bytes| (SETTINGS.to_string(), bytes));
+        // A host with many links has more of them than fit into one message.
+        let settings = encode(&self.system.settings).unwrap_or_default();
+        let settings =
+            settings.chunks(PART).enumerate().map(|(n, part)| Ok((format!("{SETTINGS} {n:04}"), part.to_vec())));
         let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present = std::iter::once(settings).chain(self.router.snapshots().into_iter().map(of)).flatten();
+        let present = settings.chain(self.router.snapshots().into_iter().map(of)).flatten();
         for message in self.keeping.difference(present) {
             self.parent.say(message);
         }
@@ -608,18 +682,21 @@ impl Role {
 
     /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
     fn last_words(&mut self) {
-        self.wait(Duration::from_secs(1), |role| {
+        self.wait(Duration::from_millis(500), |role| !role.teller.busy());
+        // As long as it takes: who ends us before leaves the rest to a process that takes it away.
+        self.wait(Duration::from_secs(10), |role| {
             let mut failed = Vec::new();
             let _ = role.system.kernel.read(&role.system.mirror, &mut failed);
-            role.system.kernel.idle() && role.teller.running.is_empty()
+            role.system.kernel.idle() && !role.teller.busy()
         });
         if !self.keep_objects {
             self.system.close();
+            self.record.remove();
         }
         self.wait(Duration::from_millis(300), |role| role.teller.read_out());
         self.teller.close_fifos();
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
-        self.teller.stop_readers();
+        self.teller.stop_readers(&mut self.programs);
         self.parent.flush();
         log::info!("Stopped");
     }
@@ -633,6 +710,7 @@ impl Role {
                 break;
             }
             self.take_signals(now());
+            self.take_ends(now());
         }
     }
 }

@@ -132,6 +132,14 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Receive buffers of the two children's netlink sockets for changes, in bytes.
     pub monitor_buffers: [u32; 2],
+    /// Log lines go to journald with fields.
+    pub structured: bool,
+    /// Seconds that the kernel keeps a virtual address without a refresh.
+    pub address_lease: Option<u32>,
+    /// Programs that run as root must be such that only root can change them.
+    pub safe_programs: bool,
+    /// The VRRP and the checker child have programs to start.
+    pub programs: [bool; 2],
     /// umask.
     pub mask: Option<u32>,
     /// Receive buffer of advert sockets in bytes.

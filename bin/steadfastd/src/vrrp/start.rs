@@ -11,7 +11,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut inherited: Vec<Object> = Vec::new();
-        let mut settings = Settings::default();
+        let mut parts = Vec::new();
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -23,8 +23,10 @@ impl Role {
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
-                    Order::Message(Message::Keep { key, bytes }) if key == SETTINGS => {
-                        settings = decode(&bytes).unwrap_or_default();
+                    // They come in the order of their keys.
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => {
+                        parts.extend(bytes);
+                        keeping.inherited(key);
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
@@ -41,9 +43,13 @@ impl Role {
             }
         }
         let config = config.unwrap_or_default();
+        let settings: Settings =
+            if parts.is_empty() { Settings::default() } else { decode(&parts).unwrap_or_default() };
+        let (record, left) = Record::open(options.record.clone());
+        inherited.extend(left);
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
-                release(&config, &inherited, settings, stop.is_some())?;
+                release(&config, &inherited, &snapshots, settings, stop.is_some())?;
             }
             return Ok(None);
         }
@@ -55,10 +61,14 @@ impl Role {
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
-        let brother = Brother::new(options);
-        if let Some(b) = &brother {
-            b.register(&reactor, BROTHER)?;
+        let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
+        for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
+            if let Some(b) = b {
+                b.register(&reactor, token)?;
+            }
         }
+        let programs = Programs::new(options);
+        programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
         let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
@@ -75,10 +85,12 @@ impl Role {
             next_token: SOCKETS,
             readable: BTreeSet::new(),
             netlink_more: false,
+            programs,
             probes: HashMap::new(),
             processes: Processes::new(Vec::new()),
             watcher: None,
             brother,
+            bfd,
             keeping,
             trim: Some(t + SETTLED),
             dirty: true,
@@ -96,12 +108,14 @@ impl Role {
             mask: options.umask,
             monitored: None,
             history: Default::default(),
+            record,
         };
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
         }
         role.learn_links()?;
         role.configure();
+        confine(options, &steadfast_sys::sandbox::VRRP);
         let t = now();
         role.router.poll(t, &mut role.out);
         role.act(t);
@@ -147,6 +161,9 @@ impl Role {
     }
 }
 
+/// The longest that a peer of the lowest priority waits after a priority of 0, at one advert a second.
+const SKEW: Duration = Duration::from_millis(1000);
+
 /// Reads links and addresses to the end, at most for two seconds.
 fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
     let limit = now() + Duration::from_secs(2);
@@ -164,8 +181,37 @@ fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Obje
     router.leftovers(inherited, |a| system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
 }
 
+/// Tells the peers of masters to take over, with a priority of 0 (RFC 9568 section 5.2.4), and waits for as long as the last of them
+/// may take: the addresses serve until then.
+fn farewell(router: &mut Router, system: &mut System) {
+    let t = now();
+    let mut out = Vec::new();
+    let links: Vec<Link> = system.mirror.links().map(link).collect();
+    links.into_iter().for_each(|l| router.handle(t, Input::Link(l), &mut out));
+    router.poll(t, &mut out);
+    out.clear();
+    router.handle(t, Input::Stop { keep_objects: false }, &mut out);
+    let mut told = false;
+    for o in out {
+        if let Output::Send(s) = o {
+            system.send(&s, t);
+            told = true;
+        }
+    }
+    if told {
+        log::info!("peers are told to take over");
+        std::thread::sleep(SKEW);
+    }
+}
+
 /// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us.
-fn release(config: &Config, inherited: &[Object], settings: Settings, all: bool) -> io::Result<()> {
+fn release(
+    config: &Config,
+    inherited: &[Object],
+    snapshots: &[Snapshot],
+    settings: Settings,
+    all: bool,
+) -> io::Result<()> {
     let mut plan = translate::plan(config);
     let mut system = System::open(&plan, settings)?;
     let mut machine = plan.take_machine();
@@ -176,6 +222,12 @@ fn release(config: &Config, inherited: &[Object], settings: Settings, all: bool)
     reactor.watch(system.mirror.fd(), MIRROR)?;
     reactor.watch(system.kernel.fd(), KERNEL)?;
     settle(&mut system, &mut reactor)?;
+    let masters: Vec<Snapshot> =
+        snapshots.iter().filter(|s| s.state == steadfast_core::State::Master).cloned().collect();
+    if !masters.is_empty() {
+        let mut leaving = Router::restore(machine.clone(), &masters, 0, now(), &mut Vec::new());
+        farewell(&mut leaving, &mut system);
+    }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
     for o in leftovers(&router, inherited, &system) {

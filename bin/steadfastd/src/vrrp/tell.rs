@@ -1,41 +1,33 @@
 //! Telling the world: scripts, FIFOs, mail. Nothing here waits.
 
 use super::plan::{Command, Notify, Plan};
-use std::collections::HashSet;
+use crate::programs::Programs;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use steadfast_ipc::JobEnd;
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
 use steadfast_sys::fifo::Fifo;
-use steadfast_sys::spawn::{self, Spec};
 use steadfast_vrrp::Notice;
 
 /// Messages that wait for the mail server at most.
 const MAILS: usize = 256;
 
-/// Starts a program as a script is started: its own group, a clean environment, no descriptors of ours.
-pub fn start(command: &Command, extra: &[String]) -> std::io::Result<i32> {
-    spawn::spawn(&Spec {
-        argv: command.argv.iter().chain(extra).map(Into::into).collect(),
-        user: command.user,
-        group: true,
-        clean_environment: true,
-        ..Default::default()
-    })
-}
-
 /// Who is told.
 #[derive(Default)]
 pub struct Teller {
     fifos: Vec<Fifo>,
-    readers: Vec<i32>,
+    readers: Vec<u64>,
     mail: Option<SyncSender<(mail::Settings, mail::Alert)>>,
-    /// Scripts that run now.
-    pub running: HashSet<i32>,
+    /// Scripts that run or wait for their turn.
+    running: HashSet<u64>,
+    /// What does run, for the log.
+    names: HashMap<u64, String>,
 }
 
 impl Teller {
     /// Opens FIFOs and starts their readers, or changes them after a reload.
-    pub fn configure(&mut self, fifos: &[super::plan::Fifo]) {
-        self.stop_readers();
+    pub fn configure(&mut self, fifos: &[super::plan::Fifo], programs: &mut Programs) {
+        self.stop_readers(programs);
         let paths: Vec<_> = fifos.iter().map(|f| f.path.clone()).collect();
         let (keep, gone): (Vec<Fifo>, Vec<Fifo>) =
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
@@ -49,16 +41,25 @@ impl Teller {
                 }
             }
             if let Some(reader) = &f.reader {
-                match start(reader, &[f.path.to_string_lossy().into_owned()]) {
-                    Ok(pid) => self.readers.push(pid),
-                    Err(e) => log::error!("FIFO reader {}: {e}", reader.quoted()),
-                }
+                // Like a check, it is nobody's when we are gone.
+                let job = programs.start(reader, &[f.path.to_string_lossy().into_owned()], true);
+                self.readers.push(job);
+                self.names.insert(job, format!("FIFO reader {}", reader.quoted()));
             }
         }
     }
 
     /// One notification: specific script, generic script, FIFOs, mail.
-    pub fn tell(&mut self, plan: &Plan, subject: Subject, name: &str, notice: Notice, priority: u8) {
+    pub fn tell(
+        &mut self,
+        plan: &Plan,
+        programs: &mut Programs,
+        subject: Subject,
+        name: &str,
+        notice: Notice,
+        priority: u8,
+    ) {
+        let mut commands = Vec::new();
         let default = Notify::default();
         let notify = match subject {
             Subject::Instance => plan.instances.get(name),
@@ -67,12 +68,20 @@ impl Teller {
         .unwrap_or(&default);
         let word = notice.word();
         if let Some(script) = notify.specific(notice) {
-            self.run(script, &[]);
+            commands.push((script.clone(), Vec::new()));
         }
         let state = matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop | Notice::Deleted);
         if let Some(generic) = notify.generic.as_ref().filter(|_| state || notice == Notice::MasterRxLowerPri) {
-            let arguments = generic_arguments(&[], subject, name, word, priority);
-            self.run(generic, &arguments);
+            commands.push((generic.clone(), generic_arguments(&[], subject, name, word, priority)));
+        }
+        // Those of one change run side by side, those of the next change of the same object after them: the last one to write is the
+        // newest. The runner sees to it, which outlives us.
+        let queue = format!("{subject:?} {name}");
+        let turn = programs.turn();
+        for (command, arguments) in commands {
+            let job = programs.enqueue(&command, &arguments, false, Some((queue.clone(), turn)));
+            self.running.insert(job);
+            self.names.insert(job, format!("notify script {}", command.quoted()));
         }
         for fifo in &mut self.fifos {
             fifo.line(fifo_line(subject, name, word, priority));
@@ -93,14 +102,16 @@ impl Teller {
         }
     }
 
-    /// Starts a notify script.
-    pub fn run(&mut self, command: &Command, arguments: &[String]) {
-        match start(command, arguments) {
-            Ok(pid) => {
-                self.running.insert(pid);
-            }
-            Err(e) => log::error!("notify script {}: {e}", command.quoted()),
-        }
+    /// Scripts run or wait.
+    pub fn busy(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Starts a script that has no others to wait for.
+    pub fn run(&mut self, command: &Command, programs: &mut Programs) {
+        let job = programs.start(command, &[], false);
+        self.running.insert(job);
+        self.names.insert(job, format!("notify script {}", command.quoted()));
     }
 
     /// One thread talks to the mail server, which may take its time.
@@ -133,16 +144,17 @@ impl Teller {
         }
     }
 
-    /// A process ended; true when it was one of these.
-    pub fn ended(&mut self, pid: i32, end: spawn::End) -> bool {
-        self.readers.retain(|r| *r != pid);
-        if self.running.remove(&pid) {
-            if let spawn::End::Signalled(s) = end {
-                log::warn!("notify script (pid {pid}) was ended by signal {s}");
-            }
-            return true;
+    /// A program ended; true when it was one of these.
+    pub fn ended(&mut self, job: u64, end: &JobEnd) -> bool {
+        let Some(name) = self.names.remove(&job) else { return false };
+        match end {
+            JobEnd::NotStarted(why) => log::error!("{name} cannot be started: {why}"),
+            JobEnd::Signalled(s) if !self.readers.contains(&job) => log::warn!("{name} was ended by signal {s}"),
+            _ => {}
         }
-        false
+        self.readers.retain(|r| *r != job);
+        self.running.remove(&job);
+        true
     }
 
     /// Readers have all that was written, or there is none of ours that could read.
@@ -162,9 +174,10 @@ impl Teller {
     }
 
     /// Readers that do not end by themselves are told to.
-    pub fn stop_readers(&mut self) {
-        for pid in self.readers.drain(..) {
-            spawn::signal_group(pid, 15);
+    pub fn stop_readers(&mut self, programs: &mut Programs) {
+        for job in self.readers.drain(..) {
+            self.names.remove(&job);
+            programs.signal(job, 15);
         }
     }
 }

@@ -82,6 +82,7 @@ pub fn plan(c: &Config) -> Plan {
             arguments,
         });
     }
+    defaults.extend(c.bfd.iter().map(|b| ((5, b.name.as_str()), b.weight)));
     if g.vrrp_iptables {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
@@ -147,7 +148,7 @@ pub fn plan(c: &Config) -> Plan {
     };
     // The VRRP child starts the reader of the FIFO that both write to.
     let common = fifo(&g.notify_fifo, &None);
-    let lvs_fifos = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
+    let lvs_fifos: Vec<Fifo> = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string();
     let mail =
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
@@ -158,18 +159,26 @@ pub fn plan(c: &Config) -> Plan {
             from: g.notification_email_from.clone().unwrap_or_else(|| format!("root@{host}")),
             to: g.notification_email.clone(),
         });
+    let told = |n: &Notify| n.generic.is_some() || !n.scripts.is_empty();
+    let vrrp_fifos: Vec<Fifo> = (fifo(&g.notify_fifo, &g.notify_fifo_script).into_iter())
+        .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
+        .collect();
+    let reads = |fifos: &[Fifo]| fifos.iter().any(|f| f.reader.is_some());
+    let vrrp_programs = reads(&vrrp_fifos)
+        || probes.values().any(|p| matches!(p, Probe::Program(_)))
+        || instances.values().chain(groups.values()).any(told);
+    let checker_programs = reads(&lvs_fifos) || c.virtual_servers.iter().any(starts_programs);
     Plan {
         machine,
+        safe_programs: g.enable_script_security,
+        programs: [vrrp_programs, checker_programs],
         router_id: g.router_id.clone().unwrap_or(host),
         probes,
         weights,
         instances,
         groups,
         departed: Default::default(),
-        fifos: fifo(&g.notify_fifo, &g.notify_fifo_script)
-            .into_iter()
-            .chain(fifo(&g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script))
-            .collect(),
+        fifos: vrrp_fifos,
         lvs_fifos,
         mail,
         no_email_faults: g.no_email_faults,
@@ -207,9 +216,21 @@ pub fn plan(c: &Config) -> Plan {
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
         },
         mask: g.umask,
+        structured: g.log_structured == Some(true),
+        address_lease: g.address_lease,
         monitor_buffers: [g.vrrp_monitor_buffer.unwrap_or(4 << 20), g.lvs_monitor_buffer.unwrap_or(1 << 20)],
         receive_buffer: c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max().map(|b| b as usize),
     }
+}
+
+/// A virtual server with scripts of any kind.
+fn starts_programs(v: &model::VirtualServer) -> bool {
+    let misc = |r: &model::RealServer| {
+        r.notify_up.is_some()
+            || r.notify_down.is_some()
+            || r.checkers.iter().any(|c| matches!(c, model::Checker::Misc(_)))
+    };
+    v.quorum_up.is_some() || v.quorum_down.is_some() || v.real_servers.iter().any(misc)
 }
 
 /// keepalived_script, if that account exists.
@@ -357,6 +378,7 @@ fn instance(
                 1 => Tracked::File(e.name.clone()),
                 2 => Tracked::Process(e.name.clone()),
                 4 => Tracked::Service(e.name.clone()),
+                5 => Tracked::Session(e.name.clone()),
                 _ => Tracked::Interface(e.name.clone()),
             };
             c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
@@ -369,12 +391,14 @@ fn instance(
     add(&i.track_process, 2, own);
     add(&i.track_interface, 3, own);
     add(&i.track_service, 4, own);
+    add(&i.track_bfd, 5, own);
     if let Some(gr) = group {
         add(&gr.track_script, 0, true);
         add(&gr.track_file, 1, true);
         add(&gr.track_process, 2, true);
         add(&gr.track_interface, 3, true);
         add(&gr.track_service, 4, true);
+        add(&gr.track_bfd, 5, true);
     }
     c
 }

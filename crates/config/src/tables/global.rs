@@ -66,6 +66,8 @@ section! {
         live "virtual_server" "(ADDR [PORT] | fwmark N | group NAME) { ... }" "-" "-" => virtual_servers: Vec<VirtualServer> = Vec::new(), |c, v| crate::lvs::virtual_server(c, v);
         /// Named list of service addresses.
         live "virtual_server_group" "NAME { ADDR[-LAST] [PORT] ... fwmark N ... }" "unique NAME" "-" => server_groups: Vec<ServerGroup> = Vec::new(), |c, v| crate::lvs::group(c, v);
+        /// One BFD session.
+        live "bfd_instance" "NAME { ... }" "unique NAME of at most 31 characters" "-" => bfd: Vec<BfdInstance> = Vec::new(), |c, v| crate::bfd::instance(c, v);
         /// Client certificate and authorities of TLS checks.
         live "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| block(v.get_or_insert_default(), c);
         /// A process whose presence is tracked.
@@ -112,8 +114,6 @@ section! {
         later "interface_up_down_delays" "{ IF DOWN [UP] ... }" "-" "-" => |c, s| c.skip_block();
     }
     plain {
-        /// Names of BFD sessions.
-        bfd: Vec<String>;
     }
 }
 
@@ -309,6 +309,16 @@ section! {
         live "checker_cpu_affinity" "CPU ..." "0-1023" "none" => checker_cpu_affinity: Vec<u32> = Vec::new(), |c, v| cpus(c, v);
         /// Real-time CPU limit of the checker child in microseconds.
         live "checker_rlimit_rttime" "USECS" ">=1" "10000" => checker_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
+        /// Nice value of the BFD child.
+        live "bfd_priority" "N" "-20-19" "0" => bfd_priority: Option<i32> = None, |c, v| c.some_int(v, -20, 19);
+        /// Real-time priority of the BFD child.
+        live "bfd_rt_priority" "N" "1-99" "off" => bfd_rt_priority: Option<i32> = None, |c, v| realtime(c, v);
+        /// Lock memory of the BFD child.
+        live "bfd_no_swap" "-" "-" "off" => bfd_no_swap: bool = false, |c, v| c.flag(v);
+        /// CPUs of the BFD child.
+        live "bfd_cpu_affinity" "CPU ..." "0-1023" "none" => bfd_cpu_affinity: Vec<u32> = Vec::new(), |c, v| cpus(c, v);
+        /// Real-time CPU limit of the BFD child in microseconds.
+        live "bfd_rlimit_rttime" "USECS" ">=1" "10000" => bfd_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
         /// Time limits of IPVS connections in seconds: TCP, TCP after FIN, UDP.
         live "lvs_timeouts" "[tcp N] [tcpfin N] [udp N]" "0-2678400" "unchanged" => lvs_timeouts: Option<[u32; 3]> = None, |c, v| crate::lvs::timeouts(c, v);
         /// Empty the kernel's IPVS table at start, whoever owns it.
@@ -325,6 +335,12 @@ section! {
         live "vrrp_netlink_monitor_rcv_bufs" "BYTES" ">=0" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Receive buffer of the checker child's netlink socket for changes, in bytes.
         live "lvs_netlink_monitor_rcv_bufs" "BYTES" ">=0" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        /// Log lines go to journald with fields: instance, router id, states, reason, and a message id for each kind of event
+        /// (steadfast's own).
+        live "log_structured" "[BOOL]" "-" "off" => log_structured: Option<bool> = None, |c, v| c.boolean(v);
+        /// The kernel drops virtual addresses that nobody has refreshed for so long: for the case that everything of ours is dead or
+        /// frozen (steadfast's own).
+        live "vrrp_address_lease" "SECS" "3-3600" "off" => address_lease: Option<u32> = None, |c, v| c.some_int(v, 3, 3600);
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
     }
@@ -333,6 +349,8 @@ section! {
         live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.vrrp_rlimit_rttime, 1);
         /// Older spelling of checker_rlimit_rttime.
         live "checker_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.checker_rlimit_rttime, 1);
+        /// Older spelling of bfd_rlimit_rttime.
+        live "bfd_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.bfd_rlimit_rttime, 1);
         /// Older spelling of lvs_flush_on_stop.
         live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
         /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.

@@ -333,11 +333,19 @@ section! {
 section! {
     /// A BFD session.
     BfdCheck, "real_server > BFD_CHECK" {
-        /// The session.
-        live "name" "NAME" "-" "required" => name: Option<String> = None, |c, v| c.text(v);
         /// Down until it is up.
         live "alpha" "[BOOL]" "-" "off" => alpha: Option<bool> = None, |c, v| c.boolean(v);
-    } also {} plain {}
+    }
+    also {
+        /// The session.
+        live "name" "NAME" "a bfd_instance above" "required" => |c, s| crate::bfd::named(c, s);
+    }
+    plain {
+        /// The session.
+        name: Option<String>;
+        /// A name was given that is no session, which was said.
+        undefined: bool;
+    }
 }
 
 /// A check of a real server.
@@ -457,7 +465,7 @@ section! {
         /// A file has the right number.
         live "FILE_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = FileCheck::default(); block(&mut x, c); s.checkers.push(Checker::File(x)); };
         /// A BFD session is up.
-        later "BFD_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = BfdCheck::default(); block(&mut x, c); s.checkers.push(Checker::Bfd(x)); };
+        live "BFD_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = BfdCheck::default(); block(&mut x, c); s.checkers.push(Checker::Bfd(x)); };
     }
     plain {
         /// Address.

@@ -92,7 +92,7 @@ section! {
         /// Tracked virtual servers: FAULT, or a change of priority, while one lacks its quorum (steadfast's own).
         live "track_virtual_server" "{ (ADDR PORT | fwmark N | group NAME) [weight N [reverse|noreverse]] ... }" "-253-253" "weight 0" => track_service: Vec<Track> = Vec::new(), |c, v| tracks_of(c, v, 253, crate::lvs::tracked);
         /// Tracked BFD sessions.
-        later "track_bfd" "{ NAME [weight N] ... }" "-253-253" "0" => track_bfd: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
+        live "track_bfd" "{ NAME [weight N [reverse|noreverse]] ... }" "-253-253" "the session's" => track_bfd: Vec<Track> = Vec::new(), |c, v| crate::bfd::tracked(c, v);
         /// An instance may be without addresses.
         live "no_virtual_ipaddress" "-" "-" "off" => no_virtual_ipaddress: bool = false, |c, v| c.flag(v);
         /// Set the kernel's promote_secondaries switch of the link.
@@ -318,7 +318,7 @@ section! {
         /// Tracking of every member (steadfast's own).
         live "track_virtual_server" "{ entries }" "-" "none" => track_service: Vec<Track> = Vec::new(), |c, v| tracks_of(c, v, 253, crate::lvs::tracked);
         /// Tracking of every member.
-        later "track_bfd" "{ entries }" "-" "none" => track_bfd: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
+        live "track_bfd" "{ entries }" "-" "none" => track_bfd: Vec<Track> = Vec::new(), |c, v| crate::bfd::tracked(c, v);
         /// Run when the group becomes BACKUP.
         live "notify_backup" "SCRIPT [USER [GROUP]]" "-" "none" => notify_backup: Option<Script> = None, |c, v| c.script(v);
         /// Run when the group becomes MASTER.

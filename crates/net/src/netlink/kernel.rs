@@ -4,13 +4,14 @@ use super::build::message;
 use super::{Channel, Event, Mirror, Read};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, CacheInfo};
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
 use netlink_packet_route::route::RouteAttribute;
 use netlink_packet_route::rule::RuleAttribute;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Address, Object};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
 const WINDOW: usize = 128;
@@ -33,6 +34,12 @@ pub struct Kernel {
     pending: HashMap<u32, (Object, bool)>,
     waiting: VecDeque<(Object, bool)>,
     owned: HashSet<Object>,
+    /// Counts changes of what is ours.
+    version: u64,
+    /// What could not even be asked for.
+    unsent: Vec<Outcome>,
+    /// Seconds that an address lives without a refresh, and those that live for ever.
+    lease: Option<(u32, HashSet<Address>)>,
 }
 
 impl Kernel {
@@ -44,6 +51,9 @@ impl Kernel {
             pending: HashMap::new(),
             waiting: VecDeque::new(),
             owned: HashSet::new(),
+            version: 0,
+            unsent: Vec::new(),
+            lease: None,
         })
     }
 
@@ -59,7 +69,7 @@ impl Kernel {
 
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
-        self.owned.insert(object.clone());
+        self.version += u64::from(self.owned.insert(object.clone()));
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
                 (Some(old), Some(base)) if old.is_virtual && old.mac == l.mac && old.parent == Some(base.index) => {
@@ -91,9 +101,47 @@ impl Kernel {
 
     /// Removes an object; not there is success.
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
-        self.owned.remove(&object);
+        self.version += u64::from(self.owned.remove(&object));
         self.waiting.push_back((object, false));
         self.pump(mirror);
+    }
+
+    /// From now on the kernel drops an address that [`Kernel::refresh`] does not renew within so many seconds; `None`: it keeps
+    /// them. `exempt` ones it always keeps.
+    pub fn lease(&mut self, seconds: Option<u32>, exempt: HashSet<Address>) {
+        let had = std::mem::replace(&mut self.lease, seconds.map(|s| (s, exempt)));
+        if had != self.lease {
+            // Those that are there learn of it with the next refresh, which must not wait for a lease that is gone.
+            self.renew();
+        }
+    }
+
+    /// Renews the lease of the addresses that are ours.
+    pub fn refresh(&mut self, mirror: &Mirror) {
+        if self.lease.is_some() {
+            self.renew();
+        }
+        self.pump(mirror);
+    }
+
+    fn renew(&mut self) {
+        let queued: HashSet<&Object> = self.waiting.iter().map(|(o, _)| o).collect();
+        let stale: Vec<_> = (self.owned.iter())
+            .filter(|o| matches!(o, Object::Address(_)) && !queued.contains(o))
+            .map(|o| (o.clone(), true))
+            .collect();
+        self.waiting.extend(stale);
+    }
+
+    /// Seconds that this object lives without a refresh.
+    fn lifetime(&self, object: &Object) -> Option<u32> {
+        let Object::Address(a) = object else { return None };
+        self.lease.as_ref().filter(|(_, exempt)| !exempt.contains(a)).map(|(seconds, _)| *seconds)
+    }
+
+    /// What is ours, and a number that changes with it.
+    pub fn owned(&self) -> (u64, &HashSet<Object>) {
+        (self.version, &self.owned)
     }
 
     /// Nothing is outstanding.
@@ -105,7 +153,8 @@ impl Kernel {
         while self.pending.len() < WINDOW {
             let Some((object, add)) = self.waiting.pop_front() else { break };
             // While its interface is absent there is nothing to add to; the machine acts when the interface appears.
-            let Some(request) = message(&object, add, mirror) else { continue };
+            let lifetime = self.lifetime(&object).filter(|_| add);
+            let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else { continue };
             let flags = match (&object, add) {
                 // The kernel would take the same rule twice.
                 (Object::Rule(_) | Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
@@ -121,7 +170,10 @@ impl Kernel {
                     self.waiting.push_front((object, add));
                     break;
                 }
-                Err(e) => log::warn!("netlink: cannot send a request for {object}: {e}"),
+                Err(e) => {
+                    log::warn!("netlink: cannot send a request for {object}: {e}");
+                    self.unsent.push(Outcome { object, add, errno: e.raw_os_error().unwrap_or(libc::EIO) });
+                }
             }
         }
     }
@@ -159,6 +211,7 @@ impl Kernel {
             }
         }
         self.pump(mirror);
+        failed.append(&mut self.unsent);
         Ok(())
     }
 
@@ -253,4 +306,20 @@ impl Kernel {
             .cloned()
             .collect()
     }
+}
+
+/// An address that dies by itself after so many seconds.
+fn mortal(mut message: RouteNetlinkMessage, seconds: Option<u32>) -> RouteNetlinkMessage {
+    if let (RouteNetlinkMessage::NewAddress(m), Some(seconds)) = (&mut message, seconds) {
+        let given = m.attributes.iter().find_map(|a| match a {
+            AddressAttribute::CacheInfo(c) => Some(c.ifa_preferred),
+            _ => None,
+        });
+        m.attributes.retain(|a| !matches!(a, AddressAttribute::CacheInfo(_)));
+        let mut info = CacheInfo::default();
+        info.ifa_valid = seconds;
+        info.ifa_preferred = given.unwrap_or(seconds).min(seconds);
+        m.attributes.push(AddressAttribute::CacheInfo(info));
+    }
+    message
 }

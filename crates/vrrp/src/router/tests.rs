@@ -65,6 +65,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         master: None,
         master_priority: 0,
         scripts: vec![("chk".into(), true)],
+        sessions: vec![],
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
@@ -91,6 +92,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         master: None,
         master_priority: 0,
         scripts: vec![],
+        sessions: vec![],
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);

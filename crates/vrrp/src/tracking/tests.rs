@@ -32,8 +32,10 @@ fn a_tracked_interface_faults_gains_or_loses_by_its_weight_and_reverse() {
         (20, false, false, 100, false),
         (-20, false, true, 100, false),
         (-20, false, false, 80, false),
-        (20, true, false, 120, false),
-        (-20, true, true, 80, false),
+        (20, true, true, 80, false),
+        (20, true, false, 100, false),
+        (-20, true, true, 100, false),
+        (-20, true, false, 120, false),
         (254, false, true, 254, false),
         (-254, false, false, 1, false),
     ] {
@@ -327,4 +329,54 @@ fn a_unicast_source_on_another_link_is_followed() {
     assert_eq!(solo.state(), State::Backup);
     solo.input(Input::LinkGone("dummy0"));
     assert_eq!(solo.state(), State::Fault);
+}
+
+#[test]
+fn a_bfd_session_faults_gains_or_loses_and_is_waited_for() {
+    for (weight, reverse, up, priority, fault) in [
+        (0, false, true, 100, false),
+        (0, false, false, 100, true),
+        (0, true, true, 100, true),
+        (20, false, true, 120, false),
+        (20, false, false, 100, false),
+        (-20, false, false, 80, false),
+        (20, true, true, 80, false),
+        (-20, true, false, 120, false),
+    ] {
+        let mut c = vi();
+        c.tracks = vec![track(Tracked::Session("s".into()), weight, reverse)];
+        let mut w = world(true, true);
+        let a = w.assess(&c, None);
+        assert_eq!((a.priority, a.faults.is_empty(), a.waiting), (100, true, weight == 0));
+        w.sessions.insert("s".into(), up);
+        let a = w.assess(&c, None);
+        assert_eq!((a.priority, !a.faults.is_empty(), a.waiting), (priority, fault, false), "{weight} {reverse} {up}");
+    }
+}
+
+#[test]
+fn a_master_follows_its_bfd_session_and_takes_what_it_knows_of_it_along() {
+    let mut c = vi();
+    c.tracks = vec![track(Tracked::Session("s".into()), 0, false)];
+    let mut solo = Solo::new(one(c.clone()));
+    solo.run_ms(10_000);
+    assert_eq!(solo.state(), State::Init, "nobody has said how the session is");
+    solo.input(Input::Session("s", true));
+    solo.run_ms(10_000);
+    assert_eq!(solo.state(), State::Master);
+    let snapshots = solo.router.snapshots();
+    assert_eq!(snapshots[0].sessions, [("s".to_string(), true)]);
+    // A successor of the other process tells the same again.
+    solo.take();
+    solo.input(Input::Session("s", true));
+    assert!(solo.take().is_empty());
+    solo.input(Input::Session("s", false));
+    assert!(logs(&solo.take()).iter().any(|t| t.ends_with("Tracked BFD instance s is DOWN")));
+    solo.run_ms(5000);
+    assert_eq!(solo.state(), State::Fault);
+    // One that is tracked no more has no say.
+    let now = solo.now;
+    solo.router.reload(now, one(vi()), &mut solo.out);
+    solo.run_ms(10_000);
+    assert_eq!(solo.state(), State::Master);
 }

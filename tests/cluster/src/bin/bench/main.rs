@@ -1,6 +1,7 @@
 //! Figures of this daemon beside keepalived's, from one run. What is measured, and how, is in each section's function.
 #![forbid(unsafe_code)]
 
+mod bfd;
 mod checks;
 mod load;
 mod time;
@@ -53,7 +54,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let quick = words.iter().any(|w| w == "--quick");
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
-    let all = ["takeover", "reload", "load", "check", "checks"];
+    let all = ["takeover", "reload", "load", "check", "checks", "bfd"];
     if let Some(w) = named.iter().find(|w| !all.contains(w)) {
         eprintln!("no section '{w}'; there are: {}", all.join(", "));
         std::process::exit(1);
@@ -74,6 +75,7 @@ fn main() {
             "reload" => time::reload(kinds, quick),
             "load" => load::load(kinds, quick),
             "checks" => checks::checks(kinds, quick),
+            "bfd" => bfd::bfd(kinds, quick),
             _ => load::check(kinds, quick),
         }
     }

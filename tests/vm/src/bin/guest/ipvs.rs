@@ -20,6 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("timeouts_and_flushes", timeouts_and_flushes),
     ("weights_slow_start_and_drain", weights_slow_start_and_drain),
     ("connections_reach_the_second_director", connections_reach_the_second_director),
+    ("ten_thousand_servers", ten_thousand_servers),
 ];
 
 const CHECK: &str = "TCP_CHECK {\n connect_timeout 2\n retry 1\n delay_before_retry 0.2\n }";
@@ -54,7 +55,14 @@ fn nat_server_dies_and_returns(lab: &mut Lab) {
     wait_table("-a -t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 1", true);
     assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
     lab.unserve("rs3");
+    let dead = std::time::Instant::now();
     wait_table("10.2.0.3:80", false);
+    // One delay loop, one retry 0.2 s later; the guest is slow.
+    println!(
+        "a dead server is out of the table after {:.2} s (loop 1 s, one retry after 0.2 s)",
+        dead.elapsed().as_secs_f64()
+    );
+    assert!(dead.elapsed() < seconds(4), "{}", d.log());
     assert_eq!(lab.ask("client", "10.1.0.100:80", 4), "rs1=2 rs2=2");
     lab.unserve("rs1");
     lab.unserve("rs2");
@@ -324,4 +332,22 @@ fn connections_reach_the_second_director(lab: &mut Lab) {
     assert!(!daemons("").contains("sync daemon"), "{}", daemons(""));
     second.stop();
     assert!(!daemons(there).contains("sync daemon"), "{}", daemons(there));
+}
+
+/// The first table of a large site, in a guest without acceleration: the figure is printed, the bound is wide.
+fn ten_thousand_servers(_: &mut Lab) {
+    let servers =
+        |v: u32| (1..=100).map(|r| format!(" real_server 10.9.{v}.{r} 80 {{\n weight 1\n }}\n")).collect::<String>();
+    let text: String =
+        (0..100).map(|v| service(&format!("10.8.{v}.1 80"), "lb_kind NAT\n protocol TCP", &servers(v))).collect();
+    let begun = std::time::Instant::now();
+    let d = Director::start(None, &text, &[]);
+    let lines = || std::fs::read_to_string("/proc/net/ip_vs").unwrap_or_default().matches("->").count();
+    assert!(eventually(seconds(60), || lines() > 10_000), "{} of 10000: {}", lines(), d.log());
+    println!(
+        "10,000 real servers: the first table is complete {:.2} s after the start of the daemon",
+        begun.elapsed().as_secs_f64()
+    );
+    d.stop();
+    assert_eq!(table(), "");
 }

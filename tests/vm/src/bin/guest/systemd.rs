@@ -8,6 +8,8 @@ use steadfast_test_vm::{eventually, seconds};
 pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
+    ("the_journal_can_be_asked_by_instance_and_by_event", the_journal_can_be_asked_by_instance_and_by_event),
+    ("the_clock_of_the_wall_moves_nothing", the_clock_of_the_wall_moves_nothing),
     ("every_process_may_be_killed", every_process_may_be_killed),
     ("the_watchdog_ends_a_parent_that_hangs", the_watchdog_ends_a_parent_that_hangs),
     ("a_new_package_takes_over_without_a_failover", a_new_package_takes_over_without_a_failover),
@@ -22,6 +24,45 @@ fn conf(more: &str) -> String {
         "vrrp_instance VI {{\n interface br0\n virtual_router_id 51\n priority 200\n advert_int 1\n virtual_ipaddress {{\n {VIP}\n {more}\n }}\n}}\n\
          virtual_server 10.5.0.100 80 {{\n delay_loop 2\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.5.0.1 80 {{\n weight 1\n }}\n}}\n"
     )
+}
+
+fn the_journal_can_be_asked_by_instance_and_by_event() {
+    std::fs::write(FILE, format!("global_defs {{\n log_structured\n}}\n{}", conf(""))).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+    sh("ip link set br0 down");
+    assert!(eventually(seconds(10), || journal().contains("Entering FAULT STATE")), "{}", journal());
+    sh("ip link set br0 up");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    let found = |words: &str| sh(&format!("journalctl -u steadfast --no-pager -o verbose {words}"));
+    let fault = || found("INSTANCE=VI OLD_STATE=MASTER NEW_STATE=FAULT");
+    assert!(eventually(seconds(5), || fault().contains("VRID=51")), "{}", found(""));
+    let text = fault();
+    assert!(
+        text.contains("REASON=interface br0 is down") && text.contains("SYSLOG_IDENTIFIER=Keepalived_vrrp"),
+        "{text}"
+    );
+    assert!(text.contains("_SYSTEMD_UNIT=steadfast.service") && text.contains("PRIORITY=6"), "{text}");
+    assert!(text.contains("MESSAGE_ID="), "{text}");
+    assert_eq!(
+        found("INSTANCE=VI NEW_STATE=FAULT").matches("MESSAGE=(VI) Entering FAULT").count(),
+        1,
+        "said once: {text}"
+    );
+    std::fs::write(FILE, conf("")).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+}
+
+fn the_clock_of_the_wall_moves_nothing() {
+    let entered = || journal().matches(" Entering ").count();
+    let (before, began) = (entered(), sh("date +%s"));
+    let (pids, started) = (format!("{} {}", main_pid(), pid("vrrp.pid")), std::time::Instant::now());
+    for step in ["+1 hour", "-1 day", "@1000", "+20 years"] {
+        sh(&format!("date -s '{step}'"));
+        // A master that thought itself late would listen for an interval; a checker would count its checks as overdue.
+        assert!(!eventually(seconds(4), || entered() != before || !holds(VIP)), "{step}: {}", journal());
+        assert_eq!(format!("{} {}", main_pid(), pid("vrrp.pid")), pids, "{step}: {}", journal());
+    }
+    sh(&format!("date -s @{}", began.trim().parse::<u64>().unwrap_or(0) + started.elapsed().as_secs()));
 }
 
 /// A command, and whether it worked.

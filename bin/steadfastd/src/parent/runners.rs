@@ -1,0 +1,109 @@
+//! The runners of the children: started when a child says that it has programs to run, and again when they die.
+
+use super::Daemon;
+use std::time::Duration;
+use steadfast_core::Time;
+use steadfast_sys::pipe::{self, Reader, Writer};
+use steadfast_sys::{files, now, spawn};
+
+/// One that lived shorter is started again after this.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Scripts that tell of the end have this long.
+const LAST_SCRIPTS: Duration = Duration::from_secs(3);
+
+/// The runner of one child.
+pub(super) struct Runner {
+    /// What the child reads of its runner and writes to it.
+    pub client: (Reader, Writer),
+    own: (Reader, Writer),
+    pid: Option<i32>,
+    started: Time,
+    /// When it is to be started.
+    due: Option<Time>,
+}
+
+impl Runner {
+    fn new() -> std::io::Result<Runner> {
+        let ((a, b), (c, d)) = (pipe::pair()?, pipe::pair()?);
+        Ok(Runner { client: (a, d), own: (c, b), pid: None, started: Time::ZERO, due: None })
+    }
+}
+
+impl Daemon {
+    /// The pipes of all runners, once; without them programs are not run, and nothing else is lacking.
+    pub(super) fn prepare_runners(&mut self) {
+        while self.runners.len() < self.roles.len() {
+            match Runner::new() {
+                Ok(r) => self.runners.push(r),
+                Err(e) => return log::error!("cannot make pipes for a runner: {e}"),
+            }
+        }
+    }
+
+    /// Starts those that are wanted.
+    pub(super) fn start_runners(&mut self, t: Time) {
+        for n in 0..self.runners.len() {
+            let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.wants_runner));
+            let hangs = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.runner_hangs));
+            let Some(r) = self.runners.get_mut(n) else { continue };
+            if let Some(pid) = r.pid.filter(|_| hangs) {
+                log::error!(
+                    "the process that runs scripts (pid {pid}) does not answer, ending it: {}",
+                    files::whereabouts(pid)
+                );
+                spawn::signal(pid, super::SIGKILL);
+            }
+            if wanted && r.pid.is_none() && r.due.is_none() {
+                r.due = Some(t);
+            }
+            if r.due.is_none_or(|due| due > t) {
+                continue;
+            }
+            let descriptors = vec![r.own.0.fd(), r.own.1.fd()];
+            self.epoch += 1;
+            let spec = self.spec("runner", descriptors);
+            let Some(r) = self.runners.get_mut(n) else { continue };
+            match spawn::spawn(&spawn::Spec { die_with_us: false, ..spec }) {
+                Ok(pid) => (r.pid, r.started, r.due) = (Some(pid), t, None),
+                Err(e) => {
+                    log::error!("cannot start a runner: {e}");
+                    r.due = Some(t + PAUSE);
+                }
+            }
+        }
+    }
+
+    /// True when the process was a runner; it is started again as long as its child runs.
+    pub(super) fn runner_ended(&mut self, pid: i32, end: spawn::End) -> bool {
+        let Some(n) = self.runners.iter().position(|r| r.pid == Some(pid)) else { return false };
+        let served = self.roles.get(n).is_some_and(|r| r.pid.is_some() || r.ward.due().is_some());
+        if let Some(r) = self.runners.get_mut(n) {
+            r.pid = None;
+            if served {
+                log::error!("the process that runs scripts (pid {pid}) ended: {end:?}; starting another one");
+                let t = now();
+                r.due = Some(if t.since(r.started) < PAUSE { t + PAUSE } else { t });
+            }
+        }
+        true
+    }
+
+    /// Ends those whose children are gone for good.
+    pub(super) fn end_runners(&mut self) {
+        for r in &mut self.runners {
+            if let Some(pid) = r.pid.take() {
+                spawn::signal(pid, super::SIGTERM);
+                // It lets scripts that are under way come to their end.
+                if !spawn::wait_for(pid, LAST_SCRIPTS) {
+                    spawn::signal(pid, super::SIGKILL);
+                }
+            }
+        }
+    }
+
+    /// When one is to be started.
+    pub(super) fn runners_due(&self) -> Option<Time> {
+        self.runners.iter().filter_map(|r| r.due).min()
+    }
+}

@@ -1,0 +1,320 @@
+//! The runner role: starts programs for one child, which confines itself and can start none. It knows nothing of configurations;
+//! scripts get no descriptors of ours, an account of their own, and a process group that can be ended whole.
+//!
+//! Programs of one queue run turn by turn. Each start is made by a thread of its own, since it takes as long as the file system of
+//! the program does. When its client begins a new life the runner ends those programs whose answer only the old one wanted; when
+//! the client is gone for good it ends itself, too.
+
+use crate::cli::Options;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+use steadfast_config::host::{Host, ScriptFile, SystemHost};
+use steadfast_core::Time;
+use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
+use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
+use steadfast_sys::signals::Signals;
+use steadfast_sys::spawn::{self, End, Spec};
+use steadfast_sys::{Reactor, now, schedule};
+
+const CLIENT: usize = 0;
+const ANSWERS: usize = 1;
+const SIGNALS: usize = 2;
+const STARTED: usize = 3;
+
+const SIGCHLD: i32 = 17;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+/// Who was told to end and has not ended by then is ended.
+const GRACE: Duration = Duration::from_secs(5);
+/// A turn waits so long for the one before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Programs that wait in one queue at most; then the oldest is not started.
+const WAITING: usize = 64;
+/// At its own end it lets programs that are under way come to theirs, for so long.
+const LAST: Duration = Duration::from_millis(2500);
+
+/// A program that is being started, or runs.
+struct Running {
+    probe: bool,
+    queue: Option<String>,
+    pid: Option<i32>,
+    /// A signal that came before there was a process.
+    early: Option<i32>,
+    /// A probe that was told to end is killed then.
+    until: Option<Time>,
+}
+
+#[derive(Default)]
+struct Queue {
+    running: HashSet<u64>,
+    turn: u64,
+    since: Time,
+    waiting: VecDeque<Job>,
+}
+
+struct Runner {
+    reader: Reader,
+    writer: Writer,
+    outbox: Outbox,
+    assembler: Assembler,
+    epoch: u64,
+    running: HashMap<u64, Running>,
+    queues: HashMap<String, Queue>,
+    /// Ends of processes that their threads have not told of yet.
+    ended_early: HashMap<i32, End>,
+    tell: Sender<(u64, Result<i32, String>)>,
+    started: Receiver<(u64, Result<i32, String>)>,
+    wake: std::sync::Arc<Writer>,
+}
+
+/// Runs the role; returns its exit status.
+pub fn run(options: &Options) -> i32 {
+    let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
+    // Signals are blocked before there is a thread.
+    let (Ok(signals), Ok(mut reactor)) = (Signals::new(), Reactor::new()) else { return 1 };
+    let (Ok(reader), Ok(writer)) = (Reader::inherited(fd(0)), Writer::inherited(fd(1))) else { return 1 };
+    let Ok((woken, wake)) = pipe::pair() else { return 1 };
+    let watched = reactor
+        .watch(reader.fd(), CLIENT)
+        .and_then(|()| reactor.watch_both(writer.fd(), ANSWERS))
+        .and_then(|()| reactor.watch(signals.fd(), SIGNALS))
+        .and_then(|()| reactor.watch(woken.fd(), STARTED));
+    if watched.is_err() || !schedule::die_with_parent(options.parent) {
+        return 1;
+    }
+    let (tell, started) = channel();
+    let mut runner = Runner {
+        reader,
+        writer,
+        outbox: Outbox::default(),
+        assembler: Assembler::default(),
+        epoch: options.epoch,
+        running: HashMap::new(),
+        queues: HashMap::new(),
+        ended_early: HashMap::new(),
+        tell,
+        started,
+        wake: std::sync::Arc::new(wake),
+    };
+    runner.say(Message::Hello);
+    let mut leaving: Option<Time> = None;
+    let mut ready = Vec::new();
+    loop {
+        let t = now();
+        let mut over = false;
+        while let Some(signal) = signals.next() {
+            match signal {
+                SIGCHLD => runner.reap(t),
+                // The parent says so, or is dead; then the client has last words to be told to scripts.
+                SIGTERM => over |= schedule::has_parent(options.parent),
+                _ => {}
+            }
+        }
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(_) = woken.read(&mut buffer) {}
+        runner.take_started(t);
+        over |= !runner.hear(t);
+        if over && leaving.is_none() {
+            leaving = Some(t + LAST);
+            runner.end_probes();
+            // There is no time left to wait in.
+            runner.advance(Time::FAR);
+        }
+        if leaving.is_some_and(|until| t >= until || runner.running.is_empty()) {
+            return 0;
+        }
+        let due = runner.look_after(t).min(leaving.unwrap_or(Time::FAR));
+        let writer = &runner.writer;
+        runner.outbox.flush(|f| writer.write(f).is_ok());
+        if reactor.wait(Some(due), false, &mut ready).is_err() {
+            return 1;
+        }
+    }
+}
+
+impl Runner {
+    /// Takes what the client wants; false when it is gone.
+    fn hear(&mut self, t: Time) -> bool {
+        let mut buffer = [0; PACKET];
+        loop {
+            match self.reader.read(&mut buffer) {
+                Packet::Empty => return true,
+                Packet::Closed => return false,
+                Packet::Data(n) => match parse(buffer.get(..n).unwrap_or_default()).map(|e| e.message) {
+                    Ok(Message::Config { last, bytes }) => {
+                        if let Ok(Some(whole)) = self.assembler.add(last, &bytes)
+                            && let Ok(job) = decode::<Job>(&whole)
+                        {
+                            self.take(job, t);
+                        }
+                    }
+                    Ok(Message::Signal { job, signal }) => self.signal(job, signal, t),
+                    Ok(Message::Heartbeat { late }) => self.say(Message::Heartbeat { late }),
+                    Ok(Message::Hello) => {
+                        self.end_probes();
+                        self.say(Message::Hello);
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// A program that is to be started, now or in its turn.
+    fn take(&mut self, job: Job, t: Time) {
+        let Some((name, turn)) = &job.queue else { return self.start(job) };
+        let queue = self.queues.entry(name.clone()).or_default();
+        if queue.running.is_empty() || (queue.turn == *turn && queue.waiting.is_empty()) {
+            (queue.turn, queue.since) = (*turn, t);
+            queue.running.insert(job.id);
+            return self.start(job);
+        }
+        queue.waiting.push_back(job);
+        if queue.waiting.len() > WAITING
+            && let Some(oldest) = queue.waiting.pop_front()
+        {
+            let end = JobEnd::NotStarted("too many wait for an earlier one".into());
+            self.say(Message::Ended { job: oldest.id, end });
+        }
+    }
+
+    /// Starts those whose turn it is by `t`.
+    fn advance(&mut self, t: Time) {
+        let mut due = Vec::new();
+        for queue in self.queues.values_mut() {
+            while let Some(turn) = queue.waiting.front().and_then(|j| j.queue.as_ref()).map(|(_, turn)| *turn)
+                && (queue.running.is_empty() || t.since(queue.since) >= PATIENCE)
+            {
+                queue.running.clear();
+                (queue.turn, queue.since) = (turn, t.min(now()));
+                while queue.waiting.front().is_some_and(|j| j.queue.as_ref().is_some_and(|(_, n)| *n == turn)) {
+                    let Some(job) = queue.waiting.pop_front() else { break };
+                    queue.running.insert(job.id);
+                    due.push(job);
+                }
+            }
+        }
+        self.queues.retain(|_, q| !(q.running.is_empty() && q.waiting.is_empty()));
+        due.into_iter().for_each(|job| self.start(job));
+    }
+
+    /// Starts one, in a thread.
+    fn start(&mut self, job: Job) {
+        let (id, probe, queue) = (job.id, job.probe, job.queue.as_ref().map(|(name, _)| name.clone()));
+        self.running.insert(id, Running { probe, queue, pid: None, early: None, until: None });
+        let (tell, wake) = (self.tell.clone(), self.wake.clone());
+        let work = move || {
+            let _ = tell.send((id, begin(&job)));
+            // A full pipe has woken it already.
+            let _ = wake.write(&[0]);
+        };
+        if let Err(e) = std::thread::Builder::new().stack_size(256 * 1024).spawn(work) {
+            let _ = self.tell.send((id, Err(e.to_string())));
+        }
+    }
+
+    /// Programs that have been started, or could not be.
+    fn take_started(&mut self, t: Time) {
+        while let Ok((id, result)) = self.started.try_recv() {
+            match result {
+                Ok(pid) => {
+                    let early = self.running.get_mut(&id).and_then(|r| {
+                        r.pid = Some(pid);
+                        r.early.take()
+                    });
+                    if !self.running.contains_key(&id) {
+                        // Nobody wants it any more.
+                        spawn::signal_group(pid, SIGKILL);
+                    }
+                    early.into_iter().for_each(|signal| spawn::signal_group(pid, signal));
+                    if let Some(end) = self.ended_early.remove(&pid) {
+                        self.ended(id, end, t);
+                    }
+                }
+                Err(why) => self.over(id, JobEnd::NotStarted(why), t),
+            }
+        }
+    }
+
+    fn reap(&mut self, t: Time) {
+        while let Some((pid, end)) = spawn::reap() {
+            match self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id) {
+                Some(id) => self.ended(id, end, t),
+                None if self.running.values().any(|r| r.pid.is_none()) => drop(self.ended_early.insert(pid, end)),
+                None => {}
+            }
+        }
+    }
+
+    fn ended(&mut self, id: u64, end: End, t: Time) {
+        let end = match end {
+            End::Exited(status) => JobEnd::Exited(status),
+            End::Signalled(signal) => JobEnd::Signalled(signal),
+        };
+        self.over(id, end, t);
+    }
+
+    fn over(&mut self, id: u64, end: JobEnd, t: Time) {
+        let Some(program) = self.running.remove(&id) else { return };
+        if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
+            queue.running.remove(&id);
+        }
+        self.say(Message::Ended { job: id, end });
+        self.advance(t);
+    }
+
+    fn signal(&mut self, id: u64, signal: i32, t: Time) {
+        let Some(program) = self.running.get_mut(&id) else { return };
+        program.until = program.probe.then(|| t + GRACE);
+        match program.pid {
+            Some(pid) => spawn::signal_group(pid, signal),
+            None => program.early = Some(signal),
+        }
+    }
+
+    /// Kills those whose time is over, starts those that have waited long enough; when to look again.
+    fn look_after(&mut self, t: Time) -> Time {
+        for program in self.running.values_mut() {
+            if program.until.take_if(|until| *until <= t).is_some() {
+                program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
+            }
+        }
+        self.advance(t);
+        let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);
+        self.running.values().filter_map(|p| p.until).chain(waits).min().unwrap_or(Time::FAR)
+    }
+
+    fn end_probes(&mut self) {
+        for program in self.running.values().filter(|p| p.probe) {
+            program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
+        }
+        self.running.retain(|_, p| !p.probe);
+    }
+
+    fn say(&mut self, message: Message) {
+        // A message of this size always fits.
+        let _ = self.outbox.command(&Envelope { epoch: self.epoch, message });
+    }
+}
+
+/// Starts a program; why not, in words.
+fn begin(job: &Job) -> Result<i32, String> {
+    let first = job.argv.first().ok_or("there is no command")?;
+    // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
+    // was harmless when the configuration was read.
+    if job.safe
+        && let ScriptFile::Insecure(why) = SystemHost.script(first)
+    {
+        return Err(format!("{first} is unsafe: {why}"));
+    }
+    let spec = Spec {
+        argv: job.argv.iter().map(Into::into).collect(),
+        user: job.user,
+        group: true,
+        clean_environment: true,
+        ..Default::default()
+    };
+    spawn::spawn(&spec).map_err(|e| e.to_string())
+}

@@ -1,0 +1,70 @@
+//! A record of what this daemon has put into the kernel, in a file beside the pid file, for the case that all of its processes die
+//! at once: the next start keeps of it what is in its place and removes the rest, also what left the configuration meanwhile.
+//!
+//! The file names the boot and the network namespace that it speaks of; it is JSON, since its reader may be of a later version.
+
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use steadfast_core::kernel::Object;
+use steadfast_sys::files;
+
+/// A record is not read when it is larger.
+const LARGEST: u64 = 64 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    place: String,
+    objects: Vec<Object>,
+}
+
+/// The file, and what was last written into it.
+pub struct Record {
+    path: Option<PathBuf>,
+    place: String,
+    written: Option<u64>,
+}
+
+/// This boot, and this network namespace.
+fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
+}
+
+impl Record {
+    /// The record at a path, and what an earlier daemon left in it. A record of another boot or namespace says nothing.
+    pub fn open(path: Option<PathBuf>) -> (Self, Vec<Object>) {
+        let place = place();
+        let left = path.as_deref().and_then(|p| read(p, &place)).unwrap_or_default();
+        (Record { path, place, written: None }, left)
+    }
+
+    /// Writes what is there now, where it has changed; `version` changes with every change.
+    pub fn keep(&mut self, version: u64, objects: &HashSet<Object>) {
+        let Some(path) = self.path.as_deref().filter(|_| self.written != Some(version)) else { return };
+        self.written = Some(version);
+        // Blocks of traffic are a table of ours, which is made anew as a whole.
+        let objects = objects.iter().filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
+        let content = Content { place: self.place.clone(), objects };
+        let written = serde_json::to_string(&content)
+            .map_err(std::io::Error::other)
+            .and_then(|text| files::write_dump(path, &text, None));
+        if let Err(e) = written {
+            log::warn!("cannot write {}, which says what is ours in the kernel: {e}", path.display());
+        }
+    }
+
+    /// Everything is taken away: there is nothing to say.
+    pub fn remove(&mut self) {
+        if let Some(path) = self.path.take() {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn read(path: &Path, place: &str) -> Option<Vec<Object>> {
+    let bytes = files::read_own(path, LARGEST).ok()?;
+    let content: Content = serde_json::from_slice(&bytes).ok()?;
+    (content.place == place).then_some(content.objects)
+}

@@ -1,0 +1,200 @@
+//! What a role gives up once it has what it needs: capabilities, system calls, the start of programs, writing of files.
+//!
+//! Nothing here fails loudly: a kernel without Landlock, or a container that has taken capabilities away already, leaves the role
+//! as confined as it can be, which [`confine`] says.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use landlock::{ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Op, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+use std::collections::BTreeMap;
+
+pub use caps::Capability as Power;
+
+/// What a role keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// Capabilities.
+    pub keep: &'static [Power],
+    /// It writes files: dumps, FIFOs, settings below /proc/sys.
+    pub writes: bool,
+}
+
+/// The configuration's files may belong to anybody.
+pub const LOADER: Needs = Needs { keep: &[Power::CAP_DAC_READ_SEARCH], writes: false };
+/// Links, addresses, raw sockets; its scheduling changes with the configuration; dumps, FIFOs and tracked files of other accounts.
+pub const VRRP: Needs = Needs {
+    keep: &[
+        Power::CAP_NET_ADMIN,
+        Power::CAP_NET_RAW,
+        Power::CAP_SYS_NICE,
+        Power::CAP_SYS_RESOURCE,
+        Power::CAP_IPC_LOCK,
+        Power::CAP_DAC_OVERRIDE,
+        Power::CAP_CHOWN,
+    ],
+    writes: true,
+};
+/// IPVS, ping, `bind_port` below 1024; the rest as above.
+pub const CHECKER: Needs = Needs {
+    keep: &[
+        Power::CAP_NET_ADMIN,
+        Power::CAP_NET_RAW,
+        Power::CAP_NET_BIND_SERVICE,
+        Power::CAP_SYS_NICE,
+        Power::CAP_SYS_RESOURCE,
+        Power::CAP_IPC_LOCK,
+        Power::CAP_DAC_OVERRIDE,
+        Power::CAP_CHOWN,
+    ],
+    writes: true,
+};
+
+/// UDP by ports above 1024; dumps; memory that stays locked.
+pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], writes: true };
+
+/// Gives up everything but `needs`, for this thread and those that it starts; system calls for all threads. Returns what could not
+/// be given up.
+pub fn confine(needs: &Needs) -> Vec<String> {
+    let mut failed = Vec::new();
+    // Before the filter, which does not let these calls through.
+    if let Err(e) = files(needs.writes) {
+        failed.push(format!("Landlock: {e}"));
+    }
+    if let Err(e) = powers(needs.keep) {
+        failed.push(format!("capabilities: {e}"));
+    }
+    // A fork asks by clone3 first and by clone when that does not exist: only the latter shows a filter what is asked for.
+    for (calls, errno) in [(deny(), libc::EPERM), (BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)] {
+        if let Err(e) = filter(calls, errno) {
+            failed.push(format!("seccomp: {e}"));
+        }
+    }
+    failed
+}
+
+/// Gives up all capabilities of this thread.
+pub fn powerless() {
+    let _ = powers(&[]);
+}
+
+fn powers(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
+    let held = caps::read(None, CapSet::Permitted)?;
+    let wanted: CapsHashSet = keep.iter().copied().filter(|c| held.contains(c)).collect();
+    // The bounding set takes a capability that is given up below.
+    for c in caps::all() {
+        if !wanted.contains(&c) {
+            let _ = caps::drop(None, CapSet::Bounding, c);
+        }
+    }
+    let _ = caps::clear(None, CapSet::Ambient);
+    caps::set(None, CapSet::Effective, &wanted)?;
+    caps::set(None, CapSet::Permitted, &wanted)?;
+    caps::clear(None, CapSet::Inheritable)
+}
+
+/// No program may be started, and no device made; who writes nothing may also not make, change or remove files.
+fn files(writes: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let denied = if writes {
+        AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock
+    } else {
+        AccessFs::from_write(ABI::V3) | AccessFs::Execute
+    };
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(denied)?
+        .create()?
+        .restrict_self()?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err("this kernel does not have it".into());
+    }
+    Ok(())
+}
+
+/// System calls that no confined role makes, but an intruder would.
+fn deny() -> BTreeMap<i64, Vec<SeccompRule>> {
+    let always = [
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_rt_sigqueueinfo,
+        libc::SYS_rt_tgsigqueueinfo,
+        libc::SYS_tkill,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_move_mount,
+        libc::SYS_open_tree,
+        libc::SYS_fsopen,
+        libc::SYS_fsmount,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_setns,
+        libc::SYS_unshare,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_delete_module,
+        libc::SYS_kexec_load,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_keyctl,
+        libc::SYS_reboot,
+        libc::SYS_swapon,
+        libc::SYS_swapoff,
+        libc::SYS_acct,
+        libc::SYS_quotactl,
+        libc::SYS_settimeofday,
+        libc::SYS_clock_settime,
+        libc::SYS_adjtimex,
+        libc::SYS_clock_adjtime,
+        libc::SYS_setuid,
+        libc::SYS_setgid,
+        libc::SYS_setreuid,
+        libc::SYS_setregid,
+        libc::SYS_setresuid,
+        libc::SYS_setresgid,
+        libc::SYS_setgroups,
+        libc::SYS_sethostname,
+        libc::SYS_setdomainname,
+    ];
+    let mut calls: BTreeMap<i64, Vec<SeccompRule>> = always.into_iter().map(|call| (call, Vec::new())).collect();
+    #[cfg(target_arch = "x86_64")]
+    for call in [libc::SYS_fork, libc::SYS_vfork, libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm] {
+        calls.insert(call, Vec::new());
+    }
+    let thread = libc::CLONE_THREAD as u64;
+    let own = u64::from(std::process::id());
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET];
+    let mut when = |call, conditions: Vec<Result<SeccompCondition, _>>| {
+        let conditions: Result<Vec<_>, seccompiler::BackendError> = conditions.into_iter().collect();
+        if let Ok(rule) = conditions.and_then(SeccompRule::new) {
+            calls.entry(call).or_default().push(rule);
+        }
+    };
+    // Threads, but no processes.
+    when(libc::SYS_clone, vec![SeccompCondition::new(0, Width::Qword, Op::MaskedEq(thread), 0)]);
+    // Signals to itself, as abort() sends them.
+    when(libc::SYS_kill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
+    when(libc::SYS_tgkill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
+    let other = |f: i32| SeccompCondition::new(0, Width::Dword, Op::Ne, f as u64);
+    when(libc::SYS_socket, families.into_iter().map(other).collect());
+    calls
+}
+
+/// Installs a filter that answers these calls with an error.
+fn filter(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<(), Box<dyn std::error::Error>> {
+    let target = TargetArch::try_from(std::env::consts::ARCH)?;
+    let action = SeccompAction::Errno(errno.unsigned_abs());
+    let program: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, action, target)?.try_into()?;
+    Ok(seccompiler::apply_filter_all_threads(&program)?)
+}

@@ -1,0 +1,162 @@
+//! What the processes of the daemon give up, and that scripts do not suffer from it.
+
+use nix::sys::signal::Signal;
+use std::time::Duration;
+use steadfast_test_cluster::daemon::{file, send};
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+
+const VIP: &str = "10.77.0.100";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn line(pid: i32, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    status.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(":\t")).unwrap_or_default().to_string()
+}
+
+fn powers(pid: i32, set: &str) -> u64 {
+    u64::from_str_radix(&line(pid, set), 16).expect("capabilities")
+}
+
+const NET_ADMIN: u64 = 1 << 12;
+const NET_RAW: u64 = 1 << 13;
+const SETUID: u64 = 1 << 7;
+const SYS_ADMIN: u64 = 1 << 21;
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// The runner of a child: the only process with this role and these parents.
+fn runners(parent: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        if command.contains(" --role runner ") && command.contains(&format!(" --parent {parent}")) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// A daemon whose scripts write down what they are and what they hold.
+fn daemon(lan: &Lan, folder: tempfile::TempDir) -> Daemon {
+    let at = folder.path().display().to_string();
+    let script = |name: &str, text: &str| {
+        let path = file(folder.path(), name, &format!("#!/bin/sh\n{text}\n"));
+        std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        path
+    };
+    let told = script(
+        "told",
+        &format!(
+            "(id -u; ls -l /proc/self/fd; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; echo \"$*\") > {at}/out/$1.$4"
+        ),
+    );
+    // The earlier change's script is the slower one, and still writes first.
+    let order = script("order", &format!("[ \"$3\" = BACKUP ] && sleep 0.7; echo \"$3\" >> {at}/out/order"));
+    let check = script("check", &format!("echo x >> {at}/out/runs; exec sleep 0.05"));
+    let text = format!(
+        "global_defs {{\n enable_script_security\n script_user root\n}}\n\
+         vrrp_script chk {{\n script \"{check}\"\n interval 1\n user nobody\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n track_script {{\n chk\n }}\n notify_master \"{told} master VI MASTER 1\" root\n \
+         notify_backup \"{told} backup VI BACKUP 1\" nobody\n notify \"{order}\" nobody\n}}\n\
+         virtual_server {VIP} 80 {{\n delay_loop 1\n protocol TCP\n real_server 10.77.0.1 80 {{\n weight 1\n TCP_CHECK {{\n connect_timeout 1\n }}\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into())
+}
+
+/// A folder that only root can change, for script security.
+fn home() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("steadfast-test").tempdir_in("/run").expect("folder");
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).expect("folder");
+    for (path, mode) in [(folder.path(), 0o755), (&out, 0o777)] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("mode");
+    }
+    folder
+}
+
+#[test]
+fn children_hold_what_they_need_and_scripts_hold_nothing_of_theirs() {
+    require!();
+    let lan = Lan::new(1);
+    let d = daemon(&lan, home());
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+    let (vrrp, checker) = (d.pid_of("vrrp.pid").expect("pid"), d.pid_of("check.pid").expect("pid"));
+    for pid in [vrrp, checker] {
+        for set in ["CapEff", "CapPrm", "CapBnd"] {
+            let held = powers(pid, set);
+            assert_eq!(held & (NET_ADMIN | NET_RAW), NET_ADMIN | NET_RAW, "{set} {held:x}");
+            assert_eq!(held & (SETUID | SYS_ADMIN | SYS_PTRACE), 0, "{set} {held:x}");
+        }
+        assert_eq!((line(pid, "Seccomp"), line(pid, "NoNewPrivs")), ("2".into(), "1".into()));
+        // No thread of it has more.
+        for task in std::fs::read_dir(format!("/proc/{pid}/task")).expect("tasks").flatten() {
+            let status = std::fs::read_to_string(task.path().join("status")).expect("status");
+            assert!(status.contains("Seccomp:\t2") && !status.contains("CapEff:\t000001ff"), "{status}");
+        }
+    }
+    let all = powers(d.pid_of("pid").expect("pid"), "CapEff");
+    assert_ne!(all & SETUID, 0, "the parent hands on what scripts need");
+    // A script of root's has root's rights, one of another account none; neither is filtered nor holds descriptors of ours: only
+    // what it is given, the shell's own, and the folder that is listed.
+    let read = |n: &str| std::fs::read_to_string(d.path("out").join(n)).unwrap_or_default();
+    assert!(eventually(seconds(5), || read("master.1").contains("MASTER")), "{}", d.log());
+    let (root, nobody) = (read("master.1"), read("backup.1"));
+    assert!(root.starts_with("0\n") && root.contains(&format!("CapEff:\t{all:016x}")), "{root}");
+    assert!(nobody.starts_with("65534\n") && nobody.contains("CapEff:\t0000000000000000"), "{nobody}");
+    for text in [root, nobody] {
+        let open = text.lines().filter_map(|l| l.split_once(" -> ")?.0.split(' ').next_back());
+        assert!(open.clone().all(|fd| ["0", "1", "2", "3", "10"].contains(&fd)), "{text}");
+        assert!(text.contains("NoNewPrivs:\t0") && text.contains("Seccomp:\t0"), "{text}");
+    }
+    assert!(eventually(seconds(5), || read("order").lines().eq(["BACKUP", "MASTER"])), "{}", read("order"));
+}
+
+#[test]
+fn a_killed_runner_costs_no_state_and_no_check() {
+    require!();
+    let lan = Lan::new(1);
+    let d = daemon(&lan, home());
+    let host = &lan.hosts[0];
+    assert!(eventually(seconds(10), || host.has(VIP)), "{}", d.log());
+    let parent = d.pid_of("pid").expect("pid");
+    let before = runners(parent);
+    assert_eq!(before.len(), 1, "one for the child that has scripts: {before:?}");
+    send(before[0], Signal::SIGKILL);
+    assert!(eventually(seconds(5), || runners(parent).iter().any(|p| *p != before[0])), "{}", d.log());
+    let runs = || std::fs::read_to_string(d.path("out/runs")).unwrap_or_default().len();
+    let so_far = runs();
+    assert!(eventually(seconds(5), || runs() > so_far + 4), "checks go on: {}", d.log());
+    assert!(host.has(VIP));
+    assert!(!d.log().contains("(chk) failed") && !d.log().contains("Entering FAULT"), "{}", d.log());
+    let pid = d.pid_of("vrrp.pid").expect("pid");
+    let left = d.stop();
+    assert_eq!(left, Some(0));
+    assert!(eventually(seconds(5), || runners(parent).is_empty()), "{pid}: its runner ends with it");
+}
+
+#[test]
+fn a_script_that_becomes_unsafe_is_not_run_any_more() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let script = file(folder.path(), "check", &format!("#!/bin/sh\necho x >> {at}/out/runs\n"));
+    std::process::Command::new("chmod").args(["0755", &script]).status().expect("chmod");
+    let text = format!(
+        "global_defs {{\n enable_script_security\n script_user root\n}}\nvrrp_script chk {{\n script \"{script}\"\n interval 1\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 1\n virtual_ipaddress {{\n {VIP}/24\n }}\n \
+         track_script {{\n chk\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+    std::process::Command::new("chmod").args(["0777", &script]).status().expect("chmod");
+    d.wait_log("is unsafe", seconds(5));
+    d.wait_log("Entering FAULT STATE", seconds(5));
+    assert!(d.log().contains("is writable by everybody"), "{}", d.log());
+}

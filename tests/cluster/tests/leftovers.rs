@@ -1,0 +1,83 @@
+//! Every process of the daemon dies at once. The next start finds what was left.
+
+use nix::sys::signal::Signal;
+use std::process::Stdio;
+use std::time::Duration;
+use steadfast_test_cluster::daemon::send;
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+const KEPT: &str = "static_ipaddress {\n 10.99.0.1/24 dev eth0\n}\nvrrp_instance STAYS {\n interface eth0\n virtual_router_id 51\n priority 200\n \
+                    advert_int 1\n virtual_ipaddress {\n 10.77.0.100/24\n }\n virtual_routes {\n 203.0.113.0/24 via 10.77.0.8 dev eth0\n }\n}\n";
+const GOES: &str = "vrrp_instance GOES {\n interface eth0\n use_vmac\n virtual_router_id 52\n priority 200\n advert_int 1\n virtual_ipaddress {\n \
+                    10.77.0.101/24\n }\n virtual_rules {\n from 10.77.0.101 table 77 preference 1700\n }\n}\n\
+                    vrrp_instance PLAIN {\n interface eth0\n virtual_router_id 53\n priority 200\n advert_int 1\n virtual_ipaddress {\n 10.77.0.102/24\n }\n \
+                    virtual_routes {\n 198.51.100.0/24 via 10.77.0.9 dev eth0\n }\n}\n";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn kernel(host: &Host) -> String {
+    ["addr", "route show table all", "rule", "link"].map(|w| host.show(w)).concat()
+}
+
+fn start(host: &Host, text: &str, folder: tempfile::TempDir) -> Daemon {
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    Daemon::start_in(host, Kind::Steadfast, text, folder, Stdio::from(log))
+}
+
+#[test]
+fn nothing_is_left_behind_or_doubled_after_all_processes_were_killed() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let d = start(host, &format!("{KEPT}{GOES}"), tempfile::tempdir().expect("folder"));
+    let of_those_that_go = ["10.77.0.101/", "10.77.0.102/", "198.51.100.0/24", "1700:", "vrrp.52"];
+    let all_there = || of_those_that_go.iter().all(|w| kernel(host).contains(w)) && host.has("10.77.0.100");
+    assert!(eventually(seconds(10), all_there), "{}\n{}", kernel(host), d.log());
+    for file in ["pid", "vrrp.pid"] {
+        send(d.pid_of(file).expect("pid"), Signal::SIGKILL);
+    }
+    assert!(all_there(), "nobody is left to take it away");
+
+    // Meanwhile two instances leave the file, and a peer has taken over the third.
+    let peer = Daemon::start(
+        &lan.hosts[1],
+        Kind::Steadfast,
+        &KEPT.replace("priority 200", "priority 250").replace("10.99.0.1", "10.99.0.2"),
+    );
+    assert!(eventually(seconds(10), || lan.hosts[1].has("10.77.0.100")), "{}", peer.log());
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(d.path("vrrp.objects"), folder.path().join("vrrp.objects")).expect("record");
+    let d = start(host, KEPT, folder);
+    let gone = || {
+        let now = kernel(host);
+        !of_those_that_go.iter().any(|w| now.contains(w))
+            && !now.contains("10.77.0.100")
+            && !now.contains("203.0.113.0/24")
+    };
+    assert!(eventually(seconds(5), gone), "{}\n{}", kernel(host), d.log());
+    assert!(host.has("10.99.0.1"), "what is in its place stays");
+    assert_eq!(kernel(host).matches("10.99.0.1/24").count(), 1);
+    assert!(d.log().contains("is left from an earlier run, removing it"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
+fn a_record_that_others_could_have_written_is_not_believed() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = start(host, KEPT, tempfile::tempdir().expect("folder"));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    let record = std::fs::read_to_string(d.path("vrrp.objects")).expect("record");
+    d.stop();
+    // A forged record names an address that is the host's own.
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("vrrp.objects");
+    std::fs::write(&path, record.replace("10.77.0.100", "10.77.0.1")).expect("record");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("mode");
+    let d = start(host, KEPT, folder);
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    assert!(host.has("10.77.0.1"), "{}", d.log());
+}
