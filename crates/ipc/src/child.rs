@@ -66,10 +66,15 @@ impl Link {
 #[derive(Debug, Default)]
 pub struct Keeping {
     /// By a hash of it.
-    said: BTreeMap<String, u64>,
+    said: BTreeMap<String, Option<u64>>,
 }
 
 impl Keeping {
+    /// The parent keeps this of a predecessor. It is replaced by what is said next, or emptied.
+    pub fn inherited(&mut self, key: String) {
+        self.said.insert(key, None);
+    }
+
     /// All that is to be kept now, by key. What follows is to be said.
     pub fn difference(&mut self, present: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<Message> {
         let mut messages = Vec::new();
@@ -77,7 +82,7 @@ impl Keeping {
         for (key, bytes) in present {
             let mut hasher = DefaultHasher::new();
             bytes.hash(&mut hasher);
-            let hash = hasher.finish();
+            let hash = Some(hasher.finish());
             if self.said.get(&key) != Some(&hash) {
                 self.said.insert(key.clone(), hash);
                 messages.push(Message::Keep { key: key.clone(), bytes });
@@ -117,5 +122,14 @@ mod tests {
         assert_eq!(keeping.difference([state("A", "2"), state("B", "1")]), [keep("A", "2")]);
         assert_eq!(keeping.difference([state("A", "2")]), [keep("B", "")]);
         assert_eq!(keeping.difference([state("A", "2")]), []);
+    }
+
+    #[test]
+    fn what_a_predecessor_left_is_replaced_or_emptied() {
+        let mut keeping = Keeping::default();
+        keeping.inherited("A".into());
+        keeping.inherited("B".into());
+        let keep = |k: &str, b: &str| Message::Keep { key: k.into(), bytes: b.into() };
+        assert_eq!(keeping.difference([("A".to_string(), vec![b'1'])]), [keep("A", "1"), keep("B", "")]);
     }
 }

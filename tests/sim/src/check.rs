@@ -45,6 +45,15 @@ impl World {
                 if there != wanted {
                     return Err(format!("node {n} holds {wanted:?}, its kernel has {there:?}"));
                 }
+                // A successor would be told just this.
+                let (kept, states) = node.kept();
+                if node.parent.is_some() && kept != wanted {
+                    return Err(format!("node {n} holds {wanted:?}, its parent keeps {kept:?}"));
+                }
+                let now = || (0..self.instances).filter_map(|i| self.state(n, i));
+                if node.parent.is_some() && !now().eq(states.iter().copied()) {
+                    return Err(format!("node {n} is {:?}, its parent keeps {states:?}", now().collect::<Vec<_>>()));
+                }
             } else if node.parent.is_none() && node.child.is_none() && !there.is_empty() {
                 return Err(format!("the daemon of node {n} has ended and left {there:?}"));
             } else if node.parent.is_some() {

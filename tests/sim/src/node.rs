@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Address, Block, Object};
-use steadfast_core::{IpCidr, Mac, Time};
+use steadfast_core::{IpCidr, Mac, State, Time};
 use steadfast_ipc::{Keeping, Message, Order, decode, encode, object_key};
 use steadfast_supervisor::{Memory, Ward};
 use steadfast_vrrp::{Config, Input, InstanceConfig, Link, Notice, Output, Router, ScriptEnd, Send, Snapshot};
@@ -326,7 +326,10 @@ impl Node {
                 Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                     c.inherited.extend(decode::<Object>(&bytes).ok());
                 }
-                Order::Message(Message::Keep { bytes, .. }) => c.snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                Order::Message(Message::Keep { key, bytes }) => {
+                    c.snapshots.extend(decode::<Snapshot>(&bytes).ok());
+                    c.keeping.inherited(key);
+                }
                 Order::Message(Message::Stop { .. }) | Order::Gone => {
                     // What its predecessor held is released, as it would have been.
                     let inherited = std::mem::take(&mut c.inherited);
@@ -457,5 +460,17 @@ impl Node {
         let statics = router.static_addresses().cloned().map(Object::Address);
         all.chain(statics).for_each(|o| kernel.add(&o));
         kernel.words()
+    }
+
+    /// What the parent keeps: objects in words and in order, and states in order of the names.
+    pub fn kept(&self) -> (Vec<String>, Vec<State>) {
+        let kept = || self.parent.iter().flat_map(|p| p.ward.kept());
+        let of_kernel = |(k, b): (&String, &Vec<u8>)| if k.starts_with('\n') { decode::<Object>(b).ok() } else { None };
+        let mut words: Vec<String> = kept().filter_map(of_kernel).map(|o| o.to_string()).collect();
+        words.sort();
+        let of_name = |(k, b): (&String, &Vec<u8>)| {
+            if k.starts_with('\n') { None } else { decode::<Snapshot>(b).ok().map(|s| s.state) }
+        };
+        (words, kept().filter_map(of_name).collect())
     }
 }

@@ -12,6 +12,7 @@ impl Role {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut inherited: Vec<Object> = Vec::new();
         let mut parts = Vec::new();
+        let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let mut stop: Option<bool> = None;
@@ -23,11 +24,17 @@ impl Role {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
                     // They come in the order of their keys.
-                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => parts.extend(bytes),
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => {
+                        parts.extend(bytes);
+                        keeping.inherited(key);
+                    }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
                     }
-                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Keep { key, bytes }) => {
+                        snapshots.extend(decode::<Snapshot>(&bytes).ok());
+                        keeping.inherited(key);
+                    }
                     Order::Message(Message::Stop { keep_objects }) => stop = Some(keep_objects),
                     Order::Gone if !options.withdraw => stop = Some(options.dont_release),
                     Order::Gone if config.is_none() => return Ok(None),
@@ -85,7 +92,7 @@ impl Role {
             watcher: None,
             brother,
             bfd,
-            keeping: Keeping::default(),
+            keeping,
             trim: Some(t + SETTLED),
             dirty: true,
             out,

@@ -209,3 +209,25 @@ fn an_mtu_limits_the_addresses_in_an_advert_but_not_those_in_the_kernel() {
     assert!(s.payload.len() + 20 <= 576 && s.payload[3] == 135, "{} {}", s.payload.len(), s.payload[3]);
     assert!(logs(&out).iter().any(|l| l.contains("135 of 200")));
 }
+
+/// Who preempts a group is heard first; the last words of the loser's other members come after it.
+#[test]
+fn a_priority_0_of_who_is_not_the_master_says_nothing_of_the_master() {
+    let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
+    solo.hear(PEER, 200);
+    solo.hear(LOW_PEER, 0);
+    solo.run_ms(1500);
+    assert_eq!(solo.state(), State::Backup);
+    solo.hear(PEER, 0);
+    solo.run_ms(700);
+    assert_eq!(solo.state(), State::Master);
+}
+
+/// What it reads first may be the advert of a master that is dead by now: a live one of lower rank must not yield to its last word.
+#[test]
+fn who_overslept_leaves_with_priority_0() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    solo.now = solo.now + Duration::from_secs(5);
+    solo.hear(PEER, 200);
+    assert_eq!((solo.state(), sent(&solo.take())), (State::Backup, vec![0]));
+}
