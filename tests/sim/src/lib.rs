@@ -510,7 +510,6 @@ impl World {
                 hop_limit: 255,
                 header: None,
                 payload: &f.payload,
-                header: None,
             };
             r.handle(now, Input::Packet(packet), out);
         });
