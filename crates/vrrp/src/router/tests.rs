@@ -227,7 +227,7 @@ fn a_priority_0_of_who_is_not_the_master_says_nothing_of_the_master() {
 #[test]
 fn who_overslept_leaves_with_priority_0() {
     let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
-    solo.now = solo.now + Duration::from_secs(5);
+    solo.now += Duration::from_secs(5);
     solo.hear(PEER, 200);
     assert_eq!((solo.state(), sent(&solo.take())), (State::Backup, vec![0]));
 }
