@@ -155,21 +155,7 @@ fn route(destination: u8, metric: u32) -> Route {
 }
 
 fn rule(preference: u32) -> Rule {
-    Rule {
-        family: Family::V4,
-        invert: false,
-        from: None,
-        to: None,
-        preference: Some(preference),
-        action: RuleAction::Table(77),
-        iif: None,
-        oif: None,
-        fwmark: None,
-        tos: 0,
-        suppress_prefixlength: None,
-        protocol: 18,
-        no_track: false,
-    }
+    Rule { preference: Some(preference), action: RuleAction::Table(77), ..Rule::new(Family::V4) }
 }
 
 /// What varies from one configuration of a node to the next.

@@ -13,19 +13,9 @@ fn with_all(name: &str, vrid: u8) -> InstanceConfig {
     let mut c = instance(name, 0, vrid, 100);
     c.routes = vec![route(u32::from(vrid))];
     let rule = Rule {
-        family: steadfast_core::Family::V4,
-        invert: false,
-        from: None,
-        to: None,
         preference: Some(100 + u32::from(vrid)),
         action: RuleAction::Table(77),
-        iif: None,
-        oif: None,
-        fwmark: None,
-        tos: 0,
-        suppress_prefixlength: None,
-        protocol: 18,
-        no_track: false,
+        ..Rule::new(steadfast_core::Family::V4)
     };
     c.rules = vec![rule];
     c
