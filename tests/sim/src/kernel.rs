@@ -11,9 +11,6 @@ pub struct Kernel(Vec<Object>);
 fn same(a: &Object, b: &Object) -> bool {
     match (a, b) {
         (Object::Address(a), Object::Address(b)) => a.interface == b.interface && a.cidr == b.cidr,
-        (Object::Route(a), Object::Route(b)) => {
-            (a.family, a.table, a.destination, a.tos, a.metric) == (b.family, b.table, b.destination, b.tos, b.metric)
-        }
         _ => a == b,
     }
 }
@@ -21,10 +18,9 @@ fn same(a: &Object, b: &Object) -> bool {
 impl Kernel {
     /// There already is success; a route is replaced.
     pub fn add(&mut self, o: &Object) {
-        match self.0.iter_mut().find(|x| same(x, o)) {
-            Some(route @ Object::Route(_)) => *route = o.clone(),
-            Some(_) => {}
-            None => self.0.push(o.clone()),
+        // A route goes beside another of its place, and not into it.
+        if !self.0.iter().any(|x| same(x, o)) {
+            self.0.push(o.clone());
         }
     }
 
