@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_status::live::Whole;
 
-/// A reload of ten thousand instances takes a second; a hung daemon is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The daemon gives a reading of its configuration a minute.
+const READING: Duration = Duration::from_secs(70);
+/// Everything else it answers at once; a hung daemon is not waited for.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The control socket that a daemon (its parent process) listens at, wherever its configuration put it.
 fn of_process(pid: u32) -> Option<PathBuf> {
@@ -65,11 +67,15 @@ pub fn ask(path: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
                 path.display()
             )
         }
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+            format!("{}: the daemon's parent process is there, but does not answer", path.display())
+        }
         std::io::ErrorKind::PermissionDenied => format!("{}: only root may ask", path.display()),
         _ => format!("{}: {e}", path.display()),
     };
     let mut stream = UnixStream::connect(path).map_err(problem)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(problem)?;
+    let reads = matches!(words.first(), Some(&"reload" | &"upgrade"));
+    stream.set_read_timeout(Some(if reads { READING } else { PATIENCE })).map_err(problem)?;
     stream.write_all(format!("{}\n", words.join("\t")).as_bytes()).map_err(problem)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(problem)?;
@@ -91,4 +97,12 @@ pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     let answer = ask(socket, words)?;
     let text = String::from_utf8_lossy(&answer).trim().to_string();
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }
+}
+
+/// Since when the daemon runs, and whether its children have said something: understood of every version.
+pub fn begun(socket: &Path) -> Result<(f64, bool), String> {
+    let text = ask(socket, &["status"])?;
+    let whole: serde_json::Value = serde_json::from_slice(&text).map_err(|e| format!("no answer to read: {e}"))?;
+    let said = ["vrrp", "checker", "bfd"].iter().any(|child| whole[child].is_object());
+    Ok((whole["since"].as_f64().unwrap_or(0.0), said))
 }

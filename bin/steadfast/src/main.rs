@@ -104,10 +104,10 @@ fn main() {
         Command::Status { json, watch } => told(status(socket, json, watch)),
         Command::Explain { instance } => told(explain(socket, &instance)),
         Command::Reload { force } => reload(socket, force),
-        Command::Upgrade => told(upgrade(socket)),
+        Command::Upgrade => upgrade(socket),
         Command::Plan { file } => told(planned(socket, &file)),
-        Command::Drain { service, server } => told(ask::order(socket, &["drain", &service, &server, "on"])),
-        Command::Undrain { service, server } => told(ask::order(socket, &["drain", &service, &server, "off"])),
+        Command::Drain { service, server } => told(drain(socket, &service, &server, "on")),
+        Command::Undrain { service, server } => told(drain(socket, &service, &server, "off")),
         Command::Check { file, json, config_id } => check(&file, json, config_id),
         Command::Keywords { tsv } => list(tsv),
     });
@@ -137,7 +137,16 @@ fn closed(text: &str) -> bool {
 fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     loop {
-        let (whole, text) = ask::status(socket)?;
+        let (whole, text) = match ask::status(socket) {
+            Ok(answer) => answer,
+            Err(e) if watch => {
+                // It may come back.
+                eprintln!("steadfast: {e}");
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let shown = if json { text } else { show::status(&whole, wall(), show::Paint(terminal)) };
         let clear = if watch && terminal && !json { "\x1b[H\x1b[J" } else { "" };
         if closed(&format!("{clear}{shown}")) || !watch {
@@ -175,22 +184,61 @@ fn reload(socket: &std::path::Path, force: bool) -> i32 {
     1
 }
 
-/// Waits until the new program answers, at most ten seconds.
-fn upgrade(socket: &std::path::Path) -> Result<(), String> {
-    let begun = |w: &steadfast_status::live::Whole| w.since;
-    let before = ask::status(socket).map(|(w, _)| begun(&w))?;
-    ask::order(socket, &["upgrade"])?;
-    for _ in 0..100 {
+/// The daemon did not take something over, and runs on as before.
+const REFUSED: i32 = 3;
+
+/// Waits until the new program answers, at most half a minute. Exit status: 0, 3 when the old one goes on, 1 without an answer.
+fn upgrade(socket: &std::path::Path) -> i32 {
+    let fail = |e: String, status| {
+        eprintln!("steadfast: {e}");
+        status
+    };
+    let before = match ask::begun(socket) {
+        Ok((since, _)) => since,
+        Err(e) => return fail(e, 1),
+    };
+    if let Err(e) = ask::order(socket, &["upgrade"])
+        && !e.ends_with("no answer")
+    {
+        return fail(format!("{e}; the log says why"), REFUSED);
+    }
+    for _ in 0..300 {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        if let Ok((w, _)) = ask::status(socket)
-            && begun(&w) > before + 0.001
-            && w.vrrp.is_some() | w.checker.is_some() | w.bfd.is_some()
+        if let Ok((since, true)) = ask::begun(socket)
+            && since > before + 0.001
         {
-            closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
-            return Ok(());
+            if let Ok((w, _)) = ask::status(socket) {
+                closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
+            }
+            return 0;
         }
     }
-    Err("the new program does not answer".into())
+    fail("the new program does not answer".into(), 1)
+}
+
+/// A name as people write it: without brackets, and with or without the protocol.
+fn plain(name: &str) -> String {
+    let name = name.replace(['[', ']'], "").replace(' ', ":");
+    ["tcp", "udp", "sctp"].iter().fold(name, |n, p| n.replace(&format!(":{p}:"), ":"))
+}
+
+/// A real server takes no new connections, or does again. Names as `status` shows them, or as in the configuration.
+fn drain(socket: &std::path::Path, service: &str, server: &str, on: &str) -> Result<(), String> {
+    let (whole, _) = ask::status(socket)?;
+    let services = whole.checker.map(|c| c.services).unwrap_or_default();
+    let same = |name: &str, wanted: &str| name == wanted || plain(name) == plain(wanted);
+    let listed = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    let Some(s) = services.iter().find(|s| same(&s.name, service)) else {
+        return Err(format!(
+            "no virtual server {service}; there are: {}",
+            listed(services.iter().map(|s| &s.name).collect())
+        ));
+    };
+    let Some(r) = s.servers.iter().find(|r| same(&r.name, server)) else {
+        let all = listed(s.servers.iter().map(|r| &r.name).collect());
+        return Err(format!("{} has no real server {server}; it has: {all}", s.name));
+    };
+    ask::order(socket, &["drain", &s.name, &r.name, on])
 }
 
 fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
@@ -203,6 +251,14 @@ fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), Strin
     }
     let lines = plan::plan(&running, &outcome.config);
     let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
+    let known: Vec<String> =
+        String::from_utf8_lossy(&ask::ask(socket, &["faults"])?).split_whitespace().map(str::to_string).collect();
+    let new = outcome.diagnostics.faults().iter().any(|f| !known.contains(&f.to_string()));
+    if new {
+        eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
+        closed(&format!("with --force:\n{text}"));
+        return Err(format!("{} has new faults: a reload would change nothing", file.display()));
+    }
     closed(&text);
     Ok(())
 }

@@ -68,9 +68,17 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     let _ = writeln!(out, "steadfast {}, pid {}, since {}, {}", w.version, w.pid, span(now - w.since), w.file);
     for c in &w.children {
         let pid = c.pid.map_or_else(|| paint.bad("not running"), |p| format!("pid {p}"));
-        let deaths = if c.deaths > 0 { paint.bad(&format!(", died {} times", c.deaths)) } else { String::new() };
+        let deaths = if c.deaths > 0 {
+            paint.bad(&format!(", died {}", if c.deaths == 1 { "once".into() } else { format!("{} times", c.deaths) }))
+        } else {
+            String::new()
+        };
         let old =
             c.age.filter(|a| *a > 2.0).map(|a| paint.bad(&format!(", silent for {}", span(a)))).unwrap_or_default();
+        if c.pid.is_none() {
+            let _ = writeln!(out, "  {:<8} {pid}{deaths}; what follows of it is what it said last{old}", c.name);
+            continue;
+        }
         let _ = writeln!(
             out,
             "  {:<8} {pid}, since {}, {:.1} MiB, late {:.1} ms{deaths}{old}",

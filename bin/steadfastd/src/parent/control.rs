@@ -147,6 +147,10 @@ impl Daemon {
                 self.wish(at, Wish::Reload(self.control.reading + 1));
                 self.try_upgrade();
             }
+            ["faults"] => {
+                let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
+                self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
+            }
             ["config"] => {
                 let bytes = self.config.clone();
                 self.answer(at, bytes);

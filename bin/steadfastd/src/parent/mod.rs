@@ -31,6 +31,8 @@ const ROLES: usize = 10;
 
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
+/// Orphans of an earlier daemon have this long to hand over.
+const FORMER: Duration = Duration::from_secs(5);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 
@@ -468,6 +470,7 @@ impl Daemon {
             return Some(1);
         }
         self.open_control();
+        self.await_former();
         if !self.adopted {
             run_script("startup_script", &self.facts.startup);
         }
@@ -490,6 +493,30 @@ impl Daemon {
             PathBuf::from(format!("/run/keepalived/{name}{suffix}.pid"))
         } else {
             PathBuf::from(format!("/run/{name}.pid"))
+        }
+    }
+
+    /// Children of a daemon whose parent died hand over what they hold, and end; they must not meet their successors.
+    fn await_former(&self) {
+        let files = [("vrrp", &self.options.vrrp_pid), ("checkers", &self.options.checkers_pid)];
+        for (name, option) in files {
+            let Some(pid) =
+                std::fs::read_to_string(self.pid_path(name, option)).ok().and_then(|t| t.trim().parse().ok())
+            else {
+                continue;
+            };
+            if self.roles.iter().any(|r| r.pid == Some(pid)) || !is_orphan(pid) || self.adopted {
+                continue;
+            }
+            log::info!("process {pid} of an earlier daemon is still there, waiting for its end");
+            let limit = now() + FORMER;
+            while is_orphan(pid) && now() < limit {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if is_orphan(pid) {
+                log::error!("process {pid} of an earlier daemon does not end, killing it");
+                spawn::signal(pid, SIGKILL);
+            }
         }
     }
 
@@ -744,6 +771,10 @@ impl Daemon {
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
                     self.withdraw(n, false);
+                    if let Some(role) = self.roles.get_mut(n) {
+                        // What it said of its states is not so any more.
+                        role.ward.said = None;
+                    }
                 }
                 if delay.is_zero() {
                     self.start(n);
@@ -838,6 +869,17 @@ fn brothers() -> std::io::Result<[Vec<(pipe::Reader, pipe::Writer)>; 3]> {
     let ((i, j), (k, l)) = (pipe::pair()?, pipe::pair()?);
     // VRRP with the checker: c-b, a-d; VRRP with BFD: g-f, e-h; the checker with BFD: k-j, i-l.
     Ok([vec![(a, d), (e, h)], vec![(c, b), (i, l)], vec![(g, f), (k, j)]])
+}
+
+/// A role of a daemon like us, whose parent is gone.
+fn is_orphan(pid: i32) -> bool {
+    let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&read("status")).into_owned();
+    let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().trim().to_string();
+    let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
+    let words: Vec<&str> = line.split('\0').collect();
+    let parent = words.windows(2).find(|w| w.first() == Some(&"--parent")).and_then(|w| w.get(1).copied());
+    words.contains(&"--role") && parent.is_some_and(|p| p != field("PPid:")) && !field("State:").starts_with('Z')
 }
 
 /// A script that the parent runs and waits for, with a limit.

@@ -148,9 +148,12 @@ fn every_process_may_be_killed() {
         );
     }
     let before = main_pid();
+    let said = || journal().matches("sent 0 priority").count();
+    let told = said();
     sh(&format!("kill -9 {before}"));
     let back = || main_pid() != before && works("systemctl is-active steadfast") && holds(VIP);
-    assert!(eventually(seconds(10), back), "{}", journal());
+    assert!(eventually(seconds(20), back), "{}", journal());
+    assert!(said() > told, "its children hand over before they end: {}", journal());
     assert!(sh("ip -o addr show dev br0").matches("10.5.0.100").count() == 1, "nothing is doubled");
 }
 
