@@ -118,7 +118,8 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
     assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
     let vrrp = a.pid_of("vrrp.pid");
-    for (n, program) in ["#!/bin/sh\nexit 3\n", "no program at all"].into_iter().enumerate() {
+    // The third one runs, says nothing and is content.
+    for (n, program) in ["#!/bin/sh\nexit 3\n", "no program at all", "#!/bin/sh\nexit 0\n"].into_iter().enumerate() {
         let broken = file(a.folder.path(), "broken", program);
         Command::new("chmod").args(["0755", &broken]).status().expect("chmod");
         install(a.folder.path(), Path::new(&broken));
@@ -126,6 +127,13 @@ fn a_new_program_that_does_not_start_changes_nothing() {
         assert!(!fine && said.contains("the running configuration stays") || said.contains("goes on"), "{n}: {said}");
         assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
     }
+    // A file that a reload would refuse does not come in by an upgrade, either.
+    std::fs::write(a.path("conf"), text.replace("virtual_ipaddress", "virtual_ipadress")).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(!fine && said.contains("the running configuration stays"), "{said}");
+    assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
+    assert!(a.log().contains("keeping the running one"), "{}", a.log());
     assert_eq!(a.stop(), Some(0));
 }
 
