@@ -45,8 +45,12 @@ pub fn socket(named: Option<PathBuf>, pid: Option<u32>) -> Result<PathBuf, Strin
     if usual.exists() {
         return Ok(usual);
     }
-    let entries = std::fs::read_dir("/run/keepalived").into_iter().flatten().flatten().map(|e| e.path());
-    let mut others: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "control")).collect();
+    let list = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let top: Vec<PathBuf> = list("/run/keepalived".into()).collect();
+    // One folder for each network namespace that daemons live in.
+    let below: Vec<PathBuf> = top.iter().filter(|p| p.is_dir()).cloned().flat_map(list).collect();
+    let mut others: Vec<PathBuf> =
+        top.into_iter().chain(below).filter(|p| p.extension().is_some_and(|e| e == "control")).collect();
     others.sort();
     match others.as_slice() {
         [] => Ok(usual),

@@ -155,7 +155,9 @@ pub fn start(options: Options) {
             if STRUCTURED.load(Ordering::Relaxed) {
                 let _ = record.key_values().visit(&mut fields);
             }
-            writeln!(out, "{level}{}{}", record.args(), fields.0)
+            let text = record.args().to_string();
+            let text = if text.contains(BEFORE_FIELDS) { text.replace(BEFORE_FIELDS, " ") } else { text };
+            writeln!(out, "{level}{text}{}", fields.0)
         })
         .target(env_logger::Target::Pipe(Box::new(Into(shared))))
         .try_init();

@@ -124,7 +124,7 @@ fn check(result: libc::c_int) -> io::Result<()> {
 
 /// Goes into the background: the caller's copy ends once [`Background::done`] is called in the daemon, or with status 1 when the
 /// daemon ends before. Must be called while the process has one thread.
-pub fn daemonise() -> io::Result<Background> {
+pub fn daemonise(stay: bool) -> io::Result<Background> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     // SAFETY: one thread, so nothing is in an in-between state in the copy.
     if let nix::unistd::ForkResult::Parent { .. } = unsafe { nix::unistd::fork() }? {
@@ -138,7 +138,10 @@ pub fn daemonise() -> io::Result<Background> {
     if let nix::unistd::ForkResult::Parent { .. } = unsafe { nix::unistd::fork() }? {
         std::process::exit(0);
     }
-    std::env::set_current_dir("/")?;
+    // Paths that the caller gave from where he stands must go on meaning what he meant.
+    if !stay {
+        std::env::set_current_dir("/")?;
+    }
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;

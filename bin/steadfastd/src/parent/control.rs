@@ -78,7 +78,7 @@ impl Daemon {
     }
 
     fn client_ready(&mut self, at: usize, t: Time) {
-        let Some((client, _, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        let Some((client, wish, _)) = self.control.clients.get_mut(at).and_then(Option::as_mut) else { return };
         match client.read() {
             // An answer that did not fit in one go goes on.
             Progress::Waiting => {
@@ -87,7 +87,9 @@ impl Daemon {
                 }
             }
             Progress::Over => {
-                if client.flush() == Progress::Over {
+                // Who has said all that he has to say may still listen.
+                let listens = matches!(wish, Wish::Status(_) | Wish::Reload(_));
+                if client.flush() == Progress::Over && !listens {
                     self.forget_client(at);
                 }
             }

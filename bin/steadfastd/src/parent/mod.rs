@@ -109,7 +109,9 @@ pub fn run(options: Box<Options>) -> i32 {
     let background = if options.dont_fork || options.handover.is_some() {
         Background::none()
     } else {
-        match schedule::daemonise() {
+        let given =
+            [Some(&options.file), options.pid.as_ref(), options.vrrp_pid.as_ref(), options.checkers_pid.as_ref()];
+        match schedule::daemonise(given.into_iter().flatten().any(|p| p.is_relative())) {
             Ok(b) => b,
             Err(e) => {
                 eprintln!("cannot go into the background: {e}");
@@ -403,7 +405,10 @@ impl Daemon {
             (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
                 self.start_loader(true, true);
             }
-            (spawn::End::Exited(0), Some(facts), Some(config)) => {
+            (spawn::End::Exited(0), Some(mut facts), Some(config)) => {
+                if l.reload {
+                    self.keep_place(&mut facts);
+                }
                 steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
                 self.facts.name.iter().for_each(|name| schedule::name(name));
@@ -489,7 +494,10 @@ impl Daemon {
             return path.clone();
         }
         let suffix = self.facts.instance.as_ref().map(|i| format!("_{i}")).unwrap_or_default();
-        if self.facts.pid_directory || self.options.namespace.is_some() {
+        // Where keepalived's are seen from outside of its own mount namespace.
+        if let Some(namespace) = self.options.namespace.as_ref().or(self.facts.namespace.as_ref()) {
+            PathBuf::from(format!("/run/keepalived/keepalived_{namespace}/{name}{suffix}.pid"))
+        } else if self.facts.pid_directory {
             PathBuf::from(format!("/run/keepalived/{name}{suffix}.pid"))
         } else {
             PathBuf::from(format!("/run/{name}.pid"))
@@ -597,6 +605,17 @@ impl Daemon {
         self.config = config;
     }
 
+    /// What a process cannot change while it runs stays as it is, and is said to.
+    fn keep_place(&self, facts: &mut Facts) {
+        let now = (&self.facts.namespace, &self.facts.instance, self.facts.pid_directory);
+        if now != (&facts.namespace, &facts.instance, facts.pid_directory) {
+            log::warn!("net_namespace, instance and use_pid_dir cannot change at a reload: a restart takes them over");
+        }
+        facts.namespace.clone_from(&self.facts.namespace);
+        facts.instance.clone_from(&self.facts.instance);
+        facts.pid_directory = self.facts.pid_directory;
+    }
+
     /// The running configuration stays.
     fn refuse(&mut self, why: &str, hint: &str) {
         self.then_upgrade = false;
@@ -659,7 +678,8 @@ impl Daemon {
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),
                 (false, true) => role.tell(|w| w.stop(keep)),
-                _ => {}
+                (false, false) => role.ward.is_not_due(),
+                (true, false) => {}
             }
         }
         self.config = config;

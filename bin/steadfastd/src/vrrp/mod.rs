@@ -728,6 +728,7 @@ impl Role {
             self.system.close();
             self.record.remove();
         }
+        self.wait(Duration::from_secs(1), |role| !role.teller.mailing());
         self.wait(Duration::from_millis(300), |role| role.teller.read_out());
         self.teller.close_fifos();
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());

@@ -3,6 +3,8 @@
 use super::plan::{Command, Notify, Plan};
 use crate::programs::Programs;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use steadfast_ipc::JobEnd;
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
@@ -18,6 +20,8 @@ pub struct Teller {
     fifos: Vec<Fifo>,
     readers: Vec<u64>,
     mail: Option<SyncSender<(mail::Settings, mail::Alert)>>,
+    /// Messages that are not sent yet.
+    mails: Arc<AtomicUsize>,
     /// Scripts that run or wait for their turn.
     running: HashSet<u64>,
     /// What does run, for the log.
@@ -116,6 +120,8 @@ impl Teller {
 
     /// One thread talks to the mail server, which may take its time.
     pub fn send_mail(&mut self, settings: mail::Settings, alert: mail::Alert) {
+        self.mails.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.mails.clone();
         let sender = self.mail.get_or_insert_with(|| {
             let (sender, receiver) = sync_channel::<(mail::Settings, mail::Alert)>(MAILS);
             let work = move || {
@@ -123,6 +129,7 @@ impl Teller {
                     if let Err(e) = mail::send(&settings, &alert) {
                         log::error!("mail '{}' was not sent: {e}", alert.subject);
                     }
+                    waiting.fetch_sub(1, Ordering::Relaxed);
                 }
             };
             if let Err(e) = std::thread::Builder::new().name("mail".into()).spawn(work) {
@@ -133,14 +140,24 @@ impl Teller {
         if let Err(TrySendError::Full((_, alert)) | TrySendError::Disconnected((_, alert))) =
             sender.try_send((settings, alert))
         {
+            self.mails.fetch_sub(1, Ordering::Relaxed);
             log::error!("mail '{}' was not sent: too many wait", alert.subject);
         }
+    }
+
+    /// Mail is on its way to the server.
+    pub fn mailing(&self) -> bool {
+        self.mails.load(Ordering::Relaxed) > 0
     }
 
     /// Lines that wait for a reader.
     pub fn flush(&mut self) {
         for fifo in &mut self.fifos {
             fifo.flush();
+            let lost = std::mem::take(&mut fifo.lost);
+            if lost > 0 {
+                log::warn!("FIFO {}: {lost} lines were lost, nobody reads them", fifo.path().display());
+            }
         }
     }
 
