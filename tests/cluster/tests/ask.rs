@@ -90,6 +90,9 @@ fn it_answers_while_a_child_is_dead_or_hangs_and_whoever_else_asks() {
     send(vrrp, nix::sys::signal::Signal::SIGKILL);
     assert!(eventually(seconds(5), || d.pid_of("vrrp.pid").is_some_and(|p| p != vrrp)));
     assert!(eventually(seconds(5), || said(&steadfast(&d, &["status"])).contains("died once")), "{}", d.log());
+    // Its successor knows since when, and why.
+    let told = said(&steadfast(&d, &["explain", "TWO"]));
+    assert!(told.contains("because of this: interface absent0 does not exist."), "{told}");
     assert_eq!(d.stop(), Some(0));
 }
 

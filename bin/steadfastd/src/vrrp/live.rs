@@ -3,12 +3,14 @@
 use super::Role;
 use std::collections::{HashMap, VecDeque};
 use steadfast_core::{State, Time};
-use steadfast_ipc::status_pieces;
+use steadfast_ipc::{decode, encode, status_pieces};
 use steadfast_status::live;
 use steadfast_vrrp::{Notice, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
+/// Bytes of a cause.
+const CAUSE: usize = 300;
 
 /// A state that an instance has entered.
 pub struct Entered {
@@ -31,6 +33,23 @@ pub struct History {
 }
 
 impl History {
+    /// What a former life knew of an instance.
+    pub fn inherit(&mut self, name: &str, bytes: &[u8]) {
+        if let Ok(changes) = decode::<VecDeque<live::Change>>(bytes) {
+            self.of.insert(name.to_string(), changes);
+        }
+    }
+
+    /// What a successor is to know of an instance; nothing when it is gone.
+    pub fn of(&self, name: &str) -> Vec<u8> {
+        self.of.get(name).and_then(|all| encode(all).ok()).unwrap_or_default()
+    }
+
+    /// Since when an instance is in its state, by the clock, where that is known.
+    fn since(&self, name: &str, state: &str) -> Option<f64> {
+        self.of.get(name).and_then(|all| all.back()).filter(|c| c.state == state).map(|c| c.at)
+    }
+
     /// A line of the log; what it says of a state that was entered.
     pub fn said(&mut self, text: &str) -> Option<Entered> {
         let mut entered = None;
@@ -61,7 +80,9 @@ impl History {
             return;
         }
         let told = self.causes.remove(name).unwrap_or_default();
-        let cause = if faults.is_empty() { told } else { faults.join(", ") };
+        let mut cause = if faults.is_empty() { told } else { faults.join(", ") };
+        // All of them fit into one message.
+        cause.truncate((0..=CAUSE.min(cause.len())).rev().find(|at| cause.is_char_boundary(*at)).unwrap_or(0));
         let all = self.of.entry(name.to_string()).or_default();
         all.push_back(live::Change { at: wall, state: state.to_string(), cause });
         if all.len() > CHANGES {
@@ -117,7 +138,8 @@ impl Role {
                     State::Init => "INIT",
                 }
                 .to_string(),
-                since: wall - t.since(v.last_transition).as_secs_f64(),
+                since: (self.history.since(&v.config.name, v.state.word()))
+                    .unwrap_or(wall - t.since(v.last_transition).as_secs_f64()),
                 faults: v.faults,
                 base_priority: c.priority,
                 priority: v.priority,

@@ -50,6 +50,8 @@ const SOCKETS: usize = 1000;
 
 /// Key of what is kept that is no instance: a name cannot have a line break. Objects have such keys, too.
 const SETTINGS: &str = "\nsettings";
+/// Keys of the last changes of instances begin with this.
+const HISTORY: &str = "\thistory ";
 /// Bytes of settings in one message.
 const PART: usize = 3000;
 
@@ -601,6 +603,7 @@ impl Role {
                 self.dirty = true;
                 let faults = self.router.faults(&name);
                 self.history.changed(&name, notice, files::wall_clock(), &faults);
+                self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(&name) });
                 self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
                 self.tell_brother(name, priority);
             }

@@ -12,6 +12,7 @@ impl Role {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut inherited: Vec<Object> = Vec::new();
         let mut parts = Vec::new();
+        let mut history = live::History::default();
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -27,6 +28,9 @@ impl Role {
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => {
                         parts.extend(bytes);
                         keeping.inherited(key);
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
+                        history.inherit(key.strip_prefix(HISTORY).unwrap_or_default(), &bytes);
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
@@ -110,7 +114,7 @@ impl Role {
             leaving: false,
             mask: options.umask,
             monitored: None,
-            history: Default::default(),
+            history,
             record,
         };
         if respawned {
