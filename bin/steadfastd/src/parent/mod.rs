@@ -2,6 +2,8 @@
 
 mod control;
 mod dump;
+mod ends;
+mod reading;
 mod role;
 mod runners;
 mod scheduled;
@@ -269,63 +271,6 @@ impl Daemon {
         None
     }
 
-    /// Starts a loader.
-    fn load(&mut self, reload: bool) {
-        self.start_loader(reload, false);
-    }
-
-    fn start_loader(&mut self, reload: bool, upgrade: bool) {
-        self.epoch += 1;
-        self.control.reading += u64::from(!upgrade);
-        if reload && !upgrade {
-            self.mark_reload();
-        }
-        let Ok((reader, writer)) = pipe::pair() else {
-            log::error!("cannot make a pipe for the loader");
-            self.not_read(reload);
-            return;
-        };
-        let mut spec = self.spec("loader", vec![writer.fd()]);
-        if let Some((path, _)) = upgrade::program().filter(|_| upgrade)
-            && let Some(first) = spec.argv.first_mut()
-        {
-            *first = path.into();
-        }
-        match spawn::spawn(&spec) {
-            Ok(pid) => {
-                if self.reactor.watch(reader.fd(), LOADER).is_err() {
-                    log::error!("cannot watch the loader");
-                }
-                self.loading = Some(Loading {
-                    pid,
-                    reader,
-                    facts: None,
-                    assembler: Assembler::default(),
-                    config: None,
-                    saved: Vec::new(),
-                    reload,
-                    upgrade,
-                    spoke: false,
-                    until: now() + READING,
-                });
-            }
-            Err(e) => {
-                log::error!("cannot start the loader: {e}");
-                self.not_read(reload);
-            }
-        }
-    }
-
-    /// A reading could not even begin.
-    fn not_read(&mut self, reload: bool) {
-        self.then_upgrade = false;
-        self.reading_ended(false);
-        schedule::tell_manager(Tell::Ready);
-        if !reload {
-            self.stop(1);
-        }
-    }
-
     /// How a role is started: this program again, under its own name.
     fn spec(&self, role: &str, descriptors: Vec<i32>) -> Spec {
         let list = descriptors.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
@@ -346,101 +291,6 @@ impl Daemon {
             die_with_us: true,
             ..Default::default()
         }
-    }
-
-    fn read_loader(&mut self) {
-        let Some(l) = &mut self.loading else { return };
-        let mut buffer = [0; PACKET];
-        while let Packet::Data(n) = l.reader.read(&mut buffer) {
-            l.spoke = true;
-            if l.upgrade {
-                continue;
-            }
-            match parse(buffer.get(..n).unwrap_or_default()) {
-                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
-                Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
-                Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
-                    Ok(Some(whole)) => l.config = Some(whole),
-                    Ok(None) => {}
-                    Err(e) => log::error!("configuration from the loader: {e}"),
-                },
-                Ok(_) => {}
-                Err(e) => log::error!("message from the loader: {e}"),
-            }
-        }
-    }
-
-    /// The loader has ended.
-    fn loaded(&mut self, end: spawn::End) -> Option<i32> {
-        self.read_loader();
-        let l = self.loading.take()?;
-        self.reactor.forget(l.reader.fd());
-        if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end, l.spoke);
-            if std::mem::take(&mut self.reload_again) {
-                self.signal(SIGHUP);
-            }
-            return None;
-        }
-        self.unmark_reload();
-        if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
-            scheduled::save(std::path::Path::new(directory), &l.saved);
-        }
-        let force = l.reload && self.force_reload.take_if(|n| *n <= self.control.reading).is_some();
-        if self.stopping.is_some() {
-            // A stop came while it was reading: nothing is started any more.
-            return None;
-        }
-        match (end, l.facts, l.config) {
-            // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
-            (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
-                self.refuse("is empty", "");
-            }
-            // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
-            (spawn::End::Exited(0), Some(facts), Some(_))
-                if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
-            {
-                self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
-            }
-            (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
-                self.start_loader(true, true);
-            }
-            (spawn::End::Exited(0), Some(mut facts), Some(config)) => {
-                if l.reload {
-                    self.keep_place(&mut facts);
-                }
-                steadfast_sys::logging::structured(facts.structured);
-                self.facts = facts;
-                self.facts.name.iter().for_each(|name| schedule::name(name));
-                spawn::keep_supplementary_groups(self.facts.supplementary_groups);
-                self.unmark_reload();
-                self.watch_reload_time();
-                self.config = config;
-                self.readings += 1;
-                self.reading_ended(true);
-                if l.reload {
-                    self.apply_reload();
-                } else if let Some(status) = self.begin() {
-                    return Some(status);
-                }
-            }
-            _ if l.reload => {
-                // The running configuration stays, whatever was wrong with the new one.
-                self.refuse("cannot be used", "");
-            }
-            (spawn::End::Exited(status), _, _) => {
-                log::error!("the configuration cannot be used");
-                return Some(if status == 0 { 1 } else { status });
-            }
-            (spawn::End::Signalled(s), _, _) => {
-                log::error!("the loader was ended by signal {s}");
-                return Some(70);
-            }
-        }
-        if std::mem::take(&mut self.reload_again) {
-            self.signal(SIGHUP);
-        }
-        None
     }
 
     /// First configuration: pid file, namespace, startup script, children.
@@ -501,30 +351,6 @@ impl Daemon {
             PathBuf::from(format!("/run/keepalived/{name}{suffix}.pid"))
         } else {
             PathBuf::from(format!("/run/{name}.pid"))
-        }
-    }
-
-    /// Children of a daemon whose parent died hand over what they hold, and end; they must not meet their successors.
-    fn await_former(&self) {
-        let files = [("vrrp", &self.options.vrrp_pid), ("checkers", &self.options.checkers_pid)];
-        for (name, option) in files {
-            let Some(pid) =
-                std::fs::read_to_string(self.pid_path(name, option)).ok().and_then(|t| t.trim().parse().ok())
-            else {
-                continue;
-            };
-            if self.roles.iter().any(|r| r.pid == Some(pid)) || !is_orphan(pid) || self.adopted {
-                continue;
-            }
-            log::info!("process {pid} of an earlier daemon is still there, waiting for its end");
-            let limit = now() + FORMER;
-            while is_orphan(pid) && now() < limit {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if is_orphan(pid) {
-                log::error!("process {pid} of an earlier daemon does not end, killing it");
-                spawn::signal(pid, SIGKILL);
-            }
         }
     }
 
@@ -605,88 +431,11 @@ impl Daemon {
         self.config = config;
     }
 
-    /// What a process cannot change while it runs stays as it is, and is said to.
-    fn keep_place(&self, facts: &mut Facts) {
-        let now = (&self.facts.namespace, &self.facts.instance, self.facts.pid_directory);
-        if now != (&facts.namespace, &facts.instance, facts.pid_directory) {
-            log::warn!("net_namespace, instance and use_pid_dir cannot change at a reload: a restart takes them over");
-        }
-        facts.namespace.clone_from(&self.facts.namespace);
-        facts.instance.clone_from(&self.facts.instance);
-        facts.pid_directory = self.facts.pid_directory;
-    }
-
-    /// The running configuration stays.
-    fn refuse(&mut self, why: &str, hint: &str) {
-        self.then_upgrade = false;
-        log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
-            "the new configuration {why}, keeping the running one{hint}");
-        self.reading_ended(false);
-        schedule::tell_manager(Tell::Ready);
-    }
-
     /// It could not be started for want of something.
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
             role.ward.start_later(now() + Duration::from_secs(1));
         }
-    }
-
-    /// Takes away what a VRRP process held that is not coming back soon: peers are told, so that they serve, then it goes. A
-    /// short-lived process does it. `all`: nobody comes after it.
-    fn withdraw(&mut self, n: usize, all: bool) {
-        // What has killed one process may kill this one, too: then without it.
-        if !self.withdraw_with(n, all, true) {
-            self.withdraw_with(n, all, false);
-        }
-        if let Some(role) = self.roles.get_mut(n).filter(|_| all) {
-            role.ward.settled();
-        }
-    }
-
-    fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
-        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return false };
-        self.epoch += 1;
-        let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
-        spec.argv.push("--withdraw".into());
-        let Ok(pid) = spawn::spawn(&spec) else { return false };
-        drop((from_us, to_us));
-        let limit = now() + Duration::from_secs(2);
-        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all, states));
-        for f in words.unwrap_or_default() {
-            while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
-                std::thread::sleep(Duration::from_micros(200));
-            }
-        }
-        let end = spawn::end_of(pid, Duration::from_secs(4));
-        if end.is_none() {
-            spawn::signal(pid, SIGKILL);
-            spawn::wait_for(pid, Duration::from_secs(1));
-        }
-        drop(from_it);
-        end == Some(spawn::End::Exited(0))
-    }
-
-    /// A new configuration that could be read.
-    fn apply_reload(&mut self) {
-        let config = std::mem::take(&mut self.config);
-        for n in 0..self.roles.len() {
-            let Some(role) = self.roles.get(n) else { continue };
-            let (wanted, runs) = (self.wanted(role.name), role.pid.is_some());
-            let keep = self.options.dont_release;
-            let Some(role) = self.roles.get_mut(n) else { continue };
-            match (wanted, runs) {
-                (true, true) => role.tell(|w| w.configure(&config)),
-                (false, true) => role.tell(|w| w.stop(keep)),
-                (false, false) => role.ward.is_not_due(),
-                (true, false) => {}
-            }
-        }
-        self.config = config;
-        self.start_wanted();
-        log::info!(MESSAGE_ID = events::RELOADED; "Reload complete");
-        schedule::tell_manager(Tell::Ready);
-        self.tell_status();
     }
 
     fn ready(&mut self) {
@@ -710,108 +459,6 @@ impl Daemon {
             _ => "",
         };
         schedule::tell_status(&format!("{}{reading}; steadfast status tells more", children.join(", ")));
-    }
-
-    /// Begins an orderly stop.
-    fn stop(&mut self, status: i32) {
-        if self.stopping.is_some() {
-            return;
-        }
-        schedule::tell_manager(Tell::Stopping);
-        // Nobody can leave in order in no time.
-        let patience = Duration::from_secs(self.facts.child_wait.max(2));
-        self.stopping = Some((status, now() + patience));
-        for role in &mut self.roles {
-            role.ward.is_not_due();
-            role.tell(|w| w.stop(self.options.dont_release));
-        }
-    }
-
-    /// Children that have ended.
-    fn reap(&mut self) -> Option<i32> {
-        while let Some((pid, end)) = spawn::reap() {
-            if self.loading.as_ref().is_some_and(|l| l.pid == pid) {
-                if let Some(status) = self.loaded(end) {
-                    return Some(status);
-                }
-                continue;
-            }
-            if self.runner_ended(pid, end) {
-                continue;
-            }
-            let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
-            self.ended(n, end);
-        }
-        None
-    }
-
-    fn ended(&mut self, n: usize, end: spawn::End) {
-        let t = now();
-        let stopping = self.stopping.is_some();
-        let Some(role) = self.roles.get_mut(n) else { return };
-        // What it said last is heard before its pipe is forgotten.
-        role.read(t);
-        for fd in role.descriptors() {
-            self.reactor.forget(fd);
-        }
-        let pid = role.pid.unwrap_or(0);
-        role.gone();
-        let (what, end) = match end {
-            spawn::End::Exited(s) => (format!("exited with status {s}"), End::Exited(s)),
-            spawn::End::Signalled(s) => (format!("exited due to signal {s}"), End::Signalled(s)),
-        };
-        let title = role.title;
-        let sequel = role.ward.ended(t, end, stopping);
-        if !matches!(sequel, Sequel::Expected { .. }) {
-            log::error!("pid {pid} {what}");
-        }
-        match sequel {
-            Sequel::Expected { withdraw } => {
-                if withdraw {
-                    log::error!("pid {pid} {what} before it had released everything: its addresses are withdrawn");
-                    self.withdraw(n, true);
-                }
-                if !stopping {
-                    // A reload did without it, and another may want it again by now.
-                    self.start_wanted();
-                }
-            }
-            Sequel::Restart { delay, forgotten, withdraw } => {
-                if forgotten {
-                    log::info!("the {title} process starts without its predecessor's state");
-                }
-                log::error!(MESSAGE_ID = events::CHILD_DIED, CHILD = title, CHILD_PID = pid, REASON = what.as_str();
-                    "{title} child process({pid}) died: Respawning");
-                if !delay.is_zero() {
-                    log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
-                }
-                if withdraw {
-                    log::error!(MESSAGE_ID = events::WITHDRAWN;
-                        "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
-                         what it logged before, and at what changed: the configuration, the program, the host"
-                    );
-                    self.withdraw(n, false);
-                    if let Some(role) = self.roles.get_mut(n) {
-                        // What it said of its states is not so any more.
-                        role.ward.said = None;
-                    }
-                }
-                if delay.is_zero() {
-                    self.start(n);
-                }
-            }
-            Sequel::Stop { status, withdraw } => {
-                if status == 0 {
-                    log::error!("{title} child process({pid}) died: Exiting");
-                } else {
-                    log::error!("{title} child process exited with permanent error {status}. Terminating");
-                }
-                if withdraw && !self.options.dont_release {
-                    self.withdraw(n, true);
-                }
-                self.stop(status);
-            }
-        }
     }
 
     /// What time asks for; the exit status once all is done.

@@ -1,5 +1,6 @@
 //! The VRRP role: one loop that turns readiness into the machine's input and carries its output out.
 
+mod act;
 mod dump;
 mod listen;
 mod live;
@@ -561,95 +562,6 @@ impl Role {
         }
     }
 
-    /// Carries out what the machine wants, also what follows from carrying it out.
-    fn act(&mut self, t: Time) {
-        while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
-                self.do_one(t, output);
-            }
-        }
-        self.system.flush();
-        if let Some(fd) = self.system.new_socket.take()
-            && let Err(e) = self.reactor.watch(fd, FIREWALL)
-        {
-            log::error!("nftables: cannot watch its socket: {e}");
-        }
-    }
-
-    fn do_one(&mut self, t: Time, output: Output) {
-        match output {
-            Output::Send(s) => {
-                // A priority of 0 (RFC 9568 section 5.2.4): who hands over must not come back as master.
-                self.dirty |= s.payload.get(2) == Some(&0);
-                self.system.send(&s, t);
-            }
-            Output::Add(object) => {
-                // Before it is there: whoever comes after must be able to take it away, under whatever configuration.
-                if !self.system.owns(&object) {
-                    self.keep_object(&object, true);
-                }
-                self.system.add(object);
-            }
-            Output::Remove(object) => self.let_go(object),
-            Output::Announce { interface, address } => self.system.announce(&interface, address),
-            Output::StartScript(name) => self.start_script(t, name),
-            Output::KillScript(name, kill) => {
-                let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (job, _) in self.probes.iter().filter(|(_, n)| **n == name) {
-                    self.programs.signal(*job, signal);
-                }
-            }
-            Output::Instance { name, notice, priority } => {
-                self.dirty = true;
-                let faults = self.router.faults(&name);
-                self.history.changed(&name, notice, files::wall_clock(), &faults);
-                self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(&name) });
-                self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
-                self.tell_brother(name, priority);
-            }
-            Output::Group { name, notice } => {
-                self.teller.tell(&self.plan, &mut self.programs, Subject::Group, &name, notice, 0)
-            }
-            Output::Log(level, text) => {
-                self.log(level, &text);
-            }
-            Output::Stopped => self.stopped = true,
-        }
-    }
-
-    /// A line of the machine; of what it tells there are fields too.
-    fn log(&mut self, level: log::Level, text: &str) {
-        let entered = self.history.said(text);
-        let about = text.strip_prefix('(').and_then(|t| t.split_once(") ")).map(|(name, _)| name);
-        let known = about.filter(|_| self.plan.structured);
-        let Some(view) = known.and_then(|name| self.router.views().find(|v| v.config.name == name)) else {
-            log::log!(level, "{text}");
-            return;
-        };
-        let (name, vrid) = (view.config.name.as_str(), view.config.vrid);
-        match entered {
-            Some(live::Entered { from, to, cause }) => {
-                let faults = self.router.faults(name).join(", ");
-                let reason = if to == "FAULT" && !faults.is_empty() { faults } else { cause };
-                log::log!(level, MESSAGE_ID = events::INSTANCE_STATE, INSTANCE = name, VRID = vrid, OLD_STATE = from.as_str(),
-                    NEW_STATE = to.as_str(), REASON = reason.as_str(); "{text}");
-            }
-            None => log::log!(level, INSTANCE = name, VRID = vrid; "{text}"),
-        }
-    }
-
-    fn start_script(&mut self, t: Time, name: String) {
-        let end = match self.plan.probes.get(&name) {
-            Some(Probe::Program(command)) => {
-                self.probes.insert(self.programs.start(command, &[], true), name);
-                return;
-            }
-            Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
-            None => ScriptEnd::NotStarted,
-        };
-        self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
-    }
-
     /// The checker hears of every change.
     fn tell_brother(&mut self, name: String, priority: u8) {
         let Some(brother) = &mut self.brother else { return };
@@ -687,69 +599,6 @@ impl Role {
                 self.dirty = true;
                 self.router.handle(t, Input::Session(&name, up), &mut self.out);
             }
-        }
-    }
-
-    /// Gives the parent what a successor needs, where it has changed.
-    fn keep(&mut self) {
-        if !std::mem::take(&mut self.dirty) {
-            return;
-        }
-        // A host with many links has more of them than fit into one message.
-        let settings = encode(&self.system.settings).unwrap_or_default();
-        let settings =
-            settings.chunks(PART).enumerate().map(|(n, part)| Ok((format!("{SETTINGS} {n:04}"), part.to_vec())));
-        let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present = settings.chain(self.router.snapshots().into_iter().map(of)).flatten();
-        for message in self.keeping.difference(present) {
-            self.parent.say(message);
-        }
-    }
-
-    fn let_go(&mut self, object: Object) {
-        self.system.remove(object.clone());
-        self.keep_object(&object, false);
-    }
-
-    fn keep_object(&mut self, object: &Object, there: bool) {
-        match object_key(object) {
-            Ok((key, bytes)) => self.parent.say(Message::Keep { key, bytes: if there { bytes } else { Vec::new() } }),
-            Err(e) => log::error!("{object} cannot be kept: {e}"),
-        }
-    }
-
-    /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
-    fn last_words(&mut self) {
-        self.wait(Duration::from_millis(500), |role| !role.teller.busy());
-        // As long as it takes: who ends us before leaves the rest to a process that takes it away.
-        self.wait(Duration::from_secs(10), |role| {
-            let mut failed = Vec::new();
-            let _ = role.system.kernel.read(&role.system.mirror, &mut failed);
-            role.system.kernel.idle() && !role.teller.busy()
-        });
-        if !self.keep_objects {
-            self.system.close();
-            self.record.remove();
-        }
-        self.wait(Duration::from_secs(1), |role| !role.teller.mailing());
-        self.wait(Duration::from_millis(300), |role| role.teller.read_out());
-        self.teller.close_fifos();
-        self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
-        self.teller.stop_readers(&mut self.programs);
-        self.parent.flush();
-        log::info!("Stopped");
-    }
-
-    /// Waits until something is done, at most for a time.
-    fn wait(&mut self, most: Duration, done: impl Fn(&mut Self) -> bool) {
-        let limit = now() + most;
-        let mut ready = Vec::new();
-        while now() < limit && !done(self) {
-            if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
-                break;
-            }
-            self.take_signals(now());
-            self.take_ends(now());
         }
     }
 }

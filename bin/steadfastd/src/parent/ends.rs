@@ -1,0 +1,166 @@
+//! Ends: of children, of the daemon, and what they leave behind.
+
+use super::*;
+
+impl Daemon {
+    /// Children of a daemon whose parent died hand over what they hold, and end; they must not meet their successors.
+    pub(super) fn await_former(&self) {
+        let files = [("vrrp", &self.options.vrrp_pid), ("checkers", &self.options.checkers_pid)];
+        for (name, option) in files {
+            let Some(pid) =
+                std::fs::read_to_string(self.pid_path(name, option)).ok().and_then(|t| t.trim().parse().ok())
+            else {
+                continue;
+            };
+            if self.roles.iter().any(|r| r.pid == Some(pid)) || !is_orphan(pid) || self.adopted {
+                continue;
+            }
+            log::info!("process {pid} of an earlier daemon is still there, waiting for its end");
+            let limit = now() + FORMER;
+            while is_orphan(pid) && now() < limit {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if is_orphan(pid) {
+                log::error!("process {pid} of an earlier daemon does not end, killing it");
+                spawn::signal(pid, SIGKILL);
+            }
+        }
+    }
+
+    /// Takes away what a VRRP process held that is not coming back soon: peers are told, so that they serve, then it goes. A
+    /// short-lived process does it. `all`: nobody comes after it.
+    pub(super) fn withdraw(&mut self, n: usize, all: bool) {
+        // What has killed one process may kill this one, too: then without it.
+        if !self.withdraw_with(n, all, true) {
+            self.withdraw_with(n, all, false);
+        }
+        if let Some(role) = self.roles.get_mut(n).filter(|_| all) {
+            role.ward.settled();
+        }
+    }
+
+    pub(super) fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
+        let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return false };
+        self.epoch += 1;
+        let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
+        spec.argv.push("--withdraw".into());
+        let Ok(pid) = spawn::spawn(&spec) else { return false };
+        drop((from_us, to_us));
+        let limit = now() + Duration::from_secs(2);
+        let words = self.roles.get(n).map(|r| r.ward.words_to_withdraw(self.epoch, &self.config, all, states));
+        for f in words.unwrap_or_default() {
+            while to_it.write(&f) == Err(pipe::WriteError::Full) && now() < limit {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        let end = spawn::end_of(pid, Duration::from_secs(4));
+        if end.is_none() {
+            spawn::signal(pid, SIGKILL);
+            spawn::wait_for(pid, Duration::from_secs(1));
+        }
+        drop(from_it);
+        end == Some(spawn::End::Exited(0))
+    }
+
+    /// Begins an orderly stop.
+    pub(super) fn stop(&mut self, status: i32) {
+        if self.stopping.is_some() {
+            return;
+        }
+        schedule::tell_manager(Tell::Stopping);
+        // Nobody can leave in order in no time.
+        let patience = Duration::from_secs(self.facts.child_wait.max(2));
+        self.stopping = Some((status, now() + patience));
+        for role in &mut self.roles {
+            role.ward.is_not_due();
+            role.tell(|w| w.stop(self.options.dont_release));
+        }
+    }
+
+    /// Children that have ended.
+    pub(super) fn reap(&mut self) -> Option<i32> {
+        while let Some((pid, end)) = spawn::reap() {
+            if self.loading.as_ref().is_some_and(|l| l.pid == pid) {
+                if let Some(status) = self.loaded(end) {
+                    return Some(status);
+                }
+                continue;
+            }
+            if self.runner_ended(pid, end) {
+                continue;
+            }
+            let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
+            self.ended(n, end);
+        }
+        None
+    }
+
+    pub(super) fn ended(&mut self, n: usize, end: spawn::End) {
+        let t = now();
+        let stopping = self.stopping.is_some();
+        let Some(role) = self.roles.get_mut(n) else { return };
+        // What it said last is heard before its pipe is forgotten.
+        role.read(t);
+        for fd in role.descriptors() {
+            self.reactor.forget(fd);
+        }
+        let pid = role.pid.unwrap_or(0);
+        role.gone();
+        let (what, end) = match end {
+            spawn::End::Exited(s) => (format!("exited with status {s}"), End::Exited(s)),
+            spawn::End::Signalled(s) => (format!("exited due to signal {s}"), End::Signalled(s)),
+        };
+        let title = role.title;
+        let sequel = role.ward.ended(t, end, stopping);
+        if !matches!(sequel, Sequel::Expected { .. }) {
+            log::error!("pid {pid} {what}");
+        }
+        match sequel {
+            Sequel::Expected { withdraw } => {
+                if withdraw {
+                    log::error!("pid {pid} {what} before it had released everything: its addresses are withdrawn");
+                    self.withdraw(n, true);
+                }
+                if !stopping {
+                    // A reload did without it, and another may want it again by now.
+                    self.start_wanted();
+                }
+            }
+            Sequel::Restart { delay, forgotten, withdraw } => {
+                if forgotten {
+                    log::info!("the {title} process starts without its predecessor's state");
+                }
+                log::error!(MESSAGE_ID = events::CHILD_DIED, CHILD = title, CHILD_PID = pid, REASON = what.as_str();
+                    "{title} child process({pid}) died: Respawning");
+                if !delay.is_zero() {
+                    log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
+                }
+                if withdraw {
+                    log::error!(MESSAGE_ID = events::WITHDRAWN;
+                        "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
+                         what it logged before, and at what changed: the configuration, the program, the host"
+                    );
+                    self.withdraw(n, false);
+                    if let Some(role) = self.roles.get_mut(n) {
+                        // What it said of its states is not so any more.
+                        role.ward.said = None;
+                    }
+                }
+                if delay.is_zero() {
+                    self.start(n);
+                }
+            }
+            Sequel::Stop { status, withdraw } => {
+                if status == 0 {
+                    log::error!("{title} child process({pid}) died: Exiting");
+                } else {
+                    log::error!("{title} child process exited with permanent error {status}. Terminating");
+                }
+                if withdraw && !self.options.dont_release {
+                    self.withdraw(n, true);
+                }
+                self.stop(status);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Readings of the configuration: the loader is started, its answer taken over or refused.
+
+use super::*;
+
+impl Daemon {
+    /// Starts a loader.
+    pub(super) fn load(&mut self, reload: bool) {
+        self.start_loader(reload, false);
+    }
+
+    pub(super) fn start_loader(&mut self, reload: bool, upgrade: bool) {
+        self.epoch += 1;
+        self.control.reading += u64::from(!upgrade);
+        if reload && !upgrade {
+            self.mark_reload();
+        }
+        let Ok((reader, writer)) = pipe::pair() else {
+            log::error!("cannot make a pipe for the loader");
+            self.not_read(reload);
+            return;
+        };
+        let mut spec = self.spec("loader", vec![writer.fd()]);
+        if let Some((path, _)) = upgrade::program().filter(|_| upgrade)
+            && let Some(first) = spec.argv.first_mut()
+        {
+            *first = path.into();
+        }
+        match spawn::spawn(&spec) {
+            Ok(pid) => {
+                if self.reactor.watch(reader.fd(), LOADER).is_err() {
+                    log::error!("cannot watch the loader");
+                }
+                self.loading = Some(Loading {
+                    pid,
+                    reader,
+                    facts: None,
+                    assembler: Assembler::default(),
+                    config: None,
+                    saved: Vec::new(),
+                    reload,
+                    upgrade,
+                    spoke: false,
+                    until: now() + READING,
+                });
+            }
+            Err(e) => {
+                log::error!("cannot start the loader: {e}");
+                self.not_read(reload);
+            }
+        }
+    }
+
+    /// A reading could not even begin.
+    pub(super) fn not_read(&mut self, reload: bool) {
+        self.then_upgrade = false;
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+        if !reload {
+            self.stop(1);
+        }
+    }
+
+    pub(super) fn read_loader(&mut self) {
+        let Some(l) = &mut self.loading else { return };
+        let mut buffer = [0; PACKET];
+        while let Packet::Data(n) = l.reader.read(&mut buffer) {
+            l.spoke = true;
+            if l.upgrade {
+                continue;
+            }
+            match parse(buffer.get(..n).unwrap_or_default()) {
+                Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
+                Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
+                Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
+                    Ok(Some(whole)) => l.config = Some(whole),
+                    Ok(None) => {}
+                    Err(e) => log::error!("configuration from the loader: {e}"),
+                },
+                Ok(_) => {}
+                Err(e) => log::error!("message from the loader: {e}"),
+            }
+        }
+    }
+
+    /// The loader has ended.
+    pub(super) fn loaded(&mut self, end: spawn::End) -> Option<i32> {
+        self.read_loader();
+        let l = self.loading.take()?;
+        self.reactor.forget(l.reader.fd());
+        if l.upgrade && self.stopping.is_none() {
+            self.upgrade(end, l.spoke);
+            if std::mem::take(&mut self.reload_again) {
+                self.signal(SIGHUP);
+            }
+            return None;
+        }
+        self.unmark_reload();
+        if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
+            scheduled::save(std::path::Path::new(directory), &l.saved);
+        }
+        let force = l.reload && self.force_reload.take_if(|n| *n <= self.control.reading).is_some();
+        if self.stopping.is_some() {
+            // A stop came while it was reading: nothing is started any more.
+            return None;
+        }
+        match (end, l.facts, l.config) {
+            // A file that is being written looks like this for a moment. Who wants nothing to run stops the daemon.
+            (spawn::End::Exited(0), Some(facts), Some(_)) if l.reload && facts.is_empty() && !self.facts.is_empty() => {
+                self.refuse("is empty", "");
+            }
+            // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
+            (spawn::End::Exited(0), Some(facts), Some(_))
+                if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
+            {
+                self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
+            }
+            (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
+                self.start_loader(true, true);
+            }
+            (spawn::End::Exited(0), Some(mut facts), Some(config)) => {
+                if l.reload {
+                    self.keep_place(&mut facts);
+                }
+                steadfast_sys::logging::structured(facts.structured);
+                self.facts = facts;
+                self.facts.name.iter().for_each(|name| schedule::name(name));
+                spawn::keep_supplementary_groups(self.facts.supplementary_groups);
+                self.unmark_reload();
+                self.watch_reload_time();
+                self.config = config;
+                self.readings += 1;
+                self.reading_ended(true);
+                if l.reload {
+                    self.apply_reload();
+                } else if let Some(status) = self.begin() {
+                    return Some(status);
+                }
+            }
+            _ if l.reload => {
+                // The running configuration stays, whatever was wrong with the new one.
+                self.refuse("cannot be used", "");
+            }
+            (spawn::End::Exited(status), _, _) => {
+                log::error!("the configuration cannot be used");
+                return Some(if status == 0 { 1 } else { status });
+            }
+            (spawn::End::Signalled(s), _, _) => {
+                log::error!("the loader was ended by signal {s}");
+                return Some(70);
+            }
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.signal(SIGHUP);
+        }
+        None
+    }
+
+    /// What a process cannot change while it runs stays as it is, and is said to.
+    pub(super) fn keep_place(&self, facts: &mut Facts) {
+        let now = (&self.facts.namespace, &self.facts.instance, self.facts.pid_directory);
+        if now != (&facts.namespace, &facts.instance, facts.pid_directory) {
+            log::warn!("net_namespace, instance and use_pid_dir cannot change at a reload: a restart takes them over");
+        }
+        facts.namespace.clone_from(&self.facts.namespace);
+        facts.instance.clone_from(&self.facts.instance);
+        facts.pid_directory = self.facts.pid_directory;
+    }
+
+    /// The running configuration stays.
+    pub(super) fn refuse(&mut self, why: &str, hint: &str) {
+        self.then_upgrade = false;
+        log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
+            "the new configuration {why}, keeping the running one{hint}");
+        self.reading_ended(false);
+        schedule::tell_manager(Tell::Ready);
+    }
+
+    /// A new configuration that could be read.
+    pub(super) fn apply_reload(&mut self) {
+        let config = std::mem::take(&mut self.config);
+        for n in 0..self.roles.len() {
+            let Some(role) = self.roles.get(n) else { continue };
+            let (wanted, runs) = (self.wanted(role.name), role.pid.is_some());
+            let keep = self.options.dont_release;
+            let Some(role) = self.roles.get_mut(n) else { continue };
+            match (wanted, runs) {
+                (true, true) => role.tell(|w| w.configure(&config)),
+                (false, true) => role.tell(|w| w.stop(keep)),
+                (false, false) => role.ward.is_not_due(),
+                (true, false) => {}
+            }
+        }
+        self.config = config;
+        self.start_wanted();
+        log::info!(MESSAGE_ID = events::RELOADED; "Reload complete");
+        schedule::tell_manager(Tell::Ready);
+        self.tell_status();
+    }
+}
