@@ -5,7 +5,6 @@ use crate::section::Keyword;
 
 /// Words of global_defs.
 const GLOBAL: &[&str] = &[
-    "bfd_process_name",
     "use_symlink_paths",
     "nftables_ifindex",
     "snmp_socket",

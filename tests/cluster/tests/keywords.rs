@@ -35,16 +35,22 @@ fn comm(pid: Option<i32>) -> String {
 fn processes_have_the_names_that_are_wanted() {
     require!();
     let lan = Lan::new(1);
-    let checked = "virtual_server 10.77.0.100 80 {\n protocol TCP\n real_server 10.77.0.1 80 {\n weight 1\n }\n}\n";
+    let checked = "virtual_server 10.77.0.100 80 {\n protocol TCP\n real_server 10.77.0.1 80 {\n weight 1\n }\n}\n\
+                   bfd_instance B {\n source_ip 10.77.0.1\n neighbor_ip 10.77.0.9\n}\n";
     for (globals, names) in [
-        ("process_names", ["", "keepalived_vrrp", "keepalived_lvs"]),
-        ("process_name a_b\nchecker_process_name c", ["a_b", "a_b", "c"]),
-        ("process_names\nvrrp_process_name v\nprocess_name", ["keepalived", "v", "keepalived_lvs"]),
+        ("process_names", ["", "keepalived_vrrp", "keepalived_lvs", "keepalived_bfd"]),
+        ("process_name a_b\nchecker_process_name c", ["a_b", "a_b", "c", "a_b"]),
+        (
+            "process_names\nvrrp_process_name v\nbfd_process_name b\nprocess_name",
+            ["keepalived", "v", "keepalived_lvs", "b"],
+        ),
     ] {
         let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &(conf(globals, "") + checked));
         assert!(eventually(SOON, || d.pid_of("check.pid").is_some()), "{}", d.log());
         d.wait_log("Startup complete", SOON);
-        for (file, name) in ["pid", "vrrp.pid", "check.pid"].into_iter().zip(names).filter(|(_, n)| !n.is_empty()) {
+        for (file, name) in
+            ["pid", "vrrp.pid", "check.pid", "bfd.pid"].into_iter().zip(names).filter(|(_, n)| !n.is_empty())
+        {
             assert_eq!(comm(d.pid_of(file)), name, "{globals}: {file}");
         }
         // Another name at a reload.

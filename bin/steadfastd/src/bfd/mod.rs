@@ -114,6 +114,7 @@ impl Role {
         let (wanted, settings) = translate::translate(&config);
         drop(config);
         crate::vrrp::be_scheduled(&settings.scheduling);
+        settings.name.iter().for_each(|name| schedule::name(name));
         reactor.watch(signals.fd(), SIGNALS)?;
         let (vrrp, checker) = (Brother::new(options, 0), Brother::new(options, 1));
         for (b, token) in [(&vrrp, VRRP), (&checker, CHECKER)] {
@@ -319,6 +320,7 @@ impl Role {
                         let (wanted, settings) = translate::translate(&config);
                         self.settings = settings;
                         logging::structured(self.settings.structured);
+                        self.settings.name.iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.listen();
                         self.sessions.reload(wanted, t, &mut self.out);

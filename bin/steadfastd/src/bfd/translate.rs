@@ -26,6 +26,8 @@ pub struct Settings {
     pub structured: bool,
     /// umask.
     pub mask: Option<u32>,
+    /// Name in lists of processes.
+    pub name: Option<String>,
 }
 
 /// Translates a configuration.
@@ -44,6 +46,7 @@ pub fn translate(c: &Config) -> (Sessions, Settings) {
         dump: crate::dumps::paths(c).bfd.into(),
         structured: g.log_structured.unwrap_or(false),
         mask: g.umask,
+        name: crate::vrrp::process_name(g, 3),
         ..Default::default()
     };
     let mut sessions = Vec::new();

@@ -72,6 +72,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
+pub use translate::process_name;
+
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
     // Before any thread is started: a thread that does not block SIGCHLD would swallow it.

@@ -281,10 +281,10 @@ fn receive_buffer(c: &Config) -> ReceiveBuffer {
     }
 }
 
-/// Name of a child (1 VRRP, 2 checkers) in lists of processes: its own, else that which `process_names` gives, else that which
+/// Name of a child (1 VRRP, 2 checkers, 3 BFD) in lists of processes: its own, else that which `process_names` gives, else that which
 /// `process_name` gives to all.
-fn process_name(g: &model::GlobalDefs, n: usize) -> Option<String> {
-    let default = ["keepalived", "keepalived_vrrp", "keepalived_lvs"];
+pub fn process_name(g: &model::GlobalDefs, n: usize) -> Option<String> {
+    let default = ["keepalived", "keepalived_vrrp", "keepalived_lvs", "keepalived_bfd"];
     let own = g.names.get(n).cloned().flatten();
     let own = own.map(|name| if name.is_empty() { default.get(n).unwrap_or(&"").to_string() } else { name });
     own.or_else(|| g.process_names.then(|| default.get(n).unwrap_or(&"").to_string()))

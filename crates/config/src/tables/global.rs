@@ -491,6 +491,8 @@ section! {
         live "vrrp_process_name" "[NAME]" "15 characters" "process_name" => |c, s| process_name(c, &mut s.names[1]);
         /// Name of the checker child.
         live "checker_process_name" "[NAME]" "15 characters" "process_name" => |c, s| process_name(c, &mut s.names[2]);
+        /// Name of the BFD child.
+        live "bfd_process_name" "[NAME]" "15 characters" "process_name" => |c, s| process_name(c, &mut s.names[3]);
         /// Older spelling of checker_process_name.
         live "lvs_process_name" "[NAME]" "15 characters" "-" => |c, s| {
             c.report(Class::Deprecated, "lvs_process_name is deprecated, use checker_process_name");
@@ -529,7 +531,7 @@ section! {
         /// process_names.
         process_names: bool;
         /// Names of parent, VRRP child, checker child; an empty one is the default.
-        names: [Option<String>; 3];
+        names: [Option<String>; 4];
         /// vrrp_garp_extra_if: period in seconds, on all links.
         garp_extra: Option<(u32, bool)>;
         /// vrrp_rx_bufs_policy.
