@@ -110,8 +110,8 @@ impl Daemon {
     pub(super) fn take_over(&mut self, fd: i32) {
         let handover: Handover = match handover::load(fd).map(|bytes| serde_json::from_slice(&bytes)) {
             Ok(Ok(h)) => h,
-            Ok(Err(e)) => return log::error!("what the old program handed over cannot be read: {e}"),
-            Err(e) => return log::error!("what the old program handed over cannot be read: {e}"),
+            Ok(Err(e)) => return without_hand_over(&e),
+            Err(e) => return without_hand_over(&e),
         };
         log::info!(MESSAGE_ID = crate::events::UPGRADED;
             "Taking over from steadfast {} (this is {}, Keepalived v{COMPATIBLE})",
@@ -125,5 +125,19 @@ impl Daemon {
             }
         }
         self.adopted = true;
+    }
+}
+
+/// Nothing is known of the old program's children, but that they are ours: they hand over to peers and end, before others begin.
+fn without_hand_over(e: &dyn std::fmt::Display) {
+    log::error!("what the old program handed over cannot be read ({e}): its children end in order");
+    let own = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    children.iter().for_each(|pid| spawn::signal(*pid, super::SIGTERM));
+    for pid in children {
+        if !spawn::wait_for(pid, Duration::from_secs(3)) {
+            spawn::signal(pid, super::SIGKILL);
+        }
     }
 }
