@@ -6,6 +6,7 @@ pub use steadfast_ipc::Order;
 use steadfast_ipc::{Envelope, Link, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::sandbox::{self, Needs};
+use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, logging, schedule};
 
 /// Starts logging as the options say.
@@ -28,6 +29,22 @@ pub fn start_logging(options: &Options, ident: &str) {
         file,
         detail: options.detail,
     });
+}
+
+/// The life of a child, from the first line of its log to the last; its exit status.
+pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signals) -> std::io::Result<i32>) -> i32 {
+    // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
+    let Ok(signals) = Signals::new() else { return 1 };
+    start_logging(options, ident);
+    if !schedule::die_with_parent(options.parent) {
+        return 0;
+    }
+    let status = work(signals).unwrap_or_else(|e| {
+        log::error!("the {title} child cannot start: {e}");
+        1
+    });
+    logging::flush(Duration::from_secs(1));
+    status
 }
 
 /// Gives up what the role does not need. Comes last in its start.

@@ -4,7 +4,7 @@
 mod live;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
+use crate::child::{self, BEAT, Brother, Order, Parent, confine};
 use crate::cli::Options;
 use crate::events;
 use std::io;
@@ -30,22 +30,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
-    // Before any thread is started: a thread that does not block SIGTERM would take it.
-    let Ok(signals) = Signals::new() else { return 1 };
-    start_logging(options, "Keepalived_bfd");
-    if !schedule::die_with_parent(options.parent) {
-        return 0;
-    }
-    let status = match Role::start(options, signals) {
-        Ok(Some(mut role)) => role.run(),
-        Ok(None) => 0,
-        Err(e) => {
-            log::error!("the BFD child cannot start: {e}");
-            1
-        }
-    };
-    logging::flush(Duration::from_secs(1));
-    status
+    child::live(options, "Keepalived_bfd", "BFD", |signals| {
+        Ok(Role::start(options, signals)?.map_or(0, |mut role| role.run()))
+    })
 }
 
 /// A receiving socket.

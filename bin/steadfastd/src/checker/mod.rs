@@ -5,7 +5,7 @@ mod live;
 mod probes;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
+use crate::child::{self, BEAT, Brother, Order, Parent, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -26,7 +26,7 @@ use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
+use steadfast_sys::{Reactor, Ready, files, now, schedule};
 
 const SIGNALS: usize = 2;
 const MIRROR: usize = 3;
@@ -47,22 +47,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
-    // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
-    let Ok(signals) = Signals::new() else { return 1 };
-    start_logging(options, "Keepalived_healthcheckers");
-    if !schedule::die_with_parent(options.parent) {
-        return 0;
-    }
-    let status = match Role::start(options, signals) {
-        Ok(Some(mut role)) => role.run(),
-        Ok(None) => 0,
-        Err(e) => {
-            log::error!("the checker child cannot start: {e}");
-            1
-        }
-    };
-    logging::flush(Duration::from_secs(1));
-    status
+    child::live(options, "Keepalived_healthcheckers", "checker", |signals| {
+        Ok(Role::start(options, signals)?.map_or(0, |mut role| role.run()))
+    })
 }
 
 struct Role {

@@ -12,7 +12,7 @@ mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{BEAT, Brother, Order, Parent, confine, start_logging};
+use crate::child::{self, BEAT, Brother, Order, Parent, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -32,7 +32,7 @@ use steadfast_notify::Subject;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::{Reactor, Ready, files, logging, now, schedule};
+use steadfast_sys::{Reactor, Ready, files, now, schedule};
 use steadfast_vrrp::{Input, Kill, Link, Notice, Output, Received, Router, ScriptEnd, Snapshot};
 use system::System;
 use tell::Teller;
@@ -76,22 +76,9 @@ pub use translate::process_name;
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
-    // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
-    let Ok(signals) = Signals::new() else { return 1 };
-    start_logging(options, "Keepalived_vrrp");
-    if !schedule::die_with_parent(options.parent) {
-        return 0;
-    }
-    let status = match Role::start(options, signals) {
-        Ok(Some(mut role)) => role.run(),
-        Ok(None) => 0,
-        Err(e) => {
-            log::error!("the VRRP child cannot start: {e}");
-            1
-        }
-    };
-    logging::flush(Duration::from_secs(1));
-    status
+    child::live(options, "Keepalived_vrrp", "VRRP", |signals| {
+        Ok(Role::start(options, signals)?.map_or(0, |mut role| role.run()))
+    })
 }
 
 struct Role {
