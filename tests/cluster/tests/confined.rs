@@ -133,6 +133,13 @@ fn a_killed_runner_costs_no_state_and_no_check() {
     assert!(eventually(seconds(5), || runs() > so_far + 4), "checks go on: {}", d.log());
     assert!(host.has(VIP));
     assert!(!d.log().contains("(chk) failed") && !d.log().contains("Entering FAULT"), "{}", d.log());
+    // One that hangs is noticed, and replaced as well.
+    let hung = *runners(parent).first().expect("runner");
+    send(hung, Signal::SIGSTOP);
+    d.wait_log("does not answer, ending it", seconds(15));
+    assert!(eventually(seconds(5), || runners(parent).iter().any(|p| *p != hung)), "{}", d.log());
+    let so_far = runs();
+    assert!(eventually(seconds(5), || runs() > so_far + 4), "checks go on: {}", d.log());
     let pid = d.pid_of("vrrp.pid").expect("pid");
     let left = d.stop();
     assert_eq!(left, Some(0));
