@@ -358,7 +358,7 @@ impl Instance {
                 payload = wire::ah::seal(key, from, to, hop_limit, stamp as u32, &payload);
                 whole = true;
             }
-            Output::Send(Send { interface, source, destination, hop_limit, payload, whole })
+            Output::Send(Send { interface, source, destination, hop_limit, payload, whole, priority })
         };
         match &c.unicast {
             None => out.push(message(c.group)),

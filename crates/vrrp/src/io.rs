@@ -145,6 +145,8 @@ pub struct Send {
     pub payload: Vec<u8>,
     /// It is a whole packet: an authentication header covers its IP header.
     pub whole: bool,
+    /// The priority that it names; 0: its sender gives up (RFC 9568 section 5.2.4).
+    pub priority: u8,
 }
 
 /// One thing to do.

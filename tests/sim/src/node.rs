@@ -230,7 +230,7 @@ impl Node {
         c.step()?;
         match output {
             Output::Send(s) => {
-                c.dirty |= s.payload.get(2) == Some(&0);
+                c.dirty |= s.priority == 0;
                 fx.push(Effect::Send(s));
             }
             Output::Add(o) => {

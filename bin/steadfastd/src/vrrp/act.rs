@@ -21,8 +21,8 @@ impl Role {
     pub(super) fn do_one(&mut self, t: Time, output: Output) {
         match output {
             Output::Send(s) => {
-                // A priority of 0 (RFC 9568 section 5.2.4): who hands over must not come back as master.
-                self.dirty |= s.payload.get(2) == Some(&0);
+                // Who hands over must not come back as master.
+                self.dirty |= s.priority == 0;
                 self.system.send(&s, t);
             }
             Output::Add(object) => {
