@@ -47,6 +47,8 @@ fn facts(outcome: &Outcome) -> Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
+        dbus: c.globals.enable_dbus,
+        snmp: false,
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

@@ -8,6 +8,7 @@ mod cli;
 mod dumps;
 mod events;
 mod loader;
+mod observer;
 mod parent;
 mod programs;
 mod runner;
@@ -34,6 +35,8 @@ fn main() {
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
             "bfd" => bfd::run(&options),
+            #[cfg(feature = "dbus")]
+            "dbus" => observer::dbus::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),
