@@ -15,6 +15,15 @@ pub enum Reporter {
     Bfd,
 }
 
+/// How a virtual router came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ended {
+    /// The daemon stops.
+    Stopped,
+    /// A reload took it out, and it has `notify_deleted`; without that it is told of as a fault.
+    Deleted,
+}
+
 /// Something has changed: the whole of what is told of one object. While an observer does not read, its newest state waits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum News {
@@ -26,6 +35,8 @@ pub enum News {
         state: State,
         /// Effective priority.
         priority: u8,
+        /// Why it is in that state, where that is no news of VRRP: it was stopped, or a reload took it out of the file.
+        end: Option<Ended>,
     },
     /// A sync group entered a state.
     Group {
