@@ -494,8 +494,12 @@ mod tests {
         let mut ward = Ward::new(Memory::Nothing, true);
         ward.started(at(0), 1, b"c").expect("fits");
         said(&mut ward);
-        let news =
-            |name: &str, priority| News::Instance { name: name.into(), state: steadfast_core::State::Master, priority };
+        let news = |name: &str, priority| News::Instance {
+            name: name.into(),
+            state: steadfast_core::State::Master,
+            priority,
+            end: None,
+        };
         for priority in 1..200 {
             ward.tell_news(&news("A", priority)).expect("fits");
         }

@@ -61,7 +61,12 @@ impl Role {
                 self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
                 let known = self.router.views().find(|v| v.config.name == name).map(|v| v.state);
                 let state = entered(notice).or(known).unwrap_or_default();
-                self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority }));
+                let end = match notice {
+                    Notice::Stop => Some(Ended::Stopped),
+                    Notice::Deleted => Some(Ended::Deleted),
+                    _ => None,
+                };
+                self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority, end }));
                 self.tell_brother(name, priority);
             }
             Output::Group { name, notice } => {
