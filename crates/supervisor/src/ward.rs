@@ -36,6 +36,15 @@ impl Memory {
     }
 }
 
+/// What a child tells for observers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// Something has changed.
+    News(News),
+    /// All that there is to know.
+    Report(Vec<u8>),
+}
+
 /// Questions of an observer are passed on no more often than this: children have better things to do.
 const SURVEY: Duration = Duration::from_secs(1);
 /// What an observer has wanted done and nobody has looked at yet, at most.
@@ -93,12 +102,10 @@ pub struct Ward {
     served: bool,
     saying: Assembler,
     reporting: Assembler,
-    /// Something of it has changed that observers are to be told. Taken at each turn.
-    pub news: Vec<News>,
+    /// What it has told for observers, in order. Taken at each turn.
+    pub told: Vec<Told>,
     /// It was asked for a report, and has not answered.
     pub surveyed: bool,
-    /// Its report.
-    pub report: Option<Vec<u8>>,
     /// An observer asks for reports, and when it asked last.
     survey: Option<Time>,
     surveyed_at: Option<Time>,
@@ -130,9 +137,8 @@ impl Ward {
             served: false,
             saying: Assembler::default(),
             reporting: Assembler::default(),
-            news: Vec::new(),
+            told: Vec::new(),
             surveyed: false,
-            report: None,
             survey: None,
             surveyed_at: None,
             awaits: Vec::new(),
@@ -157,7 +163,7 @@ impl Ward {
         self.saying = Assembler::default();
         self.reporting = Assembler::default();
         self.surveyed = false;
-        self.report = None;
+        self.told.clear();
         (self.survey, self.surveyed_at) = (None, None);
         self.awaits.clear();
         self.actions.clear();
@@ -279,11 +285,11 @@ impl Ward {
             }
             Message::Report { last, bytes, .. } => {
                 if let Some(whole) = self.reporting.add(last, &bytes)? {
-                    self.report = Some(whole);
+                    self.told.push(Told::Report(whole));
                     self.surveyed = false;
                 }
             }
-            Message::News(news) if !self.is_observer() => self.news.push(news),
+            Message::News(news) if !self.is_observer() => self.told.push(Told::News(news)),
             Message::Survey if self.is_observer() => self.survey = Some(now),
             Message::Act(action) if self.is_observer() && self.actions.len() < ACTIONS => self.actions.push(action),
             Message::Keep { key, bytes } if bytes.is_empty() => {

@@ -27,8 +27,9 @@ pub const BODY: usize = 10;
 /// A start or a reload has come to rest after this.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// A child's whole account of itself.
+/// A child's whole account of itself. Which of them is looked at depends on the bodies that are built.
 #[derive(Debug)]
+#[allow(dead_code)]
 pub enum Report {
     /// Of the VRRP child.
     Vrrp(Box<Snapshot>),

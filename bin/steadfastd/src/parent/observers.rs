@@ -5,50 +5,48 @@ use super::{Daemon, SIGHUP, SIGKILL};
 use crate::observer::REPORTERS;
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Action, Message, report_pieces};
+use steadfast_ipc::{Action, Message, Reporter, report_pieces};
+use steadfast_supervisor::Told;
 use steadfast_sys::{now, spawn};
 
 /// Observers have this long for their last words, once all others have ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Daemon {
-    /// Passes on what has changed, questions and their answers, and does what observers want done.
+    /// Passes on what children tell, questions and their answers, and does what observers want done.
     pub(super) fn serve_observers(&mut self, t: Time) {
-        let news: Vec<_> = self.roles.iter_mut().flat_map(|r| std::mem::take(&mut r.ward.news)).collect();
+        // The first roles are those that report.
+        for (n, of) in REPORTERS.into_iter().enumerate() {
+            let told = self.roles.get_mut(n).map(|child| std::mem::take(&mut child.ward.told));
+            told.into_iter().flatten().for_each(|told| self.pass_on(of, &told));
+        }
         for observer in self.roles.iter_mut().filter(|r| r.ward.is_observer()) {
-            news.iter().for_each(|n| observer.tell(|w| w.tell_news(n)));
             if observer.ward.survey_due().is_some_and(|at| at <= t) {
                 observer.ward.begin_survey(t, &REPORTERS);
             }
         }
-        self.pass_reports();
+        for (n, of) in REPORTERS.into_iter().enumerate() {
+            let awaited = self.roles.iter().any(|r| r.ward.awaits.contains(&of));
+            let Some(child) = self.roles.get_mut(n).filter(|_| awaited) else { continue };
+            if child.pid.is_none() {
+                self.pass_on(of, &Told::Report(Vec::new()));
+            } else if !std::mem::replace(&mut child.ward.surveyed, true) {
+                child.say(Message::Survey);
+            }
+        }
         let actions: Vec<Action> = self.roles.iter_mut().flat_map(|r| r.ward.take_actions()).collect();
         actions.into_iter().for_each(|action| self.act_for_observer(action, t));
     }
 
-    fn pass_reports(&mut self) {
-        // The first roles are those that report.
-        for (n, of) in REPORTERS.into_iter().enumerate() {
-            let Some(child) = self.roles.get_mut(n) else { continue };
-            let mut report = child.ward.report.take();
-            if child.pid.is_none() {
-                report = Some(Vec::new());
-            }
-            let awaited = self.roles.iter().any(|r| r.ward.awaits.contains(&of));
-            match report {
-                _ if !awaited => {}
-                Some(bytes) => {
-                    for observer in self.roles.iter_mut().filter(|r| r.ward.awaits.contains(&of)) {
-                        observer.ward.awaits.retain(|r| *r != of);
-                        report_pieces(of, &bytes).for_each(|piece| observer.say(piece));
-                    }
+    fn pass_on(&mut self, of: Reporter, told: &Told) {
+        for observer in self.roles.iter_mut().filter(|r| r.ward.is_observer()) {
+            match told {
+                Told::News(news) => observer.tell(|w| w.tell_news(news)),
+                Told::Report(bytes) if observer.ward.awaits.contains(&of) => {
+                    observer.ward.awaits.retain(|r| *r != of);
+                    report_pieces(of, bytes).for_each(|piece| observer.say(piece));
                 }
-                None => {
-                    if let Some(child) = self.roles.get_mut(n).filter(|c| !c.ward.surveyed) {
-                        child.ward.surveyed = true;
-                        child.say(Message::Survey);
-                    }
-                }
+                Told::Report(_) => {}
             }
         }
     }

@@ -72,6 +72,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
+#[cfg(feature = "dbus")]
+pub use translate::family;
 pub use translate::process_name;
 
 /// Runs the role; returns its exit status.
