@@ -17,8 +17,8 @@ fn said(signals: &[Signal]) -> Vec<String> {
 fn tree() -> Tree {
     let mut tree = Tree::new(None, None);
     let routers = [router("VI_1", "eth0", 51, Family::V4), router("VI_6", "eth0.7", 52, Family::V6)];
-    let done = tree.replace(&routers, |name| (name == "VI_1").then_some(Status::In(State::Master)));
-    assert_eq!(done.gone, []);
+    assert_eq!(tree.replace(&routers), Replaced::default());
+    assert_eq!(tree.set("VI_1", Status::In(State::Master)).len(), 2);
     tree
 }
 
@@ -87,26 +87,35 @@ fn a_reload_tells_of_what_came_and_went() {
     let mut deleted = router("D", "eth0", 53, Family::V4);
     deleted.notify_deleted = true;
     let routers = [router("VI_1", "eth0", 51, Family::V4), deleted];
-    let done = tree.replace(&routers, |_| Some(Status::In(State::Master)));
+    // News of it comes before the configuration.
+    assert_eq!(tree.set("D", Status::In(State::Master)), []);
+    let done = tree.replace(&routers);
     assert_eq!(said(&done.gone)[0], "/Instance/eth0_7/52/IPv6 VrrpStatusChange Number(3)");
     assert_eq!(said(&done.new)[0], "/Instance/eth0/53/IPv4 VrrpStatusChange Number(2)");
     assert_eq!((done.gone.len(), done.new.len()), (2, 2));
     // Another name at the same path is another instance.
-    let done = tree.replace(&[router("NEW", "eth0", 51, Family::V4)], |_| None);
+    let done = tree.replace(&[router("NEW", "eth0", 51, Family::V4)]);
     let gone: Vec<String> = said(&done.gone).into_iter().filter(|s| s.contains("Vrrp")).collect();
     assert_eq!(
         gone,
         ["/Instance/eth0/51/IPv4 VrrpStatusChange Number(3)", "/Instance/eth0/53/IPv4 VrrpStatusChange Number(97)"]
     );
     assert_eq!(done.new, []);
-    assert_eq!(tree.set("VI_1", Status::In(State::Backup)), []);
+    // The last words of one that is gone are not the first of one that comes back.
+    assert_eq!(tree.set("VI_1", Status::In(State::Fault)), []);
+    let done = tree.replace(&[router("VI_1", "eth0", 51, Family::V4)]);
+    assert_eq!((done.gone.len(), done.new), (2, Vec::new()));
+    assert_eq!(
+        said(&tree.set("VI_1", Status::In(State::Backup)))[0],
+        "/Instance/eth0/51/IPv4 VrrpStatusChange Number(1)"
+    );
 }
 
 #[test]
 fn of_two_with_one_path_the_second_is_not_shown() {
     let mut tree = Tree::new(None, None);
     let routers = [router("A", "a.b", 1, Family::V4), router("B", "a-b", 1, Family::V4)];
-    assert_eq!(tree.replace(&routers, |_| None).hidden, ["B"]);
+    assert_eq!(tree.replace(&routers).hidden, ["B"]);
     assert_eq!(tree.set("B", Status::In(State::Master)), []);
 }
 

@@ -1,7 +1,7 @@
 //! The objects.
 
 use crate::{INSTANCE, PROPERTIES, ROOT, VRRP};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use steadfast_core::{Family, State};
 
@@ -99,13 +99,20 @@ pub(crate) struct Object {
 }
 
 /// All objects of a daemon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
     base: String,
     objects: BTreeMap<String, Object>,
     /// Paths by name.
     names: BTreeMap<String, String>,
+    /// What was told of names that are not there yet: news may come before the configuration that explains it.
+    early: BTreeMap<String, Status>,
+    /// Names that the last reload took out. What is told of them is no news any more.
+    gone: BTreeSet<String>,
 }
+
+/// Names of which something is kept although they are not there, at most.
+const EARLY: usize = 1000;
 
 /// Text as an element of a path: what is neither letter nor digit becomes `_`.
 fn element(text: &str) -> String {
@@ -123,7 +130,7 @@ impl Tree {
             // Writing to a string cannot fail.
             let _ = write!(base, "/{}", element(part));
         }
-        Tree { base, objects: BTreeMap::new(), names: BTreeMap::new() }
+        Tree { base, ..Tree::default() }
     }
 
     /// The path of the daemon's object.
@@ -146,10 +153,11 @@ impl Tree {
         self.objects.get(path)
     }
 
-    /// These are the instances from now on; those that were there before keep their status, where none is told.
-    pub fn replace(&mut self, routers: &[Router], status: impl Fn(&str) -> Option<Status>) -> Replaced {
+    /// These are the instances from now on; those that were there before keep their status.
+    pub fn replace(&mut self, routers: &[Router]) -> Replaced {
         let mut before = std::mem::take(&mut self.objects);
         self.names.clear();
+        let mut early = std::mem::take(&mut self.early);
         let mut done = Replaced::default();
         for r in routers {
             let path = self.path(r);
@@ -159,7 +167,7 @@ impl Tree {
             }
             let same = before.get(&path).is_some_and(|o| o.name == r.name);
             let known = if same { before.remove(&path).and_then(|o| o.status) } else { None };
-            let status = status(&r.name).or(known);
+            let status = early.remove(&r.name).or(known);
             let object = Object { name: r.name.clone(), status, notify_deleted: r.notify_deleted };
             if object.status != known {
                 done.new.extend(object.status.iter().flat_map(|s| changed(&path, *s)));
@@ -167,6 +175,7 @@ impl Tree {
             self.names.insert(r.name.clone(), path.clone());
             self.objects.insert(path, object);
         }
+        self.gone = before.values().map(|o| o.name.clone()).filter(|name| !self.names.contains_key(name)).collect();
         for (path, object) in before {
             let end = if object.notify_deleted { Status::Deleted } else { Status::In(State::Fault) };
             if object.status != Some(end) {
@@ -178,7 +187,12 @@ impl Tree {
 
     /// An instance has this status now; what is to be said, if that is news.
     pub fn set(&mut self, name: &str, status: Status) -> Vec<Signal> {
-        let Some(path) = self.names.get(name) else { return Vec::new() };
+        let Some(path) = self.names.get(name) else {
+            if self.early.len() < EARLY && !self.gone.contains(name) {
+                self.early.insert(name.to_string(), status);
+            }
+            return Vec::new();
+        };
         let Some(object) = self.objects.get_mut(path) else { return Vec::new() };
         if object.status.replace(status) == Some(status) { Vec::new() } else { changed(path, status) }
     }

@@ -30,7 +30,8 @@ impl Daemon {
             let Some(child) = self.roles.get_mut(n).filter(|_| awaited) else { continue };
             if child.pid.is_none() {
                 self.pass_on(of, &Told::Report(Vec::new()));
-            } else if !std::mem::replace(&mut child.ward.surveyed, true) {
+            } else if child.ward.ready && !std::mem::replace(&mut child.ward.surveyed, true) {
+                // One that is about to begin does not hear of it.
                 child.say(Message::Survey);
             }
         }

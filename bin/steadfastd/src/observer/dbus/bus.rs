@@ -238,10 +238,14 @@ fn look_after(shared: &Arc<Shared>) {
                 said = None;
             }
             Err(e) => {
-                let text = e.to_string();
-                if said.as_ref() != Some(&text) {
-                    log::warn!("D-Bus: {text}; trying again");
-                    said = Some(text);
+                // The words of the bus have numbers that change.
+                let kind = match &e {
+                    zbus::Error::MethodError(name, ..) => name.to_string(),
+                    other => other.to_string(),
+                };
+                if said.as_ref() != Some(&kind) {
+                    log::warn!("D-Bus: {e}; trying again");
+                    said = Some(kind);
                 }
             }
         }

@@ -8,12 +8,11 @@ mod bus;
 use super::{BODY, Body, House, Report};
 use crate::cli::Options;
 use bus::Shared;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_config::Config;
-use steadfast_core::{State, Time};
+use steadfast_core::Time;
 use steadfast_dbus::{NAME, Router, Status, Tree, Wish};
 use steadfast_ipc::{Action, Dump, Ended, News, Reporter};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
@@ -30,19 +29,11 @@ pub fn run(options: &Options) -> i32 {
     super::run::<Bus>(options, "Keepalived_dbus", "D-Bus", &OBSERVER)
 }
 
-/// A configuration that is not shown yet: its signals come after the last ones of the configuration before.
-struct Pending {
-    routers: Vec<Router>,
-    /// When it is shown without a report.
-    until: Time,
-    first: bool,
-    reports: u32,
-}
-
 struct Bus {
     shared: Arc<Shared>,
     woken: Reader,
-    pending: Option<Pending>,
+    /// States are not known yet. The bus is reached without them at this time.
+    until: Option<Time>,
 }
 
 /// What the objects are made of.
@@ -73,14 +64,14 @@ impl Body for Bus {
         let shared = Arc::new(Shared::new(tree, service(config), wake));
         bus::start(shared.clone())?;
         house.survey();
-        let pending = Pending { routers: routers(config), until: now() + PATIENCE, first: true, reports: 0 };
-        Ok(Bus { shared, woken, pending: Some(pending) })
+        let bus = Bus { shared, woken, until: Some(now() + PATIENCE) };
+        bus.show(config, true);
+        Ok(bus)
     }
 
     fn reload(&mut self, config: &Config, house: &mut House) {
         self.shared.rename(service(config));
-        let first = self.pending.as_ref().is_some_and(|p| p.first);
-        self.pending = Some(Pending { routers: routers(config), until: now() + PATIENCE, first, reports: 0 });
+        self.show(config, false);
         house.survey();
     }
 
@@ -95,21 +86,16 @@ impl Body for Bus {
         }
     }
 
-    fn report(&mut self, report: Report, house: &mut House) {
-        let states: BTreeMap<String, State> = match report {
-            Report::Vrrp(snapshot) => snapshot.instances.into_iter().map(|i| (i.name, i.state)).collect(),
-            Report::Absent(Reporter::Vrrp) => BTreeMap::new(),
+    fn report(&mut self, report: Report, _: &mut House) {
+        match report {
+            Report::Vrrp(snapshot) => {
+                let told = snapshot.instances.into_iter().map(|i| (i.name, Status::In(i.state)));
+                self.shared.with(|tree| told.flat_map(|(name, status)| tree.set(&name, status)).collect());
+            }
+            Report::Absent(Reporter::Vrrp) => {}
             _ => return,
-        };
-        let Some(pending) = &mut self.pending else { return };
-        pending.reports += 1;
-        let wanted: BTreeSet<&String> = pending.routers.iter().map(|r| &r.name).collect();
-        // One that was under way may be of the configuration before.
-        if wanted.iter().eq(&states.keys().collect::<Vec<_>>()) || pending.reports > 1 {
-            self.show(&states);
-        } else {
-            house.survey();
         }
+        self.settled();
     }
 
     fn ready(&mut self, _: Ready, _: Time, house: &mut House) {
@@ -129,11 +115,11 @@ impl Body for Bus {
     }
 
     fn due(&self) -> Option<Time> {
-        self.pending.as_ref().map(|p| p.until)
+        self.until
     }
 
     fn poll(&mut self, _: Time, _: &mut House) {
-        self.show(&BTreeMap::new());
+        self.settled();
     }
 
     fn stop(&mut self) {
@@ -142,19 +128,23 @@ impl Body for Bus {
 }
 
 impl Bus {
-    /// The pending configuration is shown from now on.
-    fn show(&mut self, states: &BTreeMap<String, State>) {
-        let Some(pending) = self.pending.take() else { return };
+    /// The instances of a configuration are shown from now on.
+    fn show(&self, config: &Config, first: bool) {
         let mut hidden = Vec::new();
         self.shared.with(|tree| {
-            let reloaded = if pending.first { None } else { Some(tree.reloaded()) };
-            let done = tree.replace(&pending.routers, |name| states.get(name).map(|s| Status::In(*s)));
+            let reloaded = if first { None } else { Some(tree.reloaded()) };
+            let done = tree.replace(&routers(config));
             hidden = done.hidden;
             done.gone.into_iter().chain(reloaded).chain(done.new).collect()
         });
         for name in hidden {
             log::warn!("({name}) is not shown on D-Bus: another instance has the same path");
         }
-        self.shared.settled();
+    }
+
+    fn settled(&mut self) {
+        if self.until.take().is_some() {
+            self.shared.settled();
+        }
     }
 }
