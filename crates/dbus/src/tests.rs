@@ -229,3 +229,21 @@ fn the_shipped_files_are_these_interfaces() {
         assert_eq!(body(shipped), body(&own));
     }
 }
+
+proptest::proptest! {
+    /// The bus lets any words through that are words of D-Bus.
+    #[test]
+    fn whatever_is_asked_is_answered(
+        path in "(/[A-Za-z0-9_]{0,8}){1,4}|/org/keepalived/Vrrp1/(Vrrp|Instance/eth0/51/IPv4)",
+        interface in proptest::option::of("(org.freedesktop.DBus.|org.keepalived.Vrrp1.)?[A-Z][a-z]{0,11}"),
+        member in "Get(All)?|Set|Introspect|Ping|SendGarp|PrintData|[A-Za-z_]{1,12}",
+        signature in "s{0,3}v?|u|",
+        strings in proptest::collection::vec("(org.keepalived.Vrrp1.Instance|Name|State|.{0,8})", 0..3),
+    ) {
+        let interface = interface.as_deref();
+        let answer = tree().answer(&Call { path: &path, interface, member: &member, signature: &signature, strings: &strings });
+        if let Answer::Error(name, _) = &answer {
+            proptest::prop_assert!(["UnknownMethod", "InvalidArgs", "NotSupported"].contains(name));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! What they share is here: the life of the process, the link to the parent, the loop. A [`Body`] is what differs.
 
+#![cfg_attr(not(any(feature = "dbus", feature = "snmp")), allow(dead_code))]
+
 use crate::child::{self, BEAT, Order, Parent, confine};
 use crate::cli::Options;
 use std::io;
