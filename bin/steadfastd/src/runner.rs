@@ -5,6 +5,7 @@
 //! the program does. When its client begins a new life the runner ends those programs whose answer only the old one wanted; when
 //! the client is gone for good it ends itself, too.
 
+use crate::child::SETTLED;
 use crate::cli::Options;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -100,6 +101,7 @@ pub fn run(options: &Options) -> i32 {
     };
     runner.say(Message::Hello);
     let mut leaving: Option<Time> = None;
+    let mut trim = now() + SETTLED;
     let mut ready = Vec::new();
     loop {
         let t = now();
@@ -125,7 +127,11 @@ pub fn run(options: &Options) -> i32 {
         if leaving.is_some_and(|until| t >= until || runner.running.is_empty()) {
             return 0;
         }
-        let due = runner.look_after(t).min(leaving.unwrap_or(Time::FAR));
+        if t >= trim {
+            schedule::give_memory_back();
+            trim = Time::FAR;
+        }
+        let due = runner.look_after(t).min(leaving.unwrap_or(Time::FAR)).min(trim);
         let writer = &runner.writer;
         runner.outbox.flush(|f| writer.write(f).is_ok());
         if reactor.wait(Some(due), false, &mut ready).is_err() {

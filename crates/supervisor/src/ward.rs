@@ -8,6 +8,9 @@ use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outb
 
 /// An end like any other.
 const TRANSIENT: i32 = 70;
+/// States by the names of their objects. They are many, and do not grow.
+type Kept = BTreeMap<Box<str>, Box<[u8]>>;
+
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
 /// A restart that waits this long follows several deaths in a row.
@@ -113,9 +116,9 @@ pub struct Ward {
     pub awaits: Vec<Reporter>,
     actions: Vec<Action>,
     outbox: Outbox,
-    kept: BTreeMap<String, Vec<u8>>,
+    kept: Kept,
     /// What was kept at its last end.
-    last_words: BTreeMap<String, Vec<u8>>,
+    last_words: Kept,
 }
 
 impl Ward {
@@ -171,7 +174,7 @@ impl Ward {
         self.watch.started(now);
         let mut result = Ok(());
         for (key, bytes) in &self.kept {
-            let message = Message::Keep { key: key.clone(), bytes: bytes.clone() };
+            let message = Message::Keep { key: key.to_string(), bytes: bytes.to_vec() };
             result = result.and(self.outbox.command(&Envelope { epoch, message }));
         }
         result.and(self.configure(config))
@@ -293,10 +296,10 @@ impl Ward {
             Message::Survey if self.is_observer() => self.survey = Some(now),
             Message::Act(action) if self.is_observer() && self.actions.len() < ACTIONS => self.actions.push(action),
             Message::Keep { key, bytes } if bytes.is_empty() => {
-                self.kept.remove(&key);
+                self.kept.remove(key.as_str());
             }
-            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(&key) => {
-                self.kept.insert(key, bytes);
+            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(key.as_str()) => {
+                self.kept.insert(key.into(), bytes.into());
             }
             _ => {}
         }
@@ -392,15 +395,15 @@ impl Ward {
     }
 
     /// All that is kept for a successor, by object.
-    pub fn kept(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.kept
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.kept.iter().map(|(key, bytes)| (&**key, &**bytes))
     }
 
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
     /// that what is there while the daemon runs goes, too; `states`: which routers were masters, whose peers are to be told.
     pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool, states: bool) -> Vec<Vec<u8>> {
         let left = self.last_words.iter().filter(|(key, _)| states || key.starts_with('\n'));
-        let left = left.map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() });
+        let left = left.map(|(key, bytes)| Message::Keep { key: key.to_string(), bytes: bytes.to_vec() });
         let end = all.then_some(Message::Stop { keep_objects: false });
         // The process begins when it has a whole configuration: all else is said before.
         left.chain(end).chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
@@ -408,7 +411,7 @@ impl Ward {
 
     /// Takes over what an older program kept.
     pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
-        self.kept = kept.into_iter().collect();
+        self.kept = kept.into_iter().map(|(key, bytes)| (key.into(), bytes.into())).collect();
     }
 }
 
@@ -463,7 +466,7 @@ mod tests {
         }
         let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
         assert_eq!(ends, [restart(0, false, false), restart(1, true, true), restart(2, true, true)]);
-        assert_eq!(ward.kept().keys().collect::<Vec<_>>(), ["\nroute"]);
+        assert_eq!(ward.kept().map(|(key, _)| key).collect::<Vec<_>>(), ["\nroute"]);
         assert_eq!(ward.due(), Some(at(4)));
     }
 

@@ -1,6 +1,6 @@
 //! One virtual router: its data, and what can be computed from them alone.
 
-use crate::auth::Guard;
+use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
@@ -117,7 +117,7 @@ pub(crate) struct Instance {
     pub counters: Counters,
     pub last_transition: Time,
     /// Authentication: what is fresh.
-    pub guard: Guard,
+    pub guard: Memory,
     /// State that a former process handed over.
     pub restored: Option<State>,
     logged: u32,
@@ -154,7 +154,7 @@ impl Instance {
             objects_set: false,
             counters: Counters::default(),
             last_transition: now,
-            guard: Guard::default(),
+            guard: Memory::default(),
             restored: None,
             logged: 0,
             rearm: Limit::default(),

@@ -64,8 +64,7 @@ impl Router {
                         && x.config != c
                     {
                         if !crate::auth::same_kind(&x.config, &c) {
-                            x.guard = crate::auth::Guard::default();
-                            x.guard.set_wall(wall, false, now, &c);
+                            x.guard = crate::auth::Memory::new(wall, now, &c);
                         }
                         let before = std::mem::replace(&mut x.config, c);
                         changed.push((i, before));
@@ -79,7 +78,7 @@ impl Router {
         for (n, (at, c)) in added.into_iter().enumerate() {
             let i = self.free_slot();
             let mut fresh = Instance::new(c, now);
-            fresh.guard.set_wall(self.wall, false, now, &fresh.config);
+            fresh.guard = crate::auth::Memory::new(self.wall, now, &fresh.config);
             if let Some(slot) = self.slots.get_mut(i as usize) {
                 *slot = Some(fresh);
             }

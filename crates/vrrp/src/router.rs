@@ -104,7 +104,7 @@ pub struct Router {
     pub(crate) trackers: Trackers,
     pub(crate) statics: Vec<Object>,
     /// Who may be meant by a packet.
-    pub(crate) lookup: HashMap<(u32, Family, u8), Vec<u32>>,
+    lookup: Vec<((u32, Family, u8), u32)>,
     /// Who depends on an interface, by name.
     pub(crate) by_interface: HashMap<String, Vec<u32>>,
     /// Who depends on a script, file or process.
@@ -122,6 +122,13 @@ pub struct Router {
 }
 
 impl Router {
+    /// Gives back the room that a start or a reload needed.
+    pub fn shrink(&mut self) {
+        self.timers.shrink();
+        self.held.shrink();
+        self.slots.shrink_to_fit();
+    }
+
     /// A router that starts from nothing.
     pub fn new(config: Config, seed: u64, now: Time, out: &mut Vec<Output>) -> Router {
         Router::restore(config, &[], seed, now, out)
@@ -137,7 +144,7 @@ impl Router {
             groups: Vec::new(),
             trackers: Trackers::default(),
             statics: Vec::new(),
-            lookup: HashMap::new(),
+            lookup: Vec::new(),
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
             roaming: Vec::new(),
@@ -155,7 +162,9 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
                 instance.restored = Some(s.state);
-                instance.guard.restore(&s.stamps);
+                if instance.config.keyed() {
+                    instance.guard.restore(&s.stamps);
+                }
                 instance.master = s.master.map(|m| (m, s.master_priority));
                 if s.state == State::Backup && s.master_interval > 0 {
                     instance.master_interval = Duration::from_nanos(s.master_interval);
@@ -486,39 +495,39 @@ impl Router {
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
             let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
-            self.lookup.entry((link.index, x.config.family, x.config.vrid)).or_default().push(i as u32);
+            self.lookup.push(((link.index, x.config.family, x.config.vrid), i as u32));
         }
+        self.lookup.sort_unstable();
     }
 
     /// The instance that a packet is for. Several may share a router id where their unicast addresses differ.
     fn addressee(&self, opened: &Opened<'_>) -> Result<u32, Option<u8>> {
         let packet = opened.packet;
         let Some(vrid) = opened.message.get(1).copied() else { return Err(None) };
-        let Some(candidates) = self.lookup.get(&(packet.interface, Family::of(packet.source), vrid)) else {
-            return Err(Some(vrid));
-        };
-        if let [only] = candidates.as_slice() {
-            return Ok(*only);
+        let wanted = (packet.interface, Family::of(packet.source), vrid);
+        let from = self.lookup.partition_point(|(key, _)| *key < wanted);
+        let candidates = || self.lookup.iter().skip(from).take_while(|(key, _)| *key == wanted).map(|(_, i)| *i);
+        let mut first = candidates();
+        match (first.next(), first.next()) {
+            (None, _) => return Err(Some(vrid)),
+            (Some(only), None) => return Ok(only),
+            _ => {}
         }
-        let config = |i: &&u32| self.slot(**i).map(|x| (&x.config, x.assessed.source));
+        let config = |i: &u32| self.slot(*i).map(|x| (&x.config, x.assessed.source));
         let multicast = packet.destination.is_multicast();
-        let fits = |i: &&u32| {
+        let fits = |i: &u32| {
             config(i).is_some_and(|(c, source)| match &c.unicast {
                 None => multicast && c.group == packet.destination,
                 Some(_) => !multicast && source == Some(packet.destination),
             })
         };
-        let peer = |i: &&u32| {
+        let peer = |i: &u32| {
             config(i).is_some_and(|(c, _)| {
                 c.unicast.as_ref().is_some_and(|u| u.peers.iter().any(|p| p.address == packet.source))
             })
         };
-        candidates
-            .iter()
-            .find(|i| fits(i) && (multicast || peer(i)))
-            .or_else(|| candidates.iter().find(fits))
-            .copied()
-            .ok_or(Some(vrid))
+        let found = candidates().find(|i| fits(i) && (multicast || peer(i))).or_else(|| candidates().find(fits));
+        found.ok_or(Some(vrid))
     }
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {

@@ -321,7 +321,9 @@ impl Router {
         self.set_state(i, State::Master, now);
         self.quiet(i);
         let Some(x) = self.slot_mut(i) else { return };
-        x.guard.rebase(now, &x.config);
+        if x.config.keyed() {
+            x.guard.rebase(now, &x.config);
+        }
         let master = x.master.take();
         // one whom we pushed aside while it lived may say a last word
         x.preempted = match (master, x.fast.is_some()) {

@@ -5,7 +5,7 @@ mod live;
 mod probes;
 mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, confine};
+use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -42,8 +42,6 @@ const DATAGRAMS: usize = 64;
 const OURS: &str = "\nours";
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {

@@ -10,7 +10,7 @@ mod runners;
 mod scheduled;
 mod upgrade;
 
-use crate::child::start_logging;
+use crate::child::{SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
 use crate::events;
 use control::{CONTROL, Control};
@@ -101,6 +101,8 @@ struct Daemon {
     control: Control,
     scheduled: scheduled::Scheduled,
     begun: Time,
+    /// When what was needed for a start or a reload is given back.
+    trim: Option<Time>,
 }
 
 /// Runs the daemon; returns its exit status.
@@ -180,6 +182,7 @@ pub fn run(options: Box<Options>) -> i32 {
         control: Control::default(),
         scheduled: Default::default(),
         begun: now(),
+        trim: None,
     };
     let status = daemon.run();
     for role in &mut daemon.roles {
@@ -486,6 +489,9 @@ impl Daemon {
             l.until = t + READING;
         }
         self.reload_if_due(t);
+        if self.trim.take_if(|at| *at <= t).is_some() {
+            schedule::give_memory_back();
+        }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
             if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {

@@ -90,7 +90,7 @@ impl Role {
 
     /// All that is kept.
     pub fn kept_all(&self) -> Vec<(String, Vec<u8>)> {
-        self.ward.kept().iter().map(|(k, b)| (k.clone(), b.clone())).collect()
+        self.ward.kept().map(|(k, b)| (k.to_string(), b.to_vec())).collect()
     }
 
     /// Takes over from an older program.

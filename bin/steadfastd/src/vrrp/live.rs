@@ -25,7 +25,8 @@ pub struct Entered {
 /// The last changes of each instance.
 #[derive(Default)]
 pub struct History {
-    of: HashMap<String, VecDeque<live::Change>>,
+    /// As bytes: they are many, and seldom read.
+    of: HashMap<Box<str>, Box<[u8]>>,
     /// The last line that was logged.
     line: String,
     /// What was logged of an instance right before the line that says its new state.
@@ -35,19 +36,23 @@ pub struct History {
 impl History {
     /// What a former life knew of an instance.
     pub fn inherit(&mut self, name: &str, bytes: &[u8]) {
-        if let Ok(changes) = decode::<VecDeque<live::Change>>(bytes) {
-            self.of.insert(name.to_string(), changes);
+        if decode::<VecDeque<live::Change>>(bytes).is_ok() {
+            self.of.insert(name.into(), bytes.into());
         }
+    }
+
+    fn changes(&self, name: &str) -> VecDeque<live::Change> {
+        self.of.get(name).and_then(|bytes| decode(bytes).ok()).unwrap_or_default()
     }
 
     /// What a successor is to know of an instance; nothing when it is gone.
     pub fn of(&self, name: &str) -> Vec<u8> {
-        self.of.get(name).and_then(|all| encode(all).ok()).unwrap_or_default()
+        self.of.get(name).map(|bytes| bytes.to_vec()).unwrap_or_default()
     }
 
     /// Since when an instance is in its state, by the clock, where that is known.
     fn since(&self, name: &str, state: &str) -> Option<f64> {
-        self.of.get(name).and_then(|all| all.back()).filter(|c| c.state == state).map(|c| c.at)
+        self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
     /// A line of the log; what it says of a state that was entered.
@@ -60,7 +65,7 @@ impl History {
             let cause = before.filter(|(n, _)| *n == name).map(|(_, cause)| cause).or(in_brackets);
             let cause = cause.unwrap_or_default().to_string();
             self.causes.insert(name.to_string(), cause.clone());
-            let from = self.of.get(name).and_then(|all| all.back()).map_or("INIT", |c| c.state.as_str()).to_string();
+            let from = self.changes(name).back().map_or("INIT", |c| c.state.as_str()).to_string();
             let to = state.split(' ').next().unwrap_or_default().to_string();
             entered = Some(Entered { from, to, cause });
         }
@@ -80,14 +85,18 @@ impl History {
             return;
         }
         let told = self.causes.remove(name).unwrap_or_default();
+        if self.causes.is_empty() {
+            self.causes.shrink_to_fit();
+        }
         let mut cause = if faults.is_empty() { told } else { faults.join(", ") };
         // All of them fit into one message.
         cause.truncate((0..=CAUSE.min(cause.len())).rev().find(|at| cause.is_char_boundary(*at)).unwrap_or(0));
-        let all = self.of.entry(name.to_string()).or_default();
+        let mut all = self.changes(name);
         all.push_back(live::Change { at: wall, state: state.to_string(), cause });
         if all.len() > CHANGES {
             all.pop_front();
         }
+        self.of.insert(name.into(), encode(&all).unwrap_or_default().into());
     }
 }
 
@@ -161,7 +170,7 @@ impl Role {
                 due: due.map(|(what, at)| (what.to_string(), at.since(t).as_secs_f64())).collect(),
                 holds: v.objects_set,
                 addresses: c.addresses.iter().chain(&c.excluded).map(|a| a.cidr.to_string()).collect(),
-                history: self.history.of.get(&c.name).map(|h| h.iter().cloned().collect()).unwrap_or_default(),
+                history: self.history.changes(&c.name).into(),
                 adverts_sent: k.advert_sent,
                 adverts_received: k.advert_rcvd,
                 became_master: k.become_master,

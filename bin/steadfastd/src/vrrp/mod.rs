@@ -12,7 +12,7 @@ mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, confine};
+use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -61,8 +61,6 @@ const PACKETS: usize = 256;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
 /// Processes are counted this often.
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 const COUNT: Duration = Duration::from_secs(1);
 /// And not more often than this, whatever happens.
 const RECOUNT: Duration = Duration::from_millis(20);
@@ -301,6 +299,8 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             if self.trim.take_if(|at| *at <= t).is_some() {
+                self.router.shrink();
+                self.system.kernel.shrink();
                 schedule::give_memory_back();
             }
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
