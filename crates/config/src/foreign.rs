@@ -4,17 +4,7 @@
 use crate::section::Keyword;
 
 /// Words of global_defs.
-const GLOBAL: &[&str] = &[
-    "use_symlink_paths",
-    "nftables_ifindex",
-    "snmp_socket",
-    "enable_snmp_keepalived",
-    "enable_snmp_rfc",
-    "enable_snmp_rfcv2",
-    "enable_snmp_rfcv3",
-    "snmp_vs_stats_update_interval",
-    "snmp_rs_stats_update_interval",
-];
+const GLOBAL: &[&str] = &["use_symlink_paths", "nftables_ifindex"];
 
 /// A word of a section that keepalived knows.
 pub(crate) fn known(section: &str, word: &str) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! The schema.
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use steadfast_core::State;
 
 /// Everything that a dump shows.
@@ -14,6 +15,14 @@ pub struct Snapshot {
     pub scripts: Vec<Script>,
     /// Sync groups.
     pub groups: Vec<(String, State)>,
+    /// Tracked files that were read, and their values.
+    pub files: Vec<(String, i64)>,
+    /// Tracked processes: name, how many there are, and whether that is as required.
+    pub processes: Vec<(String, Option<u32>, bool)>,
+    /// Links of the system: name, index, hardware address.
+    pub links: Vec<(String, u32, [u8; 6])>,
+    /// Adverts that were heard for router ids that are nobody's here.
+    pub unknown_vrids: u64,
 }
 
 /// One virtual router. Durations are in seconds, instants in seconds since 1970.
@@ -69,6 +78,22 @@ pub struct Instance {
     /// `auth_hmac` is in use.
     pub hmac: bool,
     pub source: Option<String>,
+    /// The last known master.
+    pub master: Option<IpAddr>,
+    /// Seconds since it left INIT.
+    pub up_for: Option<f64>,
+    /// Why it became master, by RFC 6527.
+    pub new_master: u8,
+    /// What was wrong last, by RFC 6527: 0 nothing, 1 TTL, 2 version, 3 checksum.
+    pub protocol_error: u8,
+    /// The link that adverts go by.
+    pub link: String,
+    /// Addresses in adverts.
+    pub advertised: Vec<IpAddr>,
+    /// Where adverts go, unless by unicast.
+    pub multicast: Option<IpAddr>,
+    /// Who sent the packet that was thrown away last.
+    pub offender: Option<IpAddr>,
     pub statistics: Statistics,
 }
 
@@ -96,6 +121,10 @@ pub struct Statistics {
     pub auth_ext_invalid_hmac: u64,
     pub auth_ext_stale: u64,
     pub auth_ext_replay: u64,
+    /// Not in the dump.
+    pub checksum_err: u64,
+    /// Not in the dump.
+    pub version_err: u64,
 }
 
 /// One script tracker.

@@ -119,6 +119,8 @@ pub struct Router {
     /// Wall clock less monotonic clock, in nanoseconds.
     pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
+    /// Adverts of router ids that are nobody's here.
+    strangers: u64,
 }
 
 impl Router {
@@ -155,6 +157,7 @@ impl Router {
             life: Life::Settling,
             wall: 0,
             unknown: HashSet::new(),
+            strangers: 0,
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
@@ -351,8 +354,27 @@ impl Router {
                 counters: x.counters,
                 source: x.assessed.source,
                 sighting: x.guard.sighting.clone(),
+                up_since: x.up_since,
+                new_master: x.new_master,
+                protocol_error: x.protocol_error,
+                offender: x.offender,
             }
         })
+    }
+
+    /// Adverts that came for router ids that are nobody's here.
+    pub fn strangers(&self) -> u64 {
+        self.strangers
+    }
+
+    /// Tracked files that were read: name and value.
+    pub fn file_states(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Links as the kernel has them: name, index, hardware address.
+    pub fn links(&self) -> impl Iterator<Item = (&str, u32, steadfast_core::Mac)> {
+        self.trackers.links.values().map(|l| (l.name.as_str(), l.index, l.mac))
     }
 
     /// Static addresses.
@@ -535,6 +557,7 @@ impl Router {
         let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {
+                self.strangers += u64::from(vrid.is_some());
                 if let Some(vrid) = vrid
                     && self.settings.log_unknown_vrids
                     && self.unknown.len() < 4096

@@ -77,12 +77,14 @@ impl Role {
             needed: s.config.quorum,
             active: s.active,
             panic: s.panic,
+            traffic: None,
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
                     name: r.name.to_string(),
                     up: r.up,
                     weight: r.weight,
                     drained: r.drained,
+                    traffic: None,
                     checks: (r.checks.into_iter())
                         .map(|(check, good, reason)| live::Check { kind: kind(&check.kind).into(), good, reason })
                         .collect(),
