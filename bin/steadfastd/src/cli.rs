@@ -33,6 +33,10 @@ pub struct Options {
     pub vrrp_pid: Option<PathBuf>,
     pub checkers_pid: Option<PathBuf>,
     pub bfd_pid: Option<PathBuf>,
+    /// -x: all MIBs.
+    pub snmp: bool,
+    /// -A: socket of the AgentX master.
+    pub snmp_socket: Option<String>,
     pub namespace: Option<String>,
     pub config_id: Option<String>,
     pub all_config: bool,
@@ -80,6 +84,8 @@ impl Default for Options {
             vrrp_pid: None,
             checkers_pid: None,
             bfd_pid: None,
+            snmp: false,
+            snmp_socket: None,
             namespace: None,
             config_id: None,
             all_config: false,
@@ -280,6 +286,8 @@ pub fn parse(arguments: &[String]) -> Request {
                 "vrrp_pid" => o.vrrp_pid = path(),
                 "checkers_pid" => o.checkers_pid = path(),
                 "bfd_pid" => o.bfd_pid = path(),
+                "snmp" => o.snmp = true,
+                "snmp-agent-socket" => o.snmp_socket = value.clone(),
                 "namespace" => o.namespace = value.clone(),
                 "config-id" => o.config_id = value.clone(),
                 "all-config" => o.all_config = true,

@@ -53,7 +53,7 @@ fn facts(outcome: &Outcome) -> Facts {
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
         dbus: c.globals.enable_dbus,
-        snmp: false,
+        snmp: c.globals.snmp_vrrp || c.globals.snmp_checker || c.globals.snmp_rfcv2 || c.globals.snmp_rfcv3,
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

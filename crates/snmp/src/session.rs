@@ -114,6 +114,8 @@ pub struct Session {
     tested: Option<(u32, Vec<(Setting, i32, i32)>)>,
     /// The failure to connect was logged.
     complained: bool,
+    /// The master's sysUpTime, as last heard.
+    uptime: (Time, u32),
 }
 
 impl Session {
@@ -136,12 +138,19 @@ impl Session {
             notices: VecDeque::new(),
             tested: None,
             complained: false,
+            uptime: (now, 0),
         }
     }
 
     /// The session is open.
     pub fn is_open(&self) -> bool {
         self.stage == Stage::Open
+    }
+
+    /// The master's sysUpTime now, in hundredths of a second.
+    pub fn uptime(&self, now: Time) -> u32 {
+        let since = now.since(self.uptime.0).as_millis() / 10;
+        self.uptime.1.wrapping_add(u32::try_from(since & 0xffff_ffff).unwrap_or(0))
     }
 
     /// Requests wait for [`Session::answer`].
@@ -302,7 +311,10 @@ impl Session {
 
     fn packet(&mut self, now: Time, p: Packet, out: &mut Vec<Output>) {
         match p.body {
-            Body::Response { error, .. } => self.response(now, p.session, p.packet, error, out),
+            Body::Response { uptime, error, .. } => {
+                self.uptime = (now, uptime);
+                self.response(now, p.session, p.packet, error, out);
+            }
             Body::Close { reason } if p.session == self.id => {
                 self.lost(now, &format!("it closed the session (reason {reason})"), out);
             }

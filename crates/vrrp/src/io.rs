@@ -77,6 +77,8 @@ pub enum Input<'a> {
     Wall(std::time::Duration),
     /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.
     Announce(&'a str),
+    /// A manager changes an instance until the next reload: name, base priority (1..=254; not an owner's), preemption.
+    Adjust(&'a str, Option<u8>, Option<bool>),
     /// The kernel took this object, which it had refused before.
     ObjectAdded(&'a Object),
     /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).

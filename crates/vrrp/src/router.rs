@@ -6,7 +6,7 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, NewMaster, Output, Received, Snapshot, Tracked, View};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -257,6 +257,7 @@ impl Router {
                     self.burst(i, 1, now, out);
                 }
             }
+            Input::Adjust(name, priority, preempt) => self.adjust(now, name, priority, preempt, out),
             Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
@@ -360,6 +361,11 @@ impl Router {
                 offender: x.offender,
             }
         })
+    }
+
+    /// Why an instance became master.
+    pub fn new_master(&self, name: &str) -> NewMaster {
+        self.instances().find(|x| x.config.name == name).map_or(NewMaster::Never, |x| x.new_master)
     }
 
     /// Adverts that came for router ids that are nobody's here.
@@ -550,6 +556,33 @@ impl Router {
         };
         let found = candidates().find(|i| fits(i) && (multicast || peer(i))).or_else(|| candidates().find(fits));
         found.ok_or(Some(vrid))
+    }
+
+    fn adjust(
+        &mut self,
+        now: Time,
+        name: &str,
+        priority: Option<u8>,
+        preempt: Option<bool>,
+        out: &mut Vec<Output>,
+    ) {
+        let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name);
+        let Some(i) = self.order.iter().copied().find(named) else { return };
+        let Some(x) = self.slot_mut(i) else { return };
+        if let Some(p) = priority.filter(|p| (1..=254).contains(p) && x.config.priority != 255) {
+            let before = std::mem::replace(&mut x.config.priority, p);
+            if before != p {
+                out.push(Output::Log(Level::Info, format!("({name}) base priority changed from {before} to {p} by SNMP")));
+            }
+        }
+        if let Some(on) = preempt
+            && x.config.preempt != on
+        {
+            x.config.preempt = on;
+            let word = if on { "enabled" } else { "disabled" };
+            out.push(Output::Log(Level::Info, format!("({name}) preemption {word} by SNMP")));
+        }
+        self.reevaluate(&[i], now, out);
     }
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {

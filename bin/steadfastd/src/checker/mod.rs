@@ -21,7 +21,7 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, JobEnd, Message, News, decode, encode};
+use steadfast_ipc::{Action, Dump, JobEnd, Message, News, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
@@ -419,6 +419,10 @@ impl Role {
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };
                     self.pool.handle(t, drain, &mut self.out);
+                }
+                Order::Message(Message::Act(Action::Weigh { service, server, weight })) => {
+                    let weigh = Input::Weigh { service: &service, server: &server, weight };
+                    self.pool.handle(t, weigh, &mut self.out);
                 }
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");

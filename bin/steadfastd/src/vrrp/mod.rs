@@ -25,7 +25,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Action, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
+use steadfast_ipc::{Action, Alarm, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -485,6 +485,9 @@ impl Role {
                 Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Act(Action::Announce { instance })) => {
                     self.router.handle(t, Input::Announce(&instance), &mut self.out);
+                }
+                Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
+                    self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
                 }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),
