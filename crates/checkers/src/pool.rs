@@ -413,7 +413,8 @@ impl Pool {
                 let before = std::mem::replace(&mut real.config.weight, weight);
                 if before != weight {
                     touched.push(i as u32);
-                    let text = format!("Weight of service {server} of VS {service} changed from {before} to {weight} by SNMP");
+                    let text =
+                        format!("Weight of service {server} of VS {service} changed from {before} to {weight} by SNMP");
                     out.push(Output::Log(Level::Info, text));
                 }
             }

@@ -47,6 +47,7 @@ const UNSUPPORTED_CONTEXT: u16 = 262;
 const GEN_ERR: u16 = 5;
 const WRONG_TYPE: u16 = 7;
 const WRONG_VALUE: u16 = 10;
+const INCONSISTENT: u16 = 12;
 const COMMIT_FAILED: u16 = 14;
 const NOT_WRITABLE: u16 = 17;
 
@@ -486,6 +487,10 @@ fn test(view: &View, bind: &Bind) -> Result<(Setting, i32, i32), u16> {
     };
     if !range.contains(&value) {
         return Err(WRONG_VALUE);
+    }
+    // An owner's priority is 255 (RFC 9568 section 6.1).
+    if matches!(setting, Setting::Priority(_)) && before == 255 {
+        return Err(INCONSISTENT);
     }
     Ok((setting.clone(), value, before))
 }

@@ -6,7 +6,9 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, NewMaster, Output, Received, Snapshot, Tracked, View};
+use crate::{
+    Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, NewMaster, Output, Received, Snapshot, Tracked, View,
+};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -558,21 +560,17 @@ impl Router {
         found.ok_or(Some(vrid))
     }
 
-    fn adjust(
-        &mut self,
-        now: Time,
-        name: &str,
-        priority: Option<u8>,
-        preempt: Option<bool>,
-        out: &mut Vec<Output>,
-    ) {
+    fn adjust(&mut self, now: Time, name: &str, priority: Option<u8>, preempt: Option<bool>, out: &mut Vec<Output>) {
         let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name);
         let Some(i) = self.order.iter().copied().find(named) else { return };
         let Some(x) = self.slot_mut(i) else { return };
         if let Some(p) = priority.filter(|p| (1..=254).contains(p) && x.config.priority != 255) {
             let before = std::mem::replace(&mut x.config.priority, p);
             if before != p {
-                out.push(Output::Log(Level::Info, format!("({name}) base priority changed from {before} to {p} by SNMP")));
+                out.push(Output::Log(
+                    Level::Info,
+                    format!("({name}) base priority changed from {before} to {p} by SNMP"),
+                ));
             }
         }
         if let Some(on) = preempt

@@ -1,6 +1,7 @@
 //! The VRRP role: one loop that turns readiness into the machine's input and carries its output out.
 
 mod act;
+mod alarms;
 mod dump;
 mod listen;
 mod live;
@@ -110,6 +111,7 @@ struct Role {
     out: Vec<Output>,
     stopped: bool,
     beat: Time,
+    alarms: alarms::Alarms,
     /// When processes are counted next, and when they were last.
     count: Time,
     counted: Time,
@@ -298,6 +300,7 @@ impl Role {
         if t >= self.beat {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
+            self.raise_alarms();
             if self.trim.take_if(|at| *at <= t).is_some() {
                 self.router.shrink();
                 self.system.kernel.shrink();

@@ -184,6 +184,8 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Log lines go to journald with fields.
     pub structured: bool,
+    /// Managers are told of packets that were thrown away.
+    pub alarms: bool,
     /// Seconds that the kernel keeps a virtual address without a refresh.
     pub address_lease: Option<u32>,
     /// Programs that run as root must be such that only root can change them.

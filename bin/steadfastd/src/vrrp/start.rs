@@ -102,6 +102,7 @@ impl Role {
             out,
             stopped: false,
             beat: t,
+            alarms: Default::default(),
             count: t,
             counted: t,
             late: Duration::ZERO,

@@ -232,6 +232,7 @@ pub fn plan(c: &Config) -> Plan {
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
         mask: g.umask,
+        alarms: g.snmp_traps,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
         buffers: Buffers {
