@@ -220,8 +220,11 @@ impl Agent {
 
     fn instance_news(&mut self, name: String, state: State, priority: u8, end: Option<Ended>) {
         if let Some(i) = self.vrrp.iter_mut().flat_map(|v| &mut v.instances).find(|i| i.name == name) {
-            i.addresses_set &= state == State::Master;
-            (i.state, i.effective_priority) = (state, priority);
+            // The next report knows better; until then it fits together.
+            if i.state != state {
+                i.addresses_set = state == State::Master;
+            }
+            (i.state, i.want_state, i.effective_priority) = (state, state, priority);
         }
         let state = match end {
             Some(Ended::Stopped) => Known::Shutdown,
