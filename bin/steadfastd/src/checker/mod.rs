@@ -3,6 +3,7 @@
 mod balancer;
 mod live;
 mod probes;
+pub mod traffic;
 mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
@@ -27,6 +28,7 @@ use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, files, now, schedule};
+use traffic::Counted;
 
 const SIGNALS: usize = 2;
 const MIRROR: usize = 3;
@@ -67,6 +69,9 @@ struct Role {
     /// Programs of checks that run.
     scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
+    counted: Counted,
+    /// -x: counters are told of.
+    snmp: bool,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
@@ -150,6 +155,8 @@ impl Role {
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
+            counted: Counted::default(),
+            snmp: options.snmp,
             balancer: Balancer::open(ours.into_iter().collect(), buffer),
             watcher: None,
             addresses: BTreeSet::new(),
@@ -414,7 +421,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(),
-                Order::Message(Message::Survey) => self.report(),
+                Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(),
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };

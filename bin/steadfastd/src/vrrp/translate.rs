@@ -1,6 +1,7 @@
 //! The configuration as written becomes what the role runs from.
 
 use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use crate::checker::traffic::Ages;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -232,6 +233,7 @@ pub fn plan(c: &Config) -> Plan {
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
         mask: g.umask,
+        counters: g.snmp_checker.then_some(Ages(g.snmp_vs_interval, g.snmp_rs_interval)),
         alarms: g.snmp_traps,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
