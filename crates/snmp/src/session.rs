@@ -483,7 +483,7 @@ fn test(view: &View, bind: &Bind) -> Result<(Setting, i32, i32), u16> {
     let range = match setting {
         Setting::Priority(_) => 1..=254,
         Setting::Preempt(_) => 1..=2,
-        Setting::Weight(..) => 0..=65535,
+        Setting::Weight(..) => 0..=i32::MAX,
     };
     if !range.contains(&value) {
         return Err(WRONG_VALUE);

@@ -25,6 +25,11 @@ pub(super) fn pairs<'a>(f: &Facts<'a>) -> impl Iterator<Item = (u32, &'a Virtual
     (1..).zip(there).map(move |(n, v)| (n, v, said.next()))
 }
 
+/// Rows of real servers: a sorry server comes first, as keepalived has it.
+pub(super) fn row_of(s: &VirtualServer, server: usize) -> u32 {
+    u32::try_from(server).unwrap_or(u32::MAX).saturating_add(1 + u32::from(s.sorry_server.is_some()))
+}
+
 pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     groups(v, f);
     let (services, servers) = (services(), servers());
@@ -32,19 +37,40 @@ pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     v.columns(&servers, 2..=55);
     for (n, s, now) in pairs(f) {
         service(v.row(&services, [n]), f, s, now);
-        for (m, r) in (1..).zip(&s.real_servers) {
-            let is = now.and_then(|x| x.servers.get(m as usize - 1));
-            server(v.row(&servers, [n, m]), f, s, r, now, is);
-        }
-        let next = u32::try_from(s.real_servers.len()).unwrap_or(u32::MAX).saturating_add(1);
         if let Some((address, port)) = s.sorry_server {
-            let up = now.is_some_and(|x| !x.quorum);
-            let mut row = v.row(&servers, [n, next]);
-            row.int(2, 2).int(3, family(address)).address(4, address).gauge(5, port).truth(6, up);
-            kind(&mut row, 40, s.sorry_server_lvs_method.or(s.method));
+            sorry(v.row(&servers, [n, 1]), s, now, address, port);
+        }
+        for (m, r) in s.real_servers.iter().enumerate() {
+            let is = now.and_then(|x| x.servers.get(m));
+            server(v.row(&servers, [n, row_of(s, m)]), f, s, r, now, is);
         }
     }
     sync(v, f);
+}
+
+/// A sorry server has an address and nothing that is its own.
+fn sorry(mut row: Row<'_>, s: &VirtualServer, now: Option<&Service>, address: IpAddr, port: u16) {
+    let port = match s.served {
+        Served::Address(_, p) if port == 0 => p,
+        _ => port,
+    };
+    row.int(2, 2).int(3, family(address)).address(4, address).gauge(5, port);
+    if now.is_some_and(|x| x.traffic.is_some()) {
+        destination(&mut row, &Traffic::default());
+    }
+    let method = s.sorry_server_lvs_method.or(s.method);
+    kind(&mut row, 40, method);
+    row.truth(42, false).truth(47, false);
+    for column in [43, 44, 45, 46, 48, 49, 50, 51] {
+        row.gauge(column, 0u32);
+    }
+    tunnel(&mut row, 52, method);
+}
+
+fn destination(row: &mut Row<'_>, t: &Traffic) {
+    traffic(row, t, 14, 22, 27, 30);
+    let [active, inactive, persistent] = t.now;
+    row.gauge(15, active).gauge(16, inactive).gauge(17, persistent);
 }
 
 fn groups(v: &mut View, f: &Facts<'_>) {
@@ -59,6 +85,11 @@ fn groups(v: &mut View, f: &Facts<'_>) {
 
 fn group(v: &mut View, members: &Oid, n: u32, g: &ServerGroup) {
     let mut m = 0;
+    // Marks come first, as keepalived has them.
+    for (mark, _) in &g.marks {
+        m += 1;
+        v.row(members, [n, m]).int(2, 1).gauge(3, *mark);
+    }
     for (first, last, port) in &g.ranges {
         m += 1;
         let mut row = v.row(members, [n, m]);
@@ -68,10 +99,6 @@ fn group(v: &mut View, members: &Oid, n: u32, g: &ServerGroup) {
         } else {
             row.int(2, 3).address(6, *first).address(7, *last);
         }
-    }
-    for (mark, _) in &g.marks {
-        m += 1;
-        v.row(members, [n, m]).int(2, 1).gauge(3, *mark);
     }
 }
 
@@ -158,15 +185,29 @@ fn traffic(row: &mut Row<'_>, t: &Traffic, first: u32, rates: u32, wide: u32, ha
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn is_six(f: &Facts<'_>, s: &VirtualServer) -> bool {
+    let of_group = |name: &String| f.config.server_groups.iter().find(|g| g.name == *name);
+    let own = match &s.served {
+        Served::Address(a, _) => Some(a.is_ipv6()),
+        Served::Group(name) => of_group(name).and_then(|g| g.ranges.first()).map(|r| r.0.is_ipv6()),
+        _ => s.ip_family,
+    };
+    own.unwrap_or_else(|| s.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())))
+}
+
 fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Service>) {
     let g = &f.config.globals;
+    let six = is_six(f, s);
+    row.int(5, if six { 2 } else { 1 });
     match &s.served {
         Served::Nothing => {}
         Served::Mark(n) => {
             row.int(2, 1).gauge(4, *n);
         }
         Served::Address(a, port) => {
-            row.int(2, 2).int(5, family(*a)).address(6, *a).gauge(7, *port);
+            row.int(2, 2).address(6, *a).gauge(7, *port);
         }
         Served::Group(name) => {
             row.int(2, 3).text(3, name);
@@ -213,16 +254,16 @@ fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Serv
     if let Some(t) = now.and_then(|x| x.traffic.as_ref()) {
         traffic(&mut row, t, 27, 32, 38, 41);
     }
-    let retry = s.delay_before_retry.unwrap_or(Duration::from_secs(1));
+    // Where the file says nothing of retries and warmup it is for the kind of check to say: 0.
     row.truth(37, s.ops)
         .truth(52, has("flag-1") || has("hashed"))
         .truth(53, has("sh-fallback"))
         .truth(54, has("sh-port"))
         .truth(55, has("flag-3"))
         .int(56, if s.inhibit_on_failure { 2 } else { 1 })
-        .gauge(57, s.retry.unwrap_or(1));
-    time(&mut row, 58, 65, retry);
-    time(&mut row, 59, 66, s.warmup.unwrap_or(delay));
+        .gauge(57, s.retry.unwrap_or(0));
+    time(&mut row, 58, 65, s.delay_before_retry.unwrap_or_default());
+    time(&mut row, 59, 66, s.warmup.unwrap_or_default());
     let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails;
     row.int(60, i32::try_from(s.weight).unwrap_or(i32::MAX))
         .truth(61, s.smtp_alert.unwrap_or(mail))
@@ -261,30 +302,32 @@ fn server(
         }
     }
     let method = r.method.or(s.method);
-    row.gauge(8, r.uthreshold)
-        .gauge(9, r.lthreshold)
-        .int(10, if r.inhibit_on_failure.unwrap_or(s.inhibit_on_failure) { 2 } else { 1 })
+    for (column, limit) in [(8, r.uthreshold), (9, r.lthreshold)] {
+        if limit != 0 {
+            row.gauge(column, limit);
+        }
+    }
+    row.int(10, if r.inhibit_on_failure.unwrap_or(s.inhibit_on_failure) { 2 } else { 1 })
         .some_text(11, r.notify_up.as_ref().map(command).as_deref())
         .some_text(12, r.notify_down.as_ref().map(command).as_deref())
         .gauge(13, now.map_or(0, |x| x.checks.iter().filter(|c| !c.good).count()));
-    if let Some(t) = now.and_then(|x| x.traffic.as_ref()) {
-        traffic(&mut row, t, 14, 22, 27, 30);
-        let [active, inactive, persistent] = t.now;
-        row.gauge(15, active).gauge(16, inactive).gauge(17, persistent);
+    // One that is not in the kernel's table counts nothing.
+    if let Some(t) = now.and_then(|x| x.traffic).or(of.and_then(|x| x.traffic).map(|_| Traffic::default())) {
+        destination(&mut row, &t);
     }
     kind(&mut row, 40, method);
-    let delay = r.delay_loop.or(s.delay_loop).unwrap_or(Duration::from_secs(60));
-    let retry = r.delay_before_retry.or(s.delay_before_retry).unwrap_or(Duration::from_secs(1));
+    let delay = r.delay_loop.or(s.delay_loop).unwrap_or(MINUTE);
+    let retry = r.delay_before_retry.or(s.delay_before_retry).unwrap_or_default();
     let timeout = r.connect_timeout.or(s.connect_timeout).unwrap_or(Duration::from_secs(5));
     row.some_text(41, r.virtualhost.as_deref())
         .truth(42, r.alpha.unwrap_or(s.alpha))
-        .gauge(43, r.retry.or(s.retry).unwrap_or(1));
+        .gauge(43, r.retry.or(s.retry).unwrap_or(0));
     time(&mut row, 44, 48, retry);
-    time(&mut row, 45, 49, r.warmup.or(s.warmup).unwrap_or(delay));
+    time(&mut row, 45, 49, r.warmup.or(s.warmup).unwrap_or_default());
     time(&mut row, 46, 50, delay);
     let g = &f.config.globals;
     let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails;
-    row.truth(47, r.smtp_alert.unwrap_or(s.smtp_alert.unwrap_or(mail))).gauge(51, micros(timeout));
+    row.truth(47, r.smtp_alert.unwrap_or(mail)).gauge(51, micros(timeout));
     tunnel(&mut row, 52, method);
     row.some_text(55, r.snmp_name.as_deref());
 }

@@ -181,7 +181,7 @@ fn refused(f: &Facts<'_>, name: &str, alarm: Alarm, source: Option<IpAddr>) -> O
 fn served(view: &View, n: u32, served: &Served, all: &mut Vec<Bind>) {
     let more: &[u32] = match served {
         Served::Nothing => &[],
-        Served::Mark(_) => &[4],
+        Served::Mark(_) => &[4, 5],
         Served::Address(..) => &[5, 6, 7],
         Served::Group(_) => &[3],
     };
@@ -190,7 +190,7 @@ fn served(view: &View, n: u32, served: &Served, all: &mut Vec<Bind>) {
 
 fn real_server(f: &Facts<'_>, view: &View, service: &str, server: &str, up: bool) -> Option<Vec<Bind>> {
     let (n, v, now) = check::pairs(f).find(|(_, _, s)| s.is_some_and(|s| s.name == service))?;
-    let m = (1..).zip(&now?.servers).find(|(_, r)| r.name == server)?.0;
+    let m = check::row_of(v, now?.servers.iter().position(|r| r.name == server)?);
     let servers = check::servers();
     let mut all = trap(&at(&KEEPALIVED, &[3, 5, 0, 1]));
     columns(view, &servers, &[n, m], &[3, 4, 5], &mut all);
