@@ -92,7 +92,7 @@ impl Agent {
     fn configure(&mut self, config: &Config) {
         self.config = config.clone();
         self.parts = Parts::of(config, self.options.0);
-        let spec = config.globals.snmp_socket.clone().or(self.options.1.clone()).unwrap_or_else(|| MASTER.into());
+        let spec = self.options.1.clone().or(config.globals.snmp_socket.clone()).unwrap_or_else(|| MASTER.into());
         self.target = target(&spec);
         if self.target.is_none() {
             log::error!("snmp_socket {spec}: neither a path nor an address, nothing is served");

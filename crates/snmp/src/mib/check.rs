@@ -230,17 +230,12 @@ fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Serv
     if let Some(t) = s.persistence_timeout {
         row.gauge(14, t);
     }
-    if let Some(mask) = s.persistence_granularity {
-        // Of IPv6 it is the length of a prefix.
-        if mask > 128 {
-            row.address(15, IpAddr::V4(Ipv4Addr::from(mask)))
-        } else {
-            row.gauge(51, mask)
-        };
-    }
-    let minute = Duration::from_secs(60);
-    let delay = s.delay_loop.unwrap_or(minute);
-    time(&mut row, 16, 64, delay);
+    // A netmask, and for IPv6 the length of a prefix.
+    match s.persistence_granularity {
+        mask if !six => row.address(15, IpAddr::V4(Ipv4Addr::from(mask.unwrap_or(u32::MAX)))),
+        length => row.gauge(51, length.unwrap_or(128).min(128)),
+    };
+    time(&mut row, 16, 64, s.delay_loop.unwrap_or(MINUTE));
     row.truth(17, s.ha_suspend.is_some())
         .truth(18, s.alpha)
         .truth(19, s.omega)
