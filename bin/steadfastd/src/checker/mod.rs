@@ -521,26 +521,48 @@ impl Role {
     }
 }
 
-/// What observers are told of a line of the FIFO.
-fn news(line: &str) -> Option<News> {
-    match line.split(' ').collect::<Vec<_>>()[..] {
-        ["RS", name, service, state] => {
-            Some(News::Server { service: service.into(), name: name.into(), up: state == "UP" })
-        }
-        ["VS", name, state] => Some(News::Service { name: name.into(), quorum: state == "UP" }),
+/// A line of the FIFO: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`. The name of a mark's service has a blank in it.
+fn change(line: &str) -> Option<(Option<&str>, &str, &str)> {
+    let (rest, state) = line.rsplit_once(' ')?;
+    match rest.split_once(' ')? {
+        ("RS", names) => names.split_once(' ').map(|(server, service)| (Some(server), service, state)),
+        ("VS", service) => Some((None, service, state)),
         _ => None,
     }
 }
 
-/// A change of a server or a service, as the FIFO is told of it: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`.
+/// What observers are told of a line of the FIFO.
+fn news(line: &str) -> Option<News> {
+    let (server, service, state) = change(line)?;
+    let (service, up) = (service.to_string(), state == "UP");
+    Some(match server {
+        Some(name) => News::Server { service, name: name.into(), up },
+        None => News::Service { name: service, quorum: up },
+    })
+}
+
+/// A change of a server or a service, as the FIFO is told of it.
 fn log_change(line: &str) {
-    match line.split(' ').collect::<Vec<_>>()[..] {
-        ["RS", server, service, state] => {
+    match change(line) {
+        Some((Some(server), service, state)) => {
             log::info!(MESSAGE_ID = events::SERVER_STATE, VIRTUAL_SERVER = service, REAL_SERVER = server, NEW_STATE = state; "{line}");
         }
-        ["VS", service, state] => {
+        Some((None, service, state)) => {
             log::info!(MESSAGE_ID = events::SERVICE_STATE, VIRTUAL_SERVER = service, NEW_STATE = state; "{line}");
         }
-        _ => {}
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_blanks() {
+        assert_eq!(change("VS FWM 5 UP"), Some((None, "FWM 5", "UP")));
+        assert_eq!(change("RS [10.0.0.1]:none:0 FWM 5 DOWN"), Some((Some("[10.0.0.1]:none:0"), "FWM 5", "DOWN")));
+        assert_eq!(change("VS [10.0.0.1]:tcp:80 DOWN"), Some((None, "[10.0.0.1]:tcp:80", "DOWN")));
+        assert_eq!(change("UP"), None);
     }
 }

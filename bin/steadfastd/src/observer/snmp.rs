@@ -25,6 +25,9 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Children have so long to report; then what is known is the answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Reports on a new configuration are waited for so long.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
     super::run::<Agent>(options, "Keepalived_snmp", "SNMP", &SNMP)
@@ -45,6 +48,8 @@ struct Agent {
     awaits: Vec<Reporter>,
     asked: Time,
     reported: Option<Time>,
+    /// What managers are to be told waits until then for the first report on this configuration.
+    settle: Option<Time>,
     /// Everything as it was last put together.
     view: Option<View>,
     /// What managers are to be told at the end of this turn.
@@ -98,6 +103,9 @@ impl Agent {
             log::error!("snmp_socket {spec}: neither a path nor an address, nothing is served");
         }
         self.view = None;
+        // Its virtual servers are counted anew.
+        self.checker = None;
+        self.settle = Some(now() + SETTLE);
     }
 
     fn survey(&mut self, t: Time, house: &mut House) {
@@ -254,6 +262,7 @@ impl Body for Agent {
             awaits: Vec::new(),
             asked: t,
             reported: None,
+            settle: None,
             view: None,
             events: Vec::new(),
             known: HashMap::new(),
@@ -274,6 +283,8 @@ impl Body for Agent {
             self.session.handle(t, Input::Lost("another socket is configured"), &mut self.out);
         }
         self.reported = None;
+        // What is under way is of the configuration before.
+        self.awaits.clear();
         self.act(t, house);
         self.survey(t, house);
     }
@@ -354,6 +365,7 @@ impl Body for Agent {
         if self.awaits.is_empty() {
             let t = now();
             self.reported = Some(t);
+            self.settle = None;
             self.serve(t, house);
         }
     }
@@ -367,11 +379,19 @@ impl Body for Agent {
         if self.session.waiting() {
             due = due.into_iter().chain([self.asked + PATIENCE]).min();
         }
-        if self.events.is_empty() { due } else { Some(Time::ZERO) }
+        match self.settle {
+            _ if self.events.is_empty() => due,
+            Some(at) => due.into_iter().chain([at]).min(),
+            None => Some(Time::ZERO),
+        }
     }
 
     fn poll(&mut self, t: Time, house: &mut House) {
-        let events = std::mem::take(&mut self.events);
+        let waits = self.settle.is_some_and(|at| t < at);
+        let events = if waits { Vec::new() } else { std::mem::take(&mut self.events) };
+        if !waits {
+            self.settle = None;
+        }
         if !events.is_empty() && self.config.globals.snmp_traps {
             let view = self.view(t);
             let all: Vec<_> = events.iter().flat_map(|e| mib::binds(&self.facts(t), &view, e)).collect();

@@ -181,7 +181,7 @@ fn refused(f: &Facts<'_>, name: &str, alarm: Alarm, source: Option<IpAddr>) -> O
 fn served(view: &View, n: u32, served: &Served, all: &mut Vec<Bind>) {
     let more: &[u32] = match served {
         Served::Nothing => &[],
-        Served::Mark(_) => &[4, 5],
+        Served::Mark(_) => &[4],
         Served::Address(..) => &[5, 6, 7],
         Served::Group(_) => &[3],
     };
