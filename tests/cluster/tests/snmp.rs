@@ -294,6 +294,52 @@ fn whoever_dies_is_back_and_the_routers_do_not_notice() {
     assert_eq!((peer.stop(), d.stop()), (Some(0), Some(0)));
 }
 
+/// Without IPVS in this kernel: servers are checked all the same. What the balancer counts was compared in a guest.
+#[test]
+fn servers_that_come_and_go() {
+    require!();
+    if !tools() {
+        return;
+    }
+    let lan = Lan::new(1);
+    let net = Net::new(&lan.hosts[0]);
+    let alive = file(net.folder.path(), "alive", "");
+    let check = format!("MISC_CHECK {{\n misc_path \"/usr/bin/test -e {alive}\"\n retry 0\n }}");
+    let rest = instance("ONE", 51, "")
+        + &format!(
+            "virtual_server 10.77.0.51 80 {{\n delay_loop 1\n lb_algo wrr\n lb_kind NAT\n protocol TCP\n quorum 4\n snmp_name web\n \
+             real_server 10.77.0.8 80 {{\n weight 3\n {check}\n }}\n real_server 10.77.0.9 80 {{\n weight 1\n }}\n}}\n\
+             virtual_server fwmark 5 {{\n delay_loop 1\n real_server 10.77.0.7 80 {{\n {check}\n }}\n}}\n"
+        );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(&net, "enable_snmp_checker", &rest));
+    let name = |n: &str| format!("{KEEPALIVED}.{n}");
+    net.trap(&[&name("3.5.0.2"), "3.3.1.7 = Gauge32: 80", "3.3.1.23 = INTEGER: 1"]);
+    assert_eq!(net.get("3.3.1.71.1"), "STRING: \"web\"");
+    assert_eq!((net.get("3.4.1.6.1.1"), net.get("3.3.1.21.1")), ("INTEGER: 1".into(), "Gauge32: 2".into()));
+    std::fs::remove_file(&alive).expect("file");
+    net.trap(&[&name("3.5.0.1"), "3.4.1.4 = Hex-STRING: 0A 4D 00 08", "3.4.1.6 = INTEGER: 2", "3.3.1.21 = Gauge32: 1"]);
+    net.trap(&[&name("3.5.0.2"), "3.3.1.7 = Gauge32: 80", "3.3.1.23 = INTEGER: 2", "3.3.1.22 = Gauge32: 4"]);
+    net.trap(&[&name("3.5.0.2"), "3.3.1.4 = Gauge32: 5", "3.3.1.23 = INTEGER: 2"]);
+    let is = [net.get("3.4.1.6.1.1"), net.get("3.4.1.6.1.2"), net.get("3.3.1.21.1"), net.get("3.3.1.23.1")];
+    assert_eq!(is, ["INTEGER: 2", "INTEGER: 1", "Gauge32: 1", "INTEGER: 2"]);
+
+    // The server that is left gets all of the weight that is needed.
+    let set = net.say("snmpset", "private", &[&name("3.4.1.7.1.2"), "i", "4"]);
+    assert!(set.contains("INTEGER: 4"), "{set}");
+    assert!(eventually(seconds(5), || net.get("3.3.1.23.1") == "INTEGER: 1"), "{}", d.log());
+    assert!(ask(&d, &["status"]).contains("[10.77.0.9]:tcp:80  weight 4"), "{}", ask(&d, &["status"]));
+    // A reload that takes the first service out: the second is now the first.
+    let (first, second) = rest.split_once("virtual_server fwmark").expect("two services");
+    let only = format!("{}virtual_server fwmark{second}", first.split("virtual_server").next().expect("instances"));
+    d.reload(&conf(&net, "enable_snmp_checker", &only));
+    assert!(eventually(seconds(10), || net.get("3.3.1.2.1") == "INTEGER: 1"), "{}", d.log());
+    assert!(net.get("3.3.1.2.2").contains("No Such Instance"));
+    std::fs::write(&alive, "").expect("file");
+    net.trap(&[&name("3.5.0.1"), "3.4.1.4 = Hex-STRING: 0A 4D 00 07", "3.4.1.6 = INTEGER: 1", "3.3.1.4 = Gauge32: 5"]);
+    assert_eq!(net.get("3.4.1.6.1.1"), "INTEGER: 1");
+    assert_eq!(d.stop(), Some(0));
+}
+
 #[test]
 fn packets_that_are_refused_are_told() {
     require!();

@@ -168,7 +168,7 @@ fn global(v: &mut View, f: &Facts<'_>) {
     v.scalar(&root, 6, truth(g.lvs_flush));
     v.scalar(&root, 7, truth(true));
     v.scalar(&root, 8, text(f.config.process.net_namespace.as_deref().unwrap_or("")));
-    v.scalar(&root, 9, truth(false));
+    v.scalar(&root, 9, truth(g.enable_dbus));
     v.scalar(&root, 10, truth(g.dynamic_interfaces));
     v.scalar(
         &root,
