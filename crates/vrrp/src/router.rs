@@ -6,9 +6,7 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{
-    Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, NewMaster, Output, Received, Snapshot, Tracked, View,
-};
+use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -122,7 +120,7 @@ pub struct Router {
     pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
     /// Adverts of router ids that are nobody's here.
-    strangers: u64,
+    pub(crate) strangers: u64,
 }
 
 impl Router {
@@ -365,26 +363,6 @@ impl Router {
         })
     }
 
-    /// Why an instance became master.
-    pub fn new_master(&self, name: &str) -> NewMaster {
-        self.instances().find(|x| x.config.name == name).map_or(NewMaster::Never, |x| x.new_master)
-    }
-
-    /// Adverts that came for router ids that are nobody's here.
-    pub fn strangers(&self) -> u64 {
-        self.strangers
-    }
-
-    /// Tracked files that were read: name and value.
-    pub fn file_states(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
-    }
-
-    /// Links as the kernel has them: name, index, hardware address.
-    pub fn links(&self) -> impl Iterator<Item = (&str, u32, steadfast_core::Mac)> {
-        self.trackers.links.values().map(|l| (l.name.as_str(), l.index, l.mac))
-    }
-
     /// Static addresses.
     pub fn static_addresses(&self) -> impl Iterator<Item = &steadfast_core::kernel::Address> {
         self.statics.iter().filter_map(|o| if let Object::Address(a) = o { Some(a) } else { None })
@@ -558,29 +536,6 @@ impl Router {
         };
         let found = candidates().find(|i| fits(i) && (multicast || peer(i))).or_else(|| candidates().find(fits));
         found.ok_or(Some(vrid))
-    }
-
-    fn adjust(&mut self, now: Time, name: &str, priority: Option<u8>, preempt: Option<bool>, out: &mut Vec<Output>) {
-        let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name);
-        let Some(i) = self.order.iter().copied().find(named) else { return };
-        let Some(x) = self.slot_mut(i) else { return };
-        if let Some(p) = priority.filter(|p| (1..=254).contains(p) && x.config.priority != 255) {
-            let before = std::mem::replace(&mut x.config.priority, p);
-            if before != p {
-                out.push(Output::Log(
-                    Level::Info,
-                    format!("({name}) base priority changed from {before} to {p} by SNMP"),
-                ));
-            }
-        }
-        if let Some(on) = preempt
-            && x.config.preempt != on
-        {
-            x.config.preempt = on;
-            let word = if on { "enabled" } else { "disabled" };
-            out.push(Output::Log(Level::Info, format!("({name}) preemption {word} by SNMP")));
-        }
-        self.reevaluate(&[i], now, out);
     }
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
