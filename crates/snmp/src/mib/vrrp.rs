@@ -16,8 +16,11 @@ fn table(n: u32) -> Oid {
     at(&KEEPALIVED, &[2, n, 1])
 }
 
-/// A tracker of a row: name, own weight and direction.
-type Default<'a> = &'a dyn Fn(&str) -> Option<(i32, bool)>;
+/// Weight and direction that what is tracked has itself, by its name; `None`: there is no such thing.
+type Own<'a> = &'a dyn Fn(&str) -> Option<(i32, bool)>;
+type Of<T> = fn(&T) -> &Vec<Track>;
+/// Table of instances, table of groups, number of the first column, entries of both, what is tracked.
+type Kind<'a> = (u32, u32, u32, Of<VrrpInstance>, Of<SyncGroup>, Own<'a>);
 
 pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     let c = f.config;
@@ -27,14 +30,12 @@ pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     for (n, i) in (1..).zip(&c.instances) {
         instance(v, f, n, i);
     }
-    let none: Default<'_> = &|_| Some((0, false));
-    let script: Default<'_> = &|n| c.scripts.iter().find(|s| s.name == n && !s.disabled).map(|s| s.weight);
-    let file: Default<'_> = &|n| c.files.iter().find(|s| s.name == n).map(|s| s.weight);
-    let session: Default<'_> = &|n| c.bfd.iter().find(|s| s.name == n).map(|s| s.weight);
-    let process: Default<'_> = &|n| c.processes.iter().find(|s| s.name == n).map(|s| s.weight);
-    type Of<T> = fn(&T) -> &Vec<Track>;
-    // Table of instances, table of groups, number of the first column, entries, what is tracked.
-    let kinds: [(u32, u32, u32, Of<VrrpInstance>, Of<SyncGroup>, Default<'_>); 5] = [
+    let none: Own<'_> = &|_| Some((0, false));
+    let script: Own<'_> = &|n| c.scripts.iter().find(|s| s.name == n && !s.disabled).map(|s| s.weight);
+    let file: Own<'_> = &|n| c.files.iter().find(|s| s.name == n).map(|s| s.weight);
+    let session: Own<'_> = &|n| c.bfd.iter().find(|s| s.name == n).map(|s| s.weight);
+    let process: Own<'_> = &|n| c.processes.iter().find(|s| s.name == n).map(|s| s.weight);
+    let kinds: [Kind<'_>; 5] = [
         (4, 14, 1, |i| &i.track_interface, |g| &g.track_interface, none),
         (5, 15, 2, |i| &i.track_script, |g| &g.track_script, script),
         (12, 16, 2, |i| &i.track_file, |g| &g.track_file, file),
@@ -52,13 +53,7 @@ pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
 }
 
 /// The entries of each owner; what is tracked but not there is left out.
-fn tracked<'a>(
-    v: &mut View,
-    number: u32,
-    column: u32,
-    owners: impl Iterator<Item = &'a Vec<Track>>,
-    default: Default<'_>,
-) {
+fn tracked<'a>(v: &mut View, number: u32, column: u32, owners: impl Iterator<Item = &'a Vec<Track>>, default: Own<'_>) {
     let table = table(number);
     v.columns(&table, column..column + 3);
     for (owner, entries) in (1..).zip(owners) {
