@@ -94,6 +94,22 @@ impl Agent {
         self.view.take().unwrap_or_else(|| mib::view(&self.facts(t)))
     }
 
+    /// Tells managers. A thousand routers may change at once: the tables are put together only for what is taken from them.
+    fn tell(&mut self, t: Time, events: &[Event]) {
+        if events.is_empty() || !self.config.globals.snmp_traps {
+            return;
+        }
+        let view = events.iter().any(Event::needs_view).then(|| self.view(t));
+        let none = View::default();
+        let facts = self.facts(t);
+        let of = |e| mib::binds(&facts, view.as_ref().unwrap_or(&none), e);
+        let all: Vec<_> = events.iter().flat_map(of).collect();
+        for binds in all {
+            self.session.notify(t, binds, &mut self.out);
+        }
+        self.view = view.or(self.view.take());
+    }
+
     fn configure(&mut self, config: &Config) {
         self.config = config.clone();
         self.parts = Parts::of(config, self.options.0);
@@ -392,14 +408,7 @@ impl Body for Agent {
         if !waits {
             self.settle = None;
         }
-        if !events.is_empty() && self.config.globals.snmp_traps {
-            let view = self.view(t);
-            let all: Vec<_> = events.iter().flat_map(|e| mib::binds(&self.facts(t), &view, e)).collect();
-            for binds in all {
-                self.session.notify(t, binds, &mut self.out);
-            }
-            self.view = Some(view);
-        }
+        self.tell(t, &events);
         self.session.poll(t, &mut self.out);
         self.act(t, house);
         self.serve(t, house);
@@ -408,12 +417,7 @@ impl Body for Agent {
     fn stop(&mut self) {
         let t = now();
         let events = std::mem::take(&mut self.events);
-        if self.config.globals.snmp_traps {
-            let view = self.view(t);
-            for binds in events.iter().flat_map(|e| mib::binds(&self.facts(t), &view, e)).collect::<Vec<_>>() {
-                self.session.notify(t, binds, &mut self.out);
-            }
-        }
+        self.tell(t, &events);
         self.session.close(&mut self.out);
         for output in self.out.drain(..) {
             if let (Output::Send(bytes), Some(stream)) = (output, &mut self.stream) {

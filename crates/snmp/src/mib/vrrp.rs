@@ -88,6 +88,12 @@ fn groups(v: &mut View, f: &Facts<'_>) {
     }
 }
 
+/// The state that an instance is configured to begin with.
+pub(super) fn initial(i: &VrrpInstance) -> i32 {
+    let master = i.state == Some(InitialState::Master) || (i.state.is_none() && i.priority == Some(255));
+    if master { 2 } else { 1 }
+}
+
 fn instance(v: &mut View, f: &Facts<'_>, n: u32, i: &VrrpInstance) {
     let table = table(3);
     let unknown = Instance::default();
@@ -97,10 +103,9 @@ fn instance(v: &mut View, f: &Facts<'_>, n: u32, i: &VrrpInstance) {
     let name = i.name.clone();
     let group = f.config.groups.iter().find(|x| x.group.iter().flatten().any(|m| *m == i.name));
     let sync = g.lvs_sync_daemon.as_ref().filter(|d| d.instance.as_ref() == Some(&i.name));
-    let start = i.state == Some(InitialState::Master) || (i.state.is_none() && i.priority == Some(255));
     let interval = part(s.advert_interval, if s.version == 3 { 100.0 } else { 1.0 });
     let mut row = v.row(&table, [n]);
-    row.text(2, &i.name).gauge(3, s.vrid).int(4, state(now.map(|s| s.state))).int(5, if start { 2 } else { 1 });
+    row.text(2, &i.name).gauge(3, s.vrid).int(4, state(now.map(|s| s.state))).int(5, initial(i));
     row.int(6, state(now.map(|s| s.want_state)))
         .settable(7, crate::wire::Value::Integer(s.base_priority.into()), Setting::Priority(name.clone()))
         .int(8, s.effective_priority.into())
