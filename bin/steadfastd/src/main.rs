@@ -7,6 +7,7 @@ mod child;
 mod cli;
 mod dumps;
 mod events;
+mod heard;
 mod loader;
 mod parent;
 mod programs;

@@ -7,6 +7,7 @@
 
 use crate::child::SETTLED;
 use crate::cli::Options;
+use crate::heard::Listener;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End, Spec};
+use steadfast_sys::spawn::{self, End, Output, Spec};
 use steadfast_sys::{Reactor, now, schedule};
 
 const CLIENT: usize = 0;
 const ANSWERS: usize = 1;
 const SIGNALS: usize = 2;
 const STARTED: usize = 3;
+const HEARD: usize = 4;
 
 const SIGCHLD: i32 = 17;
 const SIGKILL: i32 = 9;
@@ -55,6 +57,9 @@ struct Queue {
     waiting: VecDeque<Job>,
 }
 
+/// A program that was started, and what it writes where that is wanted; or why it was not.
+type Begun = Result<(i32, Option<Output>), String>;
+
 struct Runner {
     reader: Reader,
     writer: Writer,
@@ -65,8 +70,9 @@ struct Runner {
     queues: HashMap<String, Queue>,
     /// Ends of processes that their threads have not told of yet.
     ended_early: HashMap<i32, End>,
-    tell: Sender<(u64, Result<i32, String>)>,
-    started: Receiver<(u64, Result<i32, String>)>,
+    tell: Sender<(u64, Begun)>,
+    started: Receiver<(u64, Begun)>,
+    listener: Listener,
     wake: std::sync::Arc<Writer>,
 }
 
@@ -97,6 +103,7 @@ pub fn run(options: &Options) -> i32 {
         ended_early: HashMap::new(),
         tell,
         started,
+        listener: Listener::default(),
         wake: std::sync::Arc::new(wake),
     };
     runner.say(Message::Hello);
@@ -116,7 +123,8 @@ pub fn run(options: &Options) -> i32 {
         }
         let mut buffer = [0; PACKET];
         while let Packet::Data(_) = woken.read(&mut buffer) {}
-        runner.take_started(t);
+        runner.take_started(t, &reactor);
+        let more = runner.listener.listen();
         over |= !runner.hear(t);
         if over && leaving.is_none() {
             leaving = Some(t + LAST);
@@ -134,7 +142,7 @@ pub fn run(options: &Options) -> i32 {
         let due = runner.look_after(t).min(leaving.unwrap_or(Time::FAR)).min(trim);
         let writer = &runner.writer;
         runner.outbox.flush(|f| writer.write(f).is_ok());
-        if reactor.wait(Some(due), false, &mut ready).is_err() {
+        if reactor.wait(Some(due), more, &mut ready).is_err() {
             return 1;
         }
     }
@@ -182,7 +190,7 @@ impl Runner {
             && let Some(oldest) = queue.waiting.pop_front()
         {
             let end = JobEnd::NotStarted("too many wait for an earlier one".into());
-            self.say(Message::Ended { job: oldest.id, end });
+            self.say(Message::Ended { job: oldest.id, end, said: String::new() });
         }
     }
 
@@ -222,10 +230,13 @@ impl Runner {
     }
 
     /// Programs that have been started, or could not be.
-    fn take_started(&mut self, t: Time) {
+    fn take_started(&mut self, t: Time, reactor: &Reactor) {
         while let Ok((id, result)) = self.started.try_recv() {
             match result {
-                Ok(pid) => {
+                Ok((pid, output)) => {
+                    if let Some(output) = output.filter(|o| reactor.watch(o.fd(), HEARD).is_ok()) {
+                        self.listener.begin(id, output);
+                    }
                     let early = self.running.get_mut(&id).and_then(|r| {
                         r.pid = Some(pid);
                         r.early.take()
@@ -267,7 +278,8 @@ impl Runner {
         if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
             queue.running.remove(&id);
         }
-        self.say(Message::Ended { job: id, end });
+        let said = self.listener.end(id);
+        self.say(Message::Ended { job: id, end, said });
         self.advance(t);
     }
 
@@ -296,7 +308,8 @@ impl Runner {
         for program in self.running.values().filter(|p| p.probe) {
             program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
         }
-        self.running.retain(|_, p| !p.probe);
+        let listener = &mut self.listener;
+        self.running.extract_if(|_, p| p.probe).for_each(|(id, _)| drop(listener.end(id)));
     }
 
     fn say(&mut self, message: Message) {
@@ -306,7 +319,7 @@ impl Runner {
 }
 
 /// Starts a program; why not, in words.
-fn begin(job: &Job) -> Result<i32, String> {
+fn begin(job: &Job) -> Begun {
     let first = job.argv.first().ok_or("there is no command")?;
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
@@ -323,5 +336,10 @@ fn begin(job: &Job) -> Result<i32, String> {
         ..Default::default()
     };
     spawn::keep_supplementary_groups(job.groups);
-    spawn::spawn(&spec).map_err(|e| e.to_string())
+    let begun = if job.heard {
+        spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))
+    } else {
+        spawn::spawn(&spec).map(|pid| (pid, None))
+    };
+    begun.map_err(|e| e.to_string())
 }

@@ -400,6 +400,21 @@ impl Router {
         self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
     }
 
+    /// Value of each tracked file.
+    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
+    pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
+    /// BFD sessions, and whether they are up.
+    pub fn session_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.sessions.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
     /// Sets all counters to zero.
     pub fn clear_counters(&mut self) {
         for x in self.slots.iter_mut().flatten() {

@@ -326,7 +326,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, _) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }

@@ -130,6 +130,8 @@ struct Role {
     /// -a: addresses by link, to tell what changes.
     monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
+    /// How scripts ended last, by their names.
+    results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
 }
 
@@ -408,7 +410,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, said) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -417,10 +419,16 @@ impl Role {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
                     JobEnd::NotStarted(why) => {
-                        log::warn!("VRRP_Script({name}) cannot be started: {why}");
-                        ScriptEnd::NotStarted
+                        // Once, until it is another reason.
+                        if self.results.get(&name).is_none_or(|last| last.said != why) {
+                            log::warn!("VRRP_Script({name}) cannot be started: {why}");
+                        }
+                        self.keep_result(&name, &ScriptEnd::NotStarted, why);
+                        self.router.handle(t, Input::ScriptEnded(&name, ScriptEnd::NotStarted), &mut self.out);
+                        continue;
                     }
                 };
+                self.keep_result(&name, &end, said);
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
         }
@@ -453,6 +461,8 @@ impl Role {
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        let probes = &self.plan.probes;
+                        self.results.retain(|name, _| probes.contains_key(name));
                         self.trim = Some(t + SETTLED);
                         self.configure();
                         self.save_state("post", t);

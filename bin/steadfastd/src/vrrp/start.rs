@@ -118,6 +118,7 @@ impl Role {
             mask: options.umask,
             monitored: None,
             history,
+            results: HashMap::new(),
             record,
         };
         if respawned {
