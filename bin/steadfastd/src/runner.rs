@@ -68,8 +68,8 @@ struct Runner {
     epoch: u64,
     running: HashMap<u64, Running>,
     queues: HashMap<String, Queue>,
-    /// Ends of processes that their threads have not told of yet.
-    ended_early: HashMap<i32, End>,
+    /// Processes that nobody wants any more, and that have not ended yet.
+    unwanted: HashSet<i32>,
     tell: Sender<(u64, Begun)>,
     started: Receiver<(u64, Begun)>,
     listener: Listener,
@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> i32 {
         epoch: options.epoch,
         running: HashMap::new(),
         queues: HashMap::new(),
-        ended_early: HashMap::new(),
+        unwanted: HashSet::new(),
         tell,
         started,
         listener: Listener::default(),
@@ -242,11 +242,12 @@ impl Runner {
                         r.early.take()
                     });
                     if !self.running.contains_key(&id) {
-                        // Nobody wants it any more.
-                        spawn::signal_group(pid, SIGKILL);
+                        self.listener.end(id);
+                        self.end_unwanted(pid);
                     }
                     early.into_iter().for_each(|signal| spawn::signal_group(pid, signal));
-                    if let Some(end) = self.ended_early.remove(&pid) {
+                    // It may have ended before its number was known.
+                    if let Some(end) = self.running.get(&id).and_then(|_| spawn::ended(pid)) {
                         self.ended(id, end, t);
                     }
                 }
@@ -256,13 +257,34 @@ impl Runner {
     }
 
     fn reap(&mut self, t: Time) {
-        while let Some((pid, end)) = spawn::reap() {
-            match self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id) {
-                Some(id) => self.ended(id, end, t),
-                None if self.running.values().any(|r| r.pid.is_none()) => drop(self.ended_early.insert(pid, end)),
-                None => {}
+        // One that could not be executed is its thread's, which waits for it: it must not be taken from it.
+        while let Some(pid) = spawn::next_ended() {
+            if !self.take_end(pid, t) {
+                let others: Vec<i32> =
+                    self.running.values().filter_map(|r| r.pid).chain(self.unwanted.clone()).collect();
+                for pid in others {
+                    self.take_end(pid, t);
+                }
+                return;
             }
         }
+    }
+
+    /// Takes the end of a process that is known. False: it is not known, or has not ended.
+    fn take_end(&mut self, pid: i32, t: Time) -> bool {
+        let id = self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id);
+        if id.is_none() && !self.unwanted.contains(&pid) {
+            return false;
+        }
+        let Some(end) = spawn::ended(pid) else { return false };
+        self.unwanted.remove(&pid);
+        id.into_iter().for_each(|id| self.ended(id, end, t));
+        true
+    }
+
+    fn end_unwanted(&mut self, pid: i32) {
+        spawn::signal_group(pid, SIGKILL);
+        self.unwanted.insert(pid);
     }
 
     fn ended(&mut self, id: u64, end: End, t: Time) {
@@ -305,11 +327,11 @@ impl Runner {
     }
 
     fn end_probes(&mut self) {
-        for program in self.running.values().filter(|p| p.probe) {
-            program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
+        let probes: Vec<(u64, Running)> = self.running.extract_if(|_, p| p.probe).collect();
+        for (id, program) in probes {
+            self.listener.end(id);
+            program.pid.into_iter().for_each(|pid| self.end_unwanted(pid));
         }
-        let listener = &mut self.listener;
-        self.running.extract_if(|_, p| p.probe).for_each(|(id, _)| drop(listener.end(id)));
     }
 
     fn say(&mut self, message: Message) {

@@ -164,6 +164,36 @@ pub fn reap() -> Option<(i32, End)> {
     }
 }
 
+/// Whether a child of ours has ended, which is taken then.
+pub fn ended(pid: i32) -> Option<End> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let taken = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+    match taken {
+        0 => None,
+        n if n == pid && libc::WIFSIGNALED(status) => Some(End::Signalled(libc::WTERMSIG(status))),
+        n if n == pid && libc::WIFEXITED(status) => Some(End::Exited(libc::WEXITSTATUS(status))),
+        // Somebody else has taken it: it is gone all the same.
+        n if n < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD) => Some(End::Exited(0)),
+        _ => None,
+    }
+}
+
+/// A child of ours that has ended and was not taken yet. It stays.
+pub fn next_ended() -> Option<i32> {
+    // SAFETY: all zeros are a description of nothing.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` outlives the call, which fills it.
+    let pid = unsafe {
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &mut info, options) != 0 {
+            return None;
+        }
+        info.si_pid()
+    };
+    (pid > 0).then_some(pid)
+}
+
 /// Puts another program into the place of this one. Returns only when that cannot be done, and everything is as before then.
 pub fn replace(
     program: &std::path::Path,
