@@ -307,7 +307,14 @@ fn life(kind: Kind) -> Vec<String> {
     seen.extend(tree(&bus));
     assert_eq!(d.stop(), Some(0));
     monitor.wait("/Vrrp", "VrrpStopped");
-    seen.extend(monitor.said().into_iter().map(|(path, all)| format!("{path} said {all:?}")));
+    for (path, mut all) in monitor.said() {
+        // How often the first state is told depends on when the bus is reached.
+        if path != NEW {
+            let first = all.iter().take_while(|s| *s == "VrrpStatusChange 1").count();
+            all.drain(..first);
+        }
+        seen.push(format!("{path} said {all:?}"));
+    }
     seen
 }
 
@@ -318,8 +325,8 @@ fn a_client_sees_of_us_what_it_sees_of_keepalived() {
     let said = |path: &str| ours.iter().find(|l| l.starts_with(&format!("{path} said "))).cloned().unwrap_or_default();
     assert_eq!(said("/Vrrp"), "/Vrrp said [\"VrrpStarted\", \"VrrpReloaded\", \"VrrpReloaded\", \"VrrpStopped\"]");
     let states = |numbers: &[u32]| numbers.iter().map(|n| format!("VrrpStatusChange {n}")).collect::<Vec<_>>();
-    assert_eq!(said(VI), format!("{VI} said {:?}", states(&[1, 2, 3, 1, 2, 98])));
-    assert_eq!(said(SIX), format!("{SIX} said {:?}", states(&[1, 2, 3, 1, 2, 3])));
+    assert_eq!(said(VI), format!("{VI} said {:?}", states(&[2, 3, 1, 2, 98])));
+    assert_eq!(said(SIX), format!("{SIX} said {:?}", states(&[2, 3, 1, 2, 3])));
     assert_eq!(said(NEW), format!("{NEW} said {:?}", states(&[1, 2, 97])));
     require!(keepalived);
     let theirs = life(Kind::Keepalived);
