@@ -246,6 +246,7 @@ impl Router {
         if x.leads() {
             self.leave_master(i, After::Delete, true, now, out);
         } else {
+            self.let_orphans_go(i, out);
             self.finish_delete(i, now, out);
         }
     }

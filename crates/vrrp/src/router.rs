@@ -640,6 +640,7 @@ impl Router {
                 self.leave_master(i, After::Stop, !keep, now, out);
             } else if !self.slot(i).is_some_and(Instance::releasing) {
                 self.quiet(i);
+                self.let_orphans_go(i, out);
                 // deaf from now on: nobody stands up during the stop
                 self.set_state(i, State::Init, now);
             }
