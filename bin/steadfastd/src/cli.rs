@@ -183,8 +183,9 @@ fn version() -> String {
     format!(
         "Keepalived v{COMPATIBLE} (11/20,2026), by steadfast {}\n\nCopyright (C) 2026 the steadfast authors, MIT OR Apache-2.0\n\n\
          Built with Rust for Linux\nconfigure options: --enable-json\n\
-         Config options: NFTABLES LVS VRRP JSON\n",
-        env!("CARGO_PKG_VERSION")
+         Config options: NFTABLES LVS VRRP JSON{}\n",
+        env!("CARGO_PKG_VERSION"),
+        if cfg!(feature = "dbus") { " DBUS" } else { "" }
     )
 }
 

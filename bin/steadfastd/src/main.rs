@@ -9,6 +9,7 @@ mod dumps;
 mod events;
 mod heard;
 mod loader;
+mod observer;
 mod parent;
 mod programs;
 mod runner;
@@ -38,6 +39,8 @@ fn main() {
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
             "bfd" => bfd::run(&options),
+            #[cfg(feature = "dbus")]
+            "dbus" => observer::dbus::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

@@ -38,6 +38,7 @@ impl Link {
         let key = match &message {
             Message::Heartbeat { .. } => Some("heartbeat".to_string()),
             Message::Keep { key, .. } => Some(format!("keep {key}")),
+            Message::News(news) => Some(news.key()),
             _ => None,
         };
         let envelope = Envelope { epoch: self.epoch, message };

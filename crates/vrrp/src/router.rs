@@ -248,6 +248,12 @@ impl Router {
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
             Input::Wall(wall) => self.set_wall(now, wall),
+            Input::Announce(name) => {
+                let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name && x.leads());
+                if let Some(i) = self.order.iter().copied().find(named) {
+                    self.burst(i, 1, now, out);
+                }
+            }
             Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }

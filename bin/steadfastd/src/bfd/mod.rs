@@ -316,6 +316,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(t),
+                Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(t),
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");

@@ -21,7 +21,7 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Message, News, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
@@ -414,6 +414,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(),
+                Order::Message(Message::Survey) => self.report(),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(),
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };
@@ -494,6 +495,9 @@ impl Role {
                 if self.plan.structured {
                     log_change(line.trim_end());
                 }
+                if let Some(news) = news(line.trim_end()) {
+                    self.parent.say(Message::News(news));
+                }
                 self.teller.line(&line);
             }
             Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
@@ -503,6 +507,17 @@ impl Role {
                 self.stopped = true;
             }
         }
+    }
+}
+
+/// What observers are told of a line of the FIFO.
+fn news(line: &str) -> Option<News> {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["RS", name, service, state] => {
+            Some(News::Server { service: service.into(), name: name.into(), up: state == "UP" })
+        }
+        ["VS", name, state] => Some(News::Service { name: name.into(), quorum: state == "UP" }),
+        _ => None,
     }
 }
 

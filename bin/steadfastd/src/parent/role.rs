@@ -38,10 +38,11 @@ impl Role {
         }
     }
 
-    pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: &Path) {
+    pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: Option<&Path>) {
         self.pid = Some(pid);
         self.from = Some(from);
         self.to = Some(to);
+        let Some(pid_path) = pid_path else { return };
         if self.pid_file.is_none() {
             self.pid_file = PidFile::lock(pid_path).ok();
         }

@@ -3,7 +3,7 @@
 use super::Role;
 use std::collections::{HashMap, VecDeque};
 use steadfast_core::{State, Time};
-use steadfast_ipc::{decode, encode, status_pieces};
+use steadfast_ipc::{Reporter, decode, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_vrrp::{Notice, ScriptEnd, Tracked, Version};
 
@@ -128,6 +128,15 @@ impl Role {
         let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
         for piece in pieces {
             self.parent.say(piece);
+        }
+    }
+
+    /// Says all that there is to know, for observers.
+    pub(super) fn report(&mut self, t: Time) {
+        let snapshot = super::dump::snapshot(&self.router, &self.plan, t, steadfast_sys::files::wall_clock());
+        match encode(&snapshot) {
+            Ok(bytes) => report_pieces(Reporter::Vrrp, &bytes).for_each(|piece| self.parent.say(piece)),
+            Err(e) => log::error!("report: {e}"),
         }
     }
 

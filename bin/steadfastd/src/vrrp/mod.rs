@@ -25,7 +25,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, JobEnd, Keeping, Message, decode, encode, object_key};
+use steadfast_ipc::{Action, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -70,6 +70,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
+#[cfg(feature = "dbus")]
+pub use translate::family;
 pub use translate::process_name;
 
 /// Runs the role; returns its exit status.
@@ -490,6 +492,10 @@ impl Role {
                 }
                 Order::Message(Message::Dump(what)) => self.dump(what, t),
                 Order::Message(Message::Ask) => self.say_status(t),
+                Order::Message(Message::Survey) => self.report(t),
+                Order::Message(Message::Act(Action::Announce { instance })) => {
+                    self.router.handle(t, Input::Announce(&instance), &mut self.out);
+                }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),
             }
