@@ -10,6 +10,7 @@ mod events;
 mod loader;
 mod parent;
 mod programs;
+mod repair;
 mod runner;
 mod vrrp;
 

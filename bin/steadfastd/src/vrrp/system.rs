@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::settings::Settings;
+use crate::repair::{Repair, refused};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -15,10 +16,6 @@ use steadfast_net::nft::{Entry, Firewall};
 use steadfast_net::vrrp_socket::Sender;
 use steadfast_vrrp::Send;
 
-/// The firewall is put back this often within [`CALM`]; then somebody else wants it otherwise.
-const RESTORES: u32 = 10;
-const CALM: Duration = Duration::from_secs(10);
-
 /// The host.
 pub struct System {
     /// Links and addresses.
@@ -30,7 +27,7 @@ pub struct System {
     firewall: Firewall,
     /// A socket of the firewall that is to be watched.
     pub new_socket: Option<RawFd>,
-    restores: (Time, u32),
+    repair: Repair,
     sender: Sender,
     announcer: Announcer,
     send_failure: Option<Time>,
@@ -54,7 +51,7 @@ impl System {
             settings,
             firewall: Firewall::new(plan.firewall.clone()),
             new_socket: None,
-            restores: (Time::ZERO, 0),
+            repair: Repair::default(),
             sender: Sender::new(),
             announcer: Announcer::open()?,
             send_failure: None,
@@ -132,28 +129,15 @@ impl System {
     pub fn firewall_readable(&mut self, t: Time) {
         let mut failed = Vec::new();
         match self.firewall.read(&mut failed) {
-            Ok(false) => {}
-            Ok(true) => {
-                if t.since(self.restores.0) > CALM {
-                    self.restores = (t, 0);
-                }
-                self.restores.1 += 1;
-                if self.restores.1 <= RESTORES {
-                    log::warn!("nftables: somebody removed what is ours, putting it back");
-                    if let Err(e) = self.firewall.restore() {
-                        log::error!("nftables: {e}");
-                    }
-                } else if self.restores.1 == RESTORES + 1 {
-                    log::error!("nftables: what is ours is removed again and again by somebody, leaving it");
+            Ok(true) if self.repair.due(t) => {
+                if let Err(e) = self.firewall.restore() {
+                    log::error!("nftables: {e}");
                 }
             }
+            Ok(_) => {}
             Err(e) => log::error!("nftables: {e}"),
         }
-        failed.dedup();
-        for errno in failed.into_iter().take(3) {
-            let e = io::Error::from_raw_os_error(errno);
-            log::error!("nftables: the kernel refused a change: {e}");
-        }
+        refused(failed);
     }
 
     /// Sends an advert.

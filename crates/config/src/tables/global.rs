@@ -389,11 +389,11 @@ section! {
         /// Empty the whole IPVS table at a stop; VS: services of ours only, which is always so here.
         live "lvs_flush_on_stop" "[VS]" "-" "off" => lvs_flush_on_stop: Option<FlushOnStop> = None, |c, v| crate::lvs::flush_on_stop(c, v);
         /// One marked service for each address group, its addresses in a table of nftables.
-        later "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        live "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.
-        later "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
+        live "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
         /// First mark to use.
-        later "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
+        live "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
         /// Beginning of the names of virtual links for addresses that are not on the instance's own.
         live "vmac_addr_prefix" "STRING" "-" "vmac_prefix" => vmac_addr_prefix: Option<String> = None, |c, v| c.text(v);
         /// No membership reports for 224.0.0.0/24 (igmp_link_local_mcast_reports).

@@ -1,0 +1,120 @@
+//! Words of the configuration whose effect is seen in the kernel's tables and links, beside keepalived's where it can run here.
+
+use nix::sys::signal::Signal;
+use std::time::Duration;
+use steadfast_test_cluster::daemon::send;
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn nft(host: &Host, words: &str) -> String {
+    let out = host.command("nft").args(words.split_whitespace()).output().expect("nft");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Groups, and a TCP virtual server for each; the first has a UDP one, too.
+fn groups(globals: &str, second: &str) -> String {
+    let service = |name: &str, protocol: &str| {
+        let real = if name == "SIX" { "fd77::9" } else { "10.77.0.9" };
+        format!(
+            "virtual_server group {name} {{\n lb_algo rr\n lb_kind NAT\n protocol {protocol}\n real_server {real} 80 {{\n weight 1\n }}\n}}\n"
+        )
+    };
+    format!(
+        "global_defs {{\n{globals}\n}}\nvirtual_server_group A {{\n 10.1.0.20 80\n}}\nvirtual_server_group B {{\n {second} 80\n 10.1.0.40 8000\n}}\n\
+         virtual_server_group SIX {{\n fd00:1::10-12 80\n}}\nvirtual_server_group ALL {{\n 10.1.0.50\n}}\n\
+         virtual_server_group OWN {{\n 10.1.0.60 80\n fwmark 9\n}}\n{}{}{}{}{}{}",
+        service("A", "TCP"),
+        service("A", "UDP"),
+        service("B", "TCP"),
+        service("SIX", "TCP"),
+        service("ALL", "TCP").replace("protocol", "persistence_timeout 50\n protocol"),
+        service("OWN", "TCP"),
+    )
+}
+
+/// keepalived 2.2.7 made these tables of this file, in a guest with IPVS, but for the map of every port: there it looks for port 0.
+#[test]
+fn groups_are_marked_by_nftables() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let list = |table: &str| nft(host, &format!("list table {table}"));
+    let lines = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let four = |marks: [u32; 3]| {
+        let [a, u, b] = marks;
+        format!(
+            "table ip keepalived_ipvs {{ map tcp_map {{ type ipv4_addr . inet_service : mark flags interval elements = {{ \
+             10.1.0.20 . 80 : {a:#010x}, 10.1.0.30-10.1.0.33 . 80 : {b:#010x}, 10.1.0.40 . 8000 : {b:#010x} }} }} \
+             map udp_map {{ type ipv4_addr . inet_service : mark flags interval elements = {{ 10.1.0.20 . 80 : {u:#010x} }} }} "
+        )
+    };
+    let d = Daemon::start(host, Kind::Steadfast, &groups("nftables_ipvs", "10.1.0.30-33"));
+    d.wait_log("Startup complete", SOON);
+    assert!(eventually(SOON, || list("ip keepalived_ipvs").contains("chain in")), "{}", d.log());
+    let table = list("ip keepalived_ipvs");
+    assert!(lines(&table).starts_with(&four([1000, 1001, 1002])), "{table}");
+    for rule in [
+        "type filter hook input priority filter - 1; policy accept;",
+        "meta mark set ip daddr . tcp dport map @tcp_map return",
+        "meta mark set ip daddr . udp dport map @udp_map return",
+    ] {
+        assert!(table.contains(rule), "{rule}: {table}");
+    }
+    assert!(lines(&table).contains("elements = { 10.1.0.50 . tcp : 0x000003ec }"), "{table}");
+    let six = list("ip6 keepalived_ipvs");
+    assert!(six.contains("fd00:1::10-fd00:1::12 . 80 : 0x000003eb"), "{six}");
+    assert!(six.contains("meta mark set ip6 daddr . tcp dport map @tcp_map return"), "{six}");
+    // Somebody empties everything; the checker child is killed: the tables are back, or stay.
+    nft(host, "flush ruleset");
+    assert!(
+        eventually(SOON, || list("ip keepalived_ipvs") == table && list("ip6 keepalived_ipvs") == six),
+        "{}",
+        d.log()
+    );
+    let pid = d.pid_of("check.pid").expect("pid");
+    send(pid, Signal::SIGKILL);
+    assert!(
+        eventually(SOON, || {
+            assert_eq!(list("ip keepalived_ipvs"), table);
+            d.pid_of("check.pid").is_some_and(|p| p != pid)
+        }),
+        "{}",
+        d.log()
+    );
+    // A reload leaves marks as they are: the first two services are gone.
+    let fewer = groups("nftables_ipvs", "10.1.0.30-33").replacen(
+        "virtual_server group A {",
+        "virtual_server 10.1.0.20 80 {",
+        2,
+    );
+    d.reload(&fewer);
+    assert!(eventually(SOON, || !list("ip keepalived_ipvs").contains("10.1.0.20")), "{}", d.log());
+    assert!(list("ip keepalived_ipvs").contains("10.1.0.40 . 8000 : 0x000003ea"), "{}", list("ip keepalived_ipvs"));
+    // Another table.
+    let other = "nftables_ipvs foo\nnftables_ipvs_priority -200\nnftables_ipvs_start_fwmark 5000";
+    d.reload(&groups(other, "10.1.0.30-33"));
+    assert!(eventually(SOON, || list("ip foo").contains("priority -200")), "{}", d.log());
+    assert!(list("ip foo").contains("10.1.0.20 . 80 : 0x00001388"), "{}", list("ip foo"));
+    assert_eq!(list("ip keepalived_ipvs"), "");
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(nft(host, "list ruleset"), "");
+}
+
+/// A successor with another file takes away what its predecessor made.
+#[test]
+fn marks_of_a_checker_that_died_are_taken_away_when_the_file_wants_none() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = Daemon::start(host, Kind::Steadfast, &groups("nftables_ipvs", "10.1.0.30"));
+    d.wait_log("Startup complete", SOON);
+    assert!(eventually(SOON, || nft(host, "list ruleset").contains("tcp_map")), "{}", d.log());
+    let pid = d.pid_of("check.pid").expect("pid");
+    send(pid, Signal::SIGSTOP);
+    d.reload(&groups("", "10.1.0.30"));
+    d.wait_log("Reload complete", SOON);
+    send(pid, Signal::SIGKILL);
+    assert!(eventually(SOON, || nft(host, "list ruleset").is_empty()), "{}\n{}", nft(host, "list ruleset"), d.log());
+    assert_eq!(d.stop(), Some(0));
+}
