@@ -18,6 +18,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     any_script |= crate::check_lvs::check(config, host, d);
+    crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());

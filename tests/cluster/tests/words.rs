@@ -118,3 +118,88 @@ fn marks_of_a_checker_that_died_are_taken_away_when_the_file_wants_none() {
     assert!(eventually(SOON, || nft(host, "list ruleset").is_empty()), "{}\n{}", nft(host, "list ruleset"), d.log());
     assert_eq!(d.stop(), Some(0));
 }
+
+/// Type and elements of a set in a listing.
+fn set_of(list: &str, name: &str) -> std::collections::BTreeSet<String> {
+    let from = list.split(&format!("set {name} {{")).nth(1).unwrap_or_default();
+    let end = from
+        .split_once("elements = {")
+        .map_or("", |(head, rest)| &from[..head.len() + rest.find('}').unwrap_or(0) + 12]);
+    end.split_whitespace().map(|w| w.trim_end_matches(',').to_string()).collect()
+}
+
+#[test]
+fn sets_go_by_the_number_of_the_link_as_keepalived_s_do() {
+    require!(keepalived);
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let conf = "global_defs {\n nftables\n nftables_ifindex\n}\nvrrp_instance V6 {\n interface eth0\n virtual_router_id 52\n priority 200\n \
+                version 3\n no_accept\n use_vmac vv0\n virtual_ipaddress {\n fe80::100\n fd77::100\n }\n}\n\
+                vrrp_instance V7 {\n interface eth0\n virtual_router_id 53\n priority 200\n version 3\n no_accept\n virtual_ipaddress {\n \
+                fe80::101\n fd77::101\n }\n}\n";
+    let mut seen = Vec::new();
+    for kind in [Kind::Keepalived, Kind::Steadfast] {
+        let d = Daemon::start(host, kind, conf);
+        let all = || {
+            let list = nft(host, "list table ip6 keepalived");
+            [". \"eth0\"", ". \"vv0\"", "fd77::101"].iter().all(|w| list.contains(w))
+        };
+        assert!(eventually(SOON, all), "{kind:?}: {}\n{}", nft(host, "list ruleset"), d.log());
+        let list = nft(host, "list table ip6 keepalived");
+        for rule in ["iif @vips_link_local drop", "oif @vips_link_local drop"] {
+            assert!(list.contains(rule), "{rule}: {list}");
+        }
+        seen.push(list);
+        d.stop();
+    }
+    for set in ["vips_link_local", "vmac_set", "vips"] {
+        let of = |n: usize| set_of(&seen[n], set);
+        assert!(of(0).len() > 4 && of(0) == of(1), "{set}: {:?} {:?}", of(0), of(1));
+    }
+}
+
+/// Debian's keepalived resolves what leads to a script; it does not know the word yet that keeps paths as they are.
+#[test]
+fn paths_of_scripts_are_resolved_or_kept() {
+    require!(keepalived);
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir(path("real")).expect("folder");
+    let script = format!("#!/bin/sh\necho \"$0 $@\" >> {}\n", path("out"));
+    std::fs::write(path("real/s.sh"), script).expect("script");
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    std::fs::set_permissions(path("real/s.sh"), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    symlink("real", path("folder")).expect("link");
+    symlink("real/s.sh", path("file")).expect("link");
+    symlink("s.sh", path("real/inner")).expect("link");
+    let conf = |global: &str| {
+        let script =
+            |n: u32, file: &str| format!("vrrp_script S{n} {{\n script \"{} {n}\"\n interval 1\n}}\n", path(file));
+        format!(
+            "global_defs {{\n script_user root\n {global}\n}}\n{}{}{}vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n \
+             priority 255\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n track_script {{\n S1\n S2\n S3\n }}\n notify {}\n}}\n",
+            script(1, "folder/s.sh"),
+            script(2, "file"),
+            script(3, "folder/inner"),
+            path("folder/s.sh")
+        )
+    };
+    let run = |kind: Kind, global: &str| {
+        let _ = std::fs::remove_file(path("out"));
+        let d = Daemon::start(&lan.hosts[0], kind, &conf(global));
+        let lines = || -> std::collections::BTreeSet<String> {
+            let text = std::fs::read_to_string(path("out")).unwrap_or_default();
+            text.lines().filter(|l| !l.contains("BACKUP")).map(|l| l.replace(&path(""), "")).collect()
+        };
+        assert!(eventually(SOON, || lines().len() >= 4), "{kind:?}: {:?}\n{}", lines(), d.log());
+        let seen = lines();
+        d.stop();
+        seen.into_iter().collect::<Vec<_>>()
+    };
+    let theirs = run(Kind::Keepalived, "");
+    assert_eq!(theirs, ["real/inner 3", "real/s.sh 1", "real/s.sh 2", "real/s.sh INSTANCE VI MASTER 255"]);
+    assert_eq!(run(Kind::Steadfast, ""), theirs);
+    let kept = ["file 2", "folder/inner 3", "folder/s.sh 1", "folder/s.sh INSTANCE VI MASTER 255"];
+    assert_eq!(run(Kind::Steadfast, "use_symlink_paths"), kept);
+}

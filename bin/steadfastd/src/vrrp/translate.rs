@@ -207,6 +207,7 @@ pub fn plan(c: &Config) -> Plan {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
             counters: g.nftables_counters,
+            by_index: g.nftables_ifindex,
         },
         json_version: g.json_version.unwrap_or(1),
         dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],

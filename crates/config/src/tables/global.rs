@@ -388,6 +388,10 @@ section! {
         live "lvs_flush" "-" "-" "off" => lvs_flush: bool = false, |c, v| c.flag(v);
         /// Empty the whole IPVS table at a stop; VS: services of ours only, which is always so here.
         live "lvs_flush_on_stop" "[VS]" "-" "off" => lvs_flush_on_stop: Option<FlushOnStop> = None, |c, v| crate::lvs::flush_on_stop(c, v);
+        /// Sets of link-local addresses and virtual links go by the number of the link instead of its name.
+        live "nftables_ifindex" "-" "-" "off" => nftables_ifindex: bool = false, |c, v| c.flag(v);
+        /// Start scripts by the path that is written, also through symbolic links.
+        live "use_symlink_paths" "[BOOL]" "-" "off" => use_symlink_paths: Option<bool> = None, |c, v| c.boolean(v);
         /// One marked service for each address group, its addresses in a table of nftables.
         live "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.

@@ -19,7 +19,12 @@ pub(super) const TYPE_PROTOCOL: u32 = 12;
 pub(super) const TYPE_SERVICE: u32 = 13;
 pub(super) const MARK: u32 = 19;
 const TYPE_ICMPV6: u32 = 29;
+const TYPE_IFINDEX: u32 = 20;
 const TYPE_IFNAME: u32 = 41;
+
+// Orders of bytes, as listing programs number them.
+pub(super) const HOST: u32 = 1;
+pub(super) const BIG: u32 = 2;
 
 // NFT_PAYLOAD_*_HEADER.
 pub(super) const NETWORK: u32 = 1;
@@ -70,10 +75,11 @@ pub(super) fn table(family: Family, s: &Settings) -> Vec<(Family, NfTablesMessag
         Family::V6 => (TYPE_V6, 16),
     };
     all.push(set(s, 1, "vips", address, length, SetFlags::empty()));
-    all.push(set(s, 2, "vmac_set", TYPE_IFNAME, 16, SetFlags::empty()));
+    let (link, size) = if s.by_index { (TYPE_IFINDEX, 4) } else { (TYPE_IFNAME, 16) };
+    let (iif, oif) = if s.by_index { (MetaKey::Iif, MetaKey::Oif) } else { (MetaKey::Iifname, MetaKey::Oifname) };
+    all.push(set(s, 2, "vmac_set", link, size, SetFlags::empty()));
     if family == Family::V6 {
-        let pair = TYPE_V6 << 6 | TYPE_IFNAME;
-        all.push(set(s, 3, "vips_link_local", pair, 32, SetFlags::empty()));
+        all.push(set(s, 3, "vips_link_local", TYPE_V6 << 6 | link, 16 + size, SetFlags::empty()));
         all.push(set(s, 4, "neighbor-discovery", TYPE_ICMPV6, 1, SetFlags::Constant));
         // Neighbour solicitation and advertisement (RFC 9568 section 6.1: they must pass though accept mode is off).
         all.push(elements(s, "neighbor-discovery", true, vec![vec![135], vec![136]]));
@@ -88,7 +94,7 @@ pub(super) fn table(family: Family, s: &Settings) -> Vec<(Family, NfTablesMessag
             all.push(rule(
                 &t,
                 "out",
-                vec![meta(MetaKey::L4Proto), equal(vec![2]), meta(MetaKey::Oifname), lookup("vmac_set"), verdict(DROP)],
+                vec![meta(MetaKey::L4Proto), equal(vec![2]), meta(oif), lookup("vmac_set"), verdict(DROP)],
             ));
             all.push(rule(&t, "out", vec![load(NETWORK, 12, 4), lookup("vips"), verdict(DROP)]));
             all.push(rule(&t, "in", vec![load(NETWORK, 16, 4), lookup("vips"), verdict(DROP)]));
@@ -99,10 +105,10 @@ pub(super) fn table(family: Family, s: &Settings) -> Vec<(Family, NfTablesMessag
             for kind in [143, 133] {
                 let mut from_virtual = icmp();
                 from_virtual.push(equal(vec![kind]));
-                from_virtual.extend([meta(MetaKey::Oifname), lookup("vmac_set"), verdict(DROP)]);
+                from_virtual.extend([meta(oif), lookup("vmac_set"), verdict(DROP)]);
                 all.push(rule(&t, "out", from_virtual));
             }
-            for (name, at, device) in [("out", 8, MetaKey::Oifname), ("in", 24, MetaKey::Iifname)] {
+            for (name, at, device) in [("out", 8, oif), ("in", 24, iif)] {
                 let mut discovery = icmp();
                 discovery.extend([lookup("neighbor-discovery"), verdict(ACCEPT)]);
                 all.push(rule(&t, name, discovery));
@@ -122,7 +128,8 @@ pub(super) fn table(family: Family, s: &Settings) -> Vec<(Family, NfTablesMessag
 }
 
 /// Adds or removes one element.
-pub(super) fn element(e: &Entry, add: bool, s: &Settings) -> NfTablesMessage {
+pub(super) fn element(e: &Entry, index: u32, add: bool, s: &Settings) -> NfTablesMessage {
+    let ifname = |name: &str| if s.by_index { index.to_ne_bytes().to_vec() } else { ifname(name) };
     let (set, key) = match e {
         Entry::Address(a) => ("vips", octets(*a)),
         Entry::LinkLocal(a, link) => ("vips_link_local", [octets(IpAddr::V6(*a)), ifname(link)].concat()),
@@ -147,16 +154,23 @@ fn elements(s: &Settings, set: &str, add: bool, keys: Vec<Vec<u8>>) -> NfTablesM
 }
 
 fn set(s: &Settings, id: u32, name: &str, kind: u32, length: u32, flags: SetFlags) -> NfTablesMessage {
-    NfTablesMessage::NewSet(SetMessage {
-        attributes: vec![
-            SetAttribute::Table(s.table.clone()),
-            SetAttribute::Name(name.into()),
-            SetAttribute::Flags(flags),
-            SetAttribute::KeyType(kind),
-            SetAttribute::KeyLen(length),
-            SetAttribute::Id(id),
-        ],
-    })
+    let mut attributes = vec![
+        SetAttribute::Table(s.table.clone()),
+        SetAttribute::Name(name.into()),
+        SetAttribute::Flags(flags),
+        SetAttribute::KeyType(kind),
+        SetAttribute::KeyLen(length),
+        SetAttribute::Id(id),
+    ];
+    if kind == TYPE_IFINDEX {
+        attributes.push(SetAttribute::UserData(byte_order(0, HOST)));
+    }
+    NfTablesMessage::NewSet(SetMessage { attributes })
+}
+
+/// The order of bytes for listing programs, as an entry of user data (type, length, value) for keys (0) or values of maps (1).
+pub(super) fn byte_order(of: u8, order: u32) -> Vec<u8> {
+    [[of, 4].as_slice(), &order.to_ne_bytes()].concat()
 }
 
 pub(super) fn chain(s: &TableRef<'_>, name: &str, hook: Option<InetHookNumber>) -> NfTablesMessage {

@@ -9,8 +9,8 @@
 //! ```
 
 use super::build::{
-    MARK, NETWORK, TRANSPORT, TYPE_PROTOCOL, TYPE_SERVICE, TYPE_V4, TYPE_V6, TableRef, chain, equal, load, load_to,
-    meta, meta_to, octets, rule, verdict,
+    BIG, HOST, MARK, NETWORK, TRANSPORT, TYPE_PROTOCOL, TYPE_SERVICE, TYPE_V4, TYPE_V6, TableRef, byte_order, chain,
+    equal, load, load_to, meta, meta_to, octets, rule, verdict,
 };
 use super::socket::Tables;
 use netlink_packet_core::DefaultNla;
@@ -234,11 +234,6 @@ fn mark(mut expressions: Vec<Expressions>, second: Expressions, map: &str) -> Ve
     expressions
 }
 
-/// One field of user data: type, length, value.
-fn order((head, value): (&[u8; 2], u32)) -> Vec<u8> {
-    [head.as_slice(), &value.to_ne_bytes()].concat()
-}
-
 /// A map from ranges of concatenated keys to marks. Each field fills whole registers of four bytes.
 fn map(s: &MarkSettings, id: u32, name: &str, kind: u32, fields: &[u32]) -> NfTablesMessage {
     // NFTA_LIST_ELEM, nested, of NFTA_SET_FIELD_LEN.
@@ -257,8 +252,7 @@ fn map(s: &MarkSettings, id: u32, name: &str, kind: u32, fields: &[u32]) -> NfTa
             SetAttribute::DataLen(4),
             SetAttribute::Description(vec![SetDescription::Concat(fields.iter().map(field).collect())]),
             SetAttribute::Id(id),
-            // For listing programs: keys are in the network's order (2), marks in the host's (1).
-            SetAttribute::UserData([[0, 4], [1, 4]].iter().zip([2u32, 1]).flat_map(order).collect()),
+            SetAttribute::UserData([byte_order(0, BIG), byte_order(1, HOST)].concat()),
         ],
     })
 }

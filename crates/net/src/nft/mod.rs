@@ -13,7 +13,7 @@ pub use marks::{Mark, MarkSettings, Marks, disjoint};
 pub use socket::look;
 
 use socket::Tables;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -52,11 +52,13 @@ pub struct Settings {
     pub priority: i32,
     /// Rules count packets.
     pub counters: bool,
+    /// Links go by their number, not by their name.
+    pub by_index: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { table: "keepalived".into(), priority: -1, counters: false }
+        Settings { table: "keepalived".into(), priority: -1, counters: false, by_index: false }
     }
 }
 
@@ -64,11 +66,11 @@ impl Default for Settings {
 pub struct Firewall {
     settings: Settings,
     kernel: Tables,
-    /// What is in the kernel, or on its way.
-    entries: BTreeSet<Entry>,
+    /// What is in the kernel, or on its way, and the number of its link.
+    entries: BTreeMap<Entry, u32>,
     /// Families whose table exists.
     tables: [bool; 2],
-    queue: Vec<(Entry, bool)>,
+    queue: Vec<(Entry, u32, bool)>,
 }
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -79,7 +81,7 @@ impl Firewall {
         Firewall {
             settings,
             kernel: Tables::default(),
-            entries: BTreeSet::new(),
+            entries: BTreeMap::new(),
             tables: [false; 2],
             queue: Vec::new(),
         }
@@ -92,20 +94,32 @@ impl Firewall {
 
     /// It is blocked, or will be.
     pub fn has(&self, entry: &Entry) -> bool {
-        self.entries.contains(entry)
+        self.entries.contains_key(entry)
+    }
+
+    /// The number of an entry's link; 0, which no link has, where it goes by name or is not there.
+    fn index(&self, entry: &Entry) -> u32 {
+        match entry {
+            Entry::LinkLocal(_, link) | Entry::Reports(_, link) if self.settings.by_index => {
+                nix::net::if_::if_nametoindex(link.as_str()).unwrap_or(0)
+            }
+            _ => 0,
+        }
     }
 
     /// Blocks with the next [`Firewall::flush`].
     pub fn add(&mut self, entry: Entry) {
-        if self.entries.insert(entry.clone()) {
-            self.queue.push((entry, true));
+        if !self.entries.contains_key(&entry) {
+            let index = self.index(&entry);
+            self.entries.insert(entry.clone(), index);
+            self.queue.push((entry, index, true));
         }
     }
 
     /// Frees with the next [`Firewall::flush`].
     pub fn remove(&mut self, entry: &Entry) {
-        if self.entries.remove(entry) {
-            self.queue.push((entry.clone(), false));
+        if let Some(index) = self.entries.remove(entry) {
+            self.queue.push((entry.clone(), index, false));
         }
     }
 
@@ -120,14 +134,14 @@ impl Firewall {
         for chunk in queue.chunks(BATCH) {
             let mut messages = Vec::new();
             for (n, family) in FAMILIES.into_iter().enumerate() {
-                let mut own = chunk.iter().filter(|(e, _)| e.family() == family).peekable();
+                let mut own = chunk.iter().filter(|(e, ..)| e.family() == family).peekable();
                 if own.peek().is_none() {
                     continue;
                 }
                 if !std::mem::replace(&mut self.tables[n], true) {
                     messages.extend(build::table(family, &self.settings));
                 }
-                messages.extend(own.map(|(e, add)| (family, build::element(e, *add, &self.settings))));
+                messages.extend(own.map(|(e, index, add)| (family, build::element(e, *index, *add, &self.settings))));
             }
             self.kernel.send(messages)?;
         }
@@ -137,7 +151,9 @@ impl Firewall {
     /// Puts everything there again, in one batch for each family: somebody took it away.
     pub fn restore(&mut self) -> io::Result<()> {
         self.tables = [false; 2];
-        self.queue = self.entries.iter().cloned().map(|e| (e, true)).collect();
+        let entries = std::mem::take(&mut self.entries);
+        self.queue.clear();
+        entries.into_keys().for_each(|e| self.add(e));
         self.flush().map(|_| ())
     }
 
