@@ -17,6 +17,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     groups(config, at, d);
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
+    crate::check_links::linkbeat(config, d);
     any_script |= crate::check_lvs::check(config, host, d);
     crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {

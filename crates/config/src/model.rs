@@ -64,6 +64,17 @@ pub enum InitialState {
     Backup,
 }
 
+/// How a link's carrier is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LinkMethod {
+    /// Registers of the transceiver.
+    Mii,
+    /// ethtool's call.
+    Ethtool,
+    /// The link's flags.
+    Ioctl,
+}
+
 /// `use_vmac`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Vmac {
@@ -134,6 +145,10 @@ pub struct Config {
     pub garp_groups: Vec<GarpGroup>,
     /// interface_up_down_delays: link, after down, after up.
     pub link_delays: Vec<(String, Duration, Duration)>,
+    /// Links that are polled, and how. The checks leave those that are used.
+    pub linkbeat: Vec<(String, Option<LinkMethod>)>,
+    /// All links that are used are polled.
+    pub linkbeat_all: bool,
     /// virtual_server.
     pub virtual_servers: Vec<VirtualServer>,
     /// virtual_server_group.
@@ -181,6 +196,8 @@ impl Root {
             track_groups: self.track_groups,
             garp_groups: self.garp_groups,
             link_delays: self.link_delays,
+            linkbeat: self.linkbeat,
+            linkbeat_all: self.linkbeat_use_polling,
             virtual_servers: self.virtual_servers,
             server_groups: self.server_groups,
             ssl: self.ssl,

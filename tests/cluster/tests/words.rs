@@ -203,3 +203,46 @@ fn paths_of_scripts_are_resolved_or_kept() {
     let kept = ["file 2", "folder/inner 3", "folder/s.sh 1", "folder/s.sh INSTANCE VI MASTER 255"];
     assert_eq!(run(Kind::Steadfast, "use_symlink_paths"), kept);
 }
+
+/// A driver is asked for its carrier: all forms, the first that works, and beside netlink. The port's other end goes down and up.
+#[test]
+fn links_are_polled() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let conf = |root: &str, more: &str| {
+        format!(
+            "{root}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 255\n {more}\n virtual_ipaddress {{\n \
+             10.77.0.100/24\n }}\n}}\n"
+        )
+    };
+    // A veth has no transceiver, and its driver answers ethtool.
+    for (root, more, method) in [
+        ("linkbeat_use_polling", "", "ETHTOOL"),
+        ("linkbeat_interfaces {\n eth0\n lo\n}", "", "ETHTOOL"),
+        ("linkbeat_interfaces {\n eth0 MII\n}", "", "ETHTOOL"),
+        ("linkbeat_interfaces {\n eth0 IOCTL\n}", "", "ioctl"),
+        ("linkbeat_interfaces {\n eth0 ETHTOOL\n}", "", "ETHTOOL"),
+        ("", "linkbeat_use_polling", "ETHTOOL"),
+    ] {
+        let d = Daemon::start(host, Kind::Steadfast, &conf(root, more));
+        d.wait_log("Entering MASTER STATE", SOON);
+        assert!(d.log().contains(&format!("Linkbeat polls eth0 by {method}")), "{root}{more}: {}", d.log());
+        assert!(!d.log().contains("polls lo"), "{}", d.log());
+        host.cable(false);
+        d.wait_log("Entering FAULT STATE", SOON);
+        host.cable(true);
+        d.wait_log("Linkbeat reports eth0 up", SOON);
+        assert!(eventually(SOON, || host.has("10.77.0.100")), "{}", d.log());
+        // Without the word netlink is enough, and nothing is asked for.
+        d.reload(&conf("", ""));
+        d.wait_log("Reload complete", SOON);
+        let before = d.log().matches("Linkbeat").count();
+        host.cable(false);
+        assert!(eventually(SOON, || !host.has("10.77.0.100")), "{}", d.log());
+        host.cable(true);
+        assert!(eventually(SOON, || host.has("10.77.0.100")), "{}", d.log());
+        assert_eq!(d.log().matches("Linkbeat").count(), before, "{}", d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
+}

@@ -135,6 +135,15 @@ impl ReceiveBuffer {
     }
 }
 
+/// A link whose driver is asked for its carrier.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Linkbeat {
+    /// Its name.
+    pub link: String,
+    /// What is tried first.
+    pub method: Option<steadfast_net::linkbeat::Method>,
+}
+
 /// The whole plan.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
@@ -206,6 +215,8 @@ pub struct Plan {
     pub mask: Option<u32>,
     /// Receive buffer of advert sockets.
     pub receive_buffer: ReceiveBuffer,
+    /// Links that are polled.
+    pub linkbeat: Vec<Linkbeat>,
 }
 
 impl Plan {

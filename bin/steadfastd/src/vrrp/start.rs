@@ -116,6 +116,7 @@ impl Role {
             monitored: None,
             history,
             record,
+            beats_of_links: Default::default(),
         };
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();

@@ -1,6 +1,6 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use super::plan::{Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
 use steadfast_core::kernel::{Object, VirtualLink};
 use steadfast_core::{Family, Mac};
+use steadfast_net::linkbeat::Method;
 use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
@@ -232,6 +233,7 @@ pub fn plan(c: &Config) -> Plan {
         supplementary_groups: g.supplementary_groups == Some(true),
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
+        linkbeat: linkbeat(c),
         mask: g.umask,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
@@ -323,6 +325,16 @@ fn family(i: &model::VrrpInstance) -> Family {
         .first()
         .map_or_else(|| i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()), |a| a.0.cidr.address.is_ipv6());
     if six { Family::V6 } else { Family::V4 }
+}
+
+/// Links that are polled.
+fn linkbeat(c: &Config) -> Vec<Linkbeat> {
+    let method = |m: model::LinkMethod| match m {
+        model::LinkMethod::Mii => Method::Mii,
+        model::LinkMethod::Ethtool => Method::Ethtool,
+        model::LinkMethod::Ioctl => Method::Flags,
+    };
+    c.linkbeat.iter().map(|(link, m)| Linkbeat { link: link.clone(), method: m.map(method) }).collect()
 }
 
 /// The virtual links of an instance: its own, and those of addresses that are not on it.

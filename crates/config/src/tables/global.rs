@@ -10,7 +10,7 @@ section! {
         /// How long the parent waits for children at a stop.
         live "child_wait_time" "SECS" "0-4294967295" "5" => child_wait_time: Option<u64> = None, |c, v| c.some_int(v, 0, 4_294_967_295);
         /// Poll link state instead of netlink.
-        later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
+        live "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.
         live "net_namespace_ipvs" "[NAME]" "-" "net_namespace; without a name the first one" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Allow ipsets in a namespace, for kernels before 3.13; sets of nftables take their place here and need no leave.
@@ -137,7 +137,7 @@ section! {
             }
         };
         /// Interfaces polled for link state.
-        later "linkbeat_interfaces" "{ IF ... }" "-" "-" => |c, s| c.skip_block();
+        live "linkbeat_interfaces" "{ IF [MII|ETHTOOL|IOCTL] ... }" "-" "-" => |c, s| c.list(|c| s.linkbeat.extend(crate::lines::linkbeat(c)));
         /// Delays before acting on link changes.
         live "interface_up_down_delays" "{ IF DOWN [UP] ... }" "0-255" "-" => |c, s| c.list(|c| s.link_delays.extend(crate::lines::link_delay(c)));
     }
@@ -148,6 +148,8 @@ section! {
         garp_groups: Vec<GarpGroup>;
         /// interface_up_down_delays: link, after down, after up.
         link_delays: Vec<(String, Duration, Duration)>;
+        /// linkbeat_interfaces.
+        linkbeat: Vec<(String, Option<LinkMethod>)>;
     }
 }
 

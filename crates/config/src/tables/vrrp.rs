@@ -222,7 +222,10 @@ section! {
         /// Checksum compatibility with old unicast peers; both forms are always accepted here.
         live "old_unicast_checksum" "[never]" "-" "auto" => |c, s| {};
         /// Poll link state.
-        later "linkbeat_use_polling" "-" "-" "off" => |c, s| c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here");
+        live "linkbeat_use_polling" "-" "-" "off" => |c, s| {
+            c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here, use linkbeat_interfaces");
+            s.linkbeat = true;
+        };
         /// IPVS sync daemon bound to this instance.
         live "lvs_sync_daemon_interface" "IF" "-" "none" => |c, s| {
             if c.value().is_some() {
@@ -246,6 +249,8 @@ section! {
     plain {
         /// use_vmac_addr.
         use_vmac_addr: bool;
+        /// linkbeat_use_polling.
+        linkbeat: bool;
         /// Virtual links of addresses that are not on the instance's own: the link below, IPv6, the name. The checks make them.
         address_links: Vec<(String, bool, String)>;
         /// garp_extra_if: period in seconds, on all links.

@@ -19,8 +19,11 @@ pub struct Link {
     pub index: u32,
     /// Name.
     pub name: String,
-    /// Up and running.
+    /// Up and running, as netlink or who asks its driver says.
     pub up: bool,
+    /// The operator's part of it, and netlink's word on the carrier.
+    admin: bool,
+    running: bool,
     /// MTU in bytes.
     pub mtu: u32,
     /// Hardware address.
@@ -58,6 +61,8 @@ pub enum Event {
 pub struct Mirror {
     channel: Channel,
     links: BTreeMap<u32, Link>,
+    /// Carrier of links whose drivers are asked, by name: it counts instead of netlink's.
+    carriers: BTreeMap<String, bool>,
     sequence: u32,
     /// Dumps that are still to be asked for, one at a time.
     dumps: Vec<RouteNetlinkMessage>,
@@ -85,6 +90,7 @@ impl Mirror {
         let mut mirror = Mirror {
             channel,
             links: BTreeMap::new(),
+            carriers: BTreeMap::new(),
             sequence: 0,
             dumps: Vec::new(),
             dumping: false,
@@ -115,6 +121,17 @@ impl Mirror {
     /// A present link by index.
     pub fn by_index(&self, index: u32) -> Option<&Link> {
         self.links.get(&index)
+    }
+
+    /// What a driver says of its carrier; `None`: netlink's word counts. The link, if it went up or down by that.
+    pub fn carrier(&mut self, name: &str, carrier: Option<bool>) -> Option<Link> {
+        match carrier {
+            Some(c) => drop(self.carriers.insert(name.into(), c)),
+            None => drop(self.carriers.remove(name)),
+        }
+        let link = self.links.values_mut().find(|l| l.name == name)?;
+        let up = link.admin && carrier.unwrap_or(link.running);
+        (std::mem::replace(&mut link.up, up) != up).then(|| link.clone())
     }
 
     /// All present links.
@@ -228,7 +245,8 @@ impl Mirror {
                 let mut link = self.links.get(&index).cloned().unwrap_or_default();
                 let old_name = link.name.clone();
                 link.index = index;
-                link.up = m.header.flags.contains(LinkFlags::Up) && m.header.flags.contains(LinkFlags::Running);
+                link.admin = m.header.flags.contains(LinkFlags::Up);
+                link.running = m.header.flags.contains(LinkFlags::Running);
                 for a in m.attributes {
                     match a {
                         LinkAttribute::IfName(n) => link.name = n,
@@ -248,6 +266,7 @@ impl Mirror {
                         _ => {}
                     }
                 }
+                link.up = link.admin && self.carriers.get(&link.name).copied().unwrap_or(link.running);
                 if !old_name.is_empty() && old_name != link.name {
                     events.push(Event::Gone(old_name));
                 }
