@@ -7,8 +7,9 @@ use crate::section::{Keyword, Section, block, section};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::IpCidr;
 use steadfast_core::Secret;
-use steadfast_core::kernel::{Address, Object, Route, Rule};
+use steadfast_core::kernel::{Address, Isolation, Object, Route, Rule};
 
 /// An account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +63,19 @@ pub struct Track {
 pub enum InitialState {
     Master,
     Backup,
+}
+
+/// `use_ipvlan`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ipvlan {
+    /// Name of the link; the checks choose one where none is given.
+    pub name: Option<String>,
+    /// The address that adverts come from. The checks leave none out for IPv4.
+    pub address: Option<IpCidr>,
+    /// What ipvlans on one link may say to each other.
+    pub isolation: Option<Isolation>,
+    /// Link group number.
+    pub group: Option<u32>,
 }
 
 /// How a link's carrier is asked for.

@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
-use steadfast_core::kernel::{Block, Object};
+use steadfast_core::kernel::{Block, LinkKind, Object, VirtualLink};
 use steadfast_core::{Family, Time};
 use steadfast_net::announce::Announcer;
 use steadfast_net::netlink::{Kernel, Link, Mirror};
@@ -112,16 +112,36 @@ impl System {
 
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
-        if plan.virtual_links.iter().any(|v| v.base == link.name && v.family == Family::V4) {
+        let carries =
+            |v: &VirtualLink| v.base == link.name && v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_));
+        if plan.virtual_links.iter().any(carries) {
             self.settings.base(&link.name);
         }
+        for l in plan.virtual_links.iter().filter(|v| v.base == link.name || v.name == link.name) {
+            self.follow(l);
+        }
         let Some(own) = plan.virtual_links.iter().find(|v| v.name == link.name) else { return };
-        if link.is_virtual && link.mac == own.mac && self.prepared.get(&link.name) != Some(&link.index) {
+        if link.fits(own, &self.mirror) && self.prepared.get(&link.name) != Some(&link.index) {
             self.prepared.insert(link.name.clone(), link.index);
-            Settings::virtual_link(&link.name, own.family == Family::V6);
-            self.firewall.add(Entry::Reports(own.family, link.name.clone()));
-            self.flush();
+            if matches!(own.kind, LinkKind::Macvlan(_)) {
+                Settings::virtual_link(&link.name, own.family == Family::V6);
+                self.firewall.add(Entry::Reports(own.family, link.name.clone()));
+                self.flush();
+            } else {
+                Settings::ipvlan(&link.name, own.family == Family::V6);
+            }
             self.kernel.raise(link.index);
+        }
+    }
+
+    /// A virtual link is in the VRF of its base, or in the one that is named for it.
+    fn follow(&mut self, l: &VirtualLink) {
+        let Some(own) = self.mirror.by_name(&l.name).filter(|own| own.fits(l, &self.mirror)) else { return };
+        let vrf = self.mirror.vrf(l);
+        // A bridge or a bond that somebody has put it into is his business.
+        let in_vrf = own.master.is_none_or(|m| self.mirror.by_index(m).is_some_and(|m| m.vrf_table.is_some()));
+        if own.master != vrf && in_vrf {
+            self.kernel.enslave(own.index, vrf);
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
-use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_core::kernel::{Address, LinkKind, Object, VirtualLink};
 use steadfast_core::{Family, Mac};
 use steadfast_net::linkbeat::Method;
 use steadfast_net::netlink::Buffer;
@@ -93,7 +93,13 @@ pub fn plan(c: &Config) -> Plan {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
     let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
-    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
+    // Links, and the addresses that ipvlans have of their own.
+    let addresses = c.instances.iter().filter_map(|i| {
+        let (v, link) = (i.use_ipvlan.as_ref()?, virtual_link(i)?);
+        let nodad = v.address?.address.is_ipv6();
+        Some(Object::Address(Address { nodad, ..Address::new(v.address?, link.name) }))
+    });
+    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link).chain(addresses));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
@@ -341,23 +347,22 @@ fn linkbeat(c: &Config) -> Vec<Linkbeat> {
 fn virtual_links(i: &model::VrrpInstance) -> Vec<VirtualLink> {
     let of_address = |(base, six, name): &(String, bool, String)| {
         let family = if *six { Family::V6 } else { Family::V4 };
-        let (name, base, mac) = (name.clone(), base.clone(), Mac::virtual_router(family, i.virtual_router_id?));
-        Some(VirtualLink { name, base, mac, family, group: None })
+        let kind = LinkKind::Macvlan(Mac::virtual_router(family, i.virtual_router_id?));
+        Some(VirtualLink { name: name.clone(), base: base.clone(), kind, vrf: i.vrf.clone(), family, group: None })
     };
     virtual_link(i).into_iter().chain(i.address_links.iter().filter_map(of_address)).collect()
 }
 
 /// The virtual link of an instance.
 fn virtual_link(i: &model::VrrpInstance) -> Option<VirtualLink> {
+    let (family, base, vrf) = (family(i), i.interface.clone()?, i.vrf.clone());
+    if let Some(v) = &i.use_ipvlan {
+        let kind = LinkKind::Ipvlan(v.isolation.unwrap_or_default());
+        return Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group });
+    }
     let v = i.use_vmac.as_ref()?;
-    let family = family(i);
-    Some(VirtualLink {
-        name: v.name.clone()?,
-        base: i.interface.clone()?,
-        mac: v.address(family, i.virtual_router_id?),
-        family,
-        group: v.group,
-    })
+    let kind = LinkKind::Macvlan(v.address(family, i.virtual_router_id?));
+    Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group })
 }
 
 fn instance(
@@ -411,7 +416,10 @@ fn instance(
         }
     }
     c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
-    if let Some(link) = virtual_link(i) {
+    if i.use_ipvlan.is_some() {
+        c.virtual_link = virtual_link(i).map(|l| l.name);
+        c.source_on_link = true;
+    } else if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
             a.interface = link.name.clone();

@@ -3,13 +3,16 @@
 use super::{Buffer, Channel, Read};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoIpVlan, InfoKind, InfoVrf, IpVlanFlags, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::RawFd;
+use steadfast_core::kernel::{Isolation, LinkKind, VirtualLink};
 use steadfast_core::{IpCidr, Mac};
 
 /// One link, whole.
@@ -30,8 +33,12 @@ pub struct Link {
     pub mac: Mac,
     /// Index of the link that it sits on.
     pub parent: Option<u32>,
-    /// A macvlan.
+    /// A macvlan or an ipvlan.
     pub is_virtual: bool,
+    /// What ipvlans on its base may say to each other, if it is one.
+    pub isolation: Option<Isolation>,
+    /// Index of the link that it is a part of: a VRF, a bridge, a bond.
+    pub master: Option<u32>,
     /// The table of a VRF.
     pub vrf_table: Option<u32>,
     /// Usable addresses in the kernel's order.
@@ -121,6 +128,16 @@ impl Mirror {
     /// A present link by index.
     pub fn by_index(&self, index: u32) -> Option<&Link> {
         self.links.get(&index)
+    }
+
+    /// Index of the VRF that a virtual link belongs into: the one that is named for it, else that of its base.
+    pub fn vrf(&self, l: &VirtualLink) -> Option<u32> {
+        match &l.vrf {
+            Some(name) => self.by_name(name),
+            None => self.by_name(&l.base)?.master.and_then(|m| self.by_index(m)),
+        }
+        .filter(|v| v.vrf_table.is_some())
+        .map(|v| v.index)
     }
 
     /// What a driver says of its carrier; `None`: netlink's word counts. The link, if it went up or down by that.
@@ -247,11 +264,13 @@ impl Mirror {
                 link.index = index;
                 link.admin = m.header.flags.contains(LinkFlags::Up);
                 link.running = m.header.flags.contains(LinkFlags::Running);
+                link.master = None;
                 for a in m.attributes {
                     match a {
                         LinkAttribute::IfName(n) => link.name = n,
                         LinkAttribute::Mtu(n) => link.mtu = n,
                         LinkAttribute::Link(n) => link.parent = Some(n),
+                        LinkAttribute::Controller(n) => link.master = Some(n),
                         LinkAttribute::LinkInfo(infos) => {
                             link.vrf_table = infos.iter().find_map(|i| match i {
                                 LinkInfo::Data(InfoData::Vrf(d)) => d.iter().find_map(|v| match v {
@@ -260,7 +279,9 @@ impl Mirror {
                                 }),
                                 _ => None,
                             });
-                            link.is_virtual = infos.iter().any(|i| matches!(i, LinkInfo::Kind(InfoKind::MacVlan)));
+                            let kinds = [InfoKind::MacVlan, InfoKind::IpVlan].map(LinkInfo::Kind);
+                            link.is_virtual = infos.iter().any(|i| kinds.contains(i));
+                            link.isolation = infos.contains(&kinds[1]).then(|| isolation(&infos));
                         }
                         LinkAttribute::Address(bytes) => link.mac = Mac(bytes.try_into().unwrap_or_default()),
                         _ => {}
@@ -312,6 +333,32 @@ impl Mirror {
             RouteNetlinkMessage::DelRule(m) => events.push(Event::RuleRemoved(Box::new(m))),
             _ => {}
         }
+    }
+}
+
+fn isolation(infos: &[LinkInfo]) -> Isolation {
+    let flags = infos.iter().find_map(|i| match i {
+        LinkInfo::Data(InfoData::IpVlan(d)) => d.iter().find_map(|v| match v {
+            InfoIpVlan::Flags(f) => Some(*f),
+            _ => None,
+        }),
+        _ => None,
+    });
+    match flags {
+        Some(f) if f.contains(IpVlanFlags::Private) => Isolation::Private,
+        Some(f) if f.contains(IpVlanFlags::Vepa) => Isolation::Vepa,
+        _ => Isolation::Bridge,
+    }
+}
+
+impl Link {
+    /// It is what is wanted.
+    pub fn fits(&self, l: &VirtualLink, mirror: &Mirror) -> bool {
+        let kind = match l.kind {
+            LinkKind::Macvlan(mac) => self.is_virtual && self.isolation.is_none() && self.mac == mac,
+            LinkKind::Ipvlan(isolation) => self.isolation == Some(isolation),
+        };
+        kind && mirror.by_name(&l.base).is_some_and(|b| self.parent == Some(b.index))
     }
 }
 
