@@ -160,6 +160,16 @@ impl Object {
         }
     }
 
+    /// It needs the link of this name.
+    pub fn needs(&self, link: &str) -> bool {
+        match self {
+            Object::Address(a) => a.interface == link,
+            Object::Route(r) => r.links().any(|l| l == link),
+            Object::Link(l) => l.base == link || l.vrf.as_deref() == Some(link),
+            Object::Block(_) | Object::Rule(_) => false,
+        }
+    }
+
     /// Names of the links that it needs.
     pub fn links(&self) -> Vec<&str> {
         match self {

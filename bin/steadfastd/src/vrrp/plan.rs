@@ -175,8 +175,10 @@ pub struct Plan {
     pub processes: Vec<steadfast_sys::procs::Matcher>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
-    /// Virtual links; they are among the machine's static objects.
-    pub virtual_links: Vec<VirtualLink>,
+    /// Virtual links by name; they are among the machine's static objects.
+    pub virtual_links: HashMap<String, VirtualLink>,
+    /// Names of those on each link.
+    pub links_on: HashMap<String, Vec<String>>,
     /// How traffic is blocked.
     pub firewall: steadfast_net::nft::Settings,
     /// JSON layout, 1 or 2.

@@ -112,15 +112,13 @@ impl System {
 
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
-        let carries =
-            |v: &VirtualLink| v.base == link.name && v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_));
-        if plan.virtual_links.iter().any(carries) {
+        let on = || plan.links_on.get(&link.name).into_iter().flatten().filter_map(|name| plan.virtual_links.get(name));
+        if on().any(|v| v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_))) {
             self.settings.base(&link.name);
         }
-        for l in plan.virtual_links.iter().filter(|v| v.base == link.name || v.name == link.name) {
-            self.follow(l);
-        }
-        let Some(own) = plan.virtual_links.iter().find(|v| v.name == link.name) else { return };
+        on().for_each(|l| self.follow(l));
+        let Some(own) = plan.virtual_links.get(&link.name) else { return };
+        self.follow(own);
         if link.fits(own, &self.mirror) && self.prepared.get(&link.name) != Some(&link.index) {
             self.prepared.insert(link.name.clone(), link.index);
             if matches!(own.kind, LinkKind::Macvlan(_)) {

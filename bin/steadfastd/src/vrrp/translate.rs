@@ -93,6 +93,10 @@ pub fn plan(c: &Config) -> Plan {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
     let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
+    let mut links_on: HashMap<String, Vec<String>> = HashMap::new();
+    for l in &virtual_links {
+        links_on.entry(l.base.clone()).or_default().push(l.name.clone());
+    }
     // Links, and the addresses that ipvlans have of their own.
     let addresses = c.instances.iter().filter_map(|i| {
         let (v, link) = (i.use_ipvlan.as_ref()?, virtual_link(i)?);
@@ -209,7 +213,8 @@ pub fn plan(c: &Config) -> Plan {
             .filter(|i| i.promote_secondaries)
             .filter_map(|i| i.interface.clone())
             .collect(),
-        virtual_links,
+        virtual_links: virtual_links.into_iter().map(|l| (l.name.clone(), l)).collect(),
+        links_on,
         firewall: steadfast_net::nft::Settings {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),

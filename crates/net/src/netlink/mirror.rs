@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::RawFd;
 use steadfast_core::kernel::{Isolation, LinkKind, VirtualLink};
@@ -68,6 +68,8 @@ pub enum Event {
 pub struct Mirror {
     channel: Channel,
     links: BTreeMap<u32, Link>,
+    /// Index of each link by its name.
+    names: HashMap<String, u32>,
     /// Carrier of links whose drivers are asked, by name: it counts instead of netlink's.
     carriers: BTreeMap<String, bool>,
     sequence: u32,
@@ -97,6 +99,7 @@ impl Mirror {
         let mut mirror = Mirror {
             channel,
             links: BTreeMap::new(),
+            names: HashMap::new(),
             carriers: BTreeMap::new(),
             sequence: 0,
             dumps: Vec::new(),
@@ -122,7 +125,7 @@ impl Mirror {
 
     /// A present link by name.
     pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.links.values().find(|l| l.name == name)
+        self.links.get(self.names.get(name)?)
     }
 
     /// A present link by index.
@@ -146,7 +149,7 @@ impl Mirror {
             Some(c) => drop(self.carriers.insert(name.into(), c)),
             None => drop(self.carriers.remove(name)),
         }
-        let link = self.links.values_mut().find(|l| l.name == name)?;
+        let link = self.links.get_mut(self.names.get(name)?)?;
         let up = link.admin && carrier.unwrap_or(link.running);
         (std::mem::replace(&mut link.up, up) != up).then(|| link.clone())
     }
@@ -229,14 +232,23 @@ impl Mirror {
         Ok(more)
     }
 
+    /// Takes a link out of the copy: its name.
+    fn forget(&mut self, index: u32) -> Option<String> {
+        let name = self.links.remove(&index)?.name;
+        if self.names.get(&name) == Some(&index) {
+            self.names.remove(&name);
+        }
+        Some(name)
+    }
+
     fn dump_done(&mut self, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) -> io::Result<()> {
         self.next_dump()?;
         // Links come first; those that the dump did not have are gone.
         if let Some(seen) = self.seen.take_if(|_| self.dumps.is_empty()) {
             let gone: Vec<u32> = self.links.keys().filter(|i| !seen.contains(i)).copied().collect();
             for index in gone {
-                if let Some(link) = self.links.remove(&index) {
-                    events.push(Event::Gone(link.name));
+                if let Some(name) = self.forget(index) {
+                    events.push(Event::Gone(name));
                 }
             }
             for link in self.links.values_mut() {
@@ -292,16 +304,20 @@ impl Mirror {
                     events.push(Event::Gone(old_name));
                 }
                 // An index that is reused under one name: the old link went without a word.
-                self.links.retain(|i, l| *i == index || l.name != link.name);
+                if let Some(old) = self.names.get(&link.name).copied().filter(|old| *old != index) {
+                    self.forget(old);
+                }
+                self.forget(index);
+                self.names.insert(link.name.clone(), index);
                 self.links.insert(index, link);
                 changed.insert(index);
             }
             RouteNetlinkMessage::DelLink(m) => {
                 if m.header.interface_family == netlink_packet_route::AddressFamily::Unspec
-                    && let Some(link) = self.links.remove(&m.header.index)
+                    && let Some(name) = self.forget(m.header.index)
                 {
                     changed.remove(&m.header.index);
-                    events.push(Event::Gone(link.name));
+                    events.push(Event::Gone(name));
                 }
             }
             RouteNetlinkMessage::NewAddress(m) => {
