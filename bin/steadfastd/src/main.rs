@@ -12,6 +12,7 @@ mod loader;
 mod observer;
 mod parent;
 mod programs;
+mod repair;
 mod runner;
 mod vrrp;
 

@@ -105,6 +105,8 @@ pub struct Router {
     pub(crate) statics: Vec<Object>,
     /// Who may be meant by a packet.
     lookup: Vec<((u32, Family, u8), u32)>,
+    /// Links came or went since: it is made anew before it is needed. With a thousand virtual links they do so a thousand times.
+    pub(crate) lookup_stale: bool,
     /// Who depends on an interface, by name.
     pub(crate) by_interface: HashMap<String, Vec<u32>>,
     /// Who depends on a script, file or process.
@@ -145,6 +147,7 @@ impl Router {
             trackers: Trackers::default(),
             statics: Vec::new(),
             lookup: Vec::new(),
+            lookup_stale: false,
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
             roaming: Vec::new(),
@@ -507,6 +510,7 @@ impl Router {
     /// Rebuilds the packet lookup.
     pub(crate) fn relookup(&mut self) {
         self.lookup.clear();
+        self.lookup_stale = false;
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
             let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
@@ -547,6 +551,9 @@ impl Router {
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
         let Some(opened) = Opened::new(packet) else { return };
+        if self.lookup_stale {
+            self.relookup();
+        }
         let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {

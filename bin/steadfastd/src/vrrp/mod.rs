@@ -2,6 +2,7 @@
 
 mod act;
 mod dump;
+mod linkbeat;
 mod listen;
 mod live;
 pub mod plan;
@@ -135,6 +136,7 @@ struct Role {
     /// How scripts ended last, by their names.
     results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
+    beats_of_links: linkbeat::Beats,
 }
 
 impl Role {
@@ -157,6 +159,10 @@ impl Role {
         }
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
+        let t = now();
+        let changed = self.beats_of_links.configure(&self.plan.linkbeat, &mut self.system.mirror, t);
+        changed.into_iter().for_each(|l| self.router.handle(t, Input::Link(link(&l)), &mut self.out));
+        self.poll_links(t);
         self.watch_files();
         self.processes = {
             let room = self.plan.buffers.processes;
@@ -223,6 +229,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
+            let due = self.beats_of_links.due().map_or(due, |at| due.min(at));
             let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
             let busy = !self.readable.is_empty() || self.netlink_more;
             if let Err(e) = self.reactor.wait(Some(due), busy, &mut ready) {
@@ -274,6 +281,7 @@ impl Role {
         if programs {
             self.take_ends(t);
         }
+        self.poll_links(t);
         self.netlink(t);
         if parent {
             self.parent.flush();
@@ -366,6 +374,7 @@ impl Role {
                 Event::Link(l) => {
                     links = true;
                     self.tell_addresses(l);
+                    self.beats_of_links.heard(&l.name, t);
                     self.system.prepare(l, &self.plan);
                     self.router.handle(t, Input::Link(link(l)), &mut self.out);
                 }
@@ -385,6 +394,13 @@ impl Role {
         }
         if links {
             self.sockets();
+        }
+    }
+
+    /// Links whose drivers are asked for their carrier.
+    fn poll_links(&mut self, t: Time) {
+        for l in self.beats_of_links.poll(&mut self.system.mirror, t) {
+            self.router.handle(t, Input::Link(link(&l)), &mut self.out);
         }
     }
 

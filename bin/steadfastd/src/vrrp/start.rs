@@ -120,6 +120,7 @@ impl Role {
             history,
             results: HashMap::new(),
             record,
+            beats_of_links: Default::default(),
         };
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
