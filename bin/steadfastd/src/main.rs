@@ -7,6 +7,8 @@ mod child;
 mod cli;
 mod dumps;
 mod events;
+#[cfg(test)]
+mod keywords;
 mod loader;
 mod parent;
 mod programs;
