@@ -203,7 +203,7 @@ impl Role {
             instances: self.router.views().map(instance).collect(),
             groups: self.router.group_states().into_iter().map(|(n, s)| (n, state(s).to_string())).collect(),
             scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
-            processes: self.router.process_states().map(|(n, count, ok)| (n.to_string(), count, ok)).collect(),
+            processes: self.router.process_states().map(|(p, count, ok, _)| (p.name.clone(), count, ok)).collect(),
         }
     }
 }
