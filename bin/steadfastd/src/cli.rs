@@ -159,6 +159,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
     ('\0', "signum", Value::Yes, "print the number of a signal: STOP RELOAD DATA STATS STATS_CLEAR JSON"),
     ('t', "config-test", Value::Attached, "check the configuration and end"),
+    ('T', "genhash", Value::No, "as the first option: prints the digest of a page"),
     ('v', "version", Value::No, "version"),
     ('h', "help", Value::No, "this help"),
     ('\0', "role", Value::Yes, ""),
@@ -277,6 +278,7 @@ pub fn parse(arguments: &[String]) -> Request {
                         None => return Request::Print(format!("Invalid umask '{text}'\n"), 1),
                     }
                 }
+                "genhash" => return Request::Print("-T must be the first option\n".into(), 1),
                 "dont-release-vrrp" => o.dont_release = true,
                 "dont-release-ipvs" => o.keep_ipvs = true,
                 "dont-respawn" => o.dont_respawn = true,

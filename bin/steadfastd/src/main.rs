@@ -7,10 +7,14 @@ mod child;
 mod cli;
 mod dumps;
 mod events;
+mod heard;
+#[cfg(test)]
+mod keywords;
 mod loader;
 mod observer;
 mod parent;
 mod programs;
+mod repair;
 mod runner;
 mod vrrp;
 
@@ -19,6 +23,9 @@ fn main() {
     // Roles are started by way of /proc/self/exe; without this, ps and killall would know them as "exe".
     let own = arguments.first().and_then(|a| a.rsplit('/').next()).filter(|n| !n.is_empty()).unwrap_or("steadfastd");
     steadfast_sys::schedule::name(own);
+    if arguments.get(1).is_some_and(|a| a == "-T" || a == "--genhash") {
+        std::process::exit(genhash::run(arguments.into_iter().skip(1)));
+    }
     std::process::exit(match cli::parse(&arguments) {
         cli::Request::Print(text, status) => {
             eprint!("{text}");

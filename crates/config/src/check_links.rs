@@ -1,10 +1,12 @@
 //! Checks of static objects and of links that are configured outside instances.
 
 use crate::diag::{Class, Diagnostics};
+use crate::host::Host;
 use crate::model::Config;
 use crate::places::Places;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
+use steadfast_core::kernel::Object;
 
 /// A change of a link must count before a peer of ours, or we ourselves hearing nothing, would act on the silence.
 pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
@@ -23,6 +25,49 @@ pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
                 d.push(Class::Note, None, text);
                 *delay = longest;
             }
+        }
+    }
+}
+
+/// Links are polled that an instance goes by.
+pub(crate) fn linkbeat(config: &mut Config, d: &mut Diagnostics) {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for i in &config.instances {
+        used.extend(i.interface.as_deref());
+        used.extend(i.track_interface.iter().map(|t| t.name.as_str()));
+        let addresses = i.virtual_ipaddress.iter().chain(&i.virtual_ipaddress_excluded);
+        used.extend(addresses.map(|a| a.0.interface.as_str()));
+        used.extend(i.virtual_routes.iter().filter_map(|r| r.interface.as_deref()));
+    }
+    used.extend(config.groups.iter().flat_map(|g| &g.track_interface).map(|t| t.name.as_str()));
+    used.remove("");
+    config.linkbeat.retain(|(link, _)| {
+        if !used.contains(link.as_str()) {
+            d.push(Class::Note, None, format!("Turning off linkbeat for {link} since not used for tracking"));
+        }
+        used.contains(link.as_str())
+    });
+    let of_instances = config.instances.iter().filter(|i| i.linkbeat).filter_map(|i| i.interface.as_deref());
+    let all = used.iter().copied().filter(|_| config.linkbeat_all);
+    let more: BTreeSet<&str> = of_instances.chain(all).collect();
+    let more: Vec<String> =
+        more.into_iter().filter(|l| !config.linkbeat.iter().any(|(n, _)| n == l)).map(String::from).collect();
+    config.linkbeat.extend(more.into_iter().map(|l| (l, None)));
+}
+
+/// Static addresses that name no link are on the default one, wherever in the file that is given.
+pub(crate) fn default_interface(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
+    let default = config.globals.default_interface.as_deref().unwrap_or("eth0");
+    let mut said = false;
+    for (object, _) in &mut config.statics {
+        let Object::Address(a) = object else { continue };
+        if !a.interface.is_empty() {
+            continue;
+        }
+        a.interface = default.to_string();
+        if host.interface(default).is_none() && !std::mem::replace(&mut said, true) {
+            let text = format!("static address {}: the default interface {default} does not exist now", a.cidr);
+            d.push(Class::Fatal, None, text);
         }
     }
 }

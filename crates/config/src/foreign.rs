@@ -4,7 +4,7 @@
 use crate::section::Keyword;
 
 /// Words of global_defs.
-const GLOBAL: &[&str] = &["use_symlink_paths", "nftables_ifindex"];
+const GLOBAL: &[&str] = &[];
 
 /// A word of a section that keepalived knows.
 pub(crate) fn known(section: &str, word: &str) -> Option<&'static str> {

@@ -133,6 +133,11 @@ impl Tree {
         Tree { base, ..Tree::default() }
     }
 
+    /// How many instances there are.
+    pub fn instances(&self) -> usize {
+        self.objects.len()
+    }
+
     /// The path of the daemon's object.
     pub fn vrrp(&self) -> String {
         format!("{}/Vrrp", self.base)

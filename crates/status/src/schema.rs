@@ -15,14 +15,38 @@ pub struct Snapshot {
     pub scripts: Vec<Script>,
     /// Sync groups.
     pub groups: Vec<(String, State)>,
+    /// Process trackers.
+    pub processes: Vec<Process>,
     /// Tracked files that were read, and their values.
     pub files: Vec<(String, i64)>,
-    /// Tracked processes: name, how many there are, and whether that is as required.
-    pub processes: Vec<(String, Option<u32>, bool)>,
     /// Links of the system: name, index, hardware address.
     pub links: Vec<(String, u32, [u8; 6])>,
     /// Adverts that were heard for router ids that are nobody's here.
     pub unknown_vrids: u64,
+}
+
+/// A process tracker. Durations are in seconds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Process {
+    pub name: String,
+    /// The program.
+    pub process: String,
+    /// The arguments that are compared.
+    pub parameters: String,
+    /// How: none, exact, initial or partial.
+    pub param_match: String,
+    pub min_processes: u32,
+    pub max_processes: u32,
+    pub current_processes: u32,
+    pub have_quorum: bool,
+    pub weight: i32,
+    pub terminate_delay: f64,
+    pub fork_delay: f64,
+    pub full_command: bool,
+    /// A loss, or a gain, has been seen and does not count yet.
+    pub terminate_timer_running: bool,
+    pub fork_timer_running: bool,
 }
 
 /// One virtual router. Durations are in seconds, instants in seconds since 1970.

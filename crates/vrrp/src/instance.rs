@@ -128,6 +128,8 @@ pub(crate) struct Instance {
     pub guard: Memory,
     /// State that a former process handed over.
     pub restored: Option<State>,
+    /// All processes of an earlier daemon died at once, and its addresses are still in the kernel.
+    pub orphaned: bool,
     logged: u32,
     rearm: Limit,
     chatter: Limit,
@@ -168,6 +170,7 @@ impl Instance {
             offender: None,
             guard: Memory::default(),
             restored: None,
+            orphaned: false,
             logged: 0,
             rearm: Limit::default(),
             chatter: Limit::default(),

@@ -6,7 +6,10 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{
+    Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, ProcessConfig, Received, Snapshot, Tracked,
+    View,
+};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -105,6 +108,8 @@ pub struct Router {
     pub(crate) statics: Vec<Object>,
     /// Who may be meant by a packet.
     lookup: Vec<((u32, Family, u8), u32)>,
+    /// Links came or went since: it is made anew before it is needed. With a thousand virtual links they do so a thousand times.
+    pub(crate) lookup_stale: bool,
     /// Who depends on an interface, by name.
     pub(crate) by_interface: HashMap<String, Vec<u32>>,
     /// Who depends on a script, file or process.
@@ -147,6 +152,7 @@ impl Router {
             trackers: Trackers::default(),
             statics: Vec::new(),
             lookup: Vec::new(),
+            lookup_stale: false,
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
             roaming: Vec::new(),
@@ -409,9 +415,24 @@ impl Router {
         scripts.map(|s| (s.config.name.as_str(), s.verdict() == Some(true), s.running())).collect()
     }
 
-    /// Processes counted by each process tracker, and whether they are as required.
-    pub fn process_states(&self) -> impl Iterator<Item = (&str, Option<u32>, bool)> {
-        self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
+    /// Processes counted by each process tracker, whether they are as required, and whether the end of a delay will change that.
+    pub fn process_states(&self) -> impl Iterator<Item = (&ProcessConfig, Option<u32>, bool, bool)> {
+        self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))
+    }
+
+    /// Value of each tracked file.
+    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
+    pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
+    /// BFD sessions, and whether they are up.
+    pub fn session_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.sessions.iter().map(|(name, up)| (name.as_str(), *up))
     }
 
     /// Sets all counters to zero.
@@ -500,6 +521,7 @@ impl Router {
     /// Rebuilds the packet lookup.
     pub(crate) fn relookup(&mut self) {
         self.lookup.clear();
+        self.lookup_stale = false;
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
             let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
@@ -540,6 +562,9 @@ impl Router {
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
         let Some(opened) = Opened::new(packet) else { return };
+        if self.lookup_stale {
+            self.relookup();
+        }
         let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {
@@ -649,6 +674,7 @@ impl Router {
                 self.leave_master(i, After::Stop, !keep, now, out);
             } else if !self.slot(i).is_some_and(Instance::releasing) {
                 self.quiet(i);
+                self.let_orphans_go(i, out);
                 // deaf from now on: nobody stands up during the stop
                 self.set_state(i, State::Init, now);
             }

@@ -307,7 +307,14 @@ fn life(kind: Kind) -> Vec<String> {
     seen.extend(tree(&bus));
     assert_eq!(d.stop(), Some(0));
     monitor.wait("/Vrrp", "VrrpStopped");
-    seen.extend(monitor.said().into_iter().map(|(path, all)| format!("{path} said {all:?}")));
+    for (path, mut all) in monitor.said() {
+        // Which states are told first depends on when the bus is reached.
+        if [VI, SIX].contains(&path.as_str()) {
+            let first = all.iter().take_while(|s| *s != "VrrpStatusChange 2").count();
+            all.drain(..first);
+        }
+        seen.push(format!("{path} said {all:?}"));
+    }
     seen
 }
 
@@ -318,8 +325,8 @@ fn a_client_sees_of_us_what_it_sees_of_keepalived() {
     let said = |path: &str| ours.iter().find(|l| l.starts_with(&format!("{path} said "))).cloned().unwrap_or_default();
     assert_eq!(said("/Vrrp"), "/Vrrp said [\"VrrpStarted\", \"VrrpReloaded\", \"VrrpReloaded\", \"VrrpStopped\"]");
     let states = |numbers: &[u32]| numbers.iter().map(|n| format!("VrrpStatusChange {n}")).collect::<Vec<_>>();
-    assert_eq!(said(VI), format!("{VI} said {:?}", states(&[1, 2, 3, 1, 2, 98])));
-    assert_eq!(said(SIX), format!("{SIX} said {:?}", states(&[1, 2, 3, 1, 2, 3])));
+    assert_eq!(said(VI), format!("{VI} said {:?}", states(&[2, 3, 1, 2, 98])));
+    assert_eq!(said(SIX), format!("{SIX} said {:?}", states(&[2, 3, 1, 2, 3])));
     assert_eq!(said(NEW), format!("{NEW} said {:?}", states(&[1, 2, 97])));
     require!(keepalived);
     let theirs = life(Kind::Keepalived);
@@ -425,6 +432,11 @@ fn vrrp_does_not_notice_the_end_of_the_observer() {
     println!("longest time between adverts while the observer died and hung: {pause:?}");
     assert!(pause < UNBROKEN, "{pause:?}");
     assert_eq!(d.pid_of("vrrp.pid"), vrrp);
+    // Another program takes over, and shows the same.
+    let process = observer(&d).expect("observer");
+    ask(&d, &["upgrade"]);
+    assert!(eventually(seconds(20), || observer(&d).is_some_and(|p| p != process)), "{}", d.log());
+    bus.wait_state(VI, "Master");
     assert_eq!(d.log().matches("Entering MASTER STATE").count(), 1, "{}", d.log());
     assert_eq!(d.stop(), Some(0));
 }

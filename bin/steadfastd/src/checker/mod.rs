@@ -2,9 +2,10 @@
 
 mod balancer;
 mod live;
+mod marks;
 mod probes;
 pub mod traffic;
-mod translate;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
@@ -13,6 +14,7 @@ use crate::programs::Programs;
 use crate::vrrp::plan::{Command, Plan};
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
+use marks::Groups;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -36,6 +38,7 @@ const FILES: usize = 4;
 const BROTHER: usize = 5;
 const PROGRAMS: usize = 6;
 const BFD: usize = 7;
+const MARKS: usize = 8;
 /// Tokens of probes begin here.
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
@@ -72,6 +75,7 @@ struct Role {
     counted: Counted,
     /// -x: counters are told of.
     snmp: bool,
+    groups: Groups,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
@@ -96,6 +100,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut ours = Vec::new();
+        let mut groups = Groups::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let config = loop {
@@ -110,6 +115,9 @@ impl Role {
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(OURS) => {
                         ours.extend(decode::<ServiceKey>(&bytes).ok());
                     }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(marks::KEPT) => {
+                        groups.adopt(key, bytes);
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
@@ -117,7 +125,8 @@ impl Role {
             }
         };
         let plan = crate::vrrp::plan_of(&config);
-        let pools: Pools = translate::pool(&config);
+        groups.configure(&config);
+        let pools: Pools = translate::pool(&config, &groups.assigned);
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
@@ -158,6 +167,7 @@ impl Role {
             counted: Counted::default(),
             snmp: options.snmp,
             balancer: Balancer::open(ours.into_iter().collect(), buffer),
+            groups,
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -237,7 +247,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=MARKS).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
@@ -281,6 +291,7 @@ impl Role {
                 BROTHER => self.hear_brother(t),
                 PROGRAMS => self.take_ends(t),
                 BFD => self.hear_sessions(t),
+                MARKS => self.groups.readable(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -314,12 +325,20 @@ impl Role {
 
     /// Before the kernel is told, so that a successor knows whose services they are.
     fn keep_ours(&mut self) {
+        for (key, bytes) in self.groups.news() {
+            self.parent.say(Message::Keep { key, bytes });
+        }
         for _ in 0..2 {
             for (service, added) in self.balancer.news() {
                 let bytes = if added { encode(&service).unwrap_or_default() } else { Vec::new() };
                 self.parent.say(Message::Keep { key: format!("{OURS} {service}"), bytes });
             }
             self.balancer.flush();
+        }
+        if let Some(fd) = self.groups.flush()
+            && let Err(e) = self.reactor.watch(fd, MARKS)
+        {
+            log::error!("nftables: cannot watch its socket: {e}");
         }
     }
 
@@ -333,7 +352,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, _) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -411,7 +430,8 @@ impl Role {
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
-                        self.pool.reload(translate::pool(&config), t, &mut self.out);
+                        self.groups.configure(&config);
+                        self.pool.reload(translate::pool(&config, &self.groups.assigned), t, &mut self.out);
                         self.configure();
                         for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
                             b.say(Message::Hello);
@@ -515,6 +535,9 @@ impl Role {
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
                 self.balancer.stop(self.keep_tables);
+                if !self.keep_tables {
+                    self.groups.close();
+                }
                 self.stopped = true;
             }
         }

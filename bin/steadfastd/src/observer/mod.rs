@@ -5,7 +5,7 @@
 
 #![cfg_attr(not(any(feature = "dbus", feature = "snmp")), allow(dead_code))]
 
-use crate::child::{self, BEAT, Order, Parent, confine};
+use crate::child::{self, BEAT, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use std::io;
 use std::time::Duration;
@@ -28,8 +28,6 @@ pub const REPORTERS: [Reporter; 3] = [Reporter::Vrrp, Reporter::Checker, Reporte
 const SIGNALS: usize = 2;
 /// Tokens of a body begin here.
 pub const BODY: usize = 10;
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// A child's whole account of itself. Which of them is looked at depends on the bodies that are built.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ const ROLES: usize = 10;
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
-const FORMER: Duration = Duration::from_secs(5);
+const FORMER: Duration = Duration::from_secs(3);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 
@@ -57,6 +57,8 @@ struct Loading {
     config: Option<Vec<u8>>,
     /// The text, to be saved.
     saved: Vec<u8>,
+    /// What it reports of what it reads.
+    reports: Vec<u8>,
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,

@@ -1,14 +1,17 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use super::plan::{
+    Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
+};
 use crate::checker::traffic::Ages;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
-use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_core::kernel::{Address, LinkKind, Object, VirtualLink};
 use steadfast_core::{Family, Mac};
+use steadfast_net::linkbeat::Method;
 use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
@@ -24,7 +27,10 @@ pub fn plan(c: &Config) -> Plan {
     let mut weights = HashMap::new();
     let mut machine = vrrp::Config {
         statics: c.statics.iter().map(|(o, _)| o.clone()).collect(),
-        startup_delay: g.startup_delay.unwrap_or_default().max(since_boot(g.delay_after_boot)),
+        startup_delay: g
+            .startup_delay
+            .unwrap_or_default()
+            .max(since_boot(g.delay_after_boot, steadfast_sys::files::uptime())),
         garp_groups: c.garp_groups.iter().map(garp_group).collect(),
         link_delays: (c.link_delays.iter().cloned())
             .map(|(interface, down, up)| vrrp::LinkDelay { interface, down, up })
@@ -81,19 +87,30 @@ pub fn plan(c: &Config) -> Plan {
             Some("partial") => Arguments::Partial,
             Some(_) => Arguments::Equal,
         };
-        processes.push(Matcher {
+        let matcher = Matcher {
             name: p.name.clone(),
             argv: process.argv.clone(),
             full_command: p.full_command || arguments != Arguments::Ignored,
             arguments,
-        });
+        };
+        processes.push(TrackProcess { matcher, weight: p.weight.0 });
     }
     defaults.extend(c.bfd.iter().map(|b| ((5, b.name.as_str()), b.weight)));
     if g.vrrp_iptables {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
     let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
-    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
+    let mut links_on: HashMap<String, Vec<String>> = HashMap::new();
+    for l in &virtual_links {
+        links_on.entry(l.base.clone()).or_default().push(l.name.clone());
+    }
+    // Links, and the addresses that ipvlans have of their own.
+    let addresses = c.instances.iter().filter_map(|i| {
+        let (v, link) = (i.use_ipvlan.as_ref()?, virtual_link(i)?);
+        let nodad = v.address?.address.is_ipv6();
+        Some(Object::Address(Address { nodad, ..Address::new(v.address?, link.name) }))
+    });
+    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link).chain(addresses));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
@@ -101,6 +118,16 @@ pub fn plan(c: &Config) -> Plan {
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
         let mut instance = instance(i, g, group, &defaults);
+        if let Some(members) = group.filter(|gr| gr.global_tracking).and_then(|gr| gr.group.as_ref()) {
+            // Of old: what one member tracks, all of them do.
+            for other in c.instances.iter().filter(|x| x.name != i.name && members.contains(&x.name)) {
+                for track in self::instance(other, g, group, &defaults).tracks {
+                    if !instance.tracks.iter().any(|t| t.what == track.what) {
+                        instance.tracks.push(track);
+                    }
+                }
+            }
+        }
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
         let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
         instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
@@ -203,11 +230,13 @@ pub fn plan(c: &Config) -> Plan {
             .filter(|i| i.promote_secondaries)
             .filter_map(|i| i.interface.clone())
             .collect(),
-        virtual_links,
+        virtual_links: virtual_links.into_iter().map(|l| (l.name.clone(), l)).collect(),
+        links_on,
         firewall: steadfast_net::nft::Settings {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
             counters: g.nftables_counters,
+            by_index: g.nftables_ifindex,
         },
         json_version: g.json_version.unwrap_or(1),
         dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
@@ -232,6 +261,7 @@ pub fn plan(c: &Config) -> Plan {
         supplementary_groups: g.supplementary_groups == Some(true),
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
+        linkbeat: linkbeat(c),
         mask: g.umask,
         counters: g.snmp_checker.then_some(Ages(g.snmp_vs_interval, g.snmp_rs_interval)),
         alarms: g.snmp_traps,
@@ -263,7 +293,9 @@ fn starts_programs(v: &model::VirtualServer) -> bool {
 }
 
 fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
-    Buffer { bytes: bytes.unwrap_or(default) as usize, force: force.unwrap_or(false) }
+    // The kernel takes an int.
+    let most = i32::MAX.unsigned_abs();
+    Buffer { bytes: bytes.unwrap_or(default).min(most) as usize, force: force.unwrap_or(false) }
 }
 
 /// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
@@ -299,8 +331,8 @@ fn garp_group(g: &model::GarpGroup) -> vrrp::GarpGroup {
 }
 
 /// What is left until the system has been up for so long.
-fn since_boot(wanted: Option<Duration>) -> Duration {
-    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(steadfast_sys::files::uptime()))
+fn since_boot(wanted: Option<Duration>, up: Duration) -> Duration {
+    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(up))
 }
 
 /// keepalived_script, if that account exists.
@@ -327,27 +359,36 @@ pub fn family(i: &model::VrrpInstance) -> Family {
     if six { Family::V6 } else { Family::V4 }
 }
 
+/// Links that are polled.
+fn linkbeat(c: &Config) -> Vec<Linkbeat> {
+    let method = |m: model::LinkMethod| match m {
+        model::LinkMethod::Mii => Method::Mii,
+        model::LinkMethod::Ethtool => Method::Ethtool,
+        model::LinkMethod::Ioctl => Method::Flags,
+    };
+    c.linkbeat.iter().map(|(link, m)| Linkbeat { link: link.clone(), method: m.map(method) }).collect()
+}
+
 /// The virtual links of an instance: its own, and those of addresses that are not on it.
 fn virtual_links(i: &model::VrrpInstance) -> Vec<VirtualLink> {
     let of_address = |(base, six, name): &(String, bool, String)| {
         let family = if *six { Family::V6 } else { Family::V4 };
-        let (name, base, mac) = (name.clone(), base.clone(), Mac::virtual_router(family, i.virtual_router_id?));
-        Some(VirtualLink { name, base, mac, family, group: None })
+        let kind = LinkKind::Macvlan(Mac::virtual_router(family, i.virtual_router_id?));
+        Some(VirtualLink { name: name.clone(), base: base.clone(), kind, vrf: i.vrf.clone(), family, group: None })
     };
     virtual_link(i).into_iter().chain(i.address_links.iter().filter_map(of_address)).collect()
 }
 
 /// The virtual link of an instance.
 fn virtual_link(i: &model::VrrpInstance) -> Option<VirtualLink> {
+    let (family, base, vrf) = (family(i), i.interface.clone()?, i.vrf.clone());
+    if let Some(v) = &i.use_ipvlan {
+        let kind = LinkKind::Ipvlan(v.isolation.unwrap_or_default());
+        return Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group });
+    }
     let v = i.use_vmac.as_ref()?;
-    let family = family(i);
-    Some(VirtualLink {
-        name: v.name.clone()?,
-        base: i.interface.clone()?,
-        mac: v.address(family, i.virtual_router_id?),
-        family,
-        group: v.group,
-    })
+    let kind = LinkKind::Macvlan(v.address(family, i.virtual_router_id?));
+    Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group })
 }
 
 fn instance(
@@ -401,7 +442,10 @@ fn instance(
         }
     }
     c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
-    if let Some(link) = virtual_link(i) {
+    if i.use_ipvlan.is_some() {
+        c.virtual_link = virtual_link(i).map(|l| l.name);
+        c.source_on_link = true;
+    } else if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
             a.interface = link.name.clone();
@@ -412,7 +456,7 @@ fn instance(
     c.accept = i.accept.unwrap_or(!strict) || c.priority == 255;
     c.routes = i.virtual_routes.clone();
     c.rules = i.virtual_rules.clone();
-    if !i.unicast_peer.is_empty() {
+    if !i.unicast_peer.is_empty() || i.unicast_fault_no_peer {
         c.unicast = Some(vrrp::Unicast {
             peers: i
                 .unicast_peer
@@ -492,7 +536,7 @@ fn instance(
         }
     };
     // Weighted trackers of a group's member would pull the members apart; they count only where that is asked for.
-    let own = group.is_none_or(|gr| gr.sync_group_tracking_weight);
+    let own = group.is_none_or(|gr| gr.sync_group_tracking_weight || gr.global_tracking);
     add(&i.track_script, 0, own);
     add(&i.track_file, 1, own);
     add(&i.track_process, 2, own);

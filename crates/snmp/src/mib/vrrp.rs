@@ -196,7 +196,7 @@ fn processes(v: &mut View, f: &Facts<'_>) {
 }
 
 fn process(v: &mut View, table: &Oid, f: &Facts<'_>, n: u32, p: &TrackProcess) {
-    let now = f.vrrp.and_then(|s| s.processes.iter().find(|s| s.0 == p.name));
+    let now = f.vrrp.and_then(|s| s.processes.iter().find(|s| s.name == p.name));
     let (path, words) = p.process.as_ref().and_then(|s| s.argv.split_first()).map_or(("", &[][..]), |(a, b)| (a, b));
     let words: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
     let matching = match p.param_match.as_deref() {
@@ -218,6 +218,6 @@ fn process(v: &mut View, table: &Oid, f: &Facts<'_>, n: u32, p: &TrackProcess) {
         .gauge(10, delay(p.fork_delay))
         .gauge(11, delay(p.terminate_delay))
         .truth(12, p.full_command)
-        .int(13, now.and_then(|s| s.1).and_then(|n| i32::try_from(n).ok()).unwrap_or(0))
-        .truth(14, now.is_some_and(|s| s.2));
+        .int(13, now.and_then(|s| i32::try_from(s.current_processes).ok()).unwrap_or(0))
+        .truth(14, now.is_some_and(|s| s.have_quorum));
 }

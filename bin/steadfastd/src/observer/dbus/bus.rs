@@ -11,8 +11,8 @@ use zbus::blocking::{Connection, MessageIterator};
 use zbus::message::{Flags, Type};
 use zbus::zvariant;
 
-/// Signals that wait for the bus at most; then the oldest is lost.
-const SIGNALS: usize = 16_384;
+/// Signals that wait for the bus at most, beside some for each instance; then the oldest is lost.
+const SIGNALS: usize = 1000;
 /// Wishes that wait for the loop at most; a client beyond them is told so.
 const WISHES: usize = 32;
 /// Waits between attempts to reach the bus: the first, and the longest.
@@ -54,7 +54,7 @@ impl Inner {
             return;
         }
         self.signals.extend(signals);
-        while self.signals.len() > SIGNALS {
+        while self.signals.len() > SIGNALS + 4 * self.tree.instances() {
             self.signals.pop_front();
             if self.lost == 0 {
                 log::warn!("D-Bus: the bus does not take signals, the oldest are lost");
@@ -200,6 +200,17 @@ impl Shared {
     }
 }
 
+/// A thread that fails ends the process, which is started again; half a process would be silent for good.
+struct Whole;
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 enum Next {
     Say(Signal),
     Closed,
@@ -209,7 +220,11 @@ enum Next {
 
 /// Starts the thread that looks after the connection.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<()> {
-    std::thread::Builder::new().name("bus".into()).spawn(move || look_after(&shared)).map(drop)
+    let work = move || {
+        let _whole = Whole;
+        look_after(&shared);
+    };
+    std::thread::Builder::new().name("bus".into()).spawn(work).map(drop)
 }
 
 fn look_after(shared: &Arc<Shared>) {
@@ -266,6 +281,7 @@ fn serve(shared: &Arc<Shared>, number: u64, service: &str) -> zbus::Result<Next>
     let answering = {
         let (shared, connection, service) = (shared.clone(), connection.clone(), service.to_string());
         move || {
+            let _whole = Whole;
             answer_all(&shared, number, &service, &connection, messages);
             shared.closed(number);
         }
