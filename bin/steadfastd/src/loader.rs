@@ -21,7 +21,16 @@ fn load(options: &Options) -> Outcome {
         let text = "enable_dbus has no effect: this program was built without D-Bus";
         outcome.diagnostics.push(Class::Unsupported, None, text);
     }
+    if wants_snmp(&outcome) && !cfg!(feature = "snmp") {
+        let text = "words of SNMP have no effect: this program was built without SNMP";
+        outcome.diagnostics.push(Class::Unsupported, None, text);
+    }
     outcome
+}
+
+fn wants_snmp(outcome: &Outcome) -> bool {
+    let g = &outcome.config.globals;
+    g.snmp_vrrp || g.snmp_checker || g.snmp_rfcv2 || g.snmp_rfcv3
 }
 
 /// `-t`.
@@ -53,7 +62,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
         dbus: c.globals.enable_dbus,
-        snmp: false,
+        snmp: wants_snmp(outcome),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

@@ -44,6 +44,8 @@ fn main() {
             "bfd" => bfd::run(&options),
             #[cfg(feature = "dbus")]
             "dbus" => observer::dbus::run(&options),
+            #[cfg(feature = "snmp")]
+            "snmp" => observer::snmp::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

@@ -16,7 +16,7 @@ mod child;
 mod observe;
 
 pub use child::{Keeping, Link, Order, object_key};
-pub use observe::{Action, Ended, News, Reporter};
+pub use observe::{Action, Alarm, Ended, News, Reporter};
 
 use bincode::Options;
 use serde::de::DeserializeOwned;

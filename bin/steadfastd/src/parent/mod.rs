@@ -349,6 +349,11 @@ impl Daemon {
         None
     }
 
+    /// There is somebody to speak of.
+    fn children_wanted(&self) -> bool {
+        self.wanted("vrrp") || self.wanted("checker")
+    }
+
     /// Those that do the work, without those that look on.
     fn children(&self) -> impl Iterator<Item = &Role> {
         self.roles.iter().filter(|r| !r.ward.is_observer())
@@ -374,7 +379,7 @@ impl Daemon {
             "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
             "bfd" => (self.facts.bfd || self.options.all) && !self.options.no_bfd,
             "dbus" => self.facts.dbus && self.wanted("vrrp") && cfg!(feature = "dbus"),
-            "snmp" => self.facts.snmp && cfg!(feature = "snmp"),
+            "snmp" => (self.facts.snmp || self.options.snmp) && self.children_wanted() && cfg!(feature = "snmp"),
             _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
         }
     }

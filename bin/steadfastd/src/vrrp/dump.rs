@@ -87,6 +87,14 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             auth_type: c.auth.number(),
             hmac: c.hmac.is_some(),
             source: v.source.map(|s| s.to_string()),
+            master: v.master.map(|m| m.0),
+            up_for: v.up_since.map(|t| now.since(t).as_secs_f64()),
+            new_master: v.new_master as u8,
+            protocol_error: v.protocol_error,
+            link: c.link().to_string(),
+            advertised: c.addresses.iter().map(|a| a.cidr.address).collect(),
+            multicast: c.unicast.is_none().then_some(c.group),
+            offender: v.offender,
             statistics: status::Statistics {
                 advert_rcvd: k.advert_rcvd,
                 advert_sent: k.advert_sent,
@@ -108,6 +116,8 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
                 auth_ext_invalid_hmac: k.auth_ext_invalid_hmac,
                 auth_ext_stale: k.auth_ext_stale,
                 auth_ext_replay: k.auth_ext_replay,
+                checksum_err: k.checksum_err,
+                version_err: k.version_err,
             },
         }
     });
@@ -163,5 +173,8 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
         scripts: scripts.collect(),
         groups: router.group_states(),
         processes: processes.collect(),
+        files: router.file_states().map(|(name, value)| (name.to_string(), value)).collect(),
+        links: router.links().map(|(name, index, mac)| (name.to_string(), index, mac.0)).collect(),
+        unknown_vrids: router.strangers(),
     }
 }

@@ -1,6 +1,7 @@
 //! What the VRRP role runs from: the machine's configuration beside everything that is not the machine's business (which
 //! program a script is, who is told of a change, where dumps go).
 
+use crate::checker::traffic::Ages;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -204,6 +205,10 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Log lines go to journald with fields.
     pub structured: bool,
+    /// Managers are told of what the balancer counts, at most so old.
+    pub counters: Option<Ages>,
+    /// Managers are told of packets that were thrown away.
+    pub alarms: bool,
     /// Seconds that the kernel keeps a virtual address without a refresh.
     pub address_lease: Option<u32>,
     /// Programs that run as root must be such that only root can change them.

@@ -3,6 +3,7 @@
 use super::plan::{
     Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
 };
+use crate::checker::traffic::Ages;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -262,6 +263,8 @@ pub fn plan(c: &Config) -> Plan {
         checker_namespace: c.process.net_namespace_ipvs.clone(),
         linkbeat: linkbeat(c),
         mask: g.umask,
+        counters: g.snmp_checker.then_some(Ages(g.snmp_vs_interval, g.snmp_rs_interval)),
+        alarms: g.snmp_traps,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
         buffers: Buffers {

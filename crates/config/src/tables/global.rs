@@ -464,6 +464,22 @@ section! {
         /// The kernel drops virtual addresses that nobody has refreshed for so long: for the case that everything of ours is dead or
         /// frozen (steadfast's own).
         live "vrrp_address_lease" "SECS" "3-3600" "off" => address_lease: Option<u32> = None, |c, v| c.some_int(v, 3, 3600);
+        /// Socket of the AgentX master.
+        live "snmp_socket" "SPEC" "unix:PATH, PATH, tcp:HOST:PORT, HOST:PORT, PORT" "unix:/var/agentx/master" => snmp_socket: Option<String> = None, |c, v| c.text(v);
+        /// SNMP notifications.
+        live "enable_traps" "-" "-" "off" => snmp_traps: bool = false, |c, v| c.flag(v);
+        /// KEEPALIVED-MIB, VRRP part.
+        live "enable_snmp_vrrp" "-" "-" "off" => snmp_vrrp: bool = false, |c, v| c.flag(v);
+        /// KEEPALIVED-MIB, checker part.
+        live "enable_snmp_checker" "-" "-" "off" => snmp_checker: bool = false, |c, v| c.flag(v);
+        /// The MIB of RFC 2787.
+        live "enable_snmp_rfcv2" "-" "-" "off" => snmp_rfcv2: bool = false, |c, v| c.flag(v);
+        /// The MIB of RFC 6527.
+        live "enable_snmp_rfcv3" "-" "-" "off" => snmp_rfcv3: bool = false, |c, v| c.flag(v);
+        /// Age of what SNMP says of the traffic of virtual servers.
+        live "snmp_vs_stats_update_interval" "SECS" "0.001-30" "5" => snmp_vs_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 30.0);
+        /// Age of what SNMP says of the traffic of real servers.
+        live "snmp_rs_stats_update_interval" "SECS" "0.001-30" "with the virtual servers" => snmp_rs_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 30.0);
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
         /// The instances on the system's D-Bus.
@@ -526,12 +542,16 @@ section! {
                 _ => c.number(w, 1, i64::from(i32::MAX)).and_then(|n| u32::try_from(n).ok()).map(ReceivePolicy::Bytes),
             };
         };
-        /// SNMP traps.
-        later "enable_traps" "-" "-" "off" => |c, s| {};
-        /// keepalived MIB, VRRP part.
-        later "enable_snmp_vrrp" "-" "-" "off" => |c, s| {};
-        /// keepalived MIB, checker part.
-        later "enable_snmp_checker" "-" "-" "off" => |c, s| {};
+        /// Older spelling of enable_snmp_vrrp.
+        live "enable_snmp_keepalived" "-" "-" "off" => |c, s| {
+            c.report(Class::Deprecated, "enable_snmp_keepalived is deprecated, use enable_snmp_vrrp");
+            s.snmp_vrrp = true;
+        };
+        /// The MIBs of RFC 2787 and RFC 6527.
+        live "enable_snmp_rfc" "-" "-" "off" => |c, s| {
+            s.snmp_rfcv2 = true;
+            s.snmp_rfcv3 = true;
+        };
     }
     plain {
         /// Seen words of global_defs that have no field; for dumps.

@@ -429,7 +429,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
         /// As the virtual server's (steadfast's own).
         live "slow_start" "SECS" "0-86400" "the virtual server's" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// As the virtual server's (steadfast's own).
@@ -565,7 +565,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
         /// Servers are down until their first success.
         live "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
         /// At a stop notifiers run for what is up.
