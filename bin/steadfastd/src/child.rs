@@ -63,6 +63,9 @@ pub const TO_PARENT: usize = 1;
 /// How often a child says that it lives.
 pub const BEAT: Duration = Duration::from_secs(1);
 
+/// A start or a reload has come to rest after this: what it needed is given back.
+pub const SETTLED: Duration = Duration::from_secs(10);
+
 /// The link to the parent.
 pub struct Parent {
     reader: Reader,
@@ -126,6 +129,8 @@ pub struct Brother {
     reader: Reader,
     writer: Writer,
     outbox: Outbox,
+    /// It has been heard. Until then nothing is kept for it: whoever begins asks for all that there is to know.
+    there: bool,
 }
 
 impl Brother {
@@ -136,6 +141,7 @@ impl Brother {
             reader: Reader::inherited(fd(0)).ok()?,
             writer: Writer::inherited(fd(1)).ok()?,
             outbox: Outbox::default(),
+            there: false,
         };
         brother.say(Message::Hello);
         Some(brother)
@@ -153,8 +159,12 @@ impl Brother {
             Message::Instance { name, .. } => format!("instance {name}"),
             Message::Service { name, .. } => format!("service {name}"),
             Message::Session { name, .. } => format!("session {name}"),
-            _ => "hello".to_string(),
+            Message::Hello => "hello".to_string(),
+            _ => "here".to_string(),
         };
+        if !self.there && message != Message::Hello {
+            return;
+        }
         if let Err(e) = self.outbox.state(&key, &Envelope { epoch: 0, message }) {
             log::error!("cannot tell the other child: {e}");
         }
@@ -176,6 +186,10 @@ impl Brother {
                 Ok(e) => messages.push(e.message),
                 Err(e) => log::error!("message from the other child: {e}"),
             }
+        }
+        self.there |= !messages.is_empty();
+        if messages.contains(&Message::Hello) {
+            self.say(Message::Heartbeat { late: 0 });
         }
         messages
     }

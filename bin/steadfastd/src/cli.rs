@@ -153,6 +153,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
     ('\0', "signum", Value::Yes, "print the number of a signal: STOP RELOAD DATA STATS STATS_CLEAR JSON"),
     ('t', "config-test", Value::Attached, "check the configuration and end"),
+    ('T', "genhash", Value::No, "as the first option: prints the digest of a page"),
     ('v', "version", Value::No, "version"),
     ('h', "help", Value::No, "this help"),
     ('\0', "role", Value::Yes, ""),
@@ -182,8 +183,9 @@ fn version() -> String {
     format!(
         "Keepalived v{COMPATIBLE} (11/20,2026), by steadfast {}\n\nCopyright (C) 2026 the steadfast authors, MIT OR Apache-2.0\n\n\
          Built with Rust for Linux\nconfigure options: --enable-json\n\
-         Config options: NFTABLES LVS VRRP JSON\n",
-        env!("CARGO_PKG_VERSION")
+         Config options: NFTABLES LVS VRRP JSON{}\n",
+        env!("CARGO_PKG_VERSION"),
+        if cfg!(feature = "dbus") { " DBUS" } else { "" }
     )
 }
 
@@ -269,6 +271,7 @@ pub fn parse(arguments: &[String]) -> Request {
                         None => return Request::Print(format!("Invalid umask '{text}'\n"), 1),
                     }
                 }
+                "genhash" => return Request::Print("-T must be the first option\n".into(), 1),
                 "dont-release-vrrp" => o.dont_release = true,
                 "dont-release-ipvs" => o.keep_ipvs = true,
                 "dont-respawn" => o.dont_respawn = true,

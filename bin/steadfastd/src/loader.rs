@@ -1,7 +1,7 @@
 //! The loader role: files to configuration. It lives for one reading and decodes what nobody else must.
 
 use crate::cli::Options;
-use steadfast_config::diag::{render, render_compat};
+use steadfast_config::diag::{Class, render, render_compat};
 use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
 use steadfast_ipc::{Envelope, Facts, Message, encode, frame, pieces};
@@ -16,7 +16,12 @@ fn load(options: &Options) -> Outcome {
     let seed = steadfast_sys::now().as_nanos();
     let source =
         steadfast_config::source::Options { config_id: id, include_check_all: options.all_config, random_seed: seed };
-    steadfast_config::load(&options.file, &FsReader, &source, &SystemHost)
+    let mut outcome = steadfast_config::load(&options.file, &FsReader, &source, &SystemHost);
+    if outcome.config.globals.enable_dbus && !cfg!(feature = "dbus") {
+        let text = "enable_dbus has no effect: this program was built without D-Bus";
+        outcome.diagnostics.push(Class::Unsupported, None, text);
+    }
+    outcome
 }
 
 /// `-t`.
@@ -47,6 +52,8 @@ fn facts(outcome: &Outcome) -> Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
+        dbus: c.globals.enable_dbus,
+        snmp: false,
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),

@@ -7,7 +7,9 @@ mod child;
 mod cli;
 mod dumps;
 mod events;
+mod heard;
 mod loader;
+mod observer;
 mod parent;
 mod programs;
 mod repair;
@@ -19,6 +21,9 @@ fn main() {
     // Roles are started by way of /proc/self/exe; without this, ps and killall would know them as "exe".
     let own = arguments.first().and_then(|a| a.rsplit('/').next()).filter(|n| !n.is_empty()).unwrap_or("steadfastd");
     steadfast_sys::schedule::name(own);
+    if arguments.get(1).is_some_and(|a| a == "-T" || a == "--genhash") {
+        std::process::exit(genhash::run(arguments.into_iter().skip(1)));
+    }
     std::process::exit(match cli::parse(&arguments) {
         cli::Request::Print(text, status) => {
             eprint!("{text}");
@@ -35,6 +40,8 @@ fn main() {
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
             "bfd" => bfd::run(&options),
+            #[cfg(feature = "dbus")]
+            "dbus" => observer::dbus::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

@@ -12,9 +12,6 @@ const GLOBAL: &[&str] = &[
     "enable_snmp_rfcv3",
     "snmp_vs_stats_update_interval",
     "snmp_rs_stats_update_interval",
-    "enable_dbus",
-    "dbus_service_name",
-    "dbus_no_interface_name",
 ];
 
 /// A word of a section that keepalived knows.

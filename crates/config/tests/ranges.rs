@@ -11,6 +11,11 @@ const GLOBALS: &[(&str, &[&str], &[&str])] = &[
     ("max_auto_priority", &["", "-1", "99"], &["-2", "100"]),
     ("min_auto_priority_delay", &["1", "10000000"], &["0", "10000001"]),
     ("vrrp_delay_after_boot", &["0.001", "4294"], &["0.0001", "x"]),
+    (
+        "dbus_service_name",
+        &["org.keepalived.Vrrp1", "a.b", "_a.b-c.d2"],
+        &["", "a", "a.", ".a", "a..b", "a.2b", ":1.2", "a.b/c"],
+    ),
     ("process_name", &["", "abcdefghijklmno"], &["abcdefghijklmnop"]),
     ("vrrp_rx_bufs_policy", &["MTU", "ADVERT", "1"], &["0", "mtu"]),
     ("vrrp_rx_bufs_multiplier", &["1", "4294967295"], &["0", "4294967296"]),

@@ -31,11 +31,18 @@ impl<K: Copy + Eq + Hash + Ord> Timers<K> {
         self.sequence += 1;
         self.live.insert(key, (at, self.sequence));
         self.heap.push(Reverse((at, self.sequence, key)));
-        if self.heap.len() > 64 && self.heap.len() > self.live.len().saturating_mul(2) {
+        let most = self.live.len() + self.live.len() / 4 + 64;
+        if self.heap.len() > most {
             let live = &self.live;
             self.heap.retain(|Reverse((at, seq, key))| live.get(key) == Some(&(*at, *seq)));
-            self.heap.shrink_to(self.live.len().saturating_mul(2) + 64);
+            self.heap.shrink_to(most + 1);
         }
+    }
+
+    /// Gives back room that a burst of timers needed.
+    pub fn shrink(&mut self) {
+        self.live.shrink_to_fit();
+        self.heap.shrink_to_fit();
     }
 
     /// Disarms the timer of `key`, if armed.

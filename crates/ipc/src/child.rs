@@ -3,6 +3,7 @@
 use crate::{Assembler, Envelope, FrameError, Message, Outbox, encode, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use steadfast_core::kernel::Object;
 
 /// What the parent wants.
@@ -37,6 +38,7 @@ impl Link {
         let key = match &message {
             Message::Heartbeat { .. } => Some("heartbeat".to_string()),
             Message::Keep { key, .. } => Some(format!("keep {key}")),
+            Message::News(news) => Some(news.key()),
             _ => None,
         };
         let envelope = Envelope { epoch: self.epoch, message };
@@ -65,14 +67,14 @@ impl Link {
 /// What a child has its parent keep, so that only what has changed is said.
 #[derive(Debug, Default)]
 pub struct Keeping {
-    /// By a hash of it.
-    said: BTreeMap<String, Option<u64>>,
+    /// By a hash of it; that of what a predecessor said is not known.
+    said: BTreeMap<Box<str>, Option<NonZeroU64>>,
 }
 
 impl Keeping {
     /// The parent keeps this of a predecessor. It is replaced by what is said next, or emptied.
     pub fn inherited(&mut self, key: String) {
-        self.said.insert(key, None);
+        self.said.insert(key.into(), None);
     }
 
     /// All that is to be kept now, by key. What follows is to be said.
@@ -82,17 +84,17 @@ impl Keeping {
         for (key, bytes) in present {
             let mut hasher = DefaultHasher::new();
             bytes.hash(&mut hasher);
-            let hash = Some(hasher.finish());
-            if self.said.get(&key) != Some(&hash) {
-                self.said.insert(key.clone(), hash);
+            let hash = Some(NonZeroU64::MIN.saturating_add(hasher.finish()));
+            if self.said.get(key.as_str()) != Some(&hash) {
+                self.said.insert(key.as_str().into(), hash);
                 messages.push(Message::Keep { key: key.clone(), bytes });
             }
             seen.insert(key);
         }
-        let gone: Vec<String> = self.said.keys().filter(|k| !seen.contains(*k)).cloned().collect();
+        let gone: Vec<Box<str>> = self.said.keys().filter(|k| !seen.contains(&***k)).cloned().collect();
         for key in gone {
             self.said.remove(&key);
-            messages.push(Message::Keep { key, bytes: Vec::new() });
+            messages.push(Message::Keep { key: key.into(), bytes: Vec::new() });
         }
         messages
     }

@@ -13,8 +13,10 @@
 #![deny(missing_docs)]
 
 mod child;
+mod observe;
 
 pub use child::{Keeping, Link, Order, object_key};
+pub use observe::{Action, Ended, News, Reporter};
 
 use bincode::Options;
 use serde::de::DeserializeOwned;
@@ -55,6 +57,10 @@ pub struct Facts {
     pub checker: bool,
     /// There is something for the BFD child to do.
     pub bfd: bool,
+    /// D-Bus is wanted (enable_dbus).
+    pub dbus: bool,
+    /// SNMP is wanted (enable_snmp_*).
+    pub snmp: bool,
     /// Run before children start.
     pub startup: Option<ParentScript>,
     /// Run after children stopped.
@@ -109,6 +115,8 @@ pub struct Job {
     pub safe: bool,
     /// Nobody is interested any more when the client is gone: it is ended then.
     pub probe: bool,
+    /// What it writes is wanted, the last line of it.
+    pub heard: bool,
     /// It waits for those of earlier turns in this queue. Those of one turn run side by side.
     pub queue: Option<(String, u64)>,
 }
@@ -211,6 +219,8 @@ pub enum Message {
         job: u64,
         /// How.
         end: JobEnd,
+        /// The last line that it wrote, where that is wanted.
+        said: String,
     },
     /// State of a virtual router, between children.
     Instance {
@@ -221,6 +231,21 @@ pub enum Message {
         /// Effective priority.
         priority: u8,
     },
+    /// From an observer to its parent, and from there to the children: say all that there is to know.
+    Survey,
+    /// What a child answers to that, and what the observer is given: a piece of it. Without any bytes: there is no such child now.
+    Report {
+        /// Who says it.
+        of: Reporter,
+        /// The last one.
+        last: bool,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// Something has changed. From the children by way of the parent to the observers.
+    News(News),
+    /// A client of an observer wants something done.
+    Act(Action),
 }
 
 /// A message with the number of the sender's life; what an earlier life left in a pipe is dropped.
@@ -304,6 +329,14 @@ pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
 pub fn status_pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
     pieces(bytes).map(|m| match m {
         Message::Config { last, bytes } => Message::Status { last, bytes },
+        other => other,
+    })
+}
+
+/// Cuts a report into messages.
+pub fn report_pieces(of: Reporter, bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
+    pieces(bytes).map(move |m| match m {
+        Message::Config { last, bytes } => Message::Report { of, last, bytes },
         other => other,
     })
 }

@@ -120,15 +120,10 @@ fn told(path: &str, e: &dyn std::error::Error) -> io::Error {
     io::Error::other(format!("{path}: {e}"))
 }
 
-/// Asks over a connected stream that may wait, and takes the answer to its end, at most `limit` bytes of it.
-pub fn fetch(s: &Settings, stream: std::net::TcpStream, request: &[u8], limit: u64) -> io::Result<Vec<u8>> {
-    use std::io::{Read, Write};
-    let mut stream = rustls::StreamOwned::new(connect(s)?, stream);
-    stream.write_all(request)?;
-    let mut bytes = Vec::new();
-    match stream.take(limit).read_to_end(&mut bytes) {
-        // Many servers end without close_notify.
-        Err(e) if e.kind() != io::ErrorKind::UnexpectedEof || bytes.is_empty() => Err(e),
-        _ => Ok(bytes),
-    }
+/// TLS over a connected stream that may wait.
+pub fn stream(
+    s: &Settings,
+    stream: std::net::TcpStream,
+) -> io::Result<rustls::StreamOwned<ClientConnection, std::net::TcpStream>> {
+    Ok(rustls::StreamOwned::new(connect(s)?, stream))
 }

@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub instances: Vec<Instance>,
     /// Script trackers.
     pub scripts: Vec<Script>,
+    /// Sync groups.
+    pub groups: Vec<(String, State)>,
 }
 
 /// One virtual router. Durations are in seconds, instants in seconds since 1970.

@@ -20,7 +20,7 @@ fn sample() -> Snapshot {
         last_transition: 1.5,
         ..Default::default()
     };
-    Snapshot { router_id: "me".into(), instances: vec![instance], scripts: vec![] }
+    Snapshot { router_id: "me".into(), instances: vec![instance], ..Snapshot::default() }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod ward;
 pub mod when;
 
-pub use ward::{Memory, Sequel, Ward};
+pub use ward::{Memory, Sequel, Told, Ward};
 
 use std::time::Duration;
 use steadfast_core::Time;

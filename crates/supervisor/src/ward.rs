@@ -4,10 +4,13 @@ use crate::{Child, End, Verdict, Watch};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Assembler, Envelope, FrameError, Message, Outbox, frame, parse, pieces};
+use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outbox, Reporter, frame, parse, pieces};
 
 /// An end like any other.
 const TRANSIENT: i32 = 70;
+/// States by the names of their objects. They are many, and do not grow.
+type Kept = BTreeMap<Box<str>, Box<[u8]>>;
+
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
 /// A restart that waits this long follows several deaths in a row.
@@ -25,7 +28,30 @@ pub enum Memory {
     Lasting,
     /// BFD sessions are over for the peer as soon as somebody was silent or is away. There is nothing to take away.
     Sessions,
+    /// An observer has nothing of its own. Whatever becomes of it, the daemon goes on.
+    Nothing,
 }
+
+impl Memory {
+    /// The child looks on, and speaks for others.
+    pub fn is_observer(self) -> bool {
+        self == Memory::Nothing
+    }
+}
+
+/// What a child tells for observers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// Something has changed.
+    News(News),
+    /// All that there is to know.
+    Report(Vec<u8>),
+}
+
+/// Questions of an observer are passed on no more often than this: children have better things to do.
+const SURVEY: Duration = Duration::from_secs(1);
+/// What an observer has wanted done and nobody has looked at yet, at most.
+const ACTIONS: usize = 64;
 
 /// What follows from a child's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,10 +104,21 @@ pub struct Ward {
     /// A configuration was in effect once.
     served: bool,
     saying: Assembler,
+    reporting: Assembler,
+    /// What it has told for observers, in order. Taken at each turn.
+    pub told: Vec<Told>,
+    /// It was asked for a report, and has not answered.
+    pub surveyed: bool,
+    /// An observer asks for reports, and when it asked last.
+    survey: Option<Time>,
+    surveyed_at: Option<Time>,
+    /// Reports that it waits for.
+    pub awaits: Vec<Reporter>,
+    actions: Vec<Action>,
     outbox: Outbox,
-    kept: BTreeMap<String, Vec<u8>>,
+    kept: Kept,
     /// What was kept at its last end.
-    last_words: BTreeMap<String, Vec<u8>>,
+    last_words: Kept,
 }
 
 impl Ward {
@@ -89,7 +126,7 @@ impl Ward {
     pub fn new(memory: Memory, respawn: bool) -> Self {
         Ward {
             memory,
-            watch: Child::new(respawn),
+            watch: Child::new(respawn || memory.is_observer()),
             ready: false,
             asked: false,
             wants_runner: false,
@@ -102,6 +139,13 @@ impl Ward {
             told_to_stop: None,
             served: false,
             saying: Assembler::default(),
+            reporting: Assembler::default(),
+            told: Vec::new(),
+            surveyed: false,
+            survey: None,
+            surveyed_at: None,
+            awaits: Vec::new(),
+            actions: Vec::new(),
             outbox: Outbox::default(),
             kept: BTreeMap::new(),
             last_words: BTreeMap::new(),
@@ -120,11 +164,17 @@ impl Ward {
         self.told_to_stop = None;
         self.restart_at = None;
         self.saying = Assembler::default();
+        self.reporting = Assembler::default();
+        self.surveyed = false;
+        self.told.clear();
+        (self.survey, self.surveyed_at) = (None, None);
+        self.awaits.clear();
+        self.actions.clear();
         self.outbox.clear();
         self.watch.started(now);
         let mut result = Ok(());
         for (key, bytes) in &self.kept {
-            let message = Message::Keep { key: key.clone(), bytes: bytes.clone() };
+            let message = Message::Keep { key: key.to_string(), bytes: bytes.to_vec() };
             result = result.and(self.outbox.command(&Envelope { epoch, message }));
         }
         result.and(self.configure(config))
@@ -160,6 +210,40 @@ impl Ward {
             return Ok(());
         }
         self.outbox.command(&Envelope { epoch: self.epoch, message })
+    }
+
+    /// The child is an observer.
+    pub fn is_observer(&self) -> bool {
+        self.memory.is_observer()
+    }
+
+    /// Tells an observer what has changed. While its pipe is full the newest of each object waits.
+    ///
+    /// Fails when it does not fit into a frame.
+    pub fn tell_news(&mut self, news: &News) -> Result<(), FrameError> {
+        if !self.lives {
+            return Ok(());
+        }
+        self.outbox.state(&news.key(), &Envelope { epoch: self.epoch, message: Message::News(news.clone()) })
+    }
+
+    /// What an observer wants done.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When the question of an observer is to be passed on.
+    pub fn survey_due(&self) -> Option<Time> {
+        let asked = self.survey?;
+        // One that has not been answered is waited for.
+        self.awaits.is_empty().then(|| self.surveyed_at.map_or(asked, |last| last + SURVEY))
+    }
+
+    /// Passes the question on: it waits for reports of these from now on.
+    pub fn begin_survey(&mut self, now: Time, of: &[Reporter]) {
+        self.survey = None;
+        self.surveyed_at = Some(now);
+        self.awaits = of.to_vec();
     }
 
     /// Tells it to stop.
@@ -202,11 +286,20 @@ impl Ward {
                 self.wants_runner = true;
                 self.runner_hangs |= hangs;
             }
-            Message::Keep { key, bytes } if bytes.is_empty() => {
-                self.kept.remove(&key);
+            Message::Report { last, bytes, .. } => {
+                if let Some(whole) = self.reporting.add(last, &bytes)? {
+                    self.told.push(Told::Report(whole));
+                    self.surveyed = false;
+                }
             }
-            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(&key) => {
-                self.kept.insert(key, bytes);
+            Message::News(news) if !self.is_observer() => self.told.push(Told::News(news)),
+            Message::Survey if self.is_observer() => self.survey = Some(now),
+            Message::Act(action) if self.is_observer() && self.actions.len() < ACTIONS => self.actions.push(action),
+            Message::Keep { key, bytes } if bytes.is_empty() => {
+                self.kept.remove(key.as_str());
+            }
+            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(key.as_str()) => {
+                self.kept.insert(key.into(), bytes.into());
             }
             _ => {}
         }
@@ -234,7 +327,8 @@ impl Ward {
             return Sequel::Expected { withdraw: lived && releases && !in_order };
         }
         // What cannot begin now may begin in a moment: a socket for which there was no memory is no fault of the configuration.
-        let end = if self.served && matches!(end, End::Exited(1 | 2 | 4)) { End::Exited(TRANSIENT) } else { end };
+        let lasts = self.served || self.is_observer();
+        let end = if lasts && matches!(end, End::Exited(1 | 2 | 4)) { End::Exited(TRANSIENT) } else { end };
         let delay = match self.watch.ended(now, end) {
             Verdict::Restart(delay) => delay,
             Verdict::GiveUp(status) => return self.for_good(status),
@@ -288,6 +382,7 @@ impl Ward {
         match self.memory {
             Memory::Brief | Memory::Sessions => self.watch.was_silent() || !delay.is_zero(),
             Memory::Lasting => delay >= POISONED && self.watch.lived(now) < YOUNG,
+            Memory::Nothing => false,
         }
     }
 
@@ -300,15 +395,15 @@ impl Ward {
     }
 
     /// All that is kept for a successor, by object.
-    pub fn kept(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.kept
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.kept.iter().map(|(key, bytes)| (&**key, &**bytes))
     }
 
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
     /// that what is there while the daemon runs goes, too; `states`: which routers were masters, whose peers are to be told.
     pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool, states: bool) -> Vec<Vec<u8>> {
         let left = self.last_words.iter().filter(|(key, _)| states || key.starts_with('\n'));
-        let left = left.map(|(key, bytes)| Message::Keep { key: key.clone(), bytes: bytes.clone() });
+        let left = left.map(|(key, bytes)| Message::Keep { key: key.to_string(), bytes: bytes.to_vec() });
         let end = all.then_some(Message::Stop { keep_objects: false });
         // The process begins when it has a whole configuration: all else is said before.
         left.chain(end).chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
@@ -316,7 +411,7 @@ impl Ward {
 
     /// Takes over what an older program kept.
     pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
-        self.kept = kept.into_iter().collect();
+        self.kept = kept.into_iter().map(|(key, bytes)| (key.into(), bytes.into())).collect();
     }
 }
 
@@ -371,7 +466,7 @@ mod tests {
         }
         let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
         assert_eq!(ends, [restart(0, false, false), restart(1, true, true), restart(2, true, true)]);
-        assert_eq!(ward.kept().keys().collect::<Vec<_>>(), ["\nroute"]);
+        assert_eq!(ward.kept().map(|(key, _)| key).collect::<Vec<_>>(), ["\nroute"]);
         assert_eq!(ward.due(), Some(at(4)));
     }
 
@@ -386,12 +481,80 @@ mod tests {
     }
 
     #[test]
+    fn whatever_ends_an_observer_the_daemon_goes_on() {
+        // -R, and the exit statuses that end the daemon when others die of them.
+        for end in [End::Signalled(11), End::Exited(1), End::Exited(2), End::Exited(4), End::Exited(0)] {
+            let mut ward = Ward::new(Memory::Nothing, false);
+            let mut delays = Vec::new();
+            for n in 0..4 {
+                ward.started(at(n), n, b"").expect("fits");
+                let Sequel::Restart { delay, withdraw, .. } = ward.ended(at(n), end, false) else {
+                    panic!("{end:?} ends the daemon")
+                };
+                assert!(!withdraw);
+                delays.push(delay.as_secs());
+            }
+            assert_eq!(delays, [0, 1, 2, 4], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn an_observer_that_does_not_read_is_told_the_newest_of_each_object() {
+        let mut ward = Ward::new(Memory::Nothing, true);
+        ward.started(at(0), 1, b"c").expect("fits");
+        said(&mut ward);
+        let news = |name: &str, priority| News::Instance {
+            name: name.into(),
+            state: steadfast_core::State::Master,
+            priority,
+            end: None,
+        };
+        for priority in 1..200 {
+            ward.tell_news(&news("A", priority)).expect("fits");
+        }
+        ward.tell_news(&news("B", 7)).expect("fits");
+        assert_eq!(said(&mut ward), [Message::News(news("A", 199)), Message::News(news("B", 7))]);
+    }
+
+    #[test]
+    fn questions_of_an_observer_are_paced() {
+        let mut ward = Ward::new(Memory::Nothing, true);
+        ward.started(at(0), 1, b"").expect("fits");
+        let hear = |ward: &mut Ward, t, message| {
+            ward.heard(at(t), &frame(&Envelope { epoch: 1, message }).expect("frame")).expect("own frame");
+        };
+        assert_eq!(ward.survey_due(), None);
+        hear(&mut ward, 1, Message::Survey);
+        assert_eq!(ward.survey_due(), Some(at(1)));
+        ward.begin_survey(at(1), &[Reporter::Vrrp]);
+        hear(&mut ward, 1, Message::Survey);
+        assert_eq!(ward.survey_due(), None, "one is under way");
+        ward.awaits.clear();
+        assert_eq!(ward.survey_due(), Some(at(2)));
+        for _ in 0..1000 {
+            hear(&mut ward, 1, Message::Act(Action::Reload));
+        }
+        assert_eq!(ward.take_actions().len(), ACTIONS);
+    }
+
+    #[test]
+    fn only_observers_may_want_something_done() {
+        let mut ward = Ward::new(Memory::Brief, true);
+        ward.started(at(0), 1, b"").expect("fits");
+        for message in [Message::Act(Action::Reload), Message::Survey] {
+            ward.heard(at(1), &frame(&Envelope { epoch: 1, message }).expect("frame")).expect("own frame");
+        }
+        assert_eq!((ward.take_actions().len(), ward.survey_due()), (0, None));
+    }
+
+    #[test]
     fn what_a_stop_that_was_cut_short_left_is_taken_away() {
         for (memory, keep_objects, withdraw) in [
             (Memory::Brief, false, true),
             (Memory::Brief, true, false),
             (Memory::Lasting, false, false),
             (Memory::Sessions, false, false),
+            (Memory::Nothing, false, false),
         ] {
             let mut ward = Ward::new(memory, true);
             ward.started(at(0), 1, b"").expect("fits");

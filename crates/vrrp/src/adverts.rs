@@ -91,6 +91,9 @@ impl Router {
             }
             Action::LetGo => self.finish_release(i, Some(seen), now, out),
         }
+        if heard != Heard::Zero {
+            self.let_orphans_go(i, out);
+        }
     }
 
     pub(crate) fn say_discarded(&mut self, i: u32, seen: Seen, out: &mut Vec<Output>) {

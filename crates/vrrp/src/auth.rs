@@ -100,8 +100,38 @@ pub struct Stamps {
     senders: Vec<Sender>,
 }
 
-/// The memory of one virtual router.
+/// The memory of one virtual router, or of one without keys, which needs none.
 #[derive(Clone, Debug, Default)]
+pub(crate) struct Memory(Option<Box<Guard>>);
+
+impl Memory {
+    /// That of a router which has neither heard nor said anything; `wall`: wall clock less monotonic clock.
+    pub fn new(wall: i128, now: Time, c: &InstanceConfig) -> Self {
+        let mut memory = Memory(None);
+        if c.keyed() {
+            memory.set_wall(wall, false, now, c);
+        }
+        memory
+    }
+}
+
+impl std::ops::Deref for Memory {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        static NONE: Guard = Guard::NEW;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl std::ops::DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut Guard {
+        self.0.get_or_insert_default()
+    }
+}
+
+/// What is known of stamps.
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     /// Wall clock less monotonic clock, as last told.
     wall: i128,
@@ -122,7 +152,25 @@ pub(crate) struct Guard {
     pub alarm: Option<Time>,
 }
 
+impl Default for Guard {
+    fn default() -> Self {
+        Guard::NEW
+    }
+}
+
 impl Guard {
+    const NEW: Guard = Guard {
+        wall: 0,
+        offset: 0,
+        sent: 0,
+        floor: 0,
+        senders: Vec::new(),
+        asked: None,
+        tries: 0,
+        sighting: None,
+        alarm: None,
+    };
+
     /// Goes on where another process, or another form of authentication, was.
     pub fn restore(&mut self, stamps: &Stamps) {
         self.sent = if stamps.sent == 0 { 0 } else { stamps.sent.saturating_add(UNSAID) };

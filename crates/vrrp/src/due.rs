@@ -76,6 +76,7 @@ impl Router {
             return;
         }
         if self.held_back(i, now, out) {
+            self.let_orphans_go(i, out);
             return;
         }
         let Some(x) = self.slot_mut(i) else { return };
@@ -87,6 +88,7 @@ impl Router {
         }
         self.log(Level::Info, i, format_args!("Receive advertisement timeout"), out);
         if !self.group_ready(i) {
+            self.let_orphans_go(i, out);
             let Some(x) = self.slot_mut(i) else { return };
             let at = match x.fast.take() {
                 Some(before) => {

@@ -1,6 +1,6 @@
 //! One virtual router: its data, and what can be computed from them alone.
 
-use crate::auth::Guard;
+use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
@@ -117,9 +117,11 @@ pub(crate) struct Instance {
     pub counters: Counters,
     pub last_transition: Time,
     /// Authentication: what is fresh.
-    pub guard: Guard,
+    pub guard: Memory,
     /// State that a former process handed over.
     pub restored: Option<State>,
+    /// All processes of an earlier daemon died at once, and its addresses are still in the kernel.
+    pub orphaned: bool,
     logged: u32,
     rearm: Limit,
     chatter: Limit,
@@ -154,8 +156,9 @@ impl Instance {
             objects_set: false,
             counters: Counters::default(),
             last_transition: now,
-            guard: Guard::default(),
+            guard: Memory::default(),
             restored: None,
+            orphaned: false,
             logged: 0,
             rearm: Limit::default(),
             chatter: Limit::default(),

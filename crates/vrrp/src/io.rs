@@ -75,6 +75,8 @@ pub enum Input<'a> {
     ObjectRefused(&'a Object, i32),
     /// The wall clock, as time since 1970. Told once a turn of the loop where authentication needs it: it may be set at any time.
     Wall(std::time::Duration),
+    /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.
+    Announce(&'a str),
     /// The kernel took this object, which it had refused before.
     ObjectAdded(&'a Object),
     /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).

@@ -1,6 +1,6 @@
 //! Which objects are in the kernel on our behalf, and putting back what somebody else takes away.
 
-use std::collections::HashMap;
+use indexmap::IndexMap;
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::Time;
@@ -16,12 +16,18 @@ const LONGEST: Duration = Duration::from_secs(60);
 struct Entry {
     /// Holders; an object shared by two instances stays until the last lets go.
     holders: u32,
+    /// Order of arrival, so that repairs come in the same order in every run.
+    order: u64,
+    /// Few have any.
+    trouble: Option<Box<Trouble>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
     losses: u32,
     window: Time,
     refusals: u32,
     repair: Option<Time>,
-    /// Order of arrival, so that repairs come in the same order in every run.
-    order: u64,
 }
 
 /// What to do about a loss.
@@ -38,11 +44,16 @@ pub(crate) enum Repair {
 /// The set.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    entries: HashMap<Object, Entry>,
+    entries: IndexMap<Object, Entry>,
     sequence: u64,
 }
 
 impl Held {
+    /// Gives back room.
+    pub fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// Somebody holds it.
     pub fn contains(&self, object: &Object) -> bool {
         self.entries.contains_key(object)
@@ -76,16 +87,20 @@ impl Held {
                 false
             }
             Some(_) => {
-                self.entries.remove(object);
+                self.entries.swap_remove(object);
                 true
             }
             None => false,
         }
     }
 
+    fn trouble(&mut self, object: &Object) -> Option<&mut Trouble> {
+        Some(self.entries.get_mut(object)?.trouble.get_or_insert_default())
+    }
+
     /// Somebody took it away.
     pub fn lost(&mut self, now: Time, object: &Object) -> Repair {
-        let Some(e) = self.entries.get_mut(object) else { return Repair::None };
+        let Some(e) = self.trouble(object) else { return Repair::None };
         if e.repair.is_some() {
             // waiting already; hearing of it again must not put it off
             return Repair::None;
@@ -108,7 +123,7 @@ impl Held {
 
     /// The kernel refused it: try again later, with growing pauses. True: say so.
     pub fn refused(&mut self, now: Time, object: &Object) -> Option<(Time, bool)> {
-        let e = self.entries.get_mut(object)?;
+        let e = self.trouble(object)?;
         if let Some(at) = e.repair {
             return Some((at, false));
         }
@@ -129,8 +144,8 @@ impl Held {
 
     /// The kernel took it: the next refusal is news again.
     pub fn accepted(&mut self, object: &Object) {
-        if let Some(e) = self.entries.get_mut(object) {
-            e.refusals = 0;
+        if let Some(t) = self.entries.get_mut(object).and_then(|e| e.trouble.as_mut()) {
+            t.refusals = 0;
         }
     }
 
@@ -139,9 +154,10 @@ impl Held {
         let mut due = Vec::new();
         let mut next: Option<Time> = None;
         for (object, e) in &mut self.entries {
-            match e.repair {
+            let Some(trouble) = &mut e.trouble else { continue };
+            match trouble.repair {
                 Some(at) if at <= now => {
-                    e.repair = None;
+                    trouble.repair = None;
                     due.push((e.order, object.clone()));
                 }
                 Some(at) => next = Some(next.map_or(at, |n| n.min(at))),

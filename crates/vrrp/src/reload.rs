@@ -64,8 +64,7 @@ impl Router {
                         && x.config != c
                     {
                         if !crate::auth::same_kind(&x.config, &c) {
-                            x.guard = crate::auth::Guard::default();
-                            x.guard.set_wall(wall, false, now, &c);
+                            x.guard = crate::auth::Memory::new(wall, now, &c);
                         }
                         let before = std::mem::replace(&mut x.config, c);
                         changed.push((i, before));
@@ -79,7 +78,7 @@ impl Router {
         for (n, (at, c)) in added.into_iter().enumerate() {
             let i = self.free_slot();
             let mut fresh = Instance::new(c, now);
-            fresh.guard.set_wall(self.wall, false, now, &fresh.config);
+            fresh.guard = crate::auth::Memory::new(self.wall, now, &fresh.config);
             if let Some(slot) = self.slots.get_mut(i as usize) {
                 *slot = Some(fresh);
             }
@@ -144,6 +143,7 @@ impl Router {
         let old: HashSet<Object> = Instance::objects(before).collect();
         let fresh: Vec<Object> = Instance::objects(&x.config).filter(|o| !old.contains(o)).collect();
         for object in &fresh {
+            self.log(Level::Info, i, format_args!("adding {object}"), out);
             self.hold(object.clone(), out);
         }
         for _ in 0..if leads { repeat } else { 0 } {
@@ -163,6 +163,7 @@ impl Router {
         if set {
             let new: HashSet<Object> = Instance::objects(&after).collect();
             for object in Instance::objects(before).rev().filter(|o| !new.contains(o)) {
+                self.log(Level::Info, i, format_args!("removing {object}"), out);
                 self.let_go(object, out);
             }
         }
@@ -247,6 +248,7 @@ impl Router {
         if x.leads() {
             self.leave_master(i, After::Delete, true, now, out);
         } else {
+            self.let_orphans_go(i, out);
             self.finish_delete(i, now, out);
         }
     }

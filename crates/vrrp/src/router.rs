@@ -104,7 +104,7 @@ pub struct Router {
     pub(crate) trackers: Trackers,
     pub(crate) statics: Vec<Object>,
     /// Who may be meant by a packet.
-    pub(crate) lookup: HashMap<(u32, Family, u8), Vec<u32>>,
+    lookup: Vec<((u32, Family, u8), u32)>,
     /// Links came or went since: it is made anew before it is needed. With a thousand virtual links they do so a thousand times.
     pub(crate) lookup_stale: bool,
     /// Who depends on an interface, by name.
@@ -124,6 +124,13 @@ pub struct Router {
 }
 
 impl Router {
+    /// Gives back the room that a start or a reload needed.
+    pub fn shrink(&mut self) {
+        self.timers.shrink();
+        self.held.shrink();
+        self.slots.shrink_to_fit();
+    }
+
     /// A router that starts from nothing.
     pub fn new(config: Config, seed: u64, now: Time, out: &mut Vec<Output>) -> Router {
         Router::restore(config, &[], seed, now, out)
@@ -139,7 +146,7 @@ impl Router {
             groups: Vec::new(),
             trackers: Trackers::default(),
             statics: Vec::new(),
-            lookup: HashMap::new(),
+            lookup: Vec::new(),
             lookup_stale: false,
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
@@ -158,7 +165,9 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
                 instance.restored = Some(s.state);
-                instance.guard.restore(&s.stamps);
+                if instance.config.keyed() {
+                    instance.guard.restore(&s.stamps);
+                }
                 instance.master = s.master.map(|m| (m, s.master_priority));
                 if s.state == State::Backup && s.master_interval > 0 {
                     instance.master_interval = Duration::from_nanos(s.master_interval);
@@ -242,6 +251,12 @@ impl Router {
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
             Input::Wall(wall) => self.set_wall(now, wall),
+            Input::Announce(name) => {
+                let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name && x.leads());
+                if let Some(i) = self.order.iter().copied().find(named) {
+                    self.burst(i, 1, now, out);
+                }
+            }
             Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
@@ -394,6 +409,21 @@ impl Router {
         self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
     }
 
+    /// Value of each tracked file.
+    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
+    pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
+    /// BFD sessions, and whether they are up.
+    pub fn session_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.sessions.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
     /// Sets all counters to zero.
     pub fn clear_counters(&mut self) {
         for x in self.slots.iter_mut().flatten() {
@@ -484,39 +514,39 @@ impl Router {
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
             let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
-            self.lookup.entry((link.index, x.config.family, x.config.vrid)).or_default().push(i as u32);
+            self.lookup.push(((link.index, x.config.family, x.config.vrid), i as u32));
         }
+        self.lookup.sort_unstable();
     }
 
     /// The instance that a packet is for. Several may share a router id where their unicast addresses differ.
     fn addressee(&self, opened: &Opened<'_>) -> Result<u32, Option<u8>> {
         let packet = opened.packet;
         let Some(vrid) = opened.message.get(1).copied() else { return Err(None) };
-        let Some(candidates) = self.lookup.get(&(packet.interface, Family::of(packet.source), vrid)) else {
-            return Err(Some(vrid));
-        };
-        if let [only] = candidates.as_slice() {
-            return Ok(*only);
+        let wanted = (packet.interface, Family::of(packet.source), vrid);
+        let from = self.lookup.partition_point(|(key, _)| *key < wanted);
+        let candidates = || self.lookup.iter().skip(from).take_while(|(key, _)| *key == wanted).map(|(_, i)| *i);
+        let mut first = candidates();
+        match (first.next(), first.next()) {
+            (None, _) => return Err(Some(vrid)),
+            (Some(only), None) => return Ok(only),
+            _ => {}
         }
-        let config = |i: &&u32| self.slot(**i).map(|x| (&x.config, x.assessed.source));
+        let config = |i: &u32| self.slot(*i).map(|x| (&x.config, x.assessed.source));
         let multicast = packet.destination.is_multicast();
-        let fits = |i: &&u32| {
+        let fits = |i: &u32| {
             config(i).is_some_and(|(c, source)| match &c.unicast {
                 None => multicast && c.group == packet.destination,
                 Some(_) => !multicast && source == Some(packet.destination),
             })
         };
-        let peer = |i: &&u32| {
+        let peer = |i: &u32| {
             config(i).is_some_and(|(c, _)| {
                 c.unicast.as_ref().is_some_and(|u| u.peers.iter().any(|p| p.address == packet.source))
             })
         };
-        candidates
-            .iter()
-            .find(|i| fits(i) && (multicast || peer(i)))
-            .or_else(|| candidates.iter().find(fits))
-            .copied()
-            .ok_or(Some(vrid))
+        let found = candidates().find(|i| fits(i) && (multicast || peer(i))).or_else(|| candidates().find(fits));
+        found.ok_or(Some(vrid))
     }
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
@@ -632,6 +662,7 @@ impl Router {
                 self.leave_master(i, After::Stop, !keep, now, out);
             } else if !self.slot(i).is_some_and(Instance::releasing) {
                 self.quiet(i);
+                self.let_orphans_go(i, out);
                 // deaf from now on: nobody stands up during the stop
                 self.set_state(i, State::Init, now);
             }

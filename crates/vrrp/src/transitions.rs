@@ -193,6 +193,7 @@ impl Router {
                 _ if owner => self.become_master(*m, now, out),
                 _ => {
                     self.log(Level::Info, *m, format_args!("Entering BACKUP STATE (init)"), out);
+                    self.adopt_orphans(*m, true, out);
                     if restored != Some(State::Backup) {
                         self.clean_up(*m, out);
                     }
@@ -268,13 +269,15 @@ impl Router {
 
     pub(crate) fn enter_fault(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
         let restored = self.slot_mut(i).and_then(|x| x.restored.take());
-        let at_start = self.slot(i).is_some_and(|x| x.state == State::Init);
+        let at_start = self.slot(i).is_some_and(|x| x.state == State::Init && !x.orphaned);
         if let Some(x) = self.slot(i) {
             for fault in &x.assessed.faults {
                 self.log(Level::Info, i, format_args!("entering FAULT state: {fault}"), out);
             }
         }
         self.log(Level::Info, i, format_args!("Entering FAULT STATE"), out);
+        self.let_orphans_go(i, out);
+        self.adopt_orphans(i, false, out);
         self.set_state(i, State::Fault, now);
         self.quiet(i);
         if let Some(x) = self.slot_mut(i) {
@@ -321,7 +324,9 @@ impl Router {
         self.set_state(i, State::Master, now);
         self.quiet(i);
         let Some(x) = self.slot_mut(i) else { return };
-        x.guard.rebase(now, &x.config);
+        if x.config.keyed() {
+            x.guard.rebase(now, &x.config);
+        }
         let master = x.master.take();
         // one whom we pushed aside while it lived may say a last word
         x.preempted = match (master, x.fast.is_some()) {

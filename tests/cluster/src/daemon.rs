@@ -49,13 +49,29 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a daemon in a host.
     pub fn start(host: &Host, kind: Kind, configuration: &str) -> Daemon {
+        Self::start_with(host, kind, configuration, &[])
+    }
+
+    /// The same, with variables of the environment, and more arguments where a variable has no name.
+    pub fn start_with(host: &Host, kind: Kind, configuration: &str, variables: &[(&str, &str)]) -> Daemon {
         let folder = tempfile::tempdir().expect("folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("log");
-        Self::start_in(host, kind, configuration, folder, Stdio::from(log))
+        Self::launch(host, kind, configuration, folder, Stdio::from(log), variables)
     }
 
     /// The same, with a folder and a log of the caller's.
     pub fn start_in(host: &Host, kind: Kind, configuration: &str, folder: tempfile::TempDir, log: Stdio) -> Daemon {
+        Self::launch(host, kind, configuration, folder, log, &[])
+    }
+
+    fn launch(
+        host: &Host,
+        kind: Kind,
+        configuration: &str,
+        folder: tempfile::TempDir,
+        log: Stdio,
+        variables: &[(&str, &str)],
+    ) -> Daemon {
         let path = |n: &str| folder.path().join(n);
         std::fs::write(path("conf"), configuration).expect("configuration");
         let program = match kind {
@@ -68,6 +84,13 @@ impl Daemon {
         command.args(["-n", "-l", "-D", "-f"]).arg(path("conf"));
         command.arg("-p").arg(path("pid")).arg("-r").arg(path("vrrp.pid")).arg("-c").arg(path("check.pid"));
         command.arg("-b").arg(path("bfd.pid"));
+        for (name, value) in variables {
+            if name.is_empty() {
+                command.arg(value);
+            } else {
+                command.env(name, value);
+            }
+        }
         let bfd = configuration.contains("bfd_instance");
         if kind == Kind::Keepalived {
             command.env("TMPDIR", folder.path());

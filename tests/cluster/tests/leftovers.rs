@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 use std::process::Stdio;
 use std::time::Duration;
+use steadfast_test_cluster::client::Client;
 use steadfast_test_cluster::daemon::send;
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
@@ -80,4 +81,31 @@ fn a_record_that_others_could_have_written_is_not_believed() {
     let d = start(host, KEPT, folder);
     assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
     assert!(host.has("10.77.0.1"), "{}", d.log());
+}
+
+#[test]
+fn a_start_right_after_a_kill_of_all_processes_loses_no_question() {
+    require!();
+    let lan = Lan::new(3);
+    let host = &lan.hosts[0];
+    let text = "vrrp_instance V {\n interface eth0\n virtual_router_id 51\n priority 200\n advert_int 1\n virtual_ipaddress {\n \
+                10.77.0.100/24\n }\n}\n";
+    let d = start(host, text, tempfile::tempdir().expect("folder"));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    let peer = Daemon::start(&lan.hosts[1], Kind::Steadfast, &text.replace("200", "100"));
+    peer.wait_log("master set to", seconds(5));
+    let client = Client::start(&lan.hosts[2], "10.77.0.100".parse().expect("address"));
+    for file in ["pid", "vrrp.pid"] {
+        send(d.pid_of(file).expect("pid"), Signal::SIGKILL);
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(d.path("vrrp.objects"), folder.path().join("vrrp.objects")).expect("record");
+    let again = start(host, text, folder);
+    again.wait_log("keeping what an earlier run left until a master is heard", seconds(3));
+    // Whoever's patience ends first, in the end the one of higher priority is master.
+    again.wait_log("Entering MASTER STATE", seconds(12));
+    assert!(eventually(seconds(3), || !lan.hosts[1].has("10.77.0.100")), "{}", peer.log());
+    let asked = client.end();
+    println!("killed and started again: the client lost {} of {} questions", asked.lost, asked.sent);
+    assert!(asked.longest_gap < Duration::from_millis(200), "{asked:?}\n{}", again.log());
 }

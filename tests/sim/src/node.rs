@@ -465,10 +465,10 @@ impl Node {
     /// What the parent keeps: objects in words and in order, and states in order of the names.
     pub fn kept(&self) -> (Vec<String>, Vec<State>) {
         let kept = || self.parent.iter().flat_map(|p| p.ward.kept());
-        let of_kernel = |(k, b): (&String, &Vec<u8>)| if k.starts_with('\n') { decode::<Object>(b).ok() } else { None };
+        let of_kernel = |(k, b): (&str, &[u8])| if k.starts_with('\n') { decode::<Object>(b).ok() } else { None };
         let mut words: Vec<String> = kept().filter_map(of_kernel).map(|o| o.to_string()).collect();
         words.sort();
-        let of_name = |(k, b): (&String, &Vec<u8>)| {
+        let of_name = |(k, b): (&str, &[u8])| {
             if k.starts_with('\n') { None } else { decode::<Snapshot>(b).ok().map(|s| s.state) }
         };
         (words, kept().filter_map(of_name).collect())

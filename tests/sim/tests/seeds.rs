@@ -11,6 +11,15 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|v| v.parse().ok())
 }
 
+/// A failing history. With SIM_STOP one is enough.
+fn found(f: Box<Failure>) -> Box<Failure> {
+    if std::env::var_os("SIM_STOP").is_some() {
+        println!("seed {}: {}", f.seed, f.what);
+        std::process::exit(101);
+    }
+    f
+}
+
 fn tell(failures: &[Box<Failure>]) {
     for f in failures {
         println!("seed {}: {}", f.seed, f.what);
@@ -37,7 +46,7 @@ fn the_invariants_hold_in_every_history() {
                 deaths += p.deaths;
                 lasted += p.lasted;
             }
-            Err(f) => failures.push(f),
+            Err(f) => failures.push(found(f)),
         }
     }
     println!(
@@ -53,7 +62,7 @@ fn the_invariants_hold_in_every_history() {
 /// The parent starts the child again, which goes on where its predecessor ended: nobody notices.
 #[test]
 fn a_child_that_crashed_once_is_master_again_within_its_interval() {
-    let failures: Vec<_> = (0..150).filter_map(|seed| World::crash_once(seed).err()).collect();
+    let failures: Vec<_> = (0..150).filter_map(|seed| World::crash_once(seed).err().map(found)).collect();
     tell(&failures);
 }
 
@@ -67,7 +76,7 @@ fn a_child_may_die_at_every_step() {
                 match World::crash_at(seed, doing, steps) {
                     Ok(Some(_)) => crashes += 1,
                     Ok(None) => break,
-                    Err(f) => failures.push(f),
+                    Err(f) => failures.push(found(f)),
                 }
             }
         }
@@ -89,6 +98,7 @@ fn one_packet_in_a_hundred_lost_costs_next_to_no_transitions() {
 
 #[test]
 fn no_clock_and_no_reboot_makes_a_second_master_of_authenticated_routers() {
-    let failures: Vec<_> = (0..300).filter_map(|seed| steadfast_test_sim::clocks::play(seed).err()).collect();
+    let failures: Vec<_> =
+        (0..300).filter_map(|seed| steadfast_test_sim::clocks::play(seed).err().map(found)).collect();
     tell(&failures);
 }

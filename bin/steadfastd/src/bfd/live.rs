@@ -4,13 +4,29 @@ use super::Role;
 use std::fmt::Write;
 use steadfast_bfd::{State, View};
 use steadfast_core::Time;
-use steadfast_ipc::status_pieces;
+use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::{files, schedule};
 
 impl Role {
     /// Says how the role is.
     pub(super) fn say_status(&mut self, t: Time) {
+        let text = live::to_json(&self.status(t));
+        let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
+        for piece in pieces {
+            self.parent.say(piece);
+        }
+    }
+
+    /// Says all that there is to know, for observers.
+    pub(super) fn report(&mut self, t: Time) {
+        match encode(&self.status(t)) {
+            Ok(bytes) => report_pieces(Reporter::Bfd, &bytes).for_each(|piece| self.parent.say(piece)),
+            Err(e) => log::error!("report: {e}"),
+        }
+    }
+
+    fn status(&self, t: Time) -> live::Bfd {
         let wall = files::wall_clock();
         let seconds = |micros: u64| micros as f64 / 1e6;
         let session = |v: View<'_>| live::Session {
@@ -36,13 +52,7 @@ impl Role {
             ups: v.counters.ups,
             downs: v.counters.downs,
         };
-        let all =
-            live::Bfd { sessions: self.sessions.views().map(session).collect(), strangers: self.sessions.strangers() };
-        let text = live::to_json(&all);
-        let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
-        for piece in pieces {
-            self.parent.say(piece);
-        }
+        live::Bfd { sessions: self.sessions.views().map(session).collect(), strangers: self.sessions.strangers() }
     }
 
     /// The dump of SIGUSR1: keepalived's keys, without what is about its program alone.

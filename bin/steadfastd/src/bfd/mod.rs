@@ -4,7 +4,7 @@
 mod live;
 mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, confine};
+use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use std::io;
@@ -25,8 +25,6 @@ const CHECKER: usize = 4;
 const SOCKETS: usize = 10;
 /// Batches of packets of one socket in one turn; what is left comes in the next, after the timers.
 const BATCHES: usize = 4;
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
@@ -318,6 +316,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(t),
+                Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(t),
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");

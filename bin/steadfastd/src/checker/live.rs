@@ -3,7 +3,7 @@
 use super::Role;
 use std::fmt::Write;
 use steadfast_checkers::{CheckKind, ServiceView};
-use steadfast_ipc::status_pieces;
+use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::{files, schedule};
 
@@ -54,6 +54,22 @@ impl Role {
 
     /// Says how the role is.
     pub(super) fn say_status(&mut self) {
+        let text = live::to_json(&self.status());
+        let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
+        for piece in pieces {
+            self.parent.say(piece);
+        }
+    }
+
+    /// Says all that there is to know, for observers.
+    pub(super) fn report(&mut self) {
+        match encode(&self.status()) {
+            Ok(bytes) => report_pieces(Reporter::Checker, &bytes).for_each(|piece| self.parent.say(piece)),
+            Err(e) => log::error!("report: {e}"),
+        }
+    }
+
+    fn status(&self) -> live::Checker {
         let service = |s: ServiceView<'_>| live::Service {
             name: s.name.to_string(),
             quorum: s.quorum,
@@ -73,11 +89,6 @@ impl Role {
                 })
                 .collect(),
         };
-        let all = live::Checker { services: self.pool.services().into_iter().map(service).collect() };
-        let text = live::to_json(&all);
-        let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
-        for piece in pieces {
-            self.parent.say(piece);
-        }
+        live::Checker { services: self.pool.services().into_iter().map(service).collect() }
     }
 }

@@ -6,7 +6,7 @@ mod marks;
 mod probes;
 mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, confine};
+use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -23,7 +23,7 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, JobEnd, Message, decode, encode};
+use steadfast_ipc::{Dump, JobEnd, Message, News, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
@@ -45,8 +45,6 @@ const DATAGRAMS: usize = 64;
 const OURS: &str = "\nours";
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
@@ -347,7 +345,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, _) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -436,6 +434,7 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(),
+                Order::Message(Message::Survey) => self.report(),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(),
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };
@@ -516,6 +515,9 @@ impl Role {
                 if self.plan.structured {
                     log_change(line.trim_end());
                 }
+                if let Some(news) = news(line.trim_end()) {
+                    self.parent.say(Message::News(news));
+                }
                 self.teller.line(&line);
             }
             Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
@@ -528,6 +530,17 @@ impl Role {
                 self.stopped = true;
             }
         }
+    }
+}
+
+/// What observers are told of a line of the FIFO.
+fn news(line: &str) -> Option<News> {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["RS", name, service, state] => {
+            Some(News::Server { service: service.into(), name: name.into(), up: state == "UP" })
+        }
+        ["VS", name, state] => Some(News::Service { name: name.into(), quorum: state == "UP" }),
+        _ => None,
     }
 }
 

@@ -122,13 +122,13 @@ impl Daemon {
         let words: Vec<&str> = line.split('\t').collect();
         match words.as_slice() {
             ["status"] => {
-                for role in &mut self.roles {
+                for role in self.roles.iter_mut().filter(|r| !r.ward.is_observer()) {
                     role.ward.asked = role.pid.is_some();
                     role.say(Message::Ask);
                 }
                 // One that beats will answer, however much it has to say; one that does not is not waited for.
                 let beats = |r: &Role| r.pid.is_none() || r.ward.watch.silent_for(t) < BEATING;
-                let patience = if self.roles.iter().all(beats) { PATIENCE * 10 } else { PATIENCE };
+                let patience = if self.children().all(beats) { PATIENCE * 10 } else { PATIENCE };
                 self.wish(at, Wish::Status(t + patience));
                 self.tell_clients(t);
             }

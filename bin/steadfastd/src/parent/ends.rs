@@ -73,7 +73,10 @@ impl Daemon {
         self.stopping = Some((status, now() + patience));
         for role in &mut self.roles {
             role.ward.is_not_due();
-            role.tell(|w| w.stop(self.options.dont_release));
+            // Observers are to see the others end.
+            if !role.ward.is_observer() {
+                role.tell(|w| w.stop(self.options.dont_release));
+            }
         }
     }
 

@@ -3,13 +3,14 @@
 mod control;
 mod dump;
 mod ends;
+mod observers;
 mod reading;
 mod role;
 mod runners;
 mod scheduled;
 mod upgrade;
 
-use crate::child::start_logging;
+use crate::child::{SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
 use crate::events;
 use control::{CONTROL, Control};
@@ -100,6 +101,8 @@ struct Daemon {
     control: Control,
     scheduled: scheduled::Scheduled,
     begun: Time,
+    /// When what was needed for a start or a reload is given back.
+    trim: Option<Time>,
 }
 
 /// Runs the daemon; returns its exit status.
@@ -158,6 +161,8 @@ pub fn run(options: Box<Options>) -> i32 {
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
             Role::new("checker", "Healthcheck", Memory::Lasting, respawn),
             Role::new("bfd", "BFD", Memory::Sessions, respawn),
+            Role::new("dbus", "D-Bus", Memory::Nothing, respawn),
+            Role::new("snmp", "SNMP", Memory::Nothing, respawn),
         ],
         loading: None,
         reload_again: false,
@@ -177,6 +182,7 @@ pub fn run(options: Box<Options>) -> i32 {
         control: Control::default(),
         scheduled: Default::default(),
         begun: now(),
+        trim: None,
     };
     let status = daemon.run();
     for role in &mut daemon.roles {
@@ -227,6 +233,7 @@ impl Daemon {
                     }
                 }
             }
+            self.serve_observers(now());
             self.tell_clients(now());
             self.start_runners(now());
             while let Some(signal) = self.signals.next() {
@@ -240,6 +247,7 @@ impl Daemon {
     fn next_due(&self) -> Option<Time> {
         let roles = self.roles.iter().filter_map(|r| r.ward.due());
         let others = self.clients_due().into_iter().chain(self.runners_due()).chain(self.reload_due());
+        let others = others.chain(self.observers_due());
         roles.chain(others).min().or(Some(Time::FAR))
     }
 
@@ -332,11 +340,16 @@ impl Daemon {
         self.start_wanted();
         // All pid files are there when the caller goes on.
         self.background.done(0);
-        if self.roles.iter().all(|r| r.pid.is_none()) {
+        if self.children().all(|r| r.pid.is_none()) {
             log::warn!("there is nothing to run in this configuration");
             self.ready();
         }
         None
+    }
+
+    /// Those that do the work, without those that look on.
+    fn children(&self) -> impl Iterator<Item = &Role> {
+        self.roles.iter().filter(|r| !r.ward.is_observer())
     }
 
     fn pid_path(&self, name: &str, option: &Option<PathBuf>) -> PathBuf {
@@ -358,6 +371,8 @@ impl Daemon {
         match role {
             "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
             "bfd" => (self.facts.bfd || self.options.all) && !self.options.no_bfd,
+            "dbus" => self.facts.dbus && self.wanted("vrrp") && cfg!(feature = "dbus"),
+            "snmp" => self.facts.snmp && cfg!(feature = "snmp"),
             _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
         }
     }
@@ -394,7 +409,7 @@ impl Daemon {
             descriptors.extend([reader.fd(), writer.fd()]);
         }
         descriptors.resize(6, -1);
-        if let Some(r) = self.runners.get(n).filter(|_| name != "bfd") {
+        if let Some(r) = self.runners.get(n) {
             descriptors.extend([r.client.0.fd(), r.client.1.fd()]);
         }
         let spec = self.spec(name, descriptors);
@@ -419,13 +434,14 @@ impl Daemon {
             self.tell_status();
         }
         let pid_path = match name {
-            "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
-            "bfd" => self.pid_path("bfd", &self.options.bfd_pid),
-            _ => self.pid_path("checkers", &self.options.checkers_pid),
+            "vrrp" => Some(self.pid_path("vrrp", &self.options.vrrp_pid)),
+            "checker" => Some(self.pid_path("checkers", &self.options.checkers_pid)),
+            "bfd" => Some(self.pid_path("bfd", &self.options.bfd_pid)),
+            _ => None,
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
         if let Some(role) = self.roles.get_mut(n) {
-            role.started(pid, from_child, to_child, &pid_path);
+            role.started(pid, from_child, to_child, pid_path.as_deref());
             role.tell(|w| w.started(now(), epoch, &config));
         }
         self.config = config;
@@ -473,6 +489,9 @@ impl Daemon {
             l.until = t + READING;
         }
         self.reload_if_due(t);
+        if self.trim.take_if(|at| *at <= t).is_some() {
+            schedule::give_memory_back();
+        }
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(n) else { continue };
             if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {
@@ -492,16 +511,17 @@ impl Daemon {
                 Watch::Kill => spawn::signal(pid, SIGKILL),
             }
         }
-        if self.roles.iter().any(|r| r.pid.is_some()) && self.roles.iter().all(|r| r.pid.is_none() || r.ward.ready) {
+        if self.children().any(|r| r.pid.is_some()) && self.children().all(|r| r.pid.is_none() || r.ward.ready) {
             self.ready();
         }
         // One that waits for its restart waits because we say so.
         let fine = |r: &Role| r.pid.is_some() || r.ward.due().is_some() || !self.wanted(r.name);
-        if self.announced && self.roles.iter().all(fine) {
+        if self.announced && self.children().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;
-        if self.roles.iter().all(|r| r.pid.is_none()) && self.loading.is_none() {
+        if self.children().all(|r| r.pid.is_none()) && self.loading.is_none() {
+            self.end_observers();
             // One that was away when the stop came.
             for n in 0..self.roles.len() {
                 if !self.options.dont_release && self.roles.get(n).is_some_and(|r| r.ward.left_something()) {
@@ -515,7 +535,7 @@ impl Daemon {
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
         let patience = Duration::from_secs(self.facts.child_wait.max(2));
         if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
-            for role in &mut self.roles {
+            for role in self.roles.iter_mut().filter(|r| !r.ward.is_observer()) {
                 role.tell(|w| w.stop(self.options.dont_release));
             }
         }

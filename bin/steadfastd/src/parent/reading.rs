@@ -128,6 +128,7 @@ impl Daemon {
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;
+                self.trim = Some(now() + SETTLED);
                 self.readings += 1;
                 self.reading_ended(true);
                 if l.reload {

@@ -38,10 +38,11 @@ impl Role {
         }
     }
 
-    pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: &Path) {
+    pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: Option<&Path>) {
         self.pid = Some(pid);
         self.from = Some(from);
         self.to = Some(to);
+        let Some(pid_path) = pid_path else { return };
         if self.pid_file.is_none() {
             self.pid_file = PidFile::lock(pid_path).ok();
         }
@@ -89,7 +90,7 @@ impl Role {
 
     /// All that is kept.
     pub fn kept_all(&self) -> Vec<(String, Vec<u8>)> {
-        self.ward.kept().iter().map(|(k, b)| (k.clone(), b.clone())).collect()
+        self.ward.kept().map(|(k, b)| (k.to_string(), b.to_vec())).collect()
     }
 
     /// Takes over from an older program.

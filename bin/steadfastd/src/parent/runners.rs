@@ -6,6 +6,9 @@ use steadfast_core::Time;
 use steadfast_sys::pipe::{self, Reader, Writer};
 use steadfast_sys::{files, now, spawn};
 
+/// The first so many roles have programs to run.
+const WITH_PROGRAMS: usize = 2;
+
 /// One that lived shorter is started again after this.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -33,7 +36,7 @@ impl Runner {
 impl Daemon {
     /// The pipes of all runners, once; without them programs are not run, and nothing else is lacking.
     pub(super) fn prepare_runners(&mut self) {
-        while self.runners.len() < self.roles.len() {
+        while self.runners.len() < WITH_PROGRAMS {
             match Runner::new() {
                 Ok(r) => self.runners.push(r),
                 Err(e) => return log::error!("cannot make pipes for a runner: {e}"),

@@ -1,6 +1,18 @@
 //! What the machine wants is carried out, and kept for a successor.
 
 use super::*;
+use steadfast_core::State;
+
+/// The state that a notice tells of.
+fn entered(notice: Notice) -> Option<State> {
+    match notice {
+        Notice::Master => Some(State::Master),
+        Notice::Backup => Some(State::Backup),
+        Notice::Fault => Some(State::Fault),
+        Notice::Stop | Notice::Deleted => Some(State::Init),
+        Notice::MasterRxLowerPri | Notice::MasterPriority | Notice::BackupPriority => None,
+    }
+}
 
 impl Role {
     /// Carries out what the machine wants, also what follows from carrying it out.
@@ -47,10 +59,21 @@ impl Role {
                 self.history.changed(&name, notice, files::wall_clock(), &faults);
                 self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(&name) });
                 self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
+                let known = self.router.views().find(|v| v.config.name == name).map(|v| v.state);
+                let state = entered(notice).or(known).unwrap_or_default();
+                let end = match notice {
+                    Notice::Stop => Some(Ended::Stopped),
+                    Notice::Deleted => Some(Ended::Deleted),
+                    _ => None,
+                };
+                self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority, end }));
                 self.tell_brother(name, priority);
             }
             Output::Group { name, notice } => {
-                self.teller.tell(&self.plan, &mut self.programs, Subject::Group, &name, notice, 0)
+                self.teller.tell(&self.plan, &mut self.programs, Subject::Group, &name, notice, 0);
+                if let Some(state) = entered(notice) {
+                    self.parent.say(Message::News(News::Group { name, state }));
+                }
             }
             Output::Log(level, text) => {
                 self.log(level, &text);
@@ -83,12 +106,13 @@ impl Role {
     pub(super) fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
             Some(Probe::Program(command)) => {
-                self.probes.insert(self.programs.start(command, &[], true), name);
+                self.probes.insert(self.programs.check(command), name);
                 return;
             }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
+        self.keep_result(&name, &end, String::new());
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
     }
 

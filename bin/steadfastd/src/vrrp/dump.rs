@@ -129,5 +129,10 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             running,
         }
     });
-    status::Snapshot { router_id: plan.router_id.clone(), instances: instances.collect(), scripts: scripts.collect() }
+    status::Snapshot {
+        router_id: plan.router_id.clone(),
+        instances: instances.collect(),
+        scripts: scripts.collect(),
+        groups: router.group_states(),
+    }
 }

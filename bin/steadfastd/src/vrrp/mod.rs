@@ -13,7 +13,7 @@ mod system;
 pub mod tell;
 mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, confine};
+use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, JobEnd, Keeping, Message, decode, encode, object_key};
+use steadfast_ipc::{Action, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -62,8 +62,6 @@ const PACKETS: usize = 256;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
 /// Processes are counted this often.
-/// A start or a reload has come to rest after this.
-const SETTLED: Duration = Duration::from_secs(10);
 const COUNT: Duration = Duration::from_secs(1);
 /// And not more often than this, whatever happens.
 const RECOUNT: Duration = Duration::from_millis(20);
@@ -73,6 +71,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
+#[cfg(feature = "dbus")]
+pub use translate::family;
 pub use translate::process_name;
 
 /// Runs the role; returns its exit status.
@@ -133,6 +133,8 @@ struct Role {
     /// -a: addresses by link, to tell what changes.
     monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
+    /// How scripts ended last, by their names.
+    results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
     beats_of_links: linkbeat::Beats,
 }
@@ -307,6 +309,8 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             if self.trim.take_if(|at| *at <= t).is_some() {
+                self.router.shrink();
+                self.system.kernel.shrink();
                 schedule::give_memory_back();
             }
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
@@ -424,7 +428,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, said) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -433,10 +437,16 @@ impl Role {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
                     JobEnd::NotStarted(why) => {
-                        log::warn!("VRRP_Script({name}) cannot be started: {why}");
-                        ScriptEnd::NotStarted
+                        // Once, until it is another reason.
+                        if self.results.get(&name).is_none_or(|last| last.said != why) {
+                            log::warn!("VRRP_Script({name}) cannot be started: {why}");
+                        }
+                        self.keep_result(&name, &ScriptEnd::NotStarted, why);
+                        self.router.handle(t, Input::ScriptEnded(&name, ScriptEnd::NotStarted), &mut self.out);
+                        continue;
                     }
                 };
+                self.keep_result(&name, &end, said);
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
         }
@@ -469,6 +479,8 @@ impl Role {
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        let probes = &self.plan.probes;
+                        self.results.retain(|name, _| probes.contains_key(name));
                         self.trim = Some(t + SETTLED);
                         self.configure();
                         self.save_state("post", t);
@@ -496,6 +508,10 @@ impl Role {
                 }
                 Order::Message(Message::Dump(what)) => self.dump(what, t),
                 Order::Message(Message::Ask) => self.say_status(t),
+                Order::Message(Message::Survey) => self.report(t),
+                Order::Message(Message::Act(Action::Announce { instance })) => {
+                    self.router.handle(t, Input::Announce(&instance), &mut self.out);
+                }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),
             }

@@ -4,7 +4,6 @@
 //! The file names the boot and the network namespace that it speaks of; it is JSON, since its reader may be of a later version.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use steadfast_core::kernel::Object;
 use steadfast_sys::files;
@@ -41,11 +40,11 @@ impl Record {
     }
 
     /// Writes what is there now, where it has changed; `version` changes with every change.
-    pub fn keep(&mut self, version: u64, objects: &HashSet<Object>) {
+    pub fn keep<'a>(&mut self, version: u64, objects: impl Iterator<Item = &'a Object>) {
         let Some(path) = self.path.as_deref().filter(|_| self.written != Some(version)) else { return };
         self.written = Some(version);
         // Blocks of traffic are a table of ours, which is made anew as a whole.
-        let objects = objects.iter().filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
+        let objects = objects.filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
         let content = Content { place: self.place.clone(), objects };
         let written = serde_json::to_string(&content)
             .map_err(std::io::Error::other)

@@ -50,7 +50,7 @@ impl Role {
         let settings: Settings =
             if parts.is_empty() { Settings::default() } else { decode(&parts).unwrap_or_default() };
         let (record, left) = Record::open(options.record.clone());
-        inherited.extend(left);
+        inherited.extend(left.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
                 release(&config, &inherited, &snapshots, settings, stop.is_some())?;
@@ -76,7 +76,10 @@ impl Role {
         programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
-        let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        if !respawned {
+            router.inherit(&left);
+        }
         let mut role = Role {
             parent,
             signals,
@@ -115,6 +118,7 @@ impl Role {
             mask: options.umask,
             monitored: None,
             history,
+            results: HashMap::new(),
             record,
             beats_of_links: Default::default(),
         };

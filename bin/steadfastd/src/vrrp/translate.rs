@@ -330,7 +330,7 @@ fn command(s: &Script, account: Option<User>) -> Command {
 }
 
 /// The family of an instance's adverts.
-fn family(i: &model::VrrpInstance) -> Family {
+pub fn family(i: &model::VrrpInstance) -> Family {
     let six = i
         .virtual_ipaddress
         .first()

@@ -466,6 +466,12 @@ section! {
         live "vrrp_address_lease" "SECS" "3-3600" "off" => address_lease: Option<u32> = None, |c, v| c.some_int(v, 3, 3600);
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
+        /// The instances on the system's D-Bus.
+        live "enable_dbus" "-" "-" "off" => enable_dbus: bool = false, |c, v| c.flag(v);
+        /// Name on the bus.
+        live "dbus_service_name" "NAME" "a bus name" "org.keepalived.Vrrp1" => dbus_service_name: Option<String> = None, |c, v| bus_name(c, v);
+        /// Stands for the interface in the paths of instances without one.
+        live "dbus_no_interface_name" "NAME" "-" "none" => dbus_no_interface_name: Option<String> = None, |c, v| c.text(v);
     }
     also {
         /// Older spelling of vrrp_rlimit_rttime.
@@ -552,6 +558,20 @@ fn absolute(c: &mut Cx<'_>, v: &mut Option<String>) {
         *v = Some(w.text.clone());
     } else {
         c.report_at(Class::General, w, format!("'{}' is not an absolute path, ignoring it", w.text));
+    }
+}
+
+/// A name on D-Bus, as its specification has it (section "Bus names"): elements with dots between them, none of which begins with a digit.
+fn bus_name(c: &mut Cx<'_>, v: &mut Option<String>) {
+    let Some(w) = c.value() else { return };
+    let good = |e: &str| {
+        let first = e.chars().next();
+        first.is_some_and(|f| !f.is_ascii_digit()) && e.chars().all(|x| x.is_ascii_alphanumeric() || "_-".contains(x))
+    };
+    if w.text.len() <= 255 && w.text.contains('.') && w.text.split('.').all(good) {
+        *v = Some(w.text.clone());
+    } else {
+        c.report_at(Class::General, w, format!("'{}' is no name for D-Bus, ignoring it", w.text));
     }
 }
 

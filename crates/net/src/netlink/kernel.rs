@@ -2,6 +2,7 @@
 
 use super::build::message;
 use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
+use indexmap::IndexSet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, CacheInfo};
@@ -31,7 +32,7 @@ pub struct Kernel {
     sequence: u32,
     pending: HashMap<u32, (Object, bool)>,
     waiting: VecDeque<(Object, bool)>,
-    owned: HashSet<Object>,
+    owned: IndexSet<Object>,
     /// Counts changes of what is ours.
     version: u64,
     /// What could not even be asked for.
@@ -50,12 +51,18 @@ impl Kernel {
             sequence: 0,
             pending: HashMap::new(),
             waiting: VecDeque::new(),
-            owned: HashSet::new(),
+            owned: IndexSet::new(),
             version: 0,
             unsent: Vec::new(),
             lease: None,
             refused: HashSet::new(),
         })
+    }
+
+    /// Gives back the room that many requests needed.
+    pub fn shrink(&mut self) {
+        self.owned.shrink_to_fit();
+        self.pending.shrink_to_fit();
     }
 
     /// The descriptor to watch.
@@ -111,7 +118,7 @@ impl Kernel {
 
     /// Removes an object; not there is success.
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
-        self.version += u64::from(self.owned.remove(&object));
+        self.version += u64::from(self.owned.swap_remove(&object));
         self.refused.remove(&object);
         self.waiting.push_back((object, false));
         self.pump(mirror);
@@ -151,8 +158,8 @@ impl Kernel {
     }
 
     /// What is ours, and a number that changes with it.
-    pub fn owned(&self) -> (u64, &HashSet<Object>) {
-        (self.version, &self.owned)
+    pub fn owned(&self) -> (u64, impl Iterator<Item = &Object>) {
+        (self.version, self.owned.iter())
     }
 
     /// Nothing is outstanding.
@@ -162,7 +169,11 @@ impl Kernel {
 
     fn pump(&mut self, mirror: &Mirror) {
         while self.pending.len() < WINDOW {
-            let Some((object, add)) = self.waiting.pop_front() else { break };
+            let Some((object, add)) = self.waiting.pop_front() else {
+                // A start fills it once, for good.
+                self.waiting.shrink_to_fit();
+                break;
+            };
             // While its interface is absent there is nothing to add to; the machine acts when the interface appears.
             let lifetime = self.lifetime(&object).filter(|_| add);
             let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else { continue };

@@ -61,7 +61,6 @@ impl Buffer {
 /// A netlink socket that is not blocking.
 pub(crate) struct Channel {
     socket: Socket,
-    buffer: Vec<u8>,
 }
 
 impl Channel {
@@ -73,7 +72,7 @@ impl Channel {
         for g in groups {
             socket.add_membership(*g)?;
         }
-        Ok(Channel { socket, buffer: Vec::with_capacity(64 * 1024) })
+        Ok(Channel { socket })
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -94,12 +93,13 @@ impl Channel {
 
     /// Takes one datagram. Only the kernel is believed: any local process may send to a netlink socket.
     pub(crate) fn read(&mut self) -> io::Result<Read> {
+        // Room for what is never that large is not kept between times: little of it is ever written to.
+        let mut buffer = Vec::with_capacity(64 * 1024);
         loop {
-            self.buffer.clear();
-            self.buffer.reserve(64 * 1024);
-            match self.socket.recv_from(&mut self.buffer, libc::MSG_DONTWAIT) {
+            buffer.clear();
+            match self.socket.recv_from(&mut buffer, libc::MSG_DONTWAIT) {
                 Ok((_, from)) if from.port_number() != 0 => {}
-                Ok(_) => return Ok(Read::Messages(parse(&self.buffer))),
+                Ok(_) => return Ok(Read::Messages(parse(&buffer))),
                 Err(e) => match e.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(Read::Empty),
                     Some(libc::EINTR) => {}

@@ -1,5 +1,6 @@
 use crate::testkit::*;
 use crate::*;
+use steadfast_core::State;
 use steadfast_core::kernel::{Address, Object, Route, Rule, RuleAction};
 
 fn route(metric: u32) -> Route {
@@ -55,4 +56,67 @@ fn an_owner_keeps_what_is_his_interfaces_own() {
     let own = Object::Address(c.addresses[0].clone());
     let solo = Solo::new(one(c));
     assert_eq!(solo.router.leftovers(&[own], |_| true), []);
+}
+
+/// A start after all processes of an earlier daemon died at once, their addresses still in the kernel.
+fn orphaned(change: impl FnOnce(&mut InstanceConfig)) -> Solo {
+    let mut c = with_all("VI", 51);
+    change(&mut c);
+    let there: Vec<Object> = c.addresses.iter().cloned().map(Object::Address).collect();
+    let mut addresses = vec![addr(0, 0)];
+    addresses.extend(c.addresses.iter().map(|a| a.cidr.address));
+    let mut out = Vec::new();
+    let mut router = Router::new(one(c), 1, t(0), &mut out);
+    router.inherit(&there);
+    let mut solo = Solo { router, out, now: t(0) };
+    solo.input(Input::Link(link(2, "eth0", true, &addresses)));
+    solo.router.poll(t(0), &mut solo.out);
+    solo
+}
+
+fn removed(out: &[Output]) -> bool {
+    out.iter().any(|o| matches!(o, Output::Remove(Object::Address(_))))
+}
+
+#[test]
+fn what_a_killed_daemon_left_serves_until_this_one_is_master() {
+    let mut solo = orphaned(|_| {});
+    assert_eq!((solo.state(), solo.view().objects_set), (State::Backup, true));
+    assert_eq!(words(&solo.router.leftovers(&[], |_| true)), Vec::<String>::new());
+    solo.run(std::time::Duration::from_secs(4));
+    assert_eq!(solo.state(), State::Master);
+    assert!(!removed(&solo.out), "{:?}", solo.out);
+}
+
+#[test]
+fn it_goes_when_anybody_else_serves() {
+    for priority in [50, 100, 200] {
+        let mut solo = orphaned(|_| {});
+        solo.hear("10.0.0.9", 0);
+        assert!(!removed(&solo.out), "who gives up serves no more");
+        solo.hear("10.0.0.9", priority);
+        assert_eq!((solo.state(), removed(&solo.out)), (State::Backup, true), "{priority}");
+        assert!(!solo.view().objects_set);
+    }
+}
+
+#[test]
+fn it_goes_with_the_link_and_with_a_stop() {
+    let mut solo = orphaned(|_| {});
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    assert_eq!((solo.state(), removed(&solo.out)), (State::Fault, true));
+
+    let mut solo = orphaned(|_| {});
+    solo.input(Input::Stop { keep_objects: false });
+    assert!(removed(&solo.out), "{:?}", solo.out);
+}
+
+#[test]
+fn a_delayed_start_does_not_keep_what_it_cannot_give_way_with() {
+    let mut config = one(with_all("VI", 51));
+    config.startup_delay = std::time::Duration::from_secs(5);
+    let there: Vec<Object> = config.instances[0].addresses.iter().cloned().map(Object::Address).collect();
+    let mut router = Router::new(config, 1, t(0), &mut Vec::new());
+    router.inherit(&there);
+    assert_eq!(router.leftovers(&there, |_| true).iter().filter(|o| **o == there[0]).count(), 1);
 }

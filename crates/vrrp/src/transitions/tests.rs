@@ -721,6 +721,22 @@ fn priority_changes_are_told_where_wanted() {
 }
 
 #[test]
+fn announcements_on_request_are_a_master_s() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.take();
+    solo.input(Input::Announce("VI"));
+    solo.run_ms(100);
+    assert_eq!(announced(&solo.take()), 0);
+    let mut solo = Solo::master(one(vi(100)));
+    solo.run_ms(30_000);
+    solo.take();
+    solo.input(Input::Announce("another"));
+    solo.input(Input::Announce("VI"));
+    solo.run_ms(100);
+    assert_eq!(announced(&solo.take()), vi(100).addresses.len());
+}
+
+#[test]
 fn nobody_stands_up_while_the_daemon_stops() {
     let mut a = instance("A", 0, 51, 100);
     a.priority = 200;

@@ -1,0 +1,64 @@
+//! The program beside a small server.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Serves one answer and keeps the connection open until the other end closes it. The thread's result is the request.
+fn serve(answer: &'static [u8]) -> (u16, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("socket");
+    let port = listener.local_addr().expect("address").port();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("client");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("limit");
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+            request.push(byte[0]);
+        }
+        stream.write_all(answer).expect("answer");
+        while stream.read(&mut byte).is_ok_and(|n| n == 1) {}
+        String::from_utf8_lossy(&request).into_owned()
+    });
+    (port, thread)
+}
+
+fn genhash(port: u16, more: &[&str]) -> Output {
+    let port = port.to_string();
+    let program = env!("CARGO_BIN_EXE_genhash");
+    Command::new(program).args(["-s", "127.0.0.1", "-p", &port]).args(more).output().expect("genhash")
+}
+
+#[test]
+fn a_connection_that_stays_open_is_not_waited_for() {
+    let (port, server) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+    let begun = Instant::now();
+    let out = genhash(port, &["-u", "/page", "-V", "www.example.org", "-P", "1.1"]);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "b1946ac92492d2347c6235b4d2611184\n");
+    let request = server.join().expect("server");
+    assert!(
+        request.starts_with("GET /page HTTP/1.1\r\n") && request.contains("Host: www.example.org\r\n"),
+        "{request}"
+    );
+}
+
+#[test]
+fn another_status_is_said_beside_the_digest() {
+    let (port, server) = serve(b"HTTP/1.0 404 Not Found\r\nContent-Length: 6\r\n\r\nhello\n");
+    let out = genhash(port, &["-u", "/nothing", "-v"]);
+    assert_eq!(out.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&out.stdout).starts_with("HTTP/1.0 404 Not Found"));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("status 404"));
+    server.join().expect("server");
+}
+
+#[test]
+fn wrong_use_and_no_server_end_with_1() {
+    let out = Command::new(env!("CARGO_BIN_EXE_genhash")).args(["-s", "127.0.0.1"]).output().expect("genhash");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--url"));
+    let free = TcpListener::bind("127.0.0.1:0").expect("socket").local_addr().expect("address").port();
+    assert_eq!(genhash(free, &["-u", "/"]).status.code(), Some(1));
+}
