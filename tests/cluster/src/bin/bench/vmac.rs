@@ -126,7 +126,7 @@ pub fn vmac(kinds: &[Kind], quick: bool) {
         for router in (0..n).map(|i| (i / ON_LINK, (i % ON_LINK + 1) as u8)) {
             let of = |last: u8| seen.iter().filter(move |s| s.router == router && s.from.octets()[3] == last);
             // Who was not master when it was killed has no successor to wait for.
-            let Some(before) = of(1).last().map(|s| s.at) else {
+            let Some(before) = of(1).next_back().map(|s| s.at) else {
                 samples.push(f64::INFINITY);
                 continue;
             };
