@@ -68,7 +68,7 @@ pub fn disjoint(wanted: &[Mark]) -> (BTreeSet<Mark>, Vec<Mark>) {
         Family::V4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(n).unwrap_or(u32::MAX))),
         Family::V6 => IpAddr::V6(Ipv6Addr::from(n)),
     };
-    // By family, protocol and port: first address, last address and mark.
+    // By first address: the last one, and the mark.
     type Ranges = BTreeMap<u128, (u128, u32)>;
     let mut taken: BTreeMap<(Family, Protocol, u16), Ranges> = BTreeMap::new();
     let (mut all, mut lost) = (BTreeSet::new(), Vec::new());
