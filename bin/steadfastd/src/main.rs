@@ -8,6 +8,8 @@ mod cli;
 mod dumps;
 mod events;
 mod heard;
+#[cfg(test)]
+mod keywords;
 mod loader;
 mod observer;
 mod parent;

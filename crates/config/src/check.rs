@@ -13,6 +13,7 @@ use steadfast_core::IpCidr;
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     crate::bfd::check(config, at, d);
+    crate::check_links::default_interface(config, host, d);
     let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
@@ -472,7 +473,9 @@ fn instance(
         fits
     });
     if i.unicast_peer.is_empty() {
-        if i.unicast_words {
+        if i.unicast_fault_no_peer {
+            say!(Deprecated, "unicast_peer", "unicast settings without unicast_peer: the instance stays in FAULT");
+        } else if i.unicast_words {
             say!(Deprecated, "unicast_peer", "unicast settings without unicast_peer: adverts go by multicast");
         }
         i.unicast_ttl = None;
@@ -617,7 +620,7 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             }
             true
         });
-        let pulled_apart = !g.sync_group_tracking_weight;
+        let pulled_apart = !g.sync_group_tracking_weight && !g.global_tracking;
         for i in config.instances.iter().filter(|i| pulled_apart && members.contains(&i.name)) {
             for (kind, t) in i
                 .track_script

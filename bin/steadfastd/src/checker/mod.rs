@@ -4,7 +4,7 @@ mod balancer;
 mod live;
 mod marks;
 mod probes;
-mod translate;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;

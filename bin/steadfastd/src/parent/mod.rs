@@ -57,6 +57,8 @@ struct Loading {
     config: Option<Vec<u8>>,
     /// The text, to be saved.
     saved: Vec<u8>,
+    /// What it reports of what it reads.
+    reports: Vec<u8>,
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,

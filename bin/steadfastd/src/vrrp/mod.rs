@@ -11,7 +11,7 @@ mod settings;
 mod start;
 mod system;
 pub mod tell;
-mod translate;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
