@@ -25,7 +25,7 @@ fn leaves(part: &'static str, value: &impl Debug, into: &mut Effect) {
         let (name, value) = line.split_once(": ").unwrap_or((line, ""));
         // Names of types are noise beside those of fields.
         path.push(if value.is_empty() && !name.starts_with('"') { "" } else { name });
-        let words: Vec<&str> = path.iter().filter(|w| !w.is_empty()).copied().collect();
+        let words: Vec<&str> = path.iter().filter(|w| !w.is_empty() && !w.starts_with('"')).copied().collect();
         let value = if value.is_empty() { name } else { value };
         *into.entry((part, words.join("."), value.to_string())).or_default() += 1;
     }
@@ -108,19 +108,49 @@ fn covered() -> (Vec<(Keyword, String)>, Vec<String>) {
                 continue;
             }
         };
-        let mut shown = format!("{shown}");
+        let mut shown = shown;
         for (file, test) in &row.tests {
             let source = std::fs::read_to_string(top().join(file)).unwrap_or_default();
             let there = source.split_once(&format!("fn {test}(")).is_some();
-            if !there || (!source.contains(k.word) && !k.word.starts_with('(')) {
+            if !there || (file.starts_with("tests/") && !source.contains(k.word) && !k.word.starts_with('(')) {
                 faults.push(format!("{name}: {file} has no test {test} with this word"));
             }
-            let _ = write!(shown, "; `{file}`: {}", test.replace('_', " "));
+            let gap = if shown.is_empty() { "" } else { "; " };
+            let _ = write!(shown, "{gap}`{file}`: {}", test.replace('_', " "));
         }
         all.push((k, shown));
     }
     faults.extend(by_name.into_keys().map(|(section, word)| format!("{section} > {word}: no such keyword")));
     (all, faults)
+}
+
+/// docs/keywords.md.
+fn page(all: &[(Keyword, String)]) -> String {
+    let count = |start: &str| all.iter().filter(|(_, s)| s.starts_with(start)).count();
+    let shown = all.iter().filter(|(_, s)| s.contains("; `") || s.starts_with('`')).count();
+    let (later, idle) = (count("later"), count("nothing: "));
+    let mut page = format!(
+        "# What shows that each keyword works\n\n\
+         Of {} keywords, {later} are not supported yet (`later`) and {idle} have no effect, which is meant (`nothing`). For each of the\n\
+         others there is a pair of configurations, one with the keyword and one without, in tests/keywords/rows, and a test fails when\n\
+         they do not differ: in what reaches the parent, the VRRP machine, the checkers, IPVS or BFD (the setting is named), or in what is\n\
+         reported (`report`). {shown} of them name a test of the effect itself, too.\n\n\
+         This page is made by `STEADFAST_WRITE=1 cargo test -p steadfastd keywords`; a test fails when it is stale.\n",
+        all.len()
+    );
+    let mut sections: Vec<&str> = Vec::new();
+    for (k, _) in all {
+        if !sections.contains(&k.section) {
+            sections.push(k.section);
+        }
+    }
+    for section in sections {
+        let _ = write!(page, "\n## {section}\n\n| keyword | differs, shown by |\n|---|---|\n");
+        for (k, shown) in all.iter().filter(|(k, _)| k.section == section) {
+            let _ = writeln!(page, "| `{}` | {} |", k.word.replace('|', "\\|"), shown.replace('|', "\\|"));
+        }
+    }
+    page
 }
 
 #[test]
@@ -134,10 +164,12 @@ fn each_keyword_has_its_effect() {
         count("nothing: "),
         count("report: "),
     );
-    for (k, s) in &all {
-        if s.starts_with("report: ") || s.starts_with("nothing: ") {
-            println!("{}: {s}", k.word);
-        }
-    }
     assert!(faults.is_empty(), "{} keywords:\n{}", faults.len(), faults.join("\n"));
+    let (path, page) = (top().join("docs/keywords.md"), page(&all));
+    if std::env::var_os("STEADFAST_WRITE").is_some() {
+        std::fs::write(&path, page).expect("docs/keywords.md");
+    } else {
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(there == page, "docs/keywords.md is stale: STEADFAST_WRITE=1 cargo test -p steadfastd keywords");
+    }
 }

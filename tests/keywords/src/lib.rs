@@ -76,7 +76,7 @@ fn parse(text: &str) -> Vec<Row> {
     let (mut section, mut base) = (String::new(), String::new());
     // Where the lines of a base go: the section's, or the last row's.
     let mut of_section = false;
-    for line in text.lines().filter(|l| !l.trim().is_empty()) {
+    for line in text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
             section = name.to_string();
         } else if line == "base" {
