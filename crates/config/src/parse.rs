@@ -294,8 +294,13 @@ impl<'a> Cx<'a> {
 
     /// A number that is at least `least`; less counts as `least` and is reported.
     pub fn at_least<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, least: i64) {
+        self.raised(v, least, i64::from(u32::MAX));
+    }
+
+    /// The same, with a greatest number beyond which nothing is taken.
+    pub fn raised<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, least: i64, most: i64) {
         let Some(w) = self.value() else { return };
-        let Some(n) = self.number(w, 0, i64::from(u32::MAX)) else { return };
+        let Some(n) = self.number(w, 0, most) else { return };
         if n < least {
             self.report_at(Class::General, w, format!("{n} is too small, using {least}"));
         }

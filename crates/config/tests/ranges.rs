@@ -19,7 +19,7 @@ const GLOBALS: &[(&str, &[&str], &[&str])] = &[
     ("process_name", &["", "abcdefghijklmno"], &["abcdefghijklmnop"]),
     ("vrrp_rx_bufs_policy", &["MTU", "ADVERT", "1"], &["0", "mtu"]),
     ("vrrp_rx_bufs_multiplier", &["1", "4294967295"], &["0", "4294967296"]),
-    ("vrrp_netlink_cmd_rcv_bufs", &["0", "2147483647"], &["-1", "2147483648"]),
+    ("vrrp_netlink_cmd_rcv_bufs", &["0", "4294967295"], &["-1", "4294967296"]),
     ("vrrp_netlink_cmd_rcv_bufs_force", &["", "off"], &["maybe"]),
     ("process_monitor_rcv_bufs", &["0", "2147483647"], &["-1"]),
     ("reload_time_file", &["/a/b"], &["b"]),

@@ -287,7 +287,9 @@ fn starts_programs(v: &model::VirtualServer) -> bool {
 }
 
 fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
-    Buffer { bytes: bytes.unwrap_or(default) as usize, force: force.unwrap_or(false) }
+    // The kernel takes an int.
+    let most = i32::MAX.unsigned_abs();
+    Buffer { bytes: bytes.unwrap_or(default).min(most) as usize, force: force.unwrap_or(false) }
 }
 
 /// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
