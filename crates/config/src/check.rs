@@ -20,12 +20,14 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     crate::check_links::linkbeat(config, d);
-    any_script |= crate::check_lvs::check(config, host, d);
+    // The checker child looks at its own scripts, whatever the VRRP child came to.
+    let of_checks = crate::check_lvs::check(config, host, d);
+    any_script |= of_checks;
     crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
-        let early = !config.globals.dynamic_interfaces && config.instances.iter().any(absent);
+        let early = !of_checks && !config.globals.dynamic_interfaces && config.instances.iter().any(absent);
         d.push_help(
             if early { Class::General } else { Class::Security },
             None,

@@ -396,7 +396,10 @@ impl<'a> Cx<'a> {
                 Some(name.text.clone())
             }
             [_] => {
-                self.report(Class::General, format!("{keyword} needs a name, ignoring the block"));
+                // keepalived reads on after some, and ends at others.
+                let skipped = ["vrrp_instance", "vrrp_sync_group", "track_group", "bfd_instance"];
+                let class = if skipped.contains(&keyword.as_str()) { Class::General } else { Class::MissingParameter };
+                self.report(class, format!("{keyword} needs a name, ignoring the block"));
                 self.skip_block();
                 None
             }
@@ -508,7 +511,11 @@ impl<'a> Cx<'a> {
                 return;
             }
         }
-        *v = self.command(&word.text, word).map(|s| Script { user, ..s });
+        // Of a quote that is not closed nobody knows where the command ends.
+        let raw = self.line.map_or("", |l| l.raw.as_str());
+        if raw.matches('"').count() % 2 == raw.matches("\\\"").count() % 2 {
+            *v = self.command(&word.text, word).map(|s| Script { user, ..s });
+        }
     }
 
     /// The command of a tracker: the whole line.
