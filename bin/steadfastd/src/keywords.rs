@@ -45,7 +45,7 @@ fn effect(outcome: &Outcome) -> Effect {
     all
 }
 
-/// Where two configurations differ: the part and the shortest path of a setting; or `report` and the words of one.
+/// Where two configurations differ: each part with the shortest path of a setting; or `report` and the words of one.
 fn difference(a: &Outcome, b: &Outcome) -> Option<String> {
     let (x, y) = (effect(a), effect(b));
     let only = |x: &Effect, y: &Effect| {
@@ -54,8 +54,18 @@ fn difference(a: &Outcome, b: &Outcome) -> Option<String> {
         x.iter().filter_map(more).collect::<Vec<_>>()
     };
     let differing = [only(&x, &y), only(&y, &x)].concat();
-    if let Some((part, path, _)) = differing.iter().min_by_key(|(_, path, _)| (path.matches('.').count(), path.len())) {
-        return Some(format!("{part}: {path}"));
+    // The shortest path of each part.
+    let mut shortest: BTreeMap<&str, &str> = BTreeMap::new();
+    for (part, path, _) in &differing {
+        let length = |p: &str| (p.matches('.').count(), p.len());
+        let known = shortest.entry(part).or_insert(path);
+        if length(path) < length(known) {
+            *known = path;
+        }
+    }
+    if !shortest.is_empty() {
+        let all = shortest.iter().map(|(part, path)| format!("{part}: {path}"));
+        return Some(all.collect::<Vec<_>>().join(", "));
     }
     // Secrets show nothing of themselves.
     if crate::vrrp::translate::plan(&a.config) != crate::vrrp::translate::plan(&b.config) {

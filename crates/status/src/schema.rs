@@ -12,8 +12,34 @@ pub struct Snapshot {
     pub instances: Vec<Instance>,
     /// Script trackers.
     pub scripts: Vec<Script>,
+    /// Process trackers.
+    pub processes: Vec<Process>,
     /// Sync groups.
     pub groups: Vec<(String, State)>,
+}
+
+/// A process tracker. Durations are in seconds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Process {
+    pub name: String,
+    /// The program.
+    pub process: String,
+    /// The arguments that are compared.
+    pub parameters: String,
+    /// How: none, exact, initial or partial.
+    pub param_match: String,
+    pub min_processes: u32,
+    pub max_processes: u32,
+    pub current_processes: u32,
+    pub have_quorum: bool,
+    pub weight: i32,
+    pub terminate_delay: f64,
+    pub fork_delay: f64,
+    pub full_command: bool,
+    /// A loss, or a gain, has been seen and does not count yet.
+    pub terminate_timer_running: bool,
+    pub fork_timer_running: bool,
 }
 
 /// One virtual router. Durations are in seconds, instants in seconds since 1970.

@@ -6,7 +6,10 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{
+    Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, ProcessConfig, Received, Snapshot, Tracked,
+    View,
+};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -404,9 +407,9 @@ impl Router {
         scripts.map(|s| (s.config.name.as_str(), s.verdict() == Some(true), s.running())).collect()
     }
 
-    /// Processes counted by each process tracker, and whether they are as required.
-    pub fn process_states(&self) -> impl Iterator<Item = (&str, Option<u32>, bool)> {
-        self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
+    /// Processes counted by each process tracker, whether they are as required, and whether the end of a delay will change that.
+    pub fn process_states(&self) -> impl Iterator<Item = (&ProcessConfig, Option<u32>, bool, bool)> {
+        self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))
     }
 
     /// Value of each tracked file.

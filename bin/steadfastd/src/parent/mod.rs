@@ -35,7 +35,7 @@ const ROLES: usize = 10;
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
-const FORMER: Duration = Duration::from_secs(5);
+const FORMER: Duration = Duration::from_secs(3);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 

@@ -3,6 +3,7 @@
 use super::plan::{Plan, Probe};
 use steadfast_core::{State, Time};
 use steadfast_status as status;
+use steadfast_sys::procs::Arguments;
 use steadfast_vrrp::{Router, Tracked, Version};
 
 /// The schema's snapshot of a router. `wall` is the wall clock at `now`.
@@ -129,10 +130,38 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             running,
         }
     });
+    let processes = router.process_states().filter_map(|(p, count, ok, waits)| {
+        let tracker = plan.processes.iter().find(|t| t.matcher.name == p.name)?;
+        let matcher = &tracker.matcher;
+        let (process, parameters) = matcher.argv.split_first()?;
+        Some(status::Process {
+            name: p.name.clone(),
+            process: process.clone(),
+            parameters: parameters.join(" "),
+            param_match: match matcher.arguments {
+                Arguments::Ignored => "none",
+                Arguments::Equal => "exact",
+                Arguments::Initial => "initial",
+                Arguments::Partial => "partial",
+            }
+            .into(),
+            min_processes: p.quorum,
+            max_processes: p.quorum_max,
+            current_processes: count.unwrap_or(0),
+            have_quorum: ok,
+            weight: tracker.weight,
+            terminate_delay: p.terminate_delay.as_secs_f64(),
+            fork_delay: p.fork_delay.as_secs_f64(),
+            full_command: matcher.full_command,
+            terminate_timer_running: waits && ok,
+            fork_timer_running: waits && !ok,
+        })
+    });
     status::Snapshot {
         router_id: plan.router_id.clone(),
         instances: instances.collect(),
         scripts: scripts.collect(),
         groups: router.group_states(),
+        processes: processes.collect(),
     }
 }

@@ -166,7 +166,8 @@ impl Role {
         self.watch_files();
         self.processes = {
             let room = self.plan.buffers.processes;
-            Processes::new(self.plan.processes.clone(), (room.bytes, room.force))
+            let matchers = self.plan.processes.iter().map(|t| t.matcher.clone()).collect();
+            Processes::new(matchers, (room.bytes, room.force))
         };
         if let Some(fd) = self.processes.fd()
             && let Err(e) = self.reactor.watch(fd, PROCESSES)

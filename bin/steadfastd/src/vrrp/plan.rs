@@ -63,6 +63,15 @@ pub struct Fifo {
     pub reader: Option<Command>,
 }
 
+/// A tracked process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrackProcess {
+    /// What is counted.
+    pub matcher: steadfast_sys::procs::Matcher,
+    /// Its weight, for dumps.
+    pub weight: i32,
+}
+
 /// A tracked file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrackFile {
@@ -172,7 +181,7 @@ pub struct Plan {
     /// Tracked files.
     pub files: Vec<TrackFile>,
     /// Tracked processes.
-    pub processes: Vec<steadfast_sys::procs::Matcher>,
+    pub processes: Vec<TrackProcess>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
     /// Virtual links by name; they are among the machine's static objects.

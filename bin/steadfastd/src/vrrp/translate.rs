@@ -1,6 +1,8 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use super::plan::{
+    Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
+};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -84,12 +86,13 @@ pub fn plan(c: &Config) -> Plan {
             Some("partial") => Arguments::Partial,
             Some(_) => Arguments::Equal,
         };
-        processes.push(Matcher {
+        let matcher = Matcher {
             name: p.name.clone(),
             argv: process.argv.clone(),
             full_command: p.full_command || arguments != Arguments::Ignored,
             arguments,
-        });
+        };
+        processes.push(TrackProcess { matcher, weight: p.weight.0 });
     }
     defaults.extend(c.bfd.iter().map(|b| ((5, b.name.as_str()), b.weight)));
     if g.vrrp_iptables {
