@@ -286,6 +286,18 @@ fn exporters_read_the_three_dumps() {
         let words: Vec<&str> = entry.split_whitespace().collect();
         assert_eq!((words[0], words[2]), (address, "eth0"), "{entry}");
     }
+    // Who reads at any moment reads a whole file.
+    let begun = Instant::now();
+    let mut read = 0;
+    while begun.elapsed() < seconds(2) {
+        if read % 20 == 0 {
+            send_number(pid, SIGJSON);
+        }
+        let value: Value = serde_json::from_str(&place.text("keepalived.json")).expect("JSON at any moment");
+        assert_eq!(value.as_array().map(Vec::len), Some(2));
+        read += 1;
+    }
+    assert!(read > 100, "{read}");
     let counters = all[0]["stats"].as_object().expect("counters");
     assert_eq!(counters.len(), 14, "{counters:?}");
     assert!(counters.values().all(Value::is_u64), "{counters:?}");

@@ -331,7 +331,7 @@ section! {
                 None => c.report_at(Class::General, w, format!("'{}' is not a file creation mask", w.text)),
             }
         };
-        /// Test a new file before a reload; always so here.
+        /// Test a new file before a reload, which is always so here; where the reports of it go.
         live "reload_check_config" "[LOGFILE]" "-" "on" => reload_check_config: Option<String> = None, |c, v| c.optional_text(v);
         /// Which include problems are errors.
         live "include_check" "[[+|-]read|match|wildcard_match|brace_match]..." "-" "none" => include_check: bool = false, |c, v| {

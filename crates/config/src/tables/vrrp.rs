@@ -107,7 +107,7 @@ section! {
         live "nopreempt" "-" "-" "off" => nopreempt: bool = false, |c, v| c.flag(v);
         /// Wait before preempting.
         live "preempt_delay" "SECS" "0-1000" "0" => preempt_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 1000.0);
-        /// Debug level.
+        /// Debug level; keepalived has none either.
         live "debug" "LEVEL" "0-4" "0" => debug: u8 = 0, |c, v| c.int(v, 0, 4);
         /// Run on BACKUP.
         live "notify_backup" "SCRIPT [USER [GROUP]]" "-" "none" => notify_backup: Option<Script> = None, |c, v| c.script(v);
@@ -384,7 +384,7 @@ section! {
         live "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Weighted trackers of members count.
         live "sync_group_tracking_weight" "-" "-" "off" => sync_group_tracking_weight: bool = false, |c, v| c.flag(v);
-        /// Old way of sharing trackers.
+        /// What one member tracks, all do (deprecated).
         live "global_tracking" "-" "-" "off" => global_tracking: bool = false, |c, v| {
             c.flag(v);
             c.report(Class::Deprecated, "global_tracking is deprecated");
