@@ -79,3 +79,24 @@ fn groups_of_links() {
         assert_eq!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported), faulty, "{text}");
     }
 }
+
+/// The hardware address of a virtual link, and limits of a peer's TTL: what is taken, and what is reported.
+#[test]
+fn words_of_an_instance() {
+    for (line, good) in [
+        ("use_vmac v 02:00:00:00:00:07", true),
+        ("use_vmac v 00:00:5e:00:03", true),
+        ("use_vmac v 00:00:5e:00:01:07", false),
+        ("use_vmac v 00:00:5e:00:02", false),
+        ("use_vmac v 03:00:00:00:00:07", false),
+        ("use_vmac v 02:00:00:00:07:00:01", false),
+        ("unicast_peer {\n 10.0.0.2 min_ttl 5 max_ttl 5\n}", true),
+        ("unicast_peer {\n 10.0.0.2 min_ttl 6 max_ttl 5\n}", false),
+    ] {
+        let text = "vrrp_instance VI {\n interface eth0\n virtual_router_id 5\n virtual_ipaddress {\n 10.0.0.1\n }\n";
+        let outcome = read(&format!("{text}{line}\n}}\n"));
+        assert_eq!(outcome.diagnostics.iter().all(|d| d.class <= Class::Unsupported), good, "{line}");
+        let mac = outcome.config.instances[0].use_vmac.as_ref().and_then(|v| v.mac);
+        assert_eq!(mac.is_some(), good && line.starts_with("use_vmac"), "{line}");
+    }
+}

@@ -346,5 +346,12 @@ pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
             other => w.c.report_at(Class::General, option, format!("unknown option '{other}' of a peer")),
         }
     }
+    if let Some((low, high)) = ttl.filter(|(low, high)| low > high) {
+        c.report_at(
+            Class::General,
+            first,
+            format!("min_ttl {low} is above max_ttl {high}: nothing of the peer is taken"),
+        );
+    }
     Some(Peer { address, ttl })
 }

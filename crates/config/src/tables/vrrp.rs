@@ -455,13 +455,16 @@ section! {
         /// Factor of the number; 0: a number other than 0 means FAULT.
         live "weight" "N [reverse]" "-254-254" "1" => weight: (i32, bool) = (1, false), |c, v| weight(c, v, 254);
         /// Make the file.
-        live "init_file" "[VALUE] [overwrite]" "integer" "off" => init_file: Option<(i64, bool)> = None, |c, v| {
+        live "init_file" "[VALUE] [overwrite]" "-254-254" "off" => init_file: Option<(i64, bool)> = None, |c, v| {
             let mut value = 0;
             let mut overwrite = false;
             for w in c.words().iter().skip(1) {
                 if w.text == "overwrite" {
                     overwrite = true;
                 } else if let Some(n) = c.number(w, i64::MIN, i64::MAX) {
+                    if !(-254..=254).contains(&n) {
+                        c.report_at(Class::General, w, format!("{n} is beyond any weight (-254 to 254)"));
+                    }
                     value = n;
                 }
             }
