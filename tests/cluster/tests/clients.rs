@@ -60,7 +60,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         for name in ["pid", "vrrp", "check", "bfd"] {
-            if let Some(pid) = self.pid(name).filter(|p| runs(*p)) {
+            if let Some(pid) = self.text(name).trim().parse().ok().filter(|p| runs(*p)) {
                 send(pid, Signal::SIGKILL);
             }
         }
