@@ -2,7 +2,7 @@
 
 mod balancer;
 mod live;
-mod marks;
+pub mod marks;
 mod probes;
 pub mod traffic;
 pub mod translate;
