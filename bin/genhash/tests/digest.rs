@@ -38,7 +38,10 @@ fn a_connection_that_stays_open_is_not_waited_for() {
     assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(String::from_utf8_lossy(&out.stdout), "b1946ac92492d2347c6235b4d2611184\n");
     let request = server.join().expect("server");
-    assert!(request.starts_with("GET /page HTTP/1.1\r\n") && request.contains("Host: www.example.org\r\n"), "{request}");
+    assert!(
+        request.starts_with("GET /page HTTP/1.1\r\n") && request.contains("Host: www.example.org\r\n"),
+        "{request}"
+    );
 }
 
 #[test]
