@@ -123,13 +123,18 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         for (group, state) in &v.groups {
             let _ = writeln!(out, "{} group {group}", paint.state(state, 6));
         }
-        let scripts = v.scripts.iter().map(|(n, ok, _)| (format!("script {n}"), *ok));
-        let processes = v.processes.iter().map(|(n, count, ok)| {
-            (count.map_or_else(|| format!("process {n}"), |c| format!("process {n}, {c} there")), *ok)
-        });
-        for (what, ok) in scripts.chain(processes) {
-            let word = if ok { paint.good("ok    ") } else { paint.bad("failed") };
-            let _ = writeln!(out, "{word} {what}");
+        for t in v.trackers.iter().filter(|t| t.kind != "BFD session") {
+            let word = match t.good {
+                Some(true) => paint.good("ok    "),
+                Some(false) => paint.bad("failed"),
+                None => paint.quiet("      "),
+            };
+            let when = t.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
+            let result = if t.result.is_empty() { "not known yet" } else { &t.result };
+            let _ = writeln!(out, "{word} {} {}: {result}{when}", t.kind, t.name);
+            if !t.said.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(&t.said));
+            }
         }
     }
     let sessions: Vec<&Session> = w.bfd.iter().flat_map(|b| &b.sessions).collect();

@@ -7,10 +7,12 @@ mod child;
 mod cli;
 mod dumps;
 mod events;
+mod heard;
 mod loader;
 mod observer;
 mod parent;
 mod programs;
+mod repair;
 mod runner;
 mod vrrp;
 

@@ -69,6 +69,11 @@ impl Programs {
         self.enqueue(command, extra, probe, None)
     }
 
+    /// Has a check's program started: what it writes last is told with its end.
+    pub fn check(&mut self, command: &Command) -> u64 {
+        self.begin(command, &[], (true, true), None)
+    }
+
     /// Number of the next turn.
     pub fn turn(&mut self) -> u64 {
         self.next += 1;
@@ -77,6 +82,16 @@ impl Programs {
 
     /// The same for a program that waits for those of earlier turns in its queue, also for those of an earlier life of ours.
     pub fn enqueue(&mut self, command: &Command, extra: &[String], probe: bool, queue: Option<(String, u64)>) -> u64 {
+        self.begin(command, extra, (probe, false), queue)
+    }
+
+    fn begin(
+        &mut self,
+        command: &Command,
+        extra: &[String],
+        (probe, heard): (bool, bool),
+        queue: Option<(String, u64)>,
+    ) -> u64 {
         self.next += 1;
         let as_root = command.user.is_none_or(|(uid, _)| uid == 0);
         let job = Job {
@@ -86,6 +101,7 @@ impl Programs {
             groups: self.groups,
             safe: self.safe && as_root,
             probe,
+            heard,
             queue,
         };
         self.send(&job);
@@ -134,7 +150,7 @@ impl Programs {
     }
 
     /// Programs that have ended since the last call.
-    pub fn ended(&mut self) -> Vec<(u64, JobEnd)> {
+    pub fn ended(&mut self) -> Vec<(u64, JobEnd, String)> {
         self.flush();
         let mut ended = Vec::new();
         let mut buffer = [0; PACKET];
@@ -144,24 +160,24 @@ impl Programs {
                 self.again(&mut ended);
             }
             self.asked = None;
-            if let Message::Ended { job, end } = message
+            if let Message::Ended { job, end, said } = message
                 && self.running.remove(&job).is_some()
             {
-                ended.push((job, end));
+                ended.push((job, end, said));
             }
         }
         ended
     }
 
     /// Another runner: probes are started again, of the others the end was missed.
-    fn again(&mut self, ended: &mut Vec<(u64, JobEnd)>) {
+    fn again(&mut self, ended: &mut Vec<(u64, JobEnd, String)>) {
         let (probes, others): (Vec<Job>, Vec<Job>) = self.running.values().cloned().partition(|j| j.probe);
         for job in probes {
             self.send(&job);
         }
         for job in others {
             self.running.remove(&job.id);
-            ended.push((job.id, JobEnd::Exited(0)));
+            ended.push((job.id, JobEnd::Exited(0), String::new()));
         }
     }
 }

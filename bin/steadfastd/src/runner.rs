@@ -7,6 +7,7 @@
 
 use crate::child::SETTLED;
 use crate::cli::Options;
+use crate::heard::Listener;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
-use steadfast_sys::spawn::{self, End, Spec};
+use steadfast_sys::spawn::{self, End, Output, Spec};
 use steadfast_sys::{Reactor, now, schedule};
 
 const CLIENT: usize = 0;
 const ANSWERS: usize = 1;
 const SIGNALS: usize = 2;
 const STARTED: usize = 3;
+const HEARD: usize = 4;
 
 const SIGCHLD: i32 = 17;
 const SIGKILL: i32 = 9;
@@ -55,6 +57,9 @@ struct Queue {
     waiting: VecDeque<Job>,
 }
 
+/// A program that was started, and what it writes where that is wanted; or why it was not.
+type Begun = Result<(i32, Option<Output>), String>;
+
 struct Runner {
     reader: Reader,
     writer: Writer,
@@ -63,10 +68,11 @@ struct Runner {
     epoch: u64,
     running: HashMap<u64, Running>,
     queues: HashMap<String, Queue>,
-    /// Ends of processes that their threads have not told of yet.
-    ended_early: HashMap<i32, End>,
-    tell: Sender<(u64, Result<i32, String>)>,
-    started: Receiver<(u64, Result<i32, String>)>,
+    /// Processes that nobody wants any more, and that have not ended yet.
+    unwanted: HashSet<i32>,
+    tell: Sender<(u64, Begun)>,
+    started: Receiver<(u64, Begun)>,
+    listener: Listener,
     wake: std::sync::Arc<Writer>,
 }
 
@@ -94,9 +100,10 @@ pub fn run(options: &Options) -> i32 {
         epoch: options.epoch,
         running: HashMap::new(),
         queues: HashMap::new(),
-        ended_early: HashMap::new(),
+        unwanted: HashSet::new(),
         tell,
         started,
+        listener: Listener::default(),
         wake: std::sync::Arc::new(wake),
     };
     runner.say(Message::Hello);
@@ -116,7 +123,8 @@ pub fn run(options: &Options) -> i32 {
         }
         let mut buffer = [0; PACKET];
         while let Packet::Data(_) = woken.read(&mut buffer) {}
-        runner.take_started(t);
+        runner.take_started(t, &reactor);
+        let more = runner.listener.listen();
         over |= !runner.hear(t);
         if over && leaving.is_none() {
             leaving = Some(t + LAST);
@@ -134,7 +142,7 @@ pub fn run(options: &Options) -> i32 {
         let due = runner.look_after(t).min(leaving.unwrap_or(Time::FAR)).min(trim);
         let writer = &runner.writer;
         runner.outbox.flush(|f| writer.write(f).is_ok());
-        if reactor.wait(Some(due), false, &mut ready).is_err() {
+        if reactor.wait(Some(due), more, &mut ready).is_err() {
             return 1;
         }
     }
@@ -182,7 +190,7 @@ impl Runner {
             && let Some(oldest) = queue.waiting.pop_front()
         {
             let end = JobEnd::NotStarted("too many wait for an earlier one".into());
-            self.say(Message::Ended { job: oldest.id, end });
+            self.say(Message::Ended { job: oldest.id, end, said: String::new() });
         }
     }
 
@@ -222,20 +230,24 @@ impl Runner {
     }
 
     /// Programs that have been started, or could not be.
-    fn take_started(&mut self, t: Time) {
+    fn take_started(&mut self, t: Time, reactor: &Reactor) {
         while let Ok((id, result)) = self.started.try_recv() {
             match result {
-                Ok(pid) => {
+                Ok((pid, output)) => {
+                    if let Some(output) = output.filter(|o| reactor.watch(o.fd(), HEARD).is_ok()) {
+                        self.listener.begin(id, output);
+                    }
                     let early = self.running.get_mut(&id).and_then(|r| {
                         r.pid = Some(pid);
                         r.early.take()
                     });
                     if !self.running.contains_key(&id) {
-                        // Nobody wants it any more.
-                        spawn::signal_group(pid, SIGKILL);
+                        self.listener.end(id);
+                        self.end_unwanted(pid);
                     }
                     early.into_iter().for_each(|signal| spawn::signal_group(pid, signal));
-                    if let Some(end) = self.ended_early.remove(&pid) {
+                    // It may have ended before its number was known.
+                    if let Some(end) = self.running.get(&id).and_then(|_| spawn::ended(pid)) {
                         self.ended(id, end, t);
                     }
                 }
@@ -245,13 +257,34 @@ impl Runner {
     }
 
     fn reap(&mut self, t: Time) {
-        while let Some((pid, end)) = spawn::reap() {
-            match self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id) {
-                Some(id) => self.ended(id, end, t),
-                None if self.running.values().any(|r| r.pid.is_none()) => drop(self.ended_early.insert(pid, end)),
-                None => {}
+        // One that could not be executed is its thread's, which waits for it: it must not be taken from it.
+        while let Some(pid) = spawn::next_ended() {
+            if !self.take_end(pid, t) {
+                let others: Vec<i32> =
+                    self.running.values().filter_map(|r| r.pid).chain(self.unwanted.clone()).collect();
+                for pid in others {
+                    self.take_end(pid, t);
+                }
+                return;
             }
         }
+    }
+
+    /// Takes the end of a process that is known. False: it is not known, or has not ended.
+    fn take_end(&mut self, pid: i32, t: Time) -> bool {
+        let id = self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id);
+        if id.is_none() && !self.unwanted.contains(&pid) {
+            return false;
+        }
+        let Some(end) = spawn::ended(pid) else { return false };
+        self.unwanted.remove(&pid);
+        id.into_iter().for_each(|id| self.ended(id, end, t));
+        true
+    }
+
+    fn end_unwanted(&mut self, pid: i32) {
+        spawn::signal_group(pid, SIGKILL);
+        self.unwanted.insert(pid);
     }
 
     fn ended(&mut self, id: u64, end: End, t: Time) {
@@ -267,7 +300,8 @@ impl Runner {
         if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
             queue.running.remove(&id);
         }
-        self.say(Message::Ended { job: id, end });
+        let said = self.listener.end(id);
+        self.say(Message::Ended { job: id, end, said });
         self.advance(t);
     }
 
@@ -293,10 +327,11 @@ impl Runner {
     }
 
     fn end_probes(&mut self) {
-        for program in self.running.values().filter(|p| p.probe) {
-            program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
+        let probes: Vec<(u64, Running)> = self.running.extract_if(|_, p| p.probe).collect();
+        for (id, program) in probes {
+            self.listener.end(id);
+            program.pid.into_iter().for_each(|pid| self.end_unwanted(pid));
         }
-        self.running.retain(|_, p| !p.probe);
     }
 
     fn say(&mut self, message: Message) {
@@ -306,7 +341,7 @@ impl Runner {
 }
 
 /// Starts a program; why not, in words.
-fn begin(job: &Job) -> Result<i32, String> {
+fn begin(job: &Job) -> Begun {
     let first = job.argv.first().ok_or("there is no command")?;
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
@@ -323,5 +358,10 @@ fn begin(job: &Job) -> Result<i32, String> {
         ..Default::default()
     };
     spawn::keep_supplementary_groups(job.groups);
-    spawn::spawn(&spec).map_err(|e| e.to_string())
+    let begun = if job.heard {
+        spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))
+    } else {
+        spawn::spawn(&spec).map(|pid| (pid, None))
+    };
+    begun.map_err(|e| e.to_string())
 }

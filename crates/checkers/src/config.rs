@@ -42,6 +42,8 @@ pub struct VirtualServerGroup {
     pub ranges: Vec<Range>,
     /// Marks with their family.
     pub marks: Vec<(u32, Family)>,
+    /// Marks that packets to the addresses get, by protocol: they stand for the addresses (nftables_ipvs).
+    pub assigned: Vec<(Protocol, u32)>,
 }
 
 /// Consecutive addresses with one port.
@@ -59,6 +61,12 @@ pub struct Range {
 pub const RANGE_LIMIT: u128 = 65536;
 
 impl Range {
+    /// The address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        address == self.first
+            || Family::of(address) == Family::of(self.first) && self.first <= address && address <= self.last
+    }
+
     /// The addresses, at most [`RANGE_LIMIT`].
     pub fn addresses(&self) -> Box<dyn Iterator<Item = IpAddr>> {
         match (self.first, self.last) {

@@ -1,7 +1,7 @@
 //! From verdicts to the table: servers, weights, quorum, sorry server, panic.
 
 use crate::checker::{Checker, User};
-use crate::{Output, RealServer, Script, Slot, Table, VirtualServer};
+use crate::{Output, Range, RealServer, Script, Slot, Table, VirtualServer};
 use log::Level;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub(crate) struct Virtual {
     pub config: VirtualServer,
     pub name: String,
     pub keys: Vec<ServiceKey>,
+    /// Addresses that marks among the keys stand for.
+    pub ranges: Vec<Range>,
     pub servers: Vec<Real>,
     pub sums: Sums,
     pub quorum: bool,

@@ -248,6 +248,7 @@ fn groups_and_marks() {
         name: "G".into(),
         ranges: vec![range("10.9.0.254", "10.9.1.1"), range("2001:db8::1", "2001:db8::2")],
         marks: vec![(7, Family::V4)],
+        assigned: Vec::new(),
     };
     let name = |name: &str| ServiceId::Group { name: name.into(), protocol: Protocol::Tcp };
     let mut s = two();
@@ -334,4 +335,32 @@ fn stop_says_goodbye_where_omega_is_set() {
         w.run(10.0);
         assert_eq!((w.starts.len(), w.pool.poll_at()), (before, None));
     }
+}
+
+#[test]
+fn a_mark_stands_for_the_addresses_of_a_group() {
+    let range = |a: &str, b: &str| Range { first: a.parse().unwrap(), last: b.parse().unwrap(), port: 80 };
+    let group = VirtualServerGroup {
+        name: "G".into(),
+        ranges: vec![range("10.9.0.0", "10.9.255.255"), range("2001:db8::1", "2001:db8::2")],
+        marks: Vec::new(),
+        assigned: vec![(Protocol::Udp, 1001), (Protocol::Tcp, 1000)],
+    };
+    let mut s = two();
+    s.id = ServiceId::Group { name: "G".into(), protocol: Protocol::Tcp };
+    s.suspend = Suspend::WithoutAddress;
+    let mut w = World::new(Config { groups: vec![group], services: vec![s], init_notifies: false });
+    w.manner(A, up());
+    w.manner(B, up());
+    w.run(3.0);
+    assert!(w.pool.services().iter().all(|s| !s.active), "none of the addresses is here");
+    w.tell(Input::Address("10.9.7.7".parse().unwrap(), true));
+    w.run(60.0);
+    assert!(w.pool.services().iter().all(|s| s.active));
+    let table = w.tables.values().next().unwrap();
+    assert_eq!(
+        table.keys.iter().map(|k| format!("{k} {:?}", k.family())).collect::<Vec<_>>(),
+        ["FWM 1000 V4", "FWM 1000 V6"]
+    );
+    assert_eq!(table.destinations.len(), 2);
 }

@@ -376,7 +376,8 @@ impl Pool {
                 Suspend::WithoutInstance(name) => self.masters.contains(name),
                 Suspend::WithoutAddress => v.keys.iter().any(|k| match k {
                     ServiceKey::Address { address, .. } => self.addresses.contains(address),
-                    ServiceKey::Mark { .. } => true,
+                    ServiceKey::Mark { .. } if v.ranges.is_empty() => true,
+                    ServiceKey::Mark { .. } => self.addresses.iter().any(|a| v.ranges.iter().any(|r| r.contains(*a))),
                 }),
             };
             if active != v.active {

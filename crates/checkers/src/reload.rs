@@ -4,12 +4,12 @@
 use crate::checker::{Checker, User};
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::pool::{Key, Life, Pool};
-use crate::{Check, CheckKind, Config, Output, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
+use crate::{Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use steadfast_core::Time;
 use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
+use steadfast_core::{Family, Time};
 
 /// What is gathered while a configuration is taken in.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Pool {
                 out.push(Output::Log(Level::Warn, format!("VS {name} is duplicated - left out")));
                 continue;
             }
-            let Some(keys) = keys(&service.id, &groups) else {
+            let Some((keys, ranges)) = keys(&service.id, &groups) else {
                 out.push(Output::Log(Level::Warn, format!("VS {name}: no such virtual_server_group, or an empty one")));
                 continue;
             };
@@ -79,7 +79,7 @@ impl Pool {
                 self.services.len() as u32 - 1
             });
             let servers = std::mem::take(&mut service.servers);
-            let mut v = Virtual::new(service, name, keys);
+            let mut v = Virtual::new(service, name, keys, ranges);
             intake.present.clear();
             intake.gone = before.map(|(_, b)| v.succeed(b)).unwrap_or_default();
             for server in servers {
@@ -247,11 +247,12 @@ impl Pool {
 }
 
 impl Virtual {
-    fn new(config: VirtualServer, name: String, keys: Vec<ServiceKey>) -> Virtual {
+    fn new(config: VirtualServer, name: String, keys: Vec<ServiceKey>, ranges: Vec<Range>) -> Virtual {
         Virtual {
             config,
             name,
             keys,
+            ranges,
             servers: Vec::new(),
             sums: Sums::default(),
             quorum: false,
@@ -292,17 +293,22 @@ fn remove(v: &Virtual, out: &mut Vec<Output>) {
     }
 }
 
-/// The IPVS services that an id stands for.
-fn keys(id: &ServiceId, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<Vec<ServiceKey>> {
+/// The IPVS services that an id stands for, and the addresses that marks among them stand for.
+fn keys(id: &ServiceId, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<(Vec<ServiceKey>, Vec<Range>)> {
     let (name, protocol) = match id {
-        ServiceId::One(key) => return Some(vec![*key]),
+        ServiceId::One(key) => return Some((vec![*key], Vec::new())),
         ServiceId::Group { name, protocol } => (name, *protocol),
     };
     let group = groups.get(name.as_str())?;
     let mut keys = BTreeSet::new();
+    if let Some((_, mark)) = group.assigned.iter().find(|(p, _)| *p == protocol) {
+        let families: BTreeSet<Family> = group.ranges.iter().map(|r| Family::of(r.first)).collect();
+        keys.extend(families.into_iter().map(|family| ServiceKey::Mark { mark: *mark, family }));
+        return if keys.is_empty() { None } else { Some((keys.into_iter().collect(), group.ranges.clone())) };
+    }
     for range in &group.ranges {
         keys.extend(range.addresses().map(|address| ServiceKey::Address { address, port: range.port, protocol }));
     }
     keys.extend(group.marks.iter().map(|(mark, family)| ServiceKey::Mark { mark: *mark, family: *family }));
-    if keys.is_empty() { None } else { Some(keys.into_iter().collect()) }
+    if keys.is_empty() { None } else { Some((keys.into_iter().collect(), Vec::new())) }
 }

@@ -8,6 +8,7 @@ use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::IpCidr;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
@@ -17,7 +18,9 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     groups(config, at, d);
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
+    crate::check_links::linkbeat(config, d);
     any_script |= crate::check_lvs::check(config, host, d);
+    crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
@@ -290,12 +293,22 @@ fn instance(
         say!(General, "", "it has no usable virtual_router_id, the instance is refused");
         return false;
     }
+    if i.interface.is_none() && !i.unicast_peer.is_empty() {
+        // Unicast needs no link, only a table of routes.
+        i.interface.clone_from(&i.vrf);
+    } else if i.vrf.is_some() && i.use_vmac.is_none() && i.use_ipvlan.is_none() {
+        say!(General, "vrf", "vrf is for virtual links, and for unicast without an interface, ignoring it");
+        i.vrf = None;
+    }
     let Some(interface) = i.interface.clone() else {
         say!(General, "", "it has no usable interface, the instance is refused");
         return false;
     };
     if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
         say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
+    }
+    if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
+        say!(General, "vrf", "WARNING - VRF interface {vrf} doesn't exist");
     }
     i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
     i.src_ip = i.src_ip.or(i.unicast_src);
@@ -470,6 +483,27 @@ fn instance(
     if i.src_ip.is_some_and(|s| s.is_ipv6() != six && !i.virtual_ipaddress.is_empty()) {
         say!(General, "unicast_src_ip", "the source address is of the other family, ignoring it");
         i.src_ip = None;
+    }
+    if i.use_ipvlan.is_some() && i.use_vmac.is_some() {
+        say!(General, "use_ipvlan", "use_ipvlan does not go with use_vmac, ignoring it");
+        i.use_ipvlan = None;
+    }
+    if let Some(v) = &mut i.use_ipvlan {
+        let length = if six { 128 } else { 32 };
+        if v.address.is_some_and(|a| a.address.is_ipv6() != six) {
+            say!(General, "use_ipvlan", "the address of its ipvlan is of the other family, ignoring it");
+            v.address = None;
+        }
+        v.address = v.address.or(i.src_ip.map(|address| IpCidr { address, prefix: length }));
+        if v.address.is_none() && !six {
+            say!(
+                General,
+                "use_ipvlan",
+                "IPv4 ipvlan requires a source ip address to be configured, the instance is refused"
+            );
+            return false;
+        }
+        i.src_ip = v.address.map(|a| a.address);
     }
     if i.vmac_xmit_base && i.use_vmac.is_none() {
         say!(General, "vmac_xmit_base", "vmac_xmit_base without use_vmac, ignoring it");

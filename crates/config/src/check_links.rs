@@ -3,7 +3,7 @@
 use crate::diag::{Class, Diagnostics};
 use crate::model::Config;
 use crate::places::Places;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 /// A change of a link must count before a peer of ours, or we ourselves hearing nothing, would act on the silence.
@@ -25,6 +25,32 @@ pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Links are polled that an instance goes by.
+pub(crate) fn linkbeat(config: &mut Config, d: &mut Diagnostics) {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for i in &config.instances {
+        used.extend(i.interface.as_deref());
+        used.extend(i.track_interface.iter().map(|t| t.name.as_str()));
+        let addresses = i.virtual_ipaddress.iter().chain(&i.virtual_ipaddress_excluded);
+        used.extend(addresses.map(|a| a.0.interface.as_str()));
+        used.extend(i.virtual_routes.iter().filter_map(|r| r.interface.as_deref()));
+    }
+    used.extend(config.groups.iter().flat_map(|g| &g.track_interface).map(|t| t.name.as_str()));
+    used.remove("");
+    config.linkbeat.retain(|(link, _)| {
+        if !used.contains(link.as_str()) {
+            d.push(Class::Note, None, format!("Turning off linkbeat for {link} since not used for tracking"));
+        }
+        used.contains(link.as_str())
+    });
+    let of_instances = config.instances.iter().filter(|i| i.linkbeat).filter_map(|i| i.interface.as_deref());
+    let all = used.iter().copied().filter(|_| config.linkbeat_all);
+    let more: BTreeSet<&str> = of_instances.chain(all).collect();
+    let more: Vec<String> =
+        more.into_iter().filter(|l| !config.linkbeat.iter().any(|(n, _)| n == l)).map(String::from).collect();
+    config.linkbeat.extend(more.into_iter().map(|l| (l, None)));
 }
 
 /// Static objects belong to groups that there are, and these have members that there are.

@@ -5,8 +5,6 @@ use crate::section::Keyword;
 
 /// Words of global_defs.
 const GLOBAL: &[&str] = &[
-    "use_symlink_paths",
-    "nftables_ifindex",
     "snmp_socket",
     "enable_snmp_keepalived",
     "enable_snmp_rfc",

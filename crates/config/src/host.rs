@@ -45,6 +45,10 @@ pub trait Host {
     fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32>;
     /// Whether a host name has an address.
     fn resolves(&self, name: &str) -> bool;
+    /// The path without symbolic links, but for those that stay within their folder, whose names a program may go by.
+    fn resolved(&self, _path: &str) -> Option<String> {
+        None
+    }
     /// Our user.
     fn own_user(&self) -> (u32, u32);
     /// Reads a key from a file.
@@ -156,6 +160,14 @@ impl Host for SystemHost {
                 number.strip_prefix("0x").map_or_else(|| number.parse().ok(), |h| u32::from_str_radix(h, 16).ok())
             })
         })
+    }
+
+    fn resolved(&self, path: &str) -> Option<String> {
+        let path = Path::new(path);
+        let real = std::fs::canonicalize(path).ok()?;
+        let folder = std::fs::canonicalize(path.parent()?).ok()?;
+        let found = if real.parent() == Some(&folder) { folder.join(path.file_name()?) } else { real };
+        found.to_str().map(String::from)
     }
 
     fn resolves(&self, name: &str) -> bool {

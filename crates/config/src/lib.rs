@@ -21,6 +21,7 @@ mod parse;
 mod places;
 mod section;
 pub mod source;
+mod symlinks;
 mod vmac;
 
 pub use host::{Host, SystemHost};

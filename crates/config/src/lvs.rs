@@ -296,6 +296,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     let sync = "global_defs > lvs_sync_daemon (inline)";
     let group = "virtual_server_group (entry lines)";
     let vmac = "vrrp_instance > use_vmac (inline)";
+    let ipvlan = "vrrp_instance > use_ipvlan (inline)";
     let timeouts = "global_defs > lvs_timeouts (inline)";
     [
         (timeouts, "tcp", "N", "0-2678400", true, "Established TCP, in seconds."),
@@ -313,6 +314,12 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
         (vmac, "MAC", "OCTETS", "5 or 6 octets", true, "Hardware address of the virtual link."),
         (vmac, "netlink_notify_msg", "", "-", true, "Taken; links are heard of in any case."),
         (vmac, "group", "G", "uint32", true, "Link group number."),
+        (ipvlan, "name", "IF", "at most 15 characters", true, "Name of the link."),
+        (ipvlan, "(address)", "ADDR[/LEN]", "-", true, "The address that adverts come from."),
+        (ipvlan, "bridge", "", "-", true, "Ipvlans on one link hear each other. It is so without a word."),
+        (ipvlan, "private", "", "-", true, "They do not."),
+        (ipvlan, "vepa", "", "-", true, "They do by way of the switch."),
+        (ipvlan, "group", "G", "uint32", true, "Link group number."),
     ]
     .into_iter()
     .map(|(section, word, syntax, range, supported, doc)| Keyword {

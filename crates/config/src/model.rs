@@ -7,8 +7,9 @@ use crate::section::{Keyword, Section, block, section};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::IpCidr;
 use steadfast_core::Secret;
-use steadfast_core::kernel::{Address, Object, Route, Rule};
+use steadfast_core::kernel::{Address, Isolation, Object, Route, Rule};
 
 /// An account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +63,30 @@ pub struct Track {
 pub enum InitialState {
     Master,
     Backup,
+}
+
+/// `use_ipvlan`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ipvlan {
+    /// Name of the link; the checks choose one where none is given.
+    pub name: Option<String>,
+    /// The address that adverts come from. The checks leave none out for IPv4.
+    pub address: Option<IpCidr>,
+    /// What ipvlans on one link may say to each other.
+    pub isolation: Option<Isolation>,
+    /// Link group number.
+    pub group: Option<u32>,
+}
+
+/// How a link's carrier is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LinkMethod {
+    /// Registers of the transceiver.
+    Mii,
+    /// ethtool's call.
+    Ethtool,
+    /// The link's flags.
+    Ioctl,
 }
 
 /// `use_vmac`.
@@ -134,6 +159,10 @@ pub struct Config {
     pub garp_groups: Vec<GarpGroup>,
     /// interface_up_down_delays: link, after down, after up.
     pub link_delays: Vec<(String, Duration, Duration)>,
+    /// Links that are polled, and how. The checks leave those that are used.
+    pub linkbeat: Vec<(String, Option<LinkMethod>)>,
+    /// All links that are used are polled.
+    pub linkbeat_all: bool,
     /// virtual_server.
     pub virtual_servers: Vec<VirtualServer>,
     /// virtual_server_group.
@@ -181,6 +210,8 @@ impl Root {
             track_groups: self.track_groups,
             garp_groups: self.garp_groups,
             link_delays: self.link_delays,
+            linkbeat: self.linkbeat,
+            linkbeat_all: self.linkbeat_use_polling,
             virtual_servers: self.virtual_servers,
             server_groups: self.server_groups,
             ssl: self.ssl,

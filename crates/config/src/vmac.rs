@@ -1,11 +1,12 @@
 //! Virtual links: reading `use_vmac` and choosing names and hardware addresses.
 
 use crate::diag::{Class, Diagnostics};
-use crate::model::{Config, Vmac, VrrpInstance};
+use crate::model::{Config, Ipvlan, Vmac, VrrpInstance};
 use crate::parse::Cx;
 use crate::places::Places;
 use std::collections::HashSet;
-use steadfast_core::{Family, Mac};
+use steadfast_core::kernel::Isolation;
+use steadfast_core::{Family, IpCidr, Mac};
 
 /// `use_vmac [name IF|IF] [MAC] [netlink_notify_msg] [group G]`.
 pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
@@ -44,6 +45,56 @@ pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
     }
 }
 
+/// `use_ipvlan [name IF|IF] [ADDR[/LEN]] [bridge|private|vepa] [group G]`.
+pub(crate) fn ipvlan(c: &mut Cx<'_>, v: &mut Option<Ipvlan>) {
+    if v.is_some() {
+        c.report(Class::General, "use_ipvlan already specified");
+        return;
+    }
+    let mut new = Ipvlan::default();
+    let mut n = 1;
+    while let Some(w) = c.word(n) {
+        n += 1;
+        let isolation = match w.text.as_str() {
+            "bridge" => Some(Isolation::Bridge),
+            "private" => Some(Isolation::Private),
+            "vepa" => Some(Isolation::Vepa),
+            _ => None,
+        };
+        match (w.text.as_str(), c.word(n)) {
+            ("name", Some(_)) if new.name.is_none() => {}
+            ("group", Some(value)) => {
+                n += 1;
+                match value.text.parse() {
+                    Ok(g) => new.group = Some(g),
+                    Err(_) => c.report_at(Class::General, value, format!("'{}' is not a link group", value.text)),
+                }
+            }
+            (text, _) if isolation.is_some() => {
+                if new.isolation.is_some() {
+                    c.report_at(Class::General, w, format!("ipvlan type already specified - ignoring '{text}'"));
+                } else {
+                    new.isolation = isolation;
+                }
+            }
+            (text, _) => match text.parse::<IpCidr>() {
+                Ok(_) if new.address.is_some() => {
+                    c.report_at(Class::General, w, format!("ipvlan address already specified - ignoring '{text}'"));
+                }
+                Ok(a) => new.address = Some(a),
+                Err(_) if text.len() > 15 => {
+                    c.report_at(Class::General, w, format!("IPVLAN interface name '{text}' too long - ignoring"));
+                }
+                Err(_) if new.name.is_none() => new.name = Some(text.to_string()),
+                Err(_) => {
+                    c.report_at(Class::General, w, format!("IPVLAN interface already specified - ignoring '{text}'"));
+                }
+            },
+        }
+    }
+    *v = Some(new);
+}
+
 /// Six octets, or five to which the router id is added.
 fn mac(text: &str) -> Option<[Option<u8>; 6]> {
     let octets: Vec<u8> = text.split(':').map(|o| u8::from_str_radix(o, 16).ok()).collect::<Option<_>>()?;
@@ -72,6 +123,9 @@ pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     for i in &mut config.instances {
         let six = crate::check::family(i);
         let strict = i.strict_mode == Some(true);
+        if let Some(v) = &mut i.use_ipvlan {
+            own_name(&mut v.name, i.virtual_router_id, (&prefix, six), (&i.name, "use_ipvlan"), &mut taken, at, d);
+        }
         let Some(v) = &mut i.use_vmac else {
             address_links(i, six, &address_prefix, &mut taken);
             continue;
@@ -80,18 +134,26 @@ pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             let text = format!("({}) strict mode allows the standard virtual MAC only, using it", i.name);
             d.push(Class::General, at.of("vrrp_instance", &i.name, "use_vmac"), text);
         }
-        if v.name.as_ref().is_some_and(|n| taken.contains(n)) {
-            let name = v.name.take().unwrap_or_default();
-            let text = format!("({}) the name {name} of its virtual link is in use, choosing another", i.name);
-            d.push(Class::General, at.of("vrrp_instance", &i.name, "use_vmac"), text);
-        }
-        let name = v.name.get_or_insert_with(|| {
-            let vrid = i.virtual_router_id.unwrap_or(0);
-            free_name(&prefix, six, vrid, &taken)
-        });
-        taken.insert(name.clone());
+        own_name(&mut v.name, i.virtual_router_id, (&prefix, six), (&i.name, "use_vmac"), &mut taken, at, d);
         address_links(i, six, &address_prefix, &mut taken);
     }
+}
+
+/// The name of an instance's virtual link: the one that is wanted, unless another instance has it.
+fn own_name(
+    name: &mut Option<String>,
+    vrid: Option<u8>,
+    (prefix, six): (&str, bool),
+    (instance, word): (&str, &str),
+    taken: &mut HashSet<String>,
+    at: &Places,
+    d: &mut Diagnostics,
+) {
+    if let Some(name) = name.take_if(|n| taken.contains(n)) {
+        let text = format!("({instance}) the name {name} of its virtual link is in use, choosing another");
+        d.push(Class::General, at.of("vrrp_instance", instance, word), text);
+    }
+    taken.insert(name.get_or_insert_with(|| free_name(prefix, six, vrid.unwrap_or(0), taken)).clone());
 }
 
 /// The first name that nobody has.

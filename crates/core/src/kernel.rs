@@ -73,15 +73,38 @@ impl fmt::Display for Address {
     }
 }
 
-/// A macvlan in private mode that carries a virtual router MAC (RFC 9568 section 7.3).
+/// What ipvlans on one link may say to each other; it is the same for all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Isolation {
+    /// Directly.
+    #[default]
+    Bridge,
+    /// Nothing.
+    Private,
+    /// By way of the switch.
+    Vepa,
+}
+
+/// What a virtual link is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum LinkKind {
+    /// A macvlan in private mode that carries a virtual router MAC (RFC 9568 section 7.3).
+    Macvlan(Mac),
+    /// An ipvlan (L2), which has the hardware address of its base.
+    Ipvlan(Isolation),
+}
+
+/// A link that is made for virtual routers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct VirtualLink {
     /// Its name, at most 15 bytes.
     pub name: String,
     /// The link that it sits on.
     pub base: String,
-    /// Its hardware address.
-    pub mac: Mac,
+    /// What it is.
+    pub kind: LinkKind,
+    /// The VRF that it is in, where the configuration names one.
+    pub vrf: Option<String>,
     /// Family of its addresses; IPv6 is off on a link for IPv4.
     pub family: Family,
     /// Link group number.
@@ -90,7 +113,10 @@ pub struct VirtualLink {
 
 impl fmt::Display for VirtualLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {} with {}", self.name, self.base, self.mac)
+        match self.kind {
+            LinkKind::Macvlan(mac) => write!(f, "{} on {} with {mac}", self.name, self.base),
+            LinkKind::Ipvlan(_) => write!(f, "{} on {}", self.name, self.base),
+        }
     }
 }
 
@@ -134,12 +160,22 @@ impl Object {
         }
     }
 
+    /// It needs the link of this name.
+    pub fn needs(&self, link: &str) -> bool {
+        match self {
+            Object::Address(a) => a.interface == link,
+            Object::Route(r) => r.links().any(|l| l == link),
+            Object::Link(l) => l.base == link || l.vrf.as_deref() == Some(link),
+            Object::Block(_) | Object::Rule(_) => false,
+        }
+    }
+
     /// Names of the links that it needs.
     pub fn links(&self) -> Vec<&str> {
         match self {
             Object::Address(a) => vec![&a.interface],
             Object::Route(r) => r.links().collect(),
-            Object::Link(l) => vec![&l.base],
+            Object::Link(l) => std::iter::once(l.base.as_str()).chain(l.vrf.as_deref()).collect(),
             Object::Block(_) | Object::Rule(_) => Vec::new(),
         }
     }

@@ -115,6 +115,8 @@ pub struct Job {
     pub safe: bool,
     /// Nobody is interested any more when the client is gone: it is ended then.
     pub probe: bool,
+    /// What it writes is wanted, the last line of it.
+    pub heard: bool,
     /// It waits for those of earlier turns in this queue. Those of one turn run side by side.
     pub queue: Option<(String, u64)>,
 }
@@ -217,6 +219,8 @@ pub enum Message {
         job: u64,
         /// How.
         end: JobEnd,
+        /// The last line that it wrote, where that is wanted.
+        said: String,
     },
     /// State of a virtual router, between children.
     Instance {

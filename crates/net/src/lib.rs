@@ -6,6 +6,7 @@
 pub mod announce;
 pub mod bfd_socket;
 pub mod ipvs;
+pub mod linkbeat;
 pub mod netlink;
 pub mod nft;
 pub mod probe;

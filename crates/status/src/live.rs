@@ -59,6 +59,26 @@ pub struct Vrrp {
     pub scripts: Vec<(String, bool, bool)>,
     /// Tracked processes: name, how many, as required.
     pub processes: Vec<(String, Option<u32>, bool)>,
+    /// All trackers.
+    #[serde(default)]
+    pub trackers: Vec<Tracker>,
+}
+
+/// A tracker.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Tracker {
+    /// script, file, process, virtual server or BFD session.
+    pub kind: String,
+    pub name: String,
+    /// Absent while it has not reported, and for files, whose value is what counts.
+    pub good: Option<bool>,
+    /// The last result in words.
+    pub result: String,
+    /// When it came, by the clock.
+    pub at: Option<f64>,
+    /// The last line that a script wrote.
+    pub said: String,
 }
 
 /// A virtual router.

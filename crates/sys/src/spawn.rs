@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -49,8 +49,35 @@ pub struct Spec {
     pub clean_environment: bool,
 }
 
+/// The end of a pipe that a program writes to. Reading never waits.
+#[derive(Debug)]
+pub struct Output(std::io::PipeReader);
+
+impl Output {
+    /// The descriptor to watch.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Takes what has come; 0: nobody writes any more. Fails with `WouldBlock` when there is nothing now.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut self.0, buffer)
+    }
+}
+
 /// Starts a program; returns its process id. The caller reaps it after SIGCHLD with [`reap`].
 pub fn spawn(spec: &Spec) -> io::Result<i32> {
+    start(spec, None)
+}
+
+/// The same, and what it writes to stdout and stderr can be read.
+pub fn spawn_heard(spec: &Spec) -> io::Result<(i32, Output)> {
+    let (reader, writer) = std::io::pipe()?;
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    Ok((start(spec, Some(writer))?, Output(reader)))
+}
+
+fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
     let Some((file, arguments)) = spec.argv.split_first() else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     };
@@ -59,7 +86,9 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
     if let Some(name) = &spec.argv0 {
         command.arg0(name);
     }
-    if !spec.output {
+    if let Some(writer) = heard {
+        command.stdout(writer.try_clone()?).stderr(writer);
+    } else if !spec.output {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }
     if spec.clean_environment {
@@ -133,6 +162,36 @@ pub fn reap() -> Option<(i32, End)> {
             return Some((pid, End::Signalled(libc::WTERMSIG(status))));
         }
     }
+}
+
+/// Whether a child of ours has ended, which is taken then.
+pub fn ended(pid: i32) -> Option<End> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let taken = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+    match taken {
+        0 => None,
+        n if n == pid && libc::WIFSIGNALED(status) => Some(End::Signalled(libc::WTERMSIG(status))),
+        n if n == pid && libc::WIFEXITED(status) => Some(End::Exited(libc::WEXITSTATUS(status))),
+        // Somebody else has taken it: it is gone all the same.
+        n if n < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD) => Some(End::Exited(0)),
+        _ => None,
+    }
+}
+
+/// A child of ours that has ended and was not taken yet. It stays.
+pub fn next_ended() -> Option<i32> {
+    // SAFETY: all zeros are a description of nothing.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` outlives the call, which fills it.
+    let pid = unsafe {
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &mut info, options) != 0 {
+            return None;
+        }
+        info.si_pid()
+    };
+    (pid > 0).then_some(pid)
 }
 
 /// Puts another program into the place of this one. Returns only when that cannot be done, and everything is as before then.

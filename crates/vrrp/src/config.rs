@@ -229,6 +229,8 @@ pub struct InstanceConfig {
     pub virtual_link: Option<String>,
     /// Virtual links of addresses that are on neither of the two, each with the link below. They are among [`Config::statics`].
     pub address_links: Vec<(String, String)>,
+    /// The address that adverts come from is on the virtual link, and those of the router on the interface: an ipvlan.
+    pub source_on_link: bool,
     /// Adverts go by the interface although there is a virtual link.
     pub by_base: bool,
     /// Family of adverts and of the advertised addresses.
@@ -335,6 +337,7 @@ impl InstanceConfig {
             name: name.into(),
             interface: interface.into(),
             virtual_link: None,
+            source_on_link: false,
             address_links: Vec::new(),
             by_base: false,
             family,

@@ -143,6 +143,7 @@ impl Router {
         let old: HashSet<Object> = Instance::objects(before).collect();
         let fresh: Vec<Object> = Instance::objects(&x.config).filter(|o| !old.contains(o)).collect();
         for object in &fresh {
+            self.log(Level::Info, i, format_args!("adding {object}"), out);
             self.hold(object.clone(), out);
         }
         for _ in 0..if leads { repeat } else { 0 } {
@@ -162,6 +163,7 @@ impl Router {
         if set {
             let new: HashSet<Object> = Instance::objects(&after).collect();
             for object in Instance::objects(before).rev().filter(|o| !new.contains(o)) {
+                self.log(Level::Info, i, format_args!("removing {object}"), out);
                 self.let_go(object, out);
             }
         }

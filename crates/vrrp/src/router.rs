@@ -105,6 +105,8 @@ pub struct Router {
     pub(crate) statics: Vec<Object>,
     /// Who may be meant by a packet.
     lookup: Vec<((u32, Family, u8), u32)>,
+    /// Links came or went since: it is made anew before it is needed. With a thousand virtual links they do so a thousand times.
+    pub(crate) lookup_stale: bool,
     /// Who depends on an interface, by name.
     pub(crate) by_interface: HashMap<String, Vec<u32>>,
     /// Who depends on a script, file or process.
@@ -145,6 +147,7 @@ impl Router {
             trackers: Trackers::default(),
             statics: Vec::new(),
             lookup: Vec::new(),
+            lookup_stale: false,
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
             roaming: Vec::new(),
@@ -406,6 +409,21 @@ impl Router {
         self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
     }
 
+    /// Value of each tracked file.
+    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
+    pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
+    /// BFD sessions, and whether they are up.
+    pub fn session_states(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.trackers.sessions.iter().map(|(name, up)| (name.as_str(), *up))
+    }
+
     /// Sets all counters to zero.
     pub fn clear_counters(&mut self) {
         for x in self.slots.iter_mut().flatten() {
@@ -492,6 +510,7 @@ impl Router {
     /// Rebuilds the packet lookup.
     pub(crate) fn relookup(&mut self) {
         self.lookup.clear();
+        self.lookup_stale = false;
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(x) = slot else { continue };
             let Some(link) = self.trackers.links.get(x.config.link()) else { continue };
@@ -532,6 +551,9 @@ impl Router {
 
     fn on_packet(&mut self, now: Time, packet: &Received<'_>, out: &mut Vec<Output>) {
         let Some(opened) = Opened::new(packet) else { return };
+        if self.lookup_stale {
+            self.relookup();
+        }
         let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {

@@ -166,7 +166,7 @@ impl Trackers {
         if config.source.is_some() {
             return config.source;
         }
-        let ours = self.managed.get(&config.interface);
+        let ours = self.managed.get(if config.source_on_link { config.link() } else { &config.interface });
         let usable = |a: &IpAddr| match config.family {
             Family::V4 => a.is_ipv4(),
             Family::V6 => is_link_local(*a),
@@ -202,6 +202,10 @@ impl Trackers {
                     a.faults.push(Fault::VirtualLink(name.clone()));
                     a.waiting = true;
                 }
+                let link = match self.links.get(config.link()) {
+                    Some(own) if config.source_on_link => own,
+                    _ => link,
+                };
                 a.source = self.source(config, link, present_source);
                 match (a.source, config.source) {
                     (None, _) => a.faults.push(Fault::NoSource(own.clone())),

@@ -59,7 +59,7 @@ impl Router {
         let same = old.as_ref().is_some_and(|o| self.makes_no_difference(o, new));
         let was_up = old.as_ref().is_some_and(|l| l.up);
         if old.as_ref().map(|l| l.index) != Some(index) {
-            self.relookup();
+            self.lookup_stale = true;
         }
         let users = self.by_interface.get(&name).cloned();
         if up != was_up && users.is_some() && self.life != Life::Settling {
@@ -82,7 +82,7 @@ impl Router {
         if self.trackers.links.remove(name).is_none() {
             return;
         }
-        self.relookup();
+        self.lookup_stale = true;
         if let Some(users) = self.by_interface.get(name).cloned() {
             out.push(Output::Log(Level::Info, format!("Netlink reports {name} gone")));
             self.reevaluate(&users, now, out);
@@ -108,7 +108,7 @@ impl Router {
         let on = |o: &Object| match o {
             // Which link a gateway is on the kernel alone knows.
             Object::Route(r) if r.interface.is_none() => true,
-            other => other.links().contains(&interface),
+            other => other.needs(interface),
         };
         let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
         for x in self.slots.iter().flatten().filter(|x| x.objects_set) {

@@ -100,7 +100,12 @@ impl Daemon {
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
         let daemon = Daemon { folder, child, dead: false };
-        let first = if configuration.contains("vrrp_instance") || !bfd { "vrrp.pid" } else { "bfd.pid" };
+        let first = match configuration {
+            c if c.contains("vrrp_instance") => "vrrp.pid",
+            c if c.contains("virtual_server") => "check.pid",
+            _ if bfd => "bfd.pid",
+            _ => "vrrp.pid",
+        };
         let up = || daemon.pid_of(first).is_some();
         assert!(eventually(Duration::from_secs(10), up), "the daemon does not start:\n{}", daemon.log());
         daemon

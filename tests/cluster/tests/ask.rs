@@ -176,3 +176,42 @@ fn a_daemon_is_found_by_its_process_and_a_long_answer_arrives_whole() {
     let o = ask(&["--pid", &d.pid_of("vrrp.pid").expect("pid").to_string()], "1");
     assert!(!o.status.success() && said(&o).contains("is no daemon that can be asked"), "{}", said(&o));
 }
+
+#[test]
+fn trackers_tell_their_last_result_and_what_a_script_wrote() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    // It floods its output, leaves somebody behind who holds it open, and says at last what is wrong.
+    let script = file(
+        folder.path(),
+        "chk",
+        "#!/bin/sh\necho >>\"$0.runs\"\nhead -c 300000 /dev/zero | tr '\\0' x\nsleep 20 &\necho\necho \"backend is gone\" >&2\nexit 3\n",
+    );
+    let other = file(folder.path(), "other", "#!/bin/sh\nexit 0\n");
+    for path in [&script, &other] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    }
+    let number = file(folder.path(), "number", "7\n");
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"{script}\"\n interval 1\n timeout 1\n weight -20\n fall 1\n}}\n\
+         vrrp_script other {{\n script \"{other}\"\n interval 1\n weight -5\n fall 1\n}}\n\
+         track_file num {{\n file {number}\n}}\n\
+         vrrp_instance ONE {{\n interface eth0\n virtual_router_id 51\n priority 150\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n \
+         track_script {{\n chk\n other\n }}\n track_file {{\n num weight 1\n }}\n}}\n"
+    );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let status = || said(&steadfast(&d, &["status"]));
+    let told = || {
+        let now = status();
+        ["failed script chk: exit status 3", "backend is gone", "file num: value 7"].iter().all(|w| now.contains(w))
+    };
+    assert!(eventually(seconds(10), told), "{}\n{}", status(), d.log());
+    // What cannot be started is said once, not at each interval.
+    let runs = || std::fs::read_to_string(format!("{script}.runs")).unwrap_or_default().len();
+    std::fs::remove_file(&other).expect("script");
+    d.wait_log("VRRP_Script(other) cannot be started", seconds(10));
+    let before = runs();
+    assert!(eventually(seconds(10), || runs() >= before + 3), "{}", d.log());
+    assert_eq!(d.log().matches("cannot be started").count(), 1, "{}", d.log());
+}

@@ -47,6 +47,16 @@ fn the_balancer() {
 }
 
 #[test]
+fn ipvlan_and_vrf() {
+    if !machine("ipvlan and VRF") {
+        return;
+    }
+    let (guest, daemon) = programs();
+    let only = std::env::var("STEADFAST_VM_ONLY").unwrap_or_default();
+    run(&[(&guest, "guest"), (&daemon, "steadfastd")], &format!("/share/guest links {only}"));
+}
+
+#[test]
 fn the_package_under_systemd() {
     if !machine("the package under systemd") {
         return;

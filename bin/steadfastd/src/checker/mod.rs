@@ -2,6 +2,7 @@
 
 mod balancer;
 mod live;
+mod marks;
 mod probes;
 mod translate;
 
@@ -12,6 +13,7 @@ use crate::programs::Programs;
 use crate::vrrp::plan::{Command, Plan};
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
+use marks::Groups;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -34,6 +36,7 @@ const FILES: usize = 4;
 const BROTHER: usize = 5;
 const PROGRAMS: usize = 6;
 const BFD: usize = 7;
+const MARKS: usize = 8;
 /// Tokens of probes begin here.
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
@@ -67,6 +70,7 @@ struct Role {
     /// Programs of checks that run.
     scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
+    groups: Groups,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
@@ -91,6 +95,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut ours = Vec::new();
+        let mut groups = Groups::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let config = loop {
@@ -105,6 +110,9 @@ impl Role {
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(OURS) => {
                         ours.extend(decode::<ServiceKey>(&bytes).ok());
                     }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(marks::KEPT) => {
+                        groups.adopt(key, bytes);
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
@@ -112,7 +120,8 @@ impl Role {
             }
         };
         let plan = crate::vrrp::plan_of(&config);
-        let pools: Pools = translate::pool(&config);
+        groups.configure(&config);
+        let pools: Pools = translate::pool(&config, &groups.assigned);
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
@@ -151,6 +160,7 @@ impl Role {
             programs,
             scripts: HashMap::new(),
             balancer: Balancer::open(ours.into_iter().collect(), buffer),
+            groups,
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -230,7 +240,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=MARKS).map(|token| Ready { token, readable: true, writable: true }).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
@@ -274,6 +284,7 @@ impl Role {
                 BROTHER => self.hear_brother(t),
                 PROGRAMS => self.take_ends(t),
                 BFD => self.hear_sessions(t),
+                MARKS => self.groups.readable(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -307,12 +318,20 @@ impl Role {
 
     /// Before the kernel is told, so that a successor knows whose services they are.
     fn keep_ours(&mut self) {
+        for (key, bytes) in self.groups.news() {
+            self.parent.say(Message::Keep { key, bytes });
+        }
         for _ in 0..2 {
             for (service, added) in self.balancer.news() {
                 let bytes = if added { encode(&service).unwrap_or_default() } else { Vec::new() };
                 self.parent.say(Message::Keep { key: format!("{OURS} {service}"), bytes });
             }
             self.balancer.flush();
+        }
+        if let Some(fd) = self.groups.flush()
+            && let Err(e) = self.reactor.watch(fd, MARKS)
+        {
+            log::error!("nftables: cannot watch its socket: {e}");
         }
     }
 
@@ -326,7 +345,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, _) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -404,7 +423,8 @@ impl Role {
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
-                        self.pool.reload(translate::pool(&config), t, &mut self.out);
+                        self.groups.configure(&config);
+                        self.pool.reload(translate::pool(&config, &self.groups.assigned), t, &mut self.out);
                         self.configure();
                         for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
                             b.say(Message::Hello);
@@ -504,6 +524,9 @@ impl Role {
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
                 self.balancer.stop(self.keep_tables);
+                if !self.keep_tables {
+                    self.groups.close();
+                }
                 self.stopped = true;
             }
         }

@@ -1,5 +1,6 @@
 //! The configuration as written becomes what the checkers run from: defaults and what is inherited from server to check are put in.
 
+use super::marks::Assigned;
 use std::net::SocketAddr;
 use std::time::Duration;
 use steadfast_checkers as check;
@@ -7,8 +8,8 @@ use steadfast_config::model::{self, Checker, Config, Method, Served, Tunnel, Tun
 use steadfast_core::Family;
 use steadfast_core::ipvs::{self, Checksum, Forward, Persistence, Protocol, Service, ServiceKey};
 
-/// Translates the virtual servers. What cannot be done yet is left out, and said.
-pub fn pool(c: &Config) -> check::Config {
+/// Translates the virtual servers. What cannot be done yet is left out, and said. `assigned`: the marks of groups.
+pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
     let groups = c.server_groups.iter().map(|g| check::VirtualServerGroup {
         name: g.name.clone(),
         ranges: g
@@ -17,6 +18,7 @@ pub fn pool(c: &Config) -> check::Config {
             .map(|(first, last, port)| check::Range { first: *first, last: *last, port: *port })
             .collect(),
         marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
+        assigned: assigned.iter().filter(|((name, _), _)| *name == g.name).map(|((_, p), m)| (*p, *m)).collect(),
     });
     let unverified = |k: &Checker| match k {
         Checker::Http(h) => h.tls && h.tls_verify != Some(true),
@@ -85,13 +87,18 @@ fn forward(m: Method) -> Forward {
     }
 }
 
-fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer> {
-    let account = c.globals.script_user;
-    let protocol = match v.protocol {
+/// The protocol of a virtual server.
+pub fn protocol(v: &model::VirtualServer) -> Protocol {
+    match v.protocol {
         Some(6) => Protocol::Tcp,
         Some(132) => Protocol::Sctp,
         _ => Protocol::Udp,
-    };
+    }
+}
+
+fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer> {
+    let account = c.globals.script_user;
+    let protocol = protocol(v);
     let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
     let (id, port, six) = match &v.served {
         Served::Nothing => return None,

@@ -106,12 +106,13 @@ impl Role {
     pub(super) fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
             Some(Probe::Program(command)) => {
-                self.probes.insert(self.programs.start(command, &[], true), name);
+                self.probes.insert(self.programs.check(command), name);
                 return;
             }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
+        self.keep_result(&name, &end, String::new());
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
     }
 

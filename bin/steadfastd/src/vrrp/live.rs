@@ -5,10 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use steadfast_core::{State, Time};
 use steadfast_ipc::{Reporter, decode, encode, report_pieces, status_pieces};
 use steadfast_status::live;
-use steadfast_vrrp::{Notice, Tracked, Version};
+use steadfast_vrrp::{Notice, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
+/// Lines that say what is done about a change.
+const CONSEQUENCES: [&str; 6] =
+    ["setting V", "removing V", "setting Virtual", "removing Virtual", "sent 0 priority", "Sending/queueing"];
 /// Bytes of a cause.
 const CAUSE: usize = 300;
 
@@ -62,15 +65,21 @@ impl History {
             // where the line before is of something else, what stands in brackets says it
             let before = self.line.strip_prefix('(').and_then(|l| l.split_once(") "));
             let in_brackets = state.rsplit_once(" (").and_then(|(_, b)| b.strip_suffix(')'));
-            let cause = before.filter(|(n, _)| *n == name).map(|(_, cause)| cause).or(in_brackets);
-            let cause = cause.unwrap_or_default().to_string();
-            self.causes.insert(name.to_string(), cause.clone());
+            let cause = before.filter(|(n, _)| *n == name).map(|(_, cause)| cause);
+            let cause = cause.filter(|c| !c.starts_with("Entering ") && !c.starts_with("still in ")).or(in_brackets);
             let from = self.changes(name).back().map_or("INIT", |c| c.state.as_str()).to_string();
             let to = state.split(' ').next().unwrap_or_default().to_string();
+            let freed = (from == "FAULT" && to != "FAULT").then_some("nothing is at fault any more");
+            let cause = cause.or(freed).unwrap_or_default().to_string();
+            self.causes.insert(name.to_string(), cause.clone());
             entered = Some(Entered { from, to, cause });
         }
-        self.line.clear();
-        self.line.push_str(text);
+        // What follows from a change is not why the next one happens.
+        let body = text.split_once(") ").map_or(text, |(_, body)| body);
+        if !CONSEQUENCES.iter().any(|words| body.starts_with(words)) {
+            self.line.clear();
+            self.line.push_str(text);
+        }
         entered
     }
 
@@ -213,6 +222,83 @@ impl Role {
             groups: self.router.group_states().into_iter().map(|(n, s)| (n, state(s).to_string())).collect(),
             scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
             processes: self.router.process_states().map(|(n, count, ok)| (n.to_string(), count, ok)).collect(),
+            trackers: self.trackers(),
         }
+    }
+
+    fn trackers(&self) -> Vec<live::Tracker> {
+        let tracker = |kind: &str, name: &str, good: Option<bool>, result: String| live::Tracker {
+            kind: kind.into(),
+            name: name.into(),
+            good,
+            result,
+            ..Default::default()
+        };
+        let scripts = self.router.script_states().into_iter().map(|(name, good, _)| {
+            let known = self.results.get(name).cloned().unwrap_or_default();
+            live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
+        });
+        let files = self.router.file_values().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
+        let processes = self.router.process_states().map(|(n, count, ok)| {
+            tracker("process", n, Some(ok), count.map_or_else(String::new, |c| format!("{c} there")))
+        });
+        let quorum = |up| if up { "has its quorum" } else { "has no quorum" };
+        let services =
+            self.router.service_states().map(|(n, up)| tracker("virtual server", n, Some(up), quorum(up).into()));
+        let state = |up| if up { "up" } else { "down" };
+        let sessions =
+            self.router.session_states().map(|(n, up)| tracker("BFD session", n, Some(up), state(up).into()));
+        let mut all: Vec<_> = scripts.chain(processes).chain(sessions).collect();
+        let mut rest: Vec<_> = files.chain(services).collect();
+        rest.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+        all.append(&mut rest);
+        all
+    }
+
+    /// A script has ended.
+    pub(super) fn keep_result(&mut self, name: &str, end: &ScriptEnd, said: String) {
+        let result = match end {
+            ScriptEnd::Exited(status) => format!("exit status {status}"),
+            ScriptEnd::Signalled(signal) => format!("ended by signal {signal}"),
+            ScriptEnd::NotStarted => "cannot be started".to_string(),
+        };
+        let at = Some(steadfast_sys::files::wall_clock());
+        let known = self.plan.probes.contains_key(name);
+        if known {
+            self.results.insert(name.into(), live::Tracker { result, at, said, ..Default::default() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is remembered of the last of these lines as the cause of a change.
+    fn cause(history: &mut History, lines: &[&str], notice: Notice, faults: &[&str]) -> String {
+        lines.iter().for_each(|l| drop(history.said(l)));
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        history.changed("V", notice, 1.0, &faults);
+        history.changes("V").back().map(|c| c.cause.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_cause_is_what_happened_and_not_what_was_done_about_it() {
+        let mut h = History::default();
+        assert_eq!(cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]), "init");
+        let timeout = ["(V) Receive advertisement timeout", "(V) Entering MASTER STATE"];
+        assert_eq!(cause(&mut h, &timeout, Notice::Master, &[]), "Receive advertisement timeout");
+        let beaten = [
+            "(V) setting VIPs.",
+            "(V) Master received advert from 10.0.0.2 with higher priority 200, ours 100",
+            "(V) removing VIPs.",
+            "(V) Entering BACKUP STATE",
+        ];
+        let why = "Master received advert from 10.0.0.2 with higher priority 200, ours 100";
+        assert_eq!(cause(&mut h, &beaten, Notice::Backup, &[]), why);
+        let fault = ["(V) entering FAULT state: interface eth0 is down", "(V) Entering FAULT STATE"];
+        assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
+        let free = ["(V) still in FAULT state: no usable source address", "(V) Entering BACKUP STATE"];
+        assert_eq!(cause(&mut h, &free, Notice::Backup, &[]), "nothing is at fault any more");
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod dump;
+mod linkbeat;
 mod listen;
 mod live;
 pub mod plan;
@@ -132,7 +133,10 @@ struct Role {
     /// -a: addresses by link, to tell what changes.
     monitored: Option<HashMap<String, BTreeSet<std::net::IpAddr>>>,
     history: live::History,
+    /// How scripts ended last, by their names.
+    results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
+    beats_of_links: linkbeat::Beats,
 }
 
 impl Role {
@@ -155,6 +159,10 @@ impl Role {
         }
         let links: Vec<_> = self.system.mirror.links().cloned().collect();
         links.iter().for_each(|l| self.system.prepare(l, &self.plan));
+        let t = now();
+        let changed = self.beats_of_links.configure(&self.plan.linkbeat, &mut self.system.mirror, t);
+        changed.into_iter().for_each(|l| self.router.handle(t, Input::Link(link(&l)), &mut self.out));
+        self.poll_links(t);
         self.watch_files();
         self.processes = {
             let room = self.plan.buffers.processes;
@@ -221,6 +229,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
+            let due = self.beats_of_links.due().map_or(due, |at| due.min(at));
             let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
             let busy = !self.readable.is_empty() || self.netlink_more;
             if let Err(e) = self.reactor.wait(Some(due), busy, &mut ready) {
@@ -272,6 +281,7 @@ impl Role {
         if programs {
             self.take_ends(t);
         }
+        self.poll_links(t);
         self.netlink(t);
         if parent {
             self.parent.flush();
@@ -364,6 +374,7 @@ impl Role {
                 Event::Link(l) => {
                     links = true;
                     self.tell_addresses(l);
+                    self.beats_of_links.heard(&l.name, t);
                     self.system.prepare(l, &self.plan);
                     self.router.handle(t, Input::Link(link(l)), &mut self.out);
                 }
@@ -383,6 +394,13 @@ impl Role {
         }
         if links {
             self.sockets();
+        }
+    }
+
+    /// Links whose drivers are asked for their carrier.
+    fn poll_links(&mut self, t: Time) {
+        for l in self.beats_of_links.poll(&mut self.system.mirror, t) {
+            self.router.handle(t, Input::Link(link(&l)), &mut self.out);
         }
     }
 
@@ -410,7 +428,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end) in self.programs.ended() {
+        for (job, end, said) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -419,10 +437,16 @@ impl Role {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
                     JobEnd::NotStarted(why) => {
-                        log::warn!("VRRP_Script({name}) cannot be started: {why}");
-                        ScriptEnd::NotStarted
+                        // Once, until it is another reason.
+                        if self.results.get(&name).is_none_or(|last| last.said != why) {
+                            log::warn!("VRRP_Script({name}) cannot be started: {why}");
+                        }
+                        self.keep_result(&name, &ScriptEnd::NotStarted, why);
+                        self.router.handle(t, Input::ScriptEnded(&name, ScriptEnd::NotStarted), &mut self.out);
+                        continue;
                     }
                 };
+                self.keep_result(&name, &end, said);
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
         }
@@ -455,6 +479,8 @@ impl Role {
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        let probes = &self.plan.probes;
+                        self.results.retain(|name, _| probes.contains_key(name));
                         self.trim = Some(t + SETTLED);
                         self.configure();
                         self.save_state("post", t);

@@ -135,6 +135,15 @@ impl ReceiveBuffer {
     }
 }
 
+/// A link whose driver is asked for its carrier.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Linkbeat {
+    /// Its name.
+    pub link: String,
+    /// What is tried first.
+    pub method: Option<steadfast_net::linkbeat::Method>,
+}
+
 /// The whole plan.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
@@ -166,8 +175,10 @@ pub struct Plan {
     pub processes: Vec<steadfast_sys::procs::Matcher>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
-    /// Virtual links; they are among the machine's static objects.
-    pub virtual_links: Vec<VirtualLink>,
+    /// Virtual links by name; they are among the machine's static objects.
+    pub virtual_links: HashMap<String, VirtualLink>,
+    /// Names of those on each link.
+    pub links_on: HashMap<String, Vec<String>>,
     /// How traffic is blocked.
     pub firewall: steadfast_net::nft::Settings,
     /// JSON layout, 1 or 2.
@@ -206,6 +217,8 @@ pub struct Plan {
     pub mask: Option<u32>,
     /// Receive buffer of advert sockets.
     pub receive_buffer: ReceiveBuffer,
+    /// Links that are polled.
+    pub linkbeat: Vec<Linkbeat>,
 }
 
 impl Plan {

@@ -82,6 +82,13 @@ impl Settings {
         }
     }
 
+    /// An ipvlan, before it comes up.
+    pub fn ipvlan(link: &str, six: bool) {
+        if !six {
+            write(&path(6, link, "disable_ipv6"), "1");
+        }
+    }
+
     /// Puts everything back.
     pub fn restore(&mut self) {
         for (path, value) in self.before.drain(..).rev() {

@@ -118,7 +118,9 @@ impl Role {
             mask: options.umask,
             monitored: None,
             history,
+            results: HashMap::new(),
             record,
+            beats_of_links: Default::default(),
         };
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();

@@ -2,22 +2,19 @@
 
 use super::plan::Plan;
 use super::settings::Settings;
+use crate::repair::{Repair, refused};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
-use steadfast_core::kernel::{Block, Object};
+use steadfast_core::kernel::{Block, LinkKind, Object, VirtualLink};
 use steadfast_core::{Family, Time};
 use steadfast_net::announce::Announcer;
 use steadfast_net::netlink::{Kernel, Link, Mirror};
 use steadfast_net::nft::{Entry, Firewall};
 use steadfast_net::vrrp_socket::Sender;
 use steadfast_vrrp::Send;
-
-/// The firewall is put back this often within [`CALM`]; then somebody else wants it otherwise.
-const RESTORES: u32 = 10;
-const CALM: Duration = Duration::from_secs(10);
 
 /// The host.
 pub struct System {
@@ -30,7 +27,7 @@ pub struct System {
     firewall: Firewall,
     /// A socket of the firewall that is to be watched.
     pub new_socket: Option<RawFd>,
-    restores: (Time, u32),
+    repair: Repair,
     sender: Sender,
     announcer: Announcer,
     send_failure: Option<Time>,
@@ -54,7 +51,7 @@ impl System {
             settings,
             firewall: Firewall::new(plan.firewall.clone()),
             new_socket: None,
-            restores: (Time::ZERO, 0),
+            repair: Repair::default(),
             sender: Sender::new(),
             announcer: Announcer::open()?,
             send_failure: None,
@@ -115,16 +112,34 @@ impl System {
 
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
-        if plan.virtual_links.iter().any(|v| v.base == link.name && v.family == Family::V4) {
+        let on = || plan.links_on.get(&link.name).into_iter().flatten().filter_map(|name| plan.virtual_links.get(name));
+        if on().any(|v| v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_))) {
             self.settings.base(&link.name);
         }
-        let Some(own) = plan.virtual_links.iter().find(|v| v.name == link.name) else { return };
-        if link.is_virtual && link.mac == own.mac && self.prepared.get(&link.name) != Some(&link.index) {
+        on().for_each(|l| self.follow(l));
+        let Some(own) = plan.virtual_links.get(&link.name) else { return };
+        self.follow(own);
+        if link.fits(own, &self.mirror) && self.prepared.get(&link.name) != Some(&link.index) {
             self.prepared.insert(link.name.clone(), link.index);
-            Settings::virtual_link(&link.name, own.family == Family::V6);
-            self.firewall.add(Entry::Reports(own.family, link.name.clone()));
-            self.flush();
+            if matches!(own.kind, LinkKind::Macvlan(_)) {
+                Settings::virtual_link(&link.name, own.family == Family::V6);
+                self.firewall.add(Entry::Reports(own.family, link.name.clone()));
+                self.flush();
+            } else {
+                Settings::ipvlan(&link.name, own.family == Family::V6);
+            }
             self.kernel.raise(link.index);
+        }
+    }
+
+    /// A virtual link is in the VRF of its base, or in the one that is named for it.
+    fn follow(&mut self, l: &VirtualLink) {
+        let Some(own) = self.mirror.by_name(&l.name).filter(|own| own.fits(l, &self.mirror)) else { return };
+        let vrf = self.mirror.vrf(l);
+        // A bridge or a bond that somebody has put it into is his business.
+        let in_vrf = own.master.is_none_or(|m| self.mirror.by_index(m).is_some_and(|m| m.vrf_table.is_some()));
+        if own.master != vrf && in_vrf {
+            self.kernel.enslave(own.index, vrf);
         }
     }
 
@@ -132,28 +147,15 @@ impl System {
     pub fn firewall_readable(&mut self, t: Time) {
         let mut failed = Vec::new();
         match self.firewall.read(&mut failed) {
-            Ok(false) => {}
-            Ok(true) => {
-                if t.since(self.restores.0) > CALM {
-                    self.restores = (t, 0);
-                }
-                self.restores.1 += 1;
-                if self.restores.1 <= RESTORES {
-                    log::warn!("nftables: somebody removed what is ours, putting it back");
-                    if let Err(e) = self.firewall.restore() {
-                        log::error!("nftables: {e}");
-                    }
-                } else if self.restores.1 == RESTORES + 1 {
-                    log::error!("nftables: what is ours is removed again and again by somebody, leaving it");
+            Ok(true) if self.repair.due(t) => {
+                if let Err(e) = self.firewall.restore() {
+                    log::error!("nftables: {e}");
                 }
             }
+            Ok(_) => {}
             Err(e) => log::error!("nftables: {e}"),
         }
-        failed.dedup();
-        for errno in failed.into_iter().take(3) {
-            let e = io::Error::from_raw_os_error(errno);
-            log::error!("nftables: the kernel refused a change: {e}");
-        }
+        refused(failed);
     }
 
     /// Sends an advert.

@@ -1,13 +1,14 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Buffers, Command, Fifo, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use super::plan::{Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_config::model::{self, AuthType, Config, InitialState, ReceivePolicy, Script, Track as Entry, User};
-use steadfast_core::kernel::{Object, VirtualLink};
+use steadfast_core::kernel::{Address, LinkKind, Object, VirtualLink};
 use steadfast_core::{Family, Mac};
+use steadfast_net::linkbeat::Method;
 use steadfast_net::netlink::Buffer;
 use steadfast_notify::mail;
 use steadfast_sys::procs::{Arguments, Matcher};
@@ -92,7 +93,17 @@ pub fn plan(c: &Config) -> Plan {
         log::info!("vrrp_iptables: nftables is used instead, table {}", g.nftables.as_deref().unwrap_or("keepalived"));
     }
     let virtual_links: Vec<VirtualLink> = c.instances.iter().flat_map(virtual_links).collect();
-    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link));
+    let mut links_on: HashMap<String, Vec<String>> = HashMap::new();
+    for l in &virtual_links {
+        links_on.entry(l.base.clone()).or_default().push(l.name.clone());
+    }
+    // Links, and the addresses that ipvlans have of their own.
+    let addresses = c.instances.iter().filter_map(|i| {
+        let (v, link) = (i.use_ipvlan.as_ref()?, virtual_link(i)?);
+        let nodad = v.address?.address.is_ipv6();
+        Some(Object::Address(Address { nodad, ..Address::new(v.address?, link.name) }))
+    });
+    machine.statics.splice(0..0, virtual_links.iter().cloned().map(Object::Link).chain(addresses));
     let of_group: HashMap<&str, &model::SyncGroup> =
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
@@ -202,11 +213,13 @@ pub fn plan(c: &Config) -> Plan {
             .filter(|i| i.promote_secondaries)
             .filter_map(|i| i.interface.clone())
             .collect(),
-        virtual_links,
+        virtual_links: virtual_links.into_iter().map(|l| (l.name.clone(), l)).collect(),
+        links_on,
         firewall: steadfast_net::nft::Settings {
             table: g.nftables.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| "keepalived".into()),
             priority: g.nftables_priority.unwrap_or(-1),
             counters: g.nftables_counters,
+            by_index: g.nftables_ifindex,
         },
         json_version: g.json_version.unwrap_or(1),
         dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
@@ -231,6 +244,7 @@ pub fn plan(c: &Config) -> Plan {
         supplementary_groups: g.supplementary_groups == Some(true),
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
+        linkbeat: linkbeat(c),
         mask: g.umask,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
@@ -324,27 +338,36 @@ pub fn family(i: &model::VrrpInstance) -> Family {
     if six { Family::V6 } else { Family::V4 }
 }
 
+/// Links that are polled.
+fn linkbeat(c: &Config) -> Vec<Linkbeat> {
+    let method = |m: model::LinkMethod| match m {
+        model::LinkMethod::Mii => Method::Mii,
+        model::LinkMethod::Ethtool => Method::Ethtool,
+        model::LinkMethod::Ioctl => Method::Flags,
+    };
+    c.linkbeat.iter().map(|(link, m)| Linkbeat { link: link.clone(), method: m.map(method) }).collect()
+}
+
 /// The virtual links of an instance: its own, and those of addresses that are not on it.
 fn virtual_links(i: &model::VrrpInstance) -> Vec<VirtualLink> {
     let of_address = |(base, six, name): &(String, bool, String)| {
         let family = if *six { Family::V6 } else { Family::V4 };
-        let (name, base, mac) = (name.clone(), base.clone(), Mac::virtual_router(family, i.virtual_router_id?));
-        Some(VirtualLink { name, base, mac, family, group: None })
+        let kind = LinkKind::Macvlan(Mac::virtual_router(family, i.virtual_router_id?));
+        Some(VirtualLink { name: name.clone(), base: base.clone(), kind, vrf: i.vrf.clone(), family, group: None })
     };
     virtual_link(i).into_iter().chain(i.address_links.iter().filter_map(of_address)).collect()
 }
 
 /// The virtual link of an instance.
 fn virtual_link(i: &model::VrrpInstance) -> Option<VirtualLink> {
+    let (family, base, vrf) = (family(i), i.interface.clone()?, i.vrf.clone());
+    if let Some(v) = &i.use_ipvlan {
+        let kind = LinkKind::Ipvlan(v.isolation.unwrap_or_default());
+        return Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group });
+    }
     let v = i.use_vmac.as_ref()?;
-    let family = family(i);
-    Some(VirtualLink {
-        name: v.name.clone()?,
-        base: i.interface.clone()?,
-        mac: v.address(family, i.virtual_router_id?),
-        family,
-        group: v.group,
-    })
+    let kind = LinkKind::Macvlan(v.address(family, i.virtual_router_id?));
+    Some(VirtualLink { name: v.name.clone()?, base, kind, vrf, family, group: v.group })
 }
 
 fn instance(
@@ -398,7 +421,10 @@ fn instance(
         }
     }
     c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
-    if let Some(link) = virtual_link(i) {
+    if i.use_ipvlan.is_some() {
+        c.virtual_link = virtual_link(i).map(|l| l.name);
+        c.source_on_link = true;
+    } else if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
             a.interface = link.name.clone();

@@ -1,7 +1,7 @@
 //! Address, route, rule and peer lines: words in nearly any order.
 
 use crate::diag::Class;
-use crate::model::Peer;
+use crate::model::{LinkMethod, Peer};
 use crate::parse::Cx;
 use crate::section::Keyword;
 use crate::source::Word;
@@ -74,7 +74,7 @@ words! { MAIL_WORDS, "global_defs > notification_email",
 
 /// For the reference.
 pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
-    [ADDRESS_WORDS, route::WORDS, rule::WORDS, DELAY_WORDS, OTHER_WORDS, TRACK_WORDS, MAIL_WORDS]
+    [ADDRESS_WORDS, route::WORDS, rule::WORDS, DELAY_WORDS, LINKBEAT_WORDS, OTHER_WORDS, TRACK_WORDS, MAIL_WORDS]
         .into_iter()
         .flatten()
         .copied()
@@ -300,6 +300,30 @@ pub(crate) fn link_delay(c: &mut Cx<'_>) -> Option<(String, Duration, Duration)>
 
 words! { DELAY_WORDS, "interface_up_down_delays",
     "(interface line)" "IF DOWN [UP]" "0-255 seconds" "up = down" "How long a change of the link must last before it counts.";
+}
+
+/// `IF [MII|ETHTOOL|IOCTL]`
+pub(crate) fn linkbeat(c: &mut Cx<'_>) -> Option<(String, Option<LinkMethod>)> {
+    let link = c.word(0)?;
+    if c.host.interface(&link.text).is_none() {
+        let text = format!("unknown interface {} specified for linkbeat interface", link.text);
+        c.report_at(Class::General, link, text);
+    }
+    let method = match c.word(1).map(|w| (w, w.text.to_ascii_uppercase())) {
+        None => None,
+        Some((_, t)) if t == "MII" => Some(LinkMethod::Mii),
+        Some((_, t)) if t == "ETHTOOL" => Some(LinkMethod::Ethtool),
+        Some((_, t)) if t == "IOCTL" => Some(LinkMethod::Ioctl),
+        Some((w, _)) => {
+            c.report_at(Class::General, w, format!("'{}' is neither MII, ETHTOOL nor IOCTL", w.text));
+            None
+        }
+    };
+    Some((link.text.clone(), method))
+}
+
+words! { LINKBEAT_WORDS, "linkbeat_interfaces",
+    "(interface line)" "IF [MII|ETHTOOL|IOCTL]" "-" "what works" "A link whose driver is asked for its carrier.";
 }
 
 /// A peer line.

@@ -10,7 +10,7 @@ section! {
         /// How long the parent waits for children at a stop.
         live "child_wait_time" "SECS" "0-4294967295" "5" => child_wait_time: Option<u64> = None, |c, v| c.some_int(v, 0, 4_294_967_295);
         /// Poll link state instead of netlink.
-        later "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
+        live "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.
         live "net_namespace_ipvs" "[NAME]" "-" "net_namespace; without a name the first one" => net_namespace_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Allow ipsets in a namespace, for kernels before 3.13; sets of nftables take their place here and need no leave.
@@ -137,7 +137,7 @@ section! {
             }
         };
         /// Interfaces polled for link state.
-        later "linkbeat_interfaces" "{ IF ... }" "-" "-" => |c, s| c.skip_block();
+        live "linkbeat_interfaces" "{ IF [MII|ETHTOOL|IOCTL] ... }" "-" "-" => |c, s| c.list(|c| s.linkbeat.extend(crate::lines::linkbeat(c)));
         /// Delays before acting on link changes.
         live "interface_up_down_delays" "{ IF DOWN [UP] ... }" "0-255" "-" => |c, s| c.list(|c| s.link_delays.extend(crate::lines::link_delay(c)));
     }
@@ -148,6 +148,8 @@ section! {
         garp_groups: Vec<GarpGroup>;
         /// interface_up_down_delays: link, after down, after up.
         link_delays: Vec<(String, Duration, Duration)>;
+        /// linkbeat_interfaces.
+        linkbeat: Vec<(String, Option<LinkMethod>)>;
     }
 }
 
@@ -388,12 +390,16 @@ section! {
         live "lvs_flush" "-" "-" "off" => lvs_flush: bool = false, |c, v| c.flag(v);
         /// Empty the whole IPVS table at a stop; VS: services of ours only, which is always so here.
         live "lvs_flush_on_stop" "[VS]" "-" "off" => lvs_flush_on_stop: Option<FlushOnStop> = None, |c, v| crate::lvs::flush_on_stop(c, v);
+        /// Sets of link-local addresses and virtual links go by the number of the link instead of its name.
+        live "nftables_ifindex" "-" "-" "off" => nftables_ifindex: bool = false, |c, v| c.flag(v);
+        /// Start scripts by the path that is written, also through symbolic links.
+        live "use_symlink_paths" "[BOOL]" "-" "off" => use_symlink_paths: Option<bool> = None, |c, v| c.boolean(v);
         /// One marked service for each address group, its addresses in a table of nftables.
-        later "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
+        live "nftables_ipvs" "[TABLE]" "name" "keepalived_ipvs" => nftables_ipvs: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.
-        later "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
+        live "nftables_ipvs_priority" "N" "int32" "-1" => nftables_ipvs_priority: Option<i32> = None, |c, v| c.some_int(v, i64::from(i32::MIN), i64::from(i32::MAX));
         /// First mark to use.
-        later "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
+        live "nftables_ipvs_start_fwmark" "N" "1-4294967295" "1000" => nftables_ipvs_start_fwmark: Option<u32> = None, |c, v| c.some_int(v, 1, i64::from(u32::MAX));
         /// Beginning of the names of virtual links for addresses that are not on the instance's own.
         live "vmac_addr_prefix" "STRING" "-" "vmac_prefix" => vmac_addr_prefix: Option<String> = None, |c, v| c.text(v);
         /// No membership reports for 224.0.0.0/24 (igmp_link_local_mcast_reports).

@@ -188,6 +188,10 @@ section! {
         live "native_ipv6" "-" "-" "off" => native_ipv6: bool = false, |c, v| c.flag(v);
         /// Put the addresses on a macvlan with the virtual MAC.
         live "use_vmac" "[name IF|IF] [MAC] [netlink_notify_msg] [group G]" "name of at most 15 characters; MAC of 5 or 6 octets" "off" => use_vmac: Option<Vmac> = None, |c, v| crate::vmac::line(c, v);
+        /// Adverts go by an ipvlan with an address of its own. IPv4 needs the address, IPv6 takes the link-local one without it.
+        live "use_ipvlan" "[name IF|IF] [ADDR[/LEN]] [bridge|private|vepa] [group G]" "name of at most 15 characters" "off" => use_ipvlan: Option<Ipvlan> = None, |c, v| crate::vmac::ipvlan(c, v);
+        /// VRF of the links that are made, and of unicast adverts.
+        live "vrf" "IF" "a VRF" "none" => vrf: Option<String> = None, |c, v| c.text(v);
         /// Adverts go by the base link.
         live "vmac_xmit_base" "-" "-" "off" => vmac_xmit_base: bool = false, |c, v| c.flag(v);
         /// Drop packets to virtual addresses unless owner.
@@ -215,14 +219,13 @@ section! {
         live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
         /// Virtual MAC links for addresses on other interfaces.
         live "use_vmac_addr" "-" "-" "off" => |c, s| s.use_vmac_addr = true;
-        /// Put the addresses on an ipvlan.
-        later "use_ipvlan" "..." "-" "off" => |c, s| {};
-        /// VRF of a created link.
-        later "vrf" "IF" "-" "none" => |c, s| { c.value(); };
         /// Checksum compatibility with old unicast peers; both forms are always accepted here.
         live "old_unicast_checksum" "[never]" "-" "auto" => |c, s| {};
         /// Poll link state.
-        later "linkbeat_use_polling" "-" "-" "off" => |c, s| c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here");
+        live "linkbeat_use_polling" "-" "-" "off" => |c, s| {
+            c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here, use linkbeat_interfaces");
+            s.linkbeat = true;
+        };
         /// IPVS sync daemon bound to this instance.
         live "lvs_sync_daemon_interface" "IF" "-" "none" => |c, s| {
             if c.value().is_some() {
@@ -246,6 +249,8 @@ section! {
     plain {
         /// use_vmac_addr.
         use_vmac_addr: bool;
+        /// linkbeat_use_polling.
+        linkbeat: bool;
         /// Virtual links of addresses that are not on the instance's own: the link below, IPv6, the name. The checks make them.
         address_links: Vec<(String, bool, String)>;
         /// garp_extra_if: period in seconds, on all links.

@@ -3,10 +3,13 @@
 use super::Mirror;
 use super::routes::{route, rule};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkInfo, LinkMessage, MacVlanMode};
+use netlink_packet_route::link::{
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, IpVlanFlags, IpVlanMode, LinkAttribute, LinkInfo, LinkMessage,
+    MacVlanMode,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use steadfast_core::Family;
-use steadfast_core::kernel::{Address, Object, VirtualLink};
+use steadfast_core::kernel::{Address, Isolation, LinkKind, Object, VirtualLink};
 
 /// The message that adds an object, or the same for its removal. `None` while its interface is absent.
 pub(super) fn message(object: &Object, add: bool, mirror: &Mirror) -> Option<RouteNetlinkMessage> {
@@ -34,19 +37,36 @@ pub(super) fn family(f: Family) -> AddressFamily {
     }
 }
 
-/// A macvlan, down: its settings must be right before it comes up.
+/// A macvlan or an ipvlan, down: its settings must be right before it comes up.
 fn link(l: &VirtualLink, mirror: &Mirror) -> Option<LinkMessage> {
     let mut m = LinkMessage::default();
     m.attributes.push(LinkAttribute::IfName(l.name.clone()));
     m.attributes.push(LinkAttribute::Link(mirror.by_name(&l.base)?.index));
-    m.attributes.push(LinkAttribute::Address(l.mac.0.to_vec()));
+    m.attributes.extend(mirror.vrf(l).map(LinkAttribute::Controller));
     if let Some(g) = l.group {
         m.attributes.push(LinkAttribute::Group(g));
     }
-    m.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::MacVlan),
-        LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)])),
-    ]));
+    m.attributes.extend(match l.kind {
+        LinkKind::Macvlan(mac) => vec![
+            LinkAttribute::Address(mac.0.to_vec()),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::MacVlan),
+                LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)])),
+            ]),
+        ],
+        LinkKind::Ipvlan(isolation) => {
+            let flags = match isolation {
+                Isolation::Bridge => IpVlanFlags::empty(),
+                Isolation::Private => IpVlanFlags::Private,
+                Isolation::Vepa => IpVlanFlags::Vepa,
+            };
+            let data = vec![InfoIpVlan::Mode(IpVlanMode::L2), InfoIpVlan::Flags(flags)];
+            vec![LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::IpVlan),
+                LinkInfo::Data(InfoData::IpVlan(data)),
+            ])]
+        }
+    });
     Some(m)
 }
 

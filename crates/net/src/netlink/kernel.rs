@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, CacheInfo};
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
@@ -80,9 +80,7 @@ impl Kernel {
         self.version += u64::from(self.owned.insert(object.clone()));
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
-                (Some(old), Some(base)) if old.is_virtual && old.mac == l.mac && old.parent == Some(base.index) => {
-                    return;
-                }
+                (Some(old), Some(_)) if old.fits(l, mirror) => return,
                 // Of another address or on another link: made by nobody who needs it.
                 (Some(old), Some(_)) if old.is_virtual => {
                     log::info!("{} is not as it should be, making it anew", l.name);
@@ -98,12 +96,23 @@ impl Kernel {
     /// Sets a link up.
     pub fn raise(&mut self, index: u32) {
         let mut m = LinkMessage::default();
-        m.header.index = index;
         m.header.flags = LinkFlags::Up;
         m.header.change_mask = LinkFlags::Up;
+        self.change(index, m);
+    }
+
+    /// Puts a link into a VRF, or out of one.
+    pub fn enslave(&mut self, index: u32, vrf: Option<u32>) {
+        let mut m = LinkMessage::default();
+        m.attributes.push(LinkAttribute::Controller(vrf.unwrap_or(0)));
+        self.change(index, m);
+    }
+
+    fn change(&mut self, index: u32, mut m: LinkMessage) {
+        m.header.index = index;
         self.sequence = self.sequence.wrapping_add(1);
         if let Err(e) = self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
-            log::warn!("netlink: cannot set a link up: {e}");
+            log::warn!("netlink: cannot change link {index}: {e}");
         }
     }
 

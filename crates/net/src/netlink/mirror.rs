@@ -3,13 +3,16 @@
 use super::{Buffer, Channel, Read};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoIpVlan, InfoKind, InfoVrf, IpVlanFlags, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::RawFd;
+use steadfast_core::kernel::{Isolation, LinkKind, VirtualLink};
 use steadfast_core::{IpCidr, Mac};
 
 /// One link, whole.
@@ -19,16 +22,23 @@ pub struct Link {
     pub index: u32,
     /// Name.
     pub name: String,
-    /// Up and running.
+    /// Up and running, as netlink or who asks its driver says.
     pub up: bool,
+    /// The operator's part of it, and netlink's word on the carrier.
+    admin: bool,
+    running: bool,
     /// MTU in bytes.
     pub mtu: u32,
     /// Hardware address.
     pub mac: Mac,
     /// Index of the link that it sits on.
     pub parent: Option<u32>,
-    /// A macvlan.
+    /// A macvlan or an ipvlan.
     pub is_virtual: bool,
+    /// What ipvlans on its base may say to each other, if it is one.
+    pub isolation: Option<Isolation>,
+    /// Index of the link that it is a part of: a VRF, a bridge, a bond.
+    pub master: Option<u32>,
     /// The table of a VRF.
     pub vrf_table: Option<u32>,
     /// Usable addresses in the kernel's order.
@@ -58,6 +68,10 @@ pub enum Event {
 pub struct Mirror {
     channel: Channel,
     links: BTreeMap<u32, Link>,
+    /// Index of each link by its name.
+    names: HashMap<String, u32>,
+    /// Carrier of links whose drivers are asked, by name: it counts instead of netlink's.
+    carriers: BTreeMap<String, bool>,
     sequence: u32,
     /// Dumps that are still to be asked for, one at a time.
     dumps: Vec<RouteNetlinkMessage>,
@@ -85,6 +99,8 @@ impl Mirror {
         let mut mirror = Mirror {
             channel,
             links: BTreeMap::new(),
+            names: HashMap::new(),
+            carriers: BTreeMap::new(),
             sequence: 0,
             dumps: Vec::new(),
             dumping: false,
@@ -109,12 +125,33 @@ impl Mirror {
 
     /// A present link by name.
     pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.links.values().find(|l| l.name == name)
+        self.links.get(self.names.get(name)?)
     }
 
     /// A present link by index.
     pub fn by_index(&self, index: u32) -> Option<&Link> {
         self.links.get(&index)
+    }
+
+    /// Index of the VRF that a virtual link belongs into: the one that is named for it, else that of its base.
+    pub fn vrf(&self, l: &VirtualLink) -> Option<u32> {
+        match &l.vrf {
+            Some(name) => self.by_name(name),
+            None => self.by_name(&l.base)?.master.and_then(|m| self.by_index(m)),
+        }
+        .filter(|v| v.vrf_table.is_some())
+        .map(|v| v.index)
+    }
+
+    /// What a driver says of its carrier; `None`: netlink's word counts. The link, if it went up or down by that.
+    pub fn carrier(&mut self, name: &str, carrier: Option<bool>) -> Option<Link> {
+        match carrier {
+            Some(c) => drop(self.carriers.insert(name.into(), c)),
+            None => drop(self.carriers.remove(name)),
+        }
+        let link = self.links.get_mut(self.names.get(name)?)?;
+        let up = link.admin && carrier.unwrap_or(link.running);
+        (std::mem::replace(&mut link.up, up) != up).then(|| link.clone())
     }
 
     /// All present links.
@@ -195,14 +232,23 @@ impl Mirror {
         Ok(more)
     }
 
+    /// Takes a link out of the copy: its name.
+    fn forget(&mut self, index: u32) -> Option<String> {
+        let name = self.links.remove(&index)?.name;
+        if self.names.get(&name) == Some(&index) {
+            self.names.remove(&name);
+        }
+        Some(name)
+    }
+
     fn dump_done(&mut self, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) -> io::Result<()> {
         self.next_dump()?;
         // Links come first; those that the dump did not have are gone.
         if let Some(seen) = self.seen.take_if(|_| self.dumps.is_empty()) {
             let gone: Vec<u32> = self.links.keys().filter(|i| !seen.contains(i)).copied().collect();
             for index in gone {
-                if let Some(link) = self.links.remove(&index) {
-                    events.push(Event::Gone(link.name));
+                if let Some(name) = self.forget(index) {
+                    events.push(Event::Gone(name));
                 }
             }
             for link in self.links.values_mut() {
@@ -228,12 +274,15 @@ impl Mirror {
                 let mut link = self.links.get(&index).cloned().unwrap_or_default();
                 let old_name = link.name.clone();
                 link.index = index;
-                link.up = m.header.flags.contains(LinkFlags::Up) && m.header.flags.contains(LinkFlags::Running);
+                link.admin = m.header.flags.contains(LinkFlags::Up);
+                link.running = m.header.flags.contains(LinkFlags::Running);
+                link.master = None;
                 for a in m.attributes {
                     match a {
                         LinkAttribute::IfName(n) => link.name = n,
                         LinkAttribute::Mtu(n) => link.mtu = n,
                         LinkAttribute::Link(n) => link.parent = Some(n),
+                        LinkAttribute::Controller(n) => link.master = Some(n),
                         LinkAttribute::LinkInfo(infos) => {
                             link.vrf_table = infos.iter().find_map(|i| match i {
                                 LinkInfo::Data(InfoData::Vrf(d)) => d.iter().find_map(|v| match v {
@@ -242,26 +291,33 @@ impl Mirror {
                                 }),
                                 _ => None,
                             });
-                            link.is_virtual = infos.iter().any(|i| matches!(i, LinkInfo::Kind(InfoKind::MacVlan)));
+                            let kinds = [InfoKind::MacVlan, InfoKind::IpVlan].map(LinkInfo::Kind);
+                            link.is_virtual = infos.iter().any(|i| kinds.contains(i));
+                            link.isolation = infos.contains(&kinds[1]).then(|| isolation(&infos));
                         }
                         LinkAttribute::Address(bytes) => link.mac = Mac(bytes.try_into().unwrap_or_default()),
                         _ => {}
                     }
                 }
+                link.up = link.admin && self.carriers.get(&link.name).copied().unwrap_or(link.running);
                 if !old_name.is_empty() && old_name != link.name {
                     events.push(Event::Gone(old_name));
                 }
                 // An index that is reused under one name: the old link went without a word.
-                self.links.retain(|i, l| *i == index || l.name != link.name);
+                if let Some(old) = self.names.get(&link.name).copied().filter(|old| *old != index) {
+                    self.forget(old);
+                }
+                self.forget(index);
+                self.names.insert(link.name.clone(), index);
                 self.links.insert(index, link);
                 changed.insert(index);
             }
             RouteNetlinkMessage::DelLink(m) => {
                 if m.header.interface_family == netlink_packet_route::AddressFamily::Unspec
-                    && let Some(link) = self.links.remove(&m.header.index)
+                    && let Some(name) = self.forget(m.header.index)
                 {
                     changed.remove(&m.header.index);
-                    events.push(Event::Gone(link.name));
+                    events.push(Event::Gone(name));
                 }
             }
             RouteNetlinkMessage::NewAddress(m) => {
@@ -293,6 +349,32 @@ impl Mirror {
             RouteNetlinkMessage::DelRule(m) => events.push(Event::RuleRemoved(Box::new(m))),
             _ => {}
         }
+    }
+}
+
+fn isolation(infos: &[LinkInfo]) -> Isolation {
+    let flags = infos.iter().find_map(|i| match i {
+        LinkInfo::Data(InfoData::IpVlan(d)) => d.iter().find_map(|v| match v {
+            InfoIpVlan::Flags(f) => Some(*f),
+            _ => None,
+        }),
+        _ => None,
+    });
+    match flags {
+        Some(f) if f.contains(IpVlanFlags::Private) => Isolation::Private,
+        Some(f) if f.contains(IpVlanFlags::Vepa) => Isolation::Vepa,
+        _ => Isolation::Bridge,
+    }
+}
+
+impl Link {
+    /// It is what is wanted.
+    pub fn fits(&self, l: &VirtualLink, mirror: &Mirror) -> bool {
+        let kind = match l.kind {
+            LinkKind::Macvlan(mac) => self.is_virtual && self.isolation.is_none() && self.mac == mac,
+            LinkKind::Ipvlan(isolation) => self.isolation == Some(isolation),
+        };
+        kind && mirror.by_name(&l.base).is_some_and(|b| self.parent == Some(b.index))
     }
 }
 

@@ -5,6 +5,7 @@ mod bfd;
 mod checks;
 mod load;
 mod time;
+mod vmac;
 
 use steadfast_test_cluster::daemon::keepalived;
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually};
@@ -54,7 +55,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let quick = words.iter().any(|w| w == "--quick");
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
-    let all = ["takeover", "reload", "load", "authenticated", "check", "checks", "bfd"];
+    let all = ["takeover", "reload", "load", "authenticated", "check", "checks", "bfd", "vmac"];
     if let Some(w) = named.iter().find(|w| !all.contains(w)) {
         eprintln!("no section '{w}'; there are: {}", all.join(", "));
         std::process::exit(1);
@@ -77,6 +78,7 @@ fn main() {
             "authenticated" => load::authenticated(kinds, quick),
             "checks" => checks::checks(kinds, quick),
             "bfd" => bfd::bfd(kinds, quick),
+            "vmac" => vmac::vmac(kinds, quick),
             _ => load::check(kinds, quick),
         }
     }

@@ -13,6 +13,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("nat_server_dies_and_returns", nat_server_dies_and_returns),
     ("direct_routing_and_tunnels", direct_routing_and_tunnels),
     ("marks_and_groups", marks_and_groups),
+    ("groups_marked_by_nftables", groups_marked_by_nftables),
     ("ipv6", ipv6),
     ("killed_checker_child", killed_checker_child),
     ("other_owners_and_deleted_services", other_owners_and_deleted_services),
@@ -126,6 +127,40 @@ fn marks_and_groups(lab: &mut Lab) {
     d.stop();
     assert_eq!(table(), "");
     sh("ip addr del 10.1.0.102/32 dev br-c; nft delete table ip lab");
+}
+
+/// One service for a whole group, packets to all its addresses and ports reach the servers; through a flush and a killed child.
+fn groups_marked_by_nftables(lab: &mut Lab) {
+    sh("for a in 100 101 102 103; do ip addr add 10.1.0.$a/32 dev br-c; done");
+    let group = "virtual_server_group WEB {\n 10.1.0.100-102 80\n 10.1.0.103\n}\n";
+    let globals = "global_defs {\n nftables_ipvs\n}\n";
+    let text = [
+        globals.to_string(),
+        group.to_string(),
+        service("group WEB", "persistence_timeout 1\n lb_kind NAT\n protocol TCP", &three("")),
+    ];
+    let d = Director::start(None, &text.concat(), &[]);
+    wait_table("-f 1000 -r 10.2.0.3:80 -m", true);
+    assert!(!table().contains("10.1.0.10"), "{}", table());
+    let served = |address: &str| {
+        let answer = lab.ask("client", address, 2);
+        assert!(answer.starts_with("rs") && answer.ends_with("=2"), "{address}: {answer}");
+    };
+    assert!(eventually(seconds(5), || sh("nft list ruleset").contains("@any_map")), "{}", d.log());
+    ["10.1.0.100:80", "10.1.0.102:80", "10.1.0.103:80", "10.1.0.103:8080"].iter().for_each(|a| served(a));
+    sh("nft flush ruleset");
+    assert!(eventually(seconds(5), || sh("nft list ruleset").contains("@any_map")), "{}", d.log());
+    served("10.1.0.101:80");
+    let before = table();
+    let pid = d.pid("checkers.pid");
+    sh(&format!("kill -9 {pid}"));
+    assert!(eventually(seconds(6), || d.pid("checkers.pid") != pid), "{}", d.log());
+    served("10.1.0.101:80");
+    assert_eq!(table(), before);
+    d.stop();
+    assert_eq!(table(), "");
+    assert_eq!(sh("nft list ruleset"), "");
+    sh("for a in 100 101 102 103; do ip addr del 10.1.0.$a/32 dev br-c; done");
 }
 
 fn ipv6(lab: &mut Lab) {

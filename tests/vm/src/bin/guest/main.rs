@@ -7,6 +7,7 @@ use steadfast_test_vm::lab::Lab;
 use steadfast_test_vm::talk;
 
 mod ipvs;
+mod links;
 mod systemd;
 
 fn main() {
@@ -31,22 +32,26 @@ fn main() {
             }
             std::process::exit(failed.min(1));
         }
-        ["systemd"] => {
-            let begun = std::time::Instant::now();
-            let mut failed = 0;
-            for (name, test) in systemd::TESTS {
-                let end = std::panic::catch_unwind(test);
-                let word = if end.is_ok() { "ok" } else { "FAILED" };
-                failed += i32::from(end.is_err());
-                println!("in the guest: {name} ... {word} ({:.1} s)", begun.elapsed().as_secs_f64());
-            }
-            std::process::exit(failed.min(1));
-        }
+        ["systemd"] => run(systemd::TESTS, &[]),
+        ["links", only @ ..] => run(links::TESTS, only),
         _ => {
             eprintln!(
-                "usage: guest ipvs [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | hold ADDRESS MILLISECONDS"
+                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | hold ADDRESS MILLISECONDS"
             );
             std::process::exit(2);
         }
     }
+}
+
+/// Runs tests that need no lab.
+fn run(tests: &[(&str, fn())], only: &[&str]) {
+    let mut failed = 0;
+    for (name, test) in tests.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
+        let begun = std::time::Instant::now();
+        let end = std::panic::catch_unwind(test);
+        let word = if end.is_ok() { "ok" } else { "FAILED" };
+        failed += i32::from(end.is_err());
+        println!("in the guest: {name} ... {word} ({:.1} s)", begun.elapsed().as_secs_f64());
+    }
+    std::process::exit(failed.min(1));
 }
