@@ -39,7 +39,10 @@ fn effect(outcome: &Outcome) -> Effect {
     facts.faults.clear();
     leaves("parent", &facts, &mut all);
     leaves("vrrp", &crate::vrrp::translate::plan(c), &mut all);
-    leaves("checker", &crate::checker::translate::pool(c), &mut all);
+    let mut marks = crate::checker::marks::Groups::default();
+    marks.configure(c);
+    leaves("marks", &marks.configured(), &mut all);
+    leaves("checker", &crate::checker::translate::pool(c, &marks.assigned), &mut all);
     leaves("ipvs", &crate::checker::translate::balancer(c), &mut all);
     leaves("bfd", &crate::bfd::translate::translate(c), &mut all);
     all

@@ -420,11 +420,6 @@ impl Router {
         self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))
     }
 
-    /// Value of each tracked file.
-    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
-    }
-
     /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
     pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
         self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))

@@ -2,7 +2,7 @@
 
 mod balancer;
 mod live;
-mod marks;
+pub mod marks;
 mod probes;
 pub mod traffic;
 pub mod translate;
@@ -72,10 +72,10 @@ struct Role {
     /// Programs of checks that run.
     scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
+    groups: Groups,
     counted: Counted,
     /// -x: counters are told of.
     snmp: bool,
-    groups: Groups,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,

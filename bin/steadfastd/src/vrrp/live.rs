@@ -238,7 +238,7 @@ impl Role {
             let known = self.results.get(name).cloned().unwrap_or_default();
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
-        let files = self.router.file_values().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
+        let files = self.router.file_states().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
         let processes = self.router.process_states().map(|(p, count, ok, _)| {
             tracker("process", &p.name, Some(ok), count.map_or_else(String::new, |c| format!("{c} there")))
         });

@@ -68,7 +68,9 @@ pub fn disjoint(wanted: &[Mark]) -> (BTreeSet<Mark>, Vec<Mark>) {
         Family::V4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(n).unwrap_or(u32::MAX))),
         Family::V6 => IpAddr::V6(Ipv6Addr::from(n)),
     };
-    let mut taken: BTreeMap<(Family, Protocol, u16), BTreeMap<u128, (u128, u32)>> = BTreeMap::new();
+    // By first address: the last one, and the mark.
+    type Ranges = BTreeMap<u128, (u128, u32)>;
+    let mut taken: BTreeMap<(Family, Protocol, u16), Ranges> = BTreeMap::new();
     let (mut all, mut lost) = (BTreeSet::new(), Vec::new());
     for w in wanted {
         let family = Family::of(w.first);

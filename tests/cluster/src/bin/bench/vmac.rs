@@ -125,11 +125,13 @@ pub fn vmac(kinds: &[Kind], quick: bool) {
         let mut samples = Vec::new();
         for router in (0..n).map(|i| (i / ON_LINK, (i % ON_LINK + 1) as u8)) {
             let of = |last: u8| seen.iter().filter(move |s| s.router == router && s.from.octets()[3] == last);
-            let before = of(1).last().map(|s| s.at).expect("an advert of the master");
-            match of(2).find(|s| s.at > before) {
-                Some(next) => samples.push(next.at - before - wait),
-                None => samples.push(f64::INFINITY),
-            }
+            // Who was not master when it was killed has no successor to wait for.
+            let Some(before) = of(1).next_back().map(|s| s.at) else {
+                samples.push(f64::INFINITY);
+                continue;
+            };
+            let next = of(2).find(|s| s.at > before);
+            samples.push(next.map_or(f64::INFINITY, |next| next.at - before - wait));
         }
         samples.sort_by(f64::total_cmp);
         late.insert(kind == Kind::Steadfast, samples);
