@@ -427,3 +427,52 @@ impl Body for Agent {
         }
     }
 }
+
+/// What of a configuration is this role's: for the test of keywords.
+#[cfg(test)]
+#[derive(Debug)]
+#[allow(dead_code)]
+pub struct Settings {
+    parts: Parts,
+    target: Option<Target>,
+    traps: bool,
+    /// What managers are told of virtual and real servers.
+    tables: Vec<String>,
+}
+
+/// The role's part of a configuration.
+#[cfg(test)]
+pub fn settings(c: &Config) -> Settings {
+    let parts = Parts { checker: true, ..Parts::default() };
+    let facts = Facts { parts, version: "", host: "", config: c, vrrp: None, checker: None, bfd: None, uptime: 0 };
+    // The names of servers alone: everything else is somebody's else too.
+    let names = ["1.3.6.1.4.1.9586.100.5.3.3.1.71.", "1.3.6.1.4.1.9586.100.5.3.4.1.55."];
+    let view = mib::view(&facts);
+    let named = view.iter().map(|(name, value)| format!("{name} {value:?}"));
+    Settings {
+        parts: Parts::of(c, false),
+        target: target(c.globals.snmp_socket.as_deref().unwrap_or(MASTER)),
+        traps: c.globals.snmp_traps,
+        tables: named.filter(|line| names.iter().any(|n| line.starts_with(n))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_master_is() {
+        let unix = |path: &str| Some(Target::Unix(path.into()));
+        let tcp = |address: &str| Some(Target::Tcp(address.parse().expect("address")));
+        assert_eq!(target("unix:/var/agentx/master"), unix("/var/agentx/master"));
+        assert_eq!(target("/run/agentx"), unix("/run/agentx"));
+        assert_eq!(target("tcp:localhost:705"), tcp("127.0.0.1:705"));
+        assert_eq!(target("tcp:192.0.2.1"), tcp("192.0.2.1:705"));
+        assert_eq!(target("192.0.2.1:1705"), tcp("192.0.2.1:1705"));
+        assert_eq!(target("tcp6:[2001:db8::1]:705"), tcp("[2001:db8::1]:705"));
+        assert_eq!(target("1705"), tcp("127.0.0.1:1705"));
+        assert_eq!(target("udp:192.0.2.1:705"), None);
+        assert_eq!(target("nonsense"), None);
+    }
+}
