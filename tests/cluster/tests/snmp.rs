@@ -381,8 +381,6 @@ fn on_purpose(name: &str, ours: Option<&String>, theirs: Option<&String>) -> boo
     let is = |table: &str| own.is_some_and(|o| o.starts_with(table));
     let two = |column: &str| name.starts_with(&format!(".{RFC_2787}.1.3.1.{column}."));
     let uptime = two("13") || name.starts_with(&format!(".{RFC_6527}.1.1.1.1.12."));
-    // A program's path where keepalived follows links.
-    let path = ours.zip(theirs).is_some_and(|(a, b)| a.replace("'/bin/", "'/usr/bin/") == *b);
     let absent = is("1.3.") && ours.is_none();
     let version_2_accept = is("2.3.1.27.") && theirs.is_some_and(|t| t == "INTEGER: 0");
     let counted = is("2.21.1.13.") || is("2.21.1.14.");
@@ -392,7 +390,6 @@ fn on_purpose(name: &str, ours: Option<&String>, theirs: Option<&String>) -> boo
         || two("7")
         || two("10")
         || uptime
-        || path
         || absent
         || version_2_accept
         || counted
