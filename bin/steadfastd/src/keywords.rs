@@ -45,6 +45,8 @@ fn effect(outcome: &Outcome) -> Effect {
     leaves("checker", &crate::checker::translate::pool(c, &marks.assigned), &mut all);
     leaves("ipvs", &crate::checker::translate::balancer(c), &mut all);
     leaves("bfd", &crate::bfd::translate::translate(c), &mut all);
+    #[cfg(feature = "snmp")]
+    leaves("snmp", &crate::observer::snmp::settings(c), &mut all);
     all
 }
 
@@ -146,7 +148,7 @@ fn page(all: &[(Keyword, String)]) -> String {
         "# What shows that each keyword works\n\n\
          Of {} keywords, {later} are not supported yet (`later`) and {idle} have no effect, which is meant (`nothing`). For each of the\n\
          others there is a pair of configurations, one with the keyword and one without, in tests/keywords/rows, and a test fails when\n\
-         they do not differ: in what reaches the parent, the VRRP machine, the checkers, IPVS or BFD (the setting is named), or in what is\n\
+         they do not differ: in what reaches the parent, the VRRP machine, the checkers, IPVS, BFD or SNMP (the setting is named), or in what is\n\
          reported (`report`). {shown} of them name a test of the effect itself, too.\n\n\
          This page is made by `STEADFAST_WRITE=1 cargo test -p steadfastd keywords`; a test fails when it is stale.\n",
         all.len()

@@ -90,6 +90,9 @@ enum Stage {
     Over,
 }
 
+/// What a set would do: setting, value, value before.
+type Step = (Setting, i32, i32);
+
 /// The agent's end of a session.
 #[derive(Debug)]
 pub struct Session {
@@ -112,7 +115,7 @@ pub struct Session {
     pinged: Option<Time>,
     notices: VecDeque<(Time, Vec<Bind>)>,
     /// A set that was tested: transaction, what, value, value before.
-    tested: Option<(u32, Vec<(Setting, i32, i32)>)>,
+    tested: Option<(u32, Vec<Step>)>,
     /// The failure to connect was logged.
     complained: bool,
     /// The master's sysUpTime, as last heard.
@@ -476,7 +479,7 @@ fn bulk(view: &View, single: usize, repeat: usize, ranges: &[Range]) -> Vec<Bind
 }
 
 /// What a set would do: setting, value, value before.
-fn test(view: &View, bind: &Bind) -> Result<(Setting, i32, i32), u16> {
+fn test(view: &View, bind: &Bind) -> Result<Step, u16> {
     let setting = view.setting(&bind.name).ok_or(NOT_WRITABLE)?;
     let Value::Integer(value) = bind.value else { return Err(WRONG_TYPE) };
     let Value::Integer(before) = view.get(&bind.name) else { return Err(GEN_ERR) };

@@ -1,4 +1,5 @@
 //! Replays the fuzzing seeds in every run, and any bytes at all.
+#![allow(clippy::disallowed_methods)] // seeds are files
 
 use proptest::prelude::*;
 use std::path::Path;

@@ -94,6 +94,22 @@ impl Agent {
         self.view.take().unwrap_or_else(|| mib::view(&self.facts(t)))
     }
 
+    /// Tells managers. A thousand routers may change at once: the tables are put together only for what is taken from them.
+    fn tell(&mut self, t: Time, events: &[Event]) {
+        if events.is_empty() || !self.config.globals.snmp_traps {
+            return;
+        }
+        let view = events.iter().any(Event::needs_view).then(|| self.view(t));
+        let none = View::default();
+        let facts = self.facts(t);
+        let of = |e| mib::binds(&facts, view.as_ref().unwrap_or(&none), e);
+        let all: Vec<_> = events.iter().flat_map(of).collect();
+        for binds in all {
+            self.session.notify(t, binds, &mut self.out);
+        }
+        self.view = view.or(self.view.take());
+    }
+
     fn configure(&mut self, config: &Config) {
         self.config = config.clone();
         self.parts = Parts::of(config, self.options.0);
@@ -392,14 +408,7 @@ impl Body for Agent {
         if !waits {
             self.settle = None;
         }
-        if !events.is_empty() && self.config.globals.snmp_traps {
-            let view = self.view(t);
-            let all: Vec<_> = events.iter().flat_map(|e| mib::binds(&self.facts(t), &view, e)).collect();
-            for binds in all {
-                self.session.notify(t, binds, &mut self.out);
-            }
-            self.view = Some(view);
-        }
+        self.tell(t, &events);
         self.session.poll(t, &mut self.out);
         self.act(t, house);
         self.serve(t, house);
@@ -408,12 +417,7 @@ impl Body for Agent {
     fn stop(&mut self) {
         let t = now();
         let events = std::mem::take(&mut self.events);
-        if self.config.globals.snmp_traps {
-            let view = self.view(t);
-            for binds in events.iter().flat_map(|e| mib::binds(&self.facts(t), &view, e)).collect::<Vec<_>>() {
-                self.session.notify(t, binds, &mut self.out);
-            }
-        }
+        self.tell(t, &events);
         self.session.close(&mut self.out);
         for output in self.out.drain(..) {
             if let (Output::Send(bytes), Some(stream)) = (output, &mut self.stream) {
@@ -421,5 +425,54 @@ impl Body for Agent {
                 let _ = stream.send(&bytes);
             }
         }
+    }
+}
+
+/// What of a configuration is this role's: for the test of keywords.
+#[cfg(test)]
+#[derive(Debug)]
+#[allow(dead_code)]
+pub struct Settings {
+    parts: Parts,
+    target: Option<Target>,
+    traps: bool,
+    /// What managers are told of virtual and real servers.
+    tables: Vec<String>,
+}
+
+/// The role's part of a configuration.
+#[cfg(test)]
+pub fn settings(c: &Config) -> Settings {
+    let parts = Parts { checker: true, ..Parts::default() };
+    let facts = Facts { parts, version: "", host: "", config: c, vrrp: None, checker: None, bfd: None, uptime: 0 };
+    // The names of servers alone: everything else is somebody's else too.
+    let names = ["1.3.6.1.4.1.9586.100.5.3.3.1.71.", "1.3.6.1.4.1.9586.100.5.3.4.1.55."];
+    let view = mib::view(&facts);
+    let named = view.iter().map(|(name, value)| format!("{name} {value:?}"));
+    Settings {
+        parts: Parts::of(c, false),
+        target: target(c.globals.snmp_socket.as_deref().unwrap_or(MASTER)),
+        traps: c.globals.snmp_traps,
+        tables: named.filter(|line| names.iter().any(|n| line.starts_with(n))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_master_is() {
+        let unix = |path: &str| Some(Target::Unix(path.into()));
+        let tcp = |address: &str| Some(Target::Tcp(address.parse().expect("address")));
+        assert_eq!(target("unix:/var/agentx/master"), unix("/var/agentx/master"));
+        assert_eq!(target("/run/agentx"), unix("/run/agentx"));
+        assert_eq!(target("tcp:localhost:705"), tcp("127.0.0.1:705"));
+        assert_eq!(target("tcp:192.0.2.1"), tcp("192.0.2.1:705"));
+        assert_eq!(target("192.0.2.1:1705"), tcp("192.0.2.1:1705"));
+        assert_eq!(target("tcp6:[2001:db8::1]:705"), tcp("[2001:db8::1]:705"));
+        assert_eq!(target("1705"), tcp("127.0.0.1:1705"));
+        assert_eq!(target("udp:192.0.2.1:705"), None);
+        assert_eq!(target("nonsense"), None);
     }
 }

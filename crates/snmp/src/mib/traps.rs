@@ -77,10 +77,17 @@ pub enum Event {
     },
 }
 
-/// The notifications that an event leads to: none where its part is not served.
+impl Event {
+    /// What is told of it is taken from the tables.
+    pub fn needs_view(&self) -> bool {
+        matches!(self, Event::Server { .. } | Event::Quorum { .. })
+    }
+}
+
+/// The notifications that an event leads to: none where its part is not served. An empty view does where the event needs none.
 pub fn binds(f: &Facts<'_>, view: &View, event: &Event) -> Vec<Vec<Bind>> {
     match event {
-        Event::Instance { name, state } if f.parts.vrrp => instance(f, view, name, *state).into_iter().collect(),
+        Event::Instance { name, state } if f.parts.vrrp => vec![instance(f, name, *state)],
         Event::Group { name, state } if f.parts.vrrp => {
             let table = at(&KEEPALIVED, &[2, 1, 1]);
             let mut all = trap(&at(&KEEPALIVED, &[2, 10, 0, 1]));
@@ -119,17 +126,17 @@ fn columns(view: &View, table: &Oid, index: &[u32], columns: &[u32], all: &mut V
     }
 }
 
-fn instance(f: &Facts<'_>, view: &View, name: &str, state: Known) -> Option<Vec<Bind>> {
+fn instance(f: &Facts<'_>, name: &str, state: Known) -> Vec<Bind> {
     let table = at(&KEEPALIVED, &[2, 3, 1]);
     let mut all = trap(&at(&KEEPALIVED, &[2, 10, 0, 2]));
     all.push(Bind::new(table.with(&[2]), crate::view::text(name)));
     all.push(Bind::new(table.with(&[4]), Value::Integer(state.number())));
     // One that a reload took out has no row any more.
-    if let Some(n) = (1..).zip(&f.config.instances).find(|(_, i)| i.name == name).map(|(n, _)| n) {
-        columns(view, &table, &[n], &[5], &mut all);
+    if let Some(i) = f.config.instances.iter().find(|i| i.name == name) {
+        all.push(Bind::new(table.with(&[5]), Value::Integer(super::vrrp::initial(i))));
     }
     all.push(router(f));
-    Some(all)
+    all
 }
 
 fn new_master(f: &Facts<'_>, name: &str, reason: u8) -> Vec<Vec<Bind>> {

@@ -16,8 +16,11 @@ fn table(n: u32) -> Oid {
     at(&KEEPALIVED, &[2, n, 1])
 }
 
-/// A tracker of a row: name, own weight and direction.
-type Default<'a> = &'a dyn Fn(&str) -> Option<(i32, bool)>;
+/// Weight and direction that what is tracked has itself, by its name; `None`: there is no such thing.
+type Own<'a> = &'a dyn Fn(&str) -> Option<(i32, bool)>;
+type Of<T> = fn(&T) -> &Vec<Track>;
+/// Table of instances, table of groups, number of the first column, entries of both, what is tracked.
+type Kind<'a> = (u32, u32, u32, Of<VrrpInstance>, Of<SyncGroup>, Own<'a>);
 
 pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     let c = f.config;
@@ -27,14 +30,12 @@ pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
     for (n, i) in (1..).zip(&c.instances) {
         instance(v, f, n, i);
     }
-    let none: Default<'_> = &|_| Some((0, false));
-    let script: Default<'_> = &|n| c.scripts.iter().find(|s| s.name == n && !s.disabled).map(|s| s.weight);
-    let file: Default<'_> = &|n| c.files.iter().find(|s| s.name == n).map(|s| s.weight);
-    let session: Default<'_> = &|n| c.bfd.iter().find(|s| s.name == n).map(|s| s.weight);
-    let process: Default<'_> = &|n| c.processes.iter().find(|s| s.name == n).map(|s| s.weight);
-    type Of<T> = fn(&T) -> &Vec<Track>;
-    // Table of instances, table of groups, number of the first column, entries, what is tracked.
-    let kinds: [(u32, u32, u32, Of<VrrpInstance>, Of<SyncGroup>, Default<'_>); 5] = [
+    let none: Own<'_> = &|_| Some((0, false));
+    let script: Own<'_> = &|n| c.scripts.iter().find(|s| s.name == n && !s.disabled).map(|s| s.weight);
+    let file: Own<'_> = &|n| c.files.iter().find(|s| s.name == n).map(|s| s.weight);
+    let session: Own<'_> = &|n| c.bfd.iter().find(|s| s.name == n).map(|s| s.weight);
+    let process: Own<'_> = &|n| c.processes.iter().find(|s| s.name == n).map(|s| s.weight);
+    let kinds: [Kind<'_>; 5] = [
         (4, 14, 1, |i| &i.track_interface, |g| &g.track_interface, none),
         (5, 15, 2, |i| &i.track_script, |g| &g.track_script, script),
         (12, 16, 2, |i| &i.track_file, |g| &g.track_file, file),
@@ -52,13 +53,7 @@ pub(super) fn fill(v: &mut View, f: &Facts<'_>) {
 }
 
 /// The entries of each owner; what is tracked but not there is left out.
-fn tracked<'a>(
-    v: &mut View,
-    number: u32,
-    column: u32,
-    owners: impl Iterator<Item = &'a Vec<Track>>,
-    default: Default<'_>,
-) {
+fn tracked<'a>(v: &mut View, number: u32, column: u32, owners: impl Iterator<Item = &'a Vec<Track>>, default: Own<'_>) {
     let table = table(number);
     v.columns(&table, column..column + 3);
     for (owner, entries) in (1..).zip(owners) {
@@ -93,6 +88,12 @@ fn groups(v: &mut View, f: &Facts<'_>) {
     }
 }
 
+/// The state that an instance is configured to begin with.
+pub(super) fn initial(i: &VrrpInstance) -> i32 {
+    let master = i.state == Some(InitialState::Master) || (i.state.is_none() && i.priority == Some(255));
+    if master { 2 } else { 1 }
+}
+
 fn instance(v: &mut View, f: &Facts<'_>, n: u32, i: &VrrpInstance) {
     let table = table(3);
     let unknown = Instance::default();
@@ -102,10 +103,9 @@ fn instance(v: &mut View, f: &Facts<'_>, n: u32, i: &VrrpInstance) {
     let name = i.name.clone();
     let group = f.config.groups.iter().find(|x| x.group.iter().flatten().any(|m| *m == i.name));
     let sync = g.lvs_sync_daemon.as_ref().filter(|d| d.instance.as_ref() == Some(&i.name));
-    let start = i.state == Some(InitialState::Master) || (i.state.is_none() && i.priority == Some(255));
     let interval = part(s.advert_interval, if s.version == 3 { 100.0 } else { 1.0 });
     let mut row = v.row(&table, [n]);
-    row.text(2, &i.name).gauge(3, s.vrid).int(4, state(now.map(|s| s.state))).int(5, if start { 2 } else { 1 });
+    row.text(2, &i.name).gauge(3, s.vrid).int(4, state(now.map(|s| s.state))).int(5, initial(i));
     row.int(6, state(now.map(|s| s.want_state)))
         .settable(7, crate::wire::Value::Integer(s.base_priority.into()), Setting::Priority(name.clone()))
         .int(8, s.effective_priority.into())
