@@ -33,6 +33,10 @@ pub struct Options {
     pub vrrp_pid: Option<PathBuf>,
     pub checkers_pid: Option<PathBuf>,
     pub bfd_pid: Option<PathBuf>,
+    /// -x: all MIBs.
+    pub snmp: bool,
+    /// -A: socket of the AgentX master.
+    pub snmp_socket: Option<String>,
     pub namespace: Option<String>,
     pub config_id: Option<String>,
     pub all_config: bool,
@@ -80,6 +84,8 @@ impl Default for Options {
             vrrp_pid: None,
             checkers_pid: None,
             bfd_pid: None,
+            snmp: false,
+            snmp_socket: None,
             namespace: None,
             config_id: None,
             all_config: false,
@@ -143,8 +149,8 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('c', "checkers_pid", Value::Yes, "pid file of the checker child"),
     ('b', "bfd_pid", Value::Yes, "pid file of the BFD child"),
     ('a', "address-monitoring", Value::No, "log every change of an address"),
-    ('x', "snmp", Value::No, "SNMP (not supported yet)"),
-    ('A', "snmp-agent-socket", Value::Yes, "AgentX socket (not supported yet)"),
+    ('x', "snmp", Value::No, "all MIBs over AgentX"),
+    ('A', "snmp-agent-socket", Value::Yes, "socket of the AgentX master"),
     ('s', "namespace", Value::Yes, "network namespace"),
     ('m', "core-dump", Value::No, "core dumps"),
     ('M', "core-dump-pattern", Value::Attached, "core dumps and their pattern"),
@@ -183,8 +189,9 @@ fn version() -> String {
     format!(
         "Keepalived v{COMPATIBLE} (11/20,2026), by steadfast {}\n\nCopyright (C) 2026 the steadfast authors, MIT OR Apache-2.0\n\n\
          Built with Rust for Linux\nconfigure options: --enable-json\n\
-         Config options: NFTABLES LVS VRRP JSON{}\n",
+         Config options: NFTABLES LVS VRRP JSON{}{}\n",
         env!("CARGO_PKG_VERSION"),
+        if cfg!(feature = "snmp") { " SNMP_V3_FOR_V2 SNMP_VRRP SNMP_CHECKER SNMP_RFCV2 SNMP_RFCV3" } else { "" },
         if cfg!(feature = "dbus") { " DBUS" } else { "" }
     )
 }
@@ -282,6 +289,8 @@ pub fn parse(arguments: &[String]) -> Request {
                 "vrrp_pid" => o.vrrp_pid = path(),
                 "checkers_pid" => o.checkers_pid = path(),
                 "bfd_pid" => o.bfd_pid = path(),
+                "snmp" => o.snmp = true,
+                "snmp-agent-socket" => o.snmp_socket = value.clone(),
                 "namespace" => o.namespace = value.clone(),
                 "config-id" => o.config_id = value.clone(),
                 "all-config" => o.all_config = true,

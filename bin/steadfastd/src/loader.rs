@@ -21,7 +21,16 @@ fn load(options: &Options) -> Outcome {
         let text = "enable_dbus has no effect: this program was built without D-Bus";
         outcome.diagnostics.push(Class::Unsupported, None, text);
     }
+    if wants_snmp(&outcome) && !cfg!(feature = "snmp") {
+        let text = "words of SNMP have no effect: this program was built without SNMP";
+        outcome.diagnostics.push(Class::Unsupported, None, text);
+    }
     outcome
+}
+
+fn wants_snmp(outcome: &Outcome) -> bool {
+    let g = &outcome.config.globals;
+    g.snmp_vrrp || g.snmp_checker || g.snmp_rfcv2 || g.snmp_rfcv3
 }
 
 /// `-t`.
@@ -43,7 +52,7 @@ pub fn test(options: &Options) -> i32 {
 }
 
 /// What the parent must know.
-fn facts(outcome: &Outcome) -> Facts {
+pub fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
     let script = |s: &Option<steadfast_config::model::Script>, limit| {
         s.as_ref().map(|s| (s.argv.clone(), s.user.map(|u| (u.uid, u.gid)), limit))
@@ -53,7 +62,7 @@ fn facts(outcome: &Outcome) -> Facts {
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
         dbus: c.globals.enable_dbus,
-        snmp: false,
+        snmp: wants_snmp(outcome),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
         child_wait: c.process.child_wait_time.unwrap_or(5),
@@ -69,11 +78,13 @@ fn facts(outcome: &Outcome) -> Facts {
         parent_dump: crate::dumps::paths(c).parent,
         reload_time: c.globals.reload_time_file.clone().map(|path| (path, c.globals.reload_repeat)),
         reload_file: c.globals.reload_file.clone(),
+        check_log: c.globals.reload_check_config.clone().filter(|path| !path.is_empty()),
         save_dir: c.globals.config_save_dir.clone(),
     }
 }
 
-/// The role: reports go to the log, the configuration to the parent; the exit status is 0 or why the daemon cannot run.
+/// The role: reports go to the log and to the parent, the configuration to the parent; the exit status is 0 or why the daemon cannot
+/// run.
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
     crate::child::confine(options, &steadfast_sys::sandbox::LOADER);
@@ -84,10 +95,7 @@ pub fn run(options: &Options) -> i32 {
         log::warn!("{line}");
     }
     let failure = steadfast_config::run_failure(&outcome);
-    let status = match failure {
-        Some(status) => status,
-        None => send(options, &outcome),
-    };
+    let status = send(options, &outcome, &reports, failure);
     steadfast_sys::logging::flush(std::time::Duration::from_secs(2));
     status
 }
@@ -99,23 +107,38 @@ fn copy(outcome: &Outcome) -> Vec<u8> {
     all.into_bytes()
 }
 
-fn send(options: &Options, outcome: &Outcome) -> i32 {
-    let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else { return 1 };
+/// Sends the reports, at most 64 KiB of them, and the configuration when the daemon can run with it.
+fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32>) -> i32 {
+    let Some(writer) = options.descriptors.first().and_then(|fd| Writer::inherited(*fd).ok()) else {
+        return failure.unwrap_or(1);
+    };
+    let part = |part: &[u8]| part.to_vec();
+    let reports = reports.as_bytes().chunks(3000).take(20).map(part).map(Message::Reports);
+    if let Some(status) = failure {
+        deliver(&writer, options.epoch, reports);
+        return status;
+    }
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
     let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
     let messages = std::iter::once(Message::Facts(Box::new(facts(outcome))))
-        .chain(saved.chunks(3000).map(|part| Message::Saved(part.to_vec())))
+        .chain(reports)
+        .chain(saved.chunks(3000).map(part).map(Message::Saved))
         .chain(pieces(&bytes));
+    i32::from(!deliver(&writer, options.epoch, messages))
+}
+
+/// False when the parent does not read.
+fn deliver(writer: &Writer, epoch: u64, messages: impl Iterator<Item = Message>) -> bool {
     for message in messages {
-        let Ok(f) = frame(&Envelope { epoch: options.epoch, message }) else { return 1 };
+        let Ok(f) = frame(&Envelope { epoch, message }) else { return false };
         loop {
             match writer.write(&f) {
                 Ok(()) => break,
                 // The parent reads as fast as it can; this process has nothing else to do.
                 Err(WriteError::Full) => std::thread::sleep(std::time::Duration::from_micros(200)),
-                Err(WriteError::Closed) => return 1,
+                Err(WriteError::Closed) => return false,
             }
         }
     }
-    0
+    true
 }

@@ -8,6 +8,8 @@ mod cli;
 mod dumps;
 mod events;
 mod heard;
+#[cfg(test)]
+mod keywords;
 mod loader;
 mod observer;
 mod parent;
@@ -42,6 +44,8 @@ fn main() {
             "bfd" => bfd::run(&options),
             #[cfg(feature = "dbus")]
             "dbus" => observer::dbus::run(&options),
+            #[cfg(feature = "snmp")]
+            "snmp" => observer::snmp::run(&options),
             _ => 1,
         },
         cli::Request::Daemon(options) => parent::run(options),

@@ -45,3 +45,15 @@ fn the_samples_have_no_fault_but_their_interfaces() {
     }
     assert!(seen >= 3);
 }
+
+#[test]
+fn the_tests_of_the_clients_demands_are_there() {
+    let page = std::fs::read_to_string(top().join("docs/clients.md")).expect("page");
+    let mut seen = 0;
+    for (file, test) in page.split('`').filter_map(|w| w.split_once("::")).filter(|(file, _)| file.ends_with(".rs")) {
+        let source = std::fs::read_to_string(top().join(file)).unwrap_or_default();
+        assert!(source.contains(&format!("fn {test}(")), "{file} has no {test}");
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen}");
+}

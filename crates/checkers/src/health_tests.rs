@@ -125,6 +125,21 @@ fn slow_start_raises_the_weight_step_by_step() {
 }
 
 #[test]
+fn weights_that_a_manager_sets() {
+    let mut w = world(two());
+    w.run(1.2);
+    w.heard();
+    let weigh = |w: &mut World, server, weight| w.tell(Input::Weigh { service: "[192.0.2.1]:tcp:80", server, weight });
+    weigh(&mut w, "[10.0.0.1]:tcp:80", 9);
+    assert_eq!(w.table(), "10.0.0.1:80=9 10.0.0.2:80=3");
+    let line = "Weight of service [10.0.0.1]:tcp:80 of VS [192.0.2.1]:tcp:80 changed from 3 to 9 by SNMP";
+    assert!(w.heard().contains(&line.to_owned()));
+    weigh(&mut w, "[10.0.0.1]:tcp:80", 9);
+    weigh(&mut w, "[10.9.9.9]:tcp:80", 7);
+    assert_eq!((w.table().as_str(), w.heard().len()), ("10.0.0.1:80=9 10.0.0.2:80=3", 0));
+}
+
+#[test]
 fn drain_by_the_operator() {
     let mut w = world(two());
     w.run(1.2);

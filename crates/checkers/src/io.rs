@@ -55,6 +55,15 @@ pub enum Input<'a> {
         /// Drain, or end draining.
         on: bool,
     },
+    /// A manager changes the weight of a real server until the next reload. Names as in logs.
+    Weigh {
+        /// Virtual server.
+        service: &'a str,
+        /// Real server.
+        server: &'a str,
+        /// Weight.
+        weight: u32,
+    },
     /// Orderly stop: closing notices, then [`Output::Stopped`]. Tables are gone unless they are to be kept (-I).
     Stop {
         /// Leave the kernel's table as it is.

@@ -246,6 +246,7 @@ impl Pool {
                     self.reconsider(now, out);
                 }
             }
+            Input::Weigh { service, server, weight } => self.weigh(service, server, weight, now, out),
             Input::Drain { service, server, on } => self.drain(service, server, on, now, out),
             Input::Stop { keep_tables } => self.stop(keep_tables, out),
         }
@@ -399,6 +400,26 @@ impl Pool {
                 (true, false) => self.rest(c, out),
                 _ => {}
             }
+        }
+    }
+
+    fn weigh(&mut self, service: &str, server: &str, weight: u32, now: Time, out: &mut Vec<Output>) {
+        for s in self.order.clone() {
+            let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
+            if v.name != service {
+                continue;
+            }
+            let mut touched = Vec::new();
+            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
+                let before = std::mem::replace(&mut real.config.weight, weight);
+                if before != weight {
+                    touched.push(i as u32);
+                    let text =
+                        format!("Weight of service {server} of VS {service} changed from {before} to {weight} by SNMP");
+                    out.push(Output::Log(Level::Info, text));
+                }
+            }
+            self.evaluate(s, &touched, &Cause::default(), now, out);
         }
     }
 

@@ -13,18 +13,21 @@ use steadfast_core::IpCidr;
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     crate::bfd::check(config, at, d);
+    crate::check_links::default_interface(config, host, d);
     let mut any_script = scripts(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     crate::check_links::linkbeat(config, d);
-    any_script |= crate::check_lvs::check(config, host, d);
+    // The checker child looks at its own scripts, whatever the VRRP child came to.
+    let of_checks = crate::check_lvs::check(config, host, d);
+    any_script |= of_checks;
     crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());
-        let early = !config.globals.dynamic_interfaces && config.instances.iter().any(absent);
+        let early = !of_checks && !config.globals.dynamic_interfaces && config.instances.iter().any(absent);
         d.push_help(
             if early { Class::General } else { Class::Security },
             None,
@@ -472,7 +475,9 @@ fn instance(
         fits
     });
     if i.unicast_peer.is_empty() {
-        if i.unicast_words {
+        if i.unicast_fault_no_peer {
+            say!(Deprecated, "unicast_peer", "unicast settings without unicast_peer: the instance stays in FAULT");
+        } else if i.unicast_words {
             say!(Deprecated, "unicast_peer", "unicast settings without unicast_peer: adverts go by multicast");
         }
         i.unicast_ttl = None;
@@ -617,7 +622,7 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             }
             true
         });
-        let pulled_apart = !g.sync_group_tracking_weight;
+        let pulled_apart = !g.sync_group_tracking_weight && !g.global_tracking;
         for i in config.instances.iter().filter(|i| pulled_apart && members.contains(&i.name)) {
             for (kind, t) in i
                 .track_script

@@ -1,10 +1,12 @@
 //! Checks of static objects and of links that are configured outside instances.
 
 use crate::diag::{Class, Diagnostics};
+use crate::host::Host;
 use crate::model::Config;
 use crate::places::Places;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
+use steadfast_core::kernel::Object;
 
 /// A change of a link must count before a peer of ours, or we ourselves hearing nothing, would act on the silence.
 pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
@@ -51,6 +53,23 @@ pub(crate) fn linkbeat(config: &mut Config, d: &mut Diagnostics) {
     let more: Vec<String> =
         more.into_iter().filter(|l| !config.linkbeat.iter().any(|(n, _)| n == l)).map(String::from).collect();
     config.linkbeat.extend(more.into_iter().map(|l| (l, None)));
+}
+
+/// Static addresses that name no link are on the default one, wherever in the file that is given.
+pub(crate) fn default_interface(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) {
+    let default = config.globals.default_interface.as_deref().unwrap_or("eth0");
+    let mut said = false;
+    for (object, _) in &mut config.statics {
+        let Object::Address(a) = object else { continue };
+        if !a.interface.is_empty() {
+            continue;
+        }
+        a.interface = default.to_string();
+        if host.interface(default).is_none() && !std::mem::replace(&mut said, true) {
+            let text = format!("static address {}: the default interface {default} does not exist now", a.cidr);
+            d.push(Class::Fatal, None, text);
+        }
+    }
 }
 
 /// Static objects belong to groups that there are, and these have members that there are.

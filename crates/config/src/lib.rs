@@ -11,7 +11,6 @@ mod check;
 mod check_links;
 mod check_lvs;
 pub mod diag;
-mod foreign;
 pub mod host;
 mod keys;
 mod lines;
@@ -66,5 +65,5 @@ pub fn run_failure(outcome: &Outcome) -> Option<i32> {
 
 /// Every declared keyword.
 pub fn keywords() -> impl Iterator<Item = Keyword> {
-    model::keywords().chain(lines::keywords()).chain(lvs::keywords()).chain(foreign::keywords())
+    model::keywords().chain(lines::keywords()).chain(lvs::keywords())
 }

@@ -294,8 +294,13 @@ impl<'a> Cx<'a> {
 
     /// A number that is at least `least`; less counts as `least` and is reported.
     pub fn at_least<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, least: i64) {
+        self.raised(v, least, i64::from(u32::MAX));
+    }
+
+    /// The same, with a greatest number beyond which nothing is taken.
+    pub fn raised<T: TryFrom<i64>>(&mut self, v: &mut Option<T>, least: i64, most: i64) {
         let Some(w) = self.value() else { return };
-        let Some(n) = self.number(w, 0, i64::from(u32::MAX)) else { return };
+        let Some(n) = self.number(w, 0, most) else { return };
         if n < least {
             self.report_at(Class::General, w, format!("{n} is too small, using {least}"));
         }
@@ -391,7 +396,10 @@ impl<'a> Cx<'a> {
                 Some(name.text.clone())
             }
             [_] => {
-                self.report(Class::General, format!("{keyword} needs a name, ignoring the block"));
+                // keepalived reads on after some, and ends at others.
+                let skipped = ["vrrp_instance", "vrrp_sync_group", "track_group", "bfd_instance"];
+                let class = if skipped.contains(&keyword.as_str()) { Class::General } else { Class::MissingParameter };
+                self.report(class, format!("{keyword} needs a name, ignoring the block"));
                 self.skip_block();
                 None
             }
@@ -503,7 +511,11 @@ impl<'a> Cx<'a> {
                 return;
             }
         }
-        *v = self.command(&word.text, word).map(|s| Script { user, ..s });
+        // Of a quote that is not closed nobody knows where the command ends.
+        let raw = self.line.map_or("", |l| l.raw.as_str());
+        if raw.matches('"').count() % 2 == raw.matches("\\\"").count() % 2 {
+            *v = self.command(&word.text, word).map(|s| Script { user, ..s });
+        }
     }
 
     /// The command of a tracker: the whole line.

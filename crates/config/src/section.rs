@@ -40,12 +40,7 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
         if section.take(&word, c) {
             continue;
         }
-        if let Some(known) = S::KEYWORDS.first().and_then(|k| crate::foreign::known(k.section, &word)) {
-            c.unsupported(known);
-            c.skip_block();
-        } else {
-            c.unknown(&word, S::KEYWORDS.iter().map(|k| k.word));
-        }
+        c.unknown(&word, S::KEYWORDS.iter().map(|k| k.word));
     }
 }
 

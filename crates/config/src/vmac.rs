@@ -31,6 +31,14 @@ pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
             }
             "name" if new.name.is_none() && c.word(n).is_some() => {}
             text => match mac(text) {
+                // That of a virtual router is the default already, and of another one is another router's (RFC 9568 section 7.3).
+                Some([Some(0), Some(0), Some(0x5e), Some(0), Some(1 | 2), _]) => {
+                    let text = format!("'{text}' is a virtual router's hardware address, ignoring it");
+                    c.report_at(Class::General, w, text);
+                }
+                Some([Some(first), ..]) if first & 1 == 1 => {
+                    c.report_at(Class::General, w, format!("'{text}' is a group's hardware address, ignoring it"));
+                }
                 Some(m) => new.mac = Some(m),
                 None if text.contains(':') => {
                     c.report_at(Class::General, w, format!("'{text}' is not a hardware address"));

@@ -19,7 +19,7 @@ const GLOBALS: &[(&str, &[&str], &[&str])] = &[
     ("process_name", &["", "abcdefghijklmno"], &["abcdefghijklmnop"]),
     ("vrrp_rx_bufs_policy", &["MTU", "ADVERT", "1"], &["0", "mtu"]),
     ("vrrp_rx_bufs_multiplier", &["1", "4294967295"], &["0", "4294967296"]),
-    ("vrrp_netlink_cmd_rcv_bufs", &["0", "2147483647"], &["-1", "2147483648"]),
+    ("vrrp_netlink_cmd_rcv_bufs", &["0", "4294967295"], &["-1", "4294967296"]),
     ("vrrp_netlink_cmd_rcv_bufs_force", &["", "off"], &["maybe"]),
     ("process_monitor_rcv_bufs", &["0", "2147483647"], &["-1"]),
     ("reload_time_file", &["/a/b"], &["b"]),
@@ -77,5 +77,26 @@ fn groups_of_links() {
         let outcome = read(&text);
         assert_eq!(outcome.config.garp_groups.len(), count, "{text}");
         assert_eq!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported), faulty, "{text}");
+    }
+}
+
+/// The hardware address of a virtual link, and limits of a peer's TTL: what is taken, and what is reported.
+#[test]
+fn words_of_an_instance() {
+    for (line, good) in [
+        ("use_vmac v 02:00:00:00:00:07", true),
+        ("use_vmac v 00:00:5e:00:03", true),
+        ("use_vmac v 00:00:5e:00:01:07", false),
+        ("use_vmac v 00:00:5e:00:02", false),
+        ("use_vmac v 03:00:00:00:00:07", false),
+        ("use_vmac v 02:00:00:00:07:00:01", false),
+        ("unicast_peer {\n 10.0.0.2 min_ttl 5 max_ttl 5\n}", true),
+        ("unicast_peer {\n 10.0.0.2 min_ttl 6 max_ttl 5\n}", false),
+    ] {
+        let text = "vrrp_instance VI {\n interface eth0\n virtual_router_id 5\n virtual_ipaddress {\n 10.0.0.1\n }\n";
+        let outcome = read(&format!("{text}{line}\n}}\n"));
+        assert_eq!(outcome.diagnostics.iter().all(|d| d.class <= Class::Unsupported), good, "{line}");
+        let mac = outcome.config.instances[0].use_vmac.as_ref().and_then(|v| v.mac);
+        assert_eq!(mac.is_some(), good && line.starts_with("use_vmac"), "{line}");
     }
 }

@@ -16,7 +16,7 @@ mod child;
 mod observe;
 
 pub use child::{Keeping, Link, Order, object_key};
-pub use observe::{Action, Ended, News, Reporter};
+pub use observe::{Action, Alarm, Ended, News, Reporter};
 
 use bincode::Options;
 use serde::de::DeserializeOwned;
@@ -81,6 +81,9 @@ pub struct Facts {
     pub reload_time: Option<(String, bool)>,
     /// The file that is there while the configuration is read; an empty name is the default.
     pub reload_file: Option<String>,
+    /// Where the reports on a file go that is read at a reload.
+    #[serde(default)]
+    pub check_log: Option<String>,
     /// Where what was read is saved.
     pub save_dir: Option<String>,
     /// Scripts keep the supplementary groups of their account.
@@ -144,6 +147,8 @@ pub enum Message {
     Facts(Box<Facts>),
     /// A piece of the text that was read, to be saved.
     Saved(Vec<u8>),
+    /// A part of the reports on it.
+    Reports(Vec<u8>),
     /// A piece of a configuration.
     Config {
         /// The last one.

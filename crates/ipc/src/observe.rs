@@ -2,6 +2,7 @@
 
 use crate::Dump;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use steadfast_core::State;
 
 /// Who reports.
@@ -24,6 +25,17 @@ pub enum Ended {
     Deleted,
 }
 
+/// What is worth an alarm. The numbers are those of RFC 6527 and RFC 2787.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Alarm {
+    /// It became master; why (vrrpv3StatisticsNewMasterReason).
+    NewMaster(u8),
+    /// It threw packets away for their authentication (vrrpTrapAuthErrorType).
+    Authentication(u8),
+    /// It threw packets away that break the protocol (vrrpv3StatisticsProtoErrReason).
+    Protocol(u8),
+}
+
 /// Something has changed: the whole of what is told of one object. While an observer does not read, its newest state waits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum News {
@@ -44,6 +56,15 @@ pub enum News {
         name: String,
         /// State.
         state: State,
+    },
+    /// Something about a virtual router that managers may want to hear of.
+    Alarm {
+        /// Name.
+        name: String,
+        /// What.
+        alarm: Alarm,
+        /// Who sent the packet.
+        source: Option<IpAddr>,
     },
     /// A virtual server gained its quorum, or lost it.
     Service {
@@ -68,6 +89,7 @@ impl News {
     pub fn key(&self) -> String {
         match self {
             News::Instance { name, .. } => format!("instance {name}"),
+            News::Alarm { name, alarm, .. } => format!("instance {name} {alarm:?}"),
             News::Group { name, .. } => format!("group {name}"),
             News::Service { name, .. } => format!("service {name}"),
             News::Server { service, name, .. } => format!("server {name} of {service}"),
@@ -87,6 +109,24 @@ pub enum Action {
         /// Its name.
         instance: String,
     },
+    /// Change a virtual router until the configuration is read again.
+    Adjust {
+        /// Its name.
+        instance: String,
+        /// Base priority, 1 to 254.
+        priority: Option<u8>,
+        /// Preempt.
+        preempt: Option<bool>,
+    },
+    /// Change a real server's weight until the configuration is read again. Names as in logs.
+    Weigh {
+        /// Virtual server.
+        service: String,
+        /// Real server.
+        server: String,
+        /// Weight.
+        weight: u32,
+    },
 }
 
 impl Action {
@@ -94,7 +134,8 @@ impl Action {
     pub fn addressee(&self) -> Option<Reporter> {
         match self {
             Action::Reload | Action::Dump(_) => None,
-            Action::Announce { .. } => Some(Reporter::Vrrp),
+            Action::Weigh { .. } => Some(Reporter::Checker),
+            Action::Announce { .. } | Action::Adjust { .. } => Some(Reporter::Vrrp),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The JSON dump (`keepalived.json`): field order, omission of empty lists and `\/` are part of the interface.
 
-use crate::{Instance, Snapshot, Statistics};
+use crate::{Instance, Process, Snapshot, Statistics};
 use std::fmt::Write;
 
 /// One JSON object being written.
@@ -93,7 +93,36 @@ pub fn json(snapshot: &Snapshot, version: u8) -> Option<String> {
         })
         .collect();
     let array = format!("[{}]", array.join(","));
-    Some(if version == 2 { format!("{{\"vrrp\":{array}}}\n") } else { array + "\n" })
+    if version != 2 {
+        return Some(array + "\n");
+    }
+    let mut whole = Object::new();
+    whole.raw("vrrp", array);
+    if !snapshot.processes.is_empty() {
+        let all: Vec<String> = snapshot.processes.iter().map(process).collect();
+        whole.raw("track_process", format_args!("[{}]", all.join(",")));
+    }
+    Some(whole.end() + "\n")
+}
+
+fn process(p: &Process) -> String {
+    let mut o = Object::new();
+    o.text("process", &p.process)
+        .text("parameters", &p.parameters)
+        .text("param_match", &p.param_match)
+        .raw("min_processes", p.min_processes)
+        .raw("max_processes", p.max_processes)
+        .raw("current_processes", p.current_processes)
+        .raw("have_quorum", p.have_quorum)
+        .raw("weight", p.weight)
+        .raw("terminate_delay", p.terminate_delay)
+        .raw("fork_delay", p.fork_delay)
+        .raw("full_command", p.full_command)
+        .raw("terminate_timer_running", p.terminate_timer_running)
+        .raw("fork_timer_running", p.fork_timer_running)
+        // keepalived's objects have no name.
+        .text("name", &p.name);
+    o.end()
 }
 
 fn data(i: &Instance) -> String {

@@ -13,7 +13,7 @@ mod stats;
 
 pub use data::data;
 pub use json::json;
-pub use schema::{Instance, Script, Snapshot, Statistics};
+pub use schema::{Instance, Process, Script, Snapshot, Statistics};
 pub use stats::stats;
 
 #[cfg(test)]

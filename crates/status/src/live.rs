@@ -178,6 +178,9 @@ pub struct Service {
     /// So many servers are down at once that all are kept.
     pub panic: bool,
     pub servers: Vec<Server>,
+    /// What the kernel counts, where it was asked.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
 }
 
 /// A real server.
@@ -189,6 +192,23 @@ pub struct Server {
     pub weight: u32,
     pub drained: bool,
     pub checks: Vec<Check>,
+    /// What the kernel counts, where it was asked.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
+}
+
+/// What the balancer counts of a service or a server, since it is there and per second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Traffic {
+    pub connections: u64,
+    pub packets: [u64; 2],
+    pub bytes: [u64; 2],
+    pub connections_per_second: u64,
+    pub packets_per_second: [u64; 2],
+    pub bytes_per_second: [u64; 2],
+    /// Of a server: connections that are active, that are not, and that are persistent.
+    pub now: [u32; 3],
 }
 
 /// A check of a real server.

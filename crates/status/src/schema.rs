@@ -1,6 +1,7 @@
 //! The schema.
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use steadfast_core::State;
 
 /// Everything that a dump shows.
@@ -14,6 +15,38 @@ pub struct Snapshot {
     pub scripts: Vec<Script>,
     /// Sync groups.
     pub groups: Vec<(String, State)>,
+    /// Process trackers.
+    pub processes: Vec<Process>,
+    /// Tracked files that were read, and their values.
+    pub files: Vec<(String, i64)>,
+    /// Links of the system: name, index, hardware address.
+    pub links: Vec<(String, u32, [u8; 6])>,
+    /// Adverts that were heard for router ids that are nobody's here.
+    pub unknown_vrids: u64,
+}
+
+/// A process tracker. Durations are in seconds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Process {
+    pub name: String,
+    /// The program.
+    pub process: String,
+    /// The arguments that are compared.
+    pub parameters: String,
+    /// How: none, exact, initial or partial.
+    pub param_match: String,
+    pub min_processes: u32,
+    pub max_processes: u32,
+    pub current_processes: u32,
+    pub have_quorum: bool,
+    pub weight: i32,
+    pub terminate_delay: f64,
+    pub fork_delay: f64,
+    pub full_command: bool,
+    /// A loss, or a gain, has been seen and does not count yet.
+    pub terminate_timer_running: bool,
+    pub fork_timer_running: bool,
 }
 
 /// One virtual router. Durations are in seconds, instants in seconds since 1970.
@@ -69,6 +102,22 @@ pub struct Instance {
     /// `auth_hmac` is in use.
     pub hmac: bool,
     pub source: Option<String>,
+    /// The last known master.
+    pub master: Option<IpAddr>,
+    /// Seconds since it left INIT.
+    pub up_for: Option<f64>,
+    /// Why it became master, by RFC 6527.
+    pub new_master: u8,
+    /// What was wrong last, by RFC 6527: 0 nothing, 1 TTL, 2 version, 3 checksum.
+    pub protocol_error: u8,
+    /// The link that adverts go by.
+    pub link: String,
+    /// Addresses in adverts.
+    pub advertised: Vec<IpAddr>,
+    /// Where adverts go, unless by unicast.
+    pub multicast: Option<IpAddr>,
+    /// Who sent the packet that was thrown away last.
+    pub offender: Option<IpAddr>,
     pub statistics: Statistics,
 }
 
@@ -96,6 +145,10 @@ pub struct Statistics {
     pub auth_ext_invalid_hmac: u64,
     pub auth_ext_stale: u64,
     pub auth_ext_replay: u64,
+    /// Not in the dump.
+    pub checksum_err: u64,
+    /// Not in the dump.
+    pub version_err: u64,
 }
 
 /// One script tracker.

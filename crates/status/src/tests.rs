@@ -84,3 +84,13 @@ fn counters_of_trailers_are_there_where_there_are_trailers() {
     assert!(json(&s, 1).expect("json").contains(r#""pri_zero_sent":0,"auth_ext_missing":0,"#));
     assert!(data(&s).contains("   Authentication type = IPSEC_AH\n"));
 }
+
+#[test]
+fn the_second_layout_has_the_process_trackers() {
+    let process = crate::Process { process: "cron".into(), min_processes: 1, max_processes: 4, ..Default::default() };
+    let text = json(&Snapshot { processes: vec![process], ..sample() }, 2).expect("an instance");
+    let end = ",\"track_process\":[{\"process\":\"cron\",\"parameters\":\"\",\"param_match\":\"\",\"min_processes\":1,\"max_processes\":4,\
+               \"current_processes\":0,\"have_quorum\":false,\"weight\":0,\"terminate_delay\":0,\"fork_delay\":0,\"full_command\":false,\
+               \"terminate_timer_running\":false,\"fork_timer_running\":false,\"name\":\"\"}]}\n";
+    assert!(text.ends_with(end), "{text}");
+}

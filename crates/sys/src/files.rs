@@ -34,6 +34,13 @@ pub fn write_dump(path: &Path, text: &str, mask: Option<u32>) -> io::Result<()> 
     Err(last)
 }
 
+/// Writes a file anew, which may be a device; no link is followed, and nobody is waited for.
+pub fn write_log(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options.open(path)?.write_all(text)
+}
+
 /// Reads the number in a tracked file: blanks around it are allowed; an empty, absent or unreadable file counts as 0. At most
 /// 64 bytes are looked at.
 pub fn read_number(path: &Path) -> i64 {

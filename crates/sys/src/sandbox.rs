@@ -55,7 +55,10 @@ pub const CHECKER: Needs = Needs {
 /// UDP by ports above 1024; dumps; memory that stays locked.
 pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], writes: true };
 
-/// D-Bus and SNMP: their sockets are root's own; nothing is written.
+/// SNMP: the master's socket may belong to another account.
+pub const SNMP: Needs = Needs { keep: &[Power::CAP_DAC_OVERRIDE], writes: false };
+
+/// D-Bus: its socket is open to all; nothing is written.
 pub const OBSERVER: Needs = Needs { keep: &[], writes: false };
 
 /// Gives up everything but `needs`, for this thread and those that it starts; system calls for all threads. Returns what could not

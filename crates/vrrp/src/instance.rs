@@ -4,7 +4,7 @@ use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
-use crate::{Auth, Counters, InstanceConfig, Output, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -116,6 +116,14 @@ pub(crate) struct Instance {
     pub objects_set: bool,
     pub counters: Counters,
     pub last_transition: Time,
+    /// Since when it is not in Init.
+    pub up_since: Option<Time>,
+    /// Why it became master.
+    pub new_master: NewMaster,
+    /// What was wrong with a packet last, as RFC 6527 numbers it.
+    pub protocol_error: u8,
+    /// Who sent the packet that was thrown away last.
+    pub offender: Option<IpAddr>,
     /// Authentication: what is fresh.
     pub guard: Memory,
     /// State that a former process handed over.
@@ -156,6 +164,10 @@ impl Instance {
             objects_set: false,
             counters: Counters::default(),
             last_transition: now,
+            up_since: None,
+            new_master: NewMaster::Never,
+            protocol_error: 0,
+            offender: None,
             guard: Memory::default(),
             restored: None,
             orphaned: false,

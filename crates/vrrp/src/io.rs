@@ -77,6 +77,8 @@ pub enum Input<'a> {
     Wall(std::time::Duration),
     /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.
     Announce(&'a str),
+    /// A manager changes an instance until the next reload: name, base priority (1..=254; not an owner's), preemption.
+    Adjust(&'a str, Option<u8>, Option<bool>),
     /// The kernel took this object, which it had refused before.
     ObjectAdded(&'a Object),
     /// Orderly stop: release everything, then say [`Output::Stopped`]. True keeps addresses and routes (-V).
@@ -258,6 +260,20 @@ pub struct Counters {
     pub auth_ext_replay: u64,
 }
 
+/// Why a virtual router became master the last time, by the numbers of RFC 6527 (vrrpv3StatisticsNewMasterReason).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NewMaster {
+    /// It never did.
+    #[default]
+    Never = 0,
+    /// It owns the addresses.
+    Priority = 1,
+    /// It took over from a living master of lower priority.
+    Preempted = 2,
+    /// The master was not heard any more.
+    NoResponse = 3,
+}
+
 /// A tracked object's part in the state of an instance.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
@@ -296,4 +312,12 @@ pub struct View<'a> {
     pub source: Option<IpAddr>,
     /// A router that is heard and whose adverts prove nothing.
     pub sighting: Option<crate::Sighting>,
+    /// Since when it is not in Init.
+    pub up_since: Option<steadfast_core::Time>,
+    /// Why it became master.
+    pub new_master: NewMaster,
+    /// What was wrong with a packet last, by RFC 6527 (vrrpv3StatisticsProtoErrReason): 0 nothing, 1 TTL, 2 version, 3 checksum.
+    pub protocol_error: u8,
+    /// Who sent the packet that was thrown away last.
+    pub offender: Option<IpAddr>,
 }

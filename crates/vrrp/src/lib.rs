@@ -21,6 +21,7 @@ mod instance;
 mod io;
 mod leftovers;
 mod machine;
+mod manage;
 mod objects;
 mod receive;
 mod reload;

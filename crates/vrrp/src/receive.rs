@@ -72,6 +72,13 @@ impl Instance {
         why: impl FnOnce() -> String,
     ) -> Option<Header> {
         *counter(&mut self.counters) += 1;
+        self.offender = Some(source);
+        self.protocol_error = match kind {
+            Once::Ttl => 1,
+            Once::Version => 2,
+            Once::Checksum => 3,
+            _ => self.protocol_error,
+        };
         if self.first(kind) {
             let name = &self.config.name;
             out.push(Output::Log(Level::Warn, format!("({name}) discarding advert from {source}: {}", why())));

@@ -6,7 +6,10 @@ use crate::instance::{After, Instance, Mode};
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
-use crate::{Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, Received, Snapshot, Tracked, View};
+use crate::{
+    Auth, Config, Input, InstanceConfig, Kill, LinkDelay, Listen, Output, ProcessConfig, Received, Snapshot, Tracked,
+    View,
+};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -121,6 +124,8 @@ pub struct Router {
     /// Wall clock less monotonic clock, in nanoseconds.
     pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
+    /// Adverts of router ids that are nobody's here.
+    pub(crate) strangers: u64,
 }
 
 impl Router {
@@ -158,6 +163,7 @@ impl Router {
             life: Life::Settling,
             wall: 0,
             unknown: HashSet::new(),
+            strangers: 0,
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
@@ -257,6 +263,7 @@ impl Router {
                     self.burst(i, 1, now, out);
                 }
             }
+            Input::Adjust(name, priority, preempt) => self.adjust(now, name, priority, preempt, out),
             Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
@@ -354,6 +361,10 @@ impl Router {
                 counters: x.counters,
                 source: x.assessed.source,
                 sighting: x.guard.sighting.clone(),
+                up_since: x.up_since,
+                new_master: x.new_master,
+                protocol_error: x.protocol_error,
+                offender: x.offender,
             }
         })
     }
@@ -404,14 +415,9 @@ impl Router {
         scripts.map(|s| (s.config.name.as_str(), s.verdict() == Some(true), s.running())).collect()
     }
 
-    /// Processes counted by each process tracker, and whether they are as required.
-    pub fn process_states(&self) -> impl Iterator<Item = (&str, Option<u32>, bool)> {
-        self.trackers.processes.iter().map(|p| (p.config.name.as_str(), p.count, p.ok))
-    }
-
-    /// Value of each tracked file.
-    pub fn file_values(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.trackers.files.iter().map(|(name, value)| (name.as_str(), *value))
+    /// Processes counted by each process tracker, whether they are as required, and whether the end of a delay will change that.
+    pub fn process_states(&self) -> impl Iterator<Item = (&ProcessConfig, Option<u32>, bool, bool)> {
+        self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))
     }
 
     /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
@@ -557,6 +563,7 @@ impl Router {
         let i = match self.addressee(&opened) {
             Ok(i) => i,
             Err(vrid) => {
+                self.strangers += u64::from(vrid.is_some());
                 if let Some(vrid) = vrid
                     && self.settings.log_unknown_vrids
                     && self.unknown.len() < 4096

@@ -100,6 +100,11 @@ impl Process {
         })
     }
 
+    /// The count says something else than what was reported.
+    pub fn waits(&self) -> bool {
+        self.raw() != self.ok
+    }
+
     /// The delay is over.
     pub fn report(&mut self) -> bool {
         let raw = self.raw();

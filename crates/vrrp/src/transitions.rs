@@ -3,7 +3,7 @@
 use crate::instance::{After, Instance, Mode, Once};
 use crate::machine::{Delay, Heard};
 use crate::router::{Key, Life, Router, Which};
-use crate::{Notice, Output, timing};
+use crate::{NewMaster, Notice, Output, timing};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -59,6 +59,7 @@ impl Router {
             if x.state != state {
                 x.last_transition = now;
             }
+            x.up_since = if state == State::Init { None } else { x.up_since.or(Some(now)) };
             x.state = state;
             x.mode = Mode::Normal;
         }
@@ -303,6 +304,13 @@ impl Router {
     /// Backup to Master: advert, objects, announcements (RFC 9568 section 6.4.2).
     pub(crate) fn become_master(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
         self.log(Level::Info, i, format_args!("Entering MASTER STATE"), out);
+        if let Some(x) = self.slot_mut(i) {
+            x.new_master = match x.state {
+                State::Init => NewMaster::Priority,
+                _ if x.fast.is_some() => NewMaster::Preempted,
+                _ => NewMaster::NoResponse,
+            };
+        }
         self.take_up(i, now, out);
         if let Some(x) = self.slot_mut(i) {
             x.counters.become_master += 1;

@@ -2,7 +2,7 @@
 //! VRRP and the checker child.
 
 mod live;
-mod translate;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;

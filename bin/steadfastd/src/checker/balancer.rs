@@ -75,6 +75,20 @@ impl Balancer {
         b
     }
 
+    /// Asks the kernel; nothing where it does not answer.
+    pub fn ask(&mut self, request: &Request, family: Family) -> Vec<Reply> {
+        let Some(ipvs) = &mut self.ipvs else { return Vec::new() };
+        ipvs.ask(request, family).unwrap_or_else(|e| {
+            log::error!("IPVS: {request:?}: {e}");
+            Vec::new()
+        })
+    }
+
+    /// The kernel's services of a virtual server.
+    pub fn keys(&self, slot: Slot) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.wanted.get(&slot).into_iter().flat_map(|w| w.keys.iter().copied())
+    }
+
     /// Settings of the file. `first` in the life of the daemon: what a predecessor made is not flushed.
     pub fn configure(&mut self, settings: Settings, first: bool) {
         let before = std::mem::replace(&mut self.settings, settings);

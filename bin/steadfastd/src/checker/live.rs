@@ -1,8 +1,10 @@
 //! What the role says of itself when it is asked.
 
 use super::Role;
+use super::traffic::Ages;
 use std::fmt::Write;
 use steadfast_checkers::{CheckKind, ServiceView};
+use steadfast_core::Time;
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::{files, schedule};
@@ -62,7 +64,11 @@ impl Role {
     }
 
     /// Says all that there is to know, for observers.
-    pub(super) fn report(&mut self) {
+    pub(super) fn report(&mut self, t: Time) {
+        if let Some(ages) = self.plan.counters.or(self.snmp.then(Ages::default)) {
+            let slots: Vec<_> = self.pool.services().iter().map(|s| s.slot).collect();
+            self.counted.refresh(&mut self.balancer, &slots, ages, t);
+        }
         match encode(&self.status()) {
             Ok(bytes) => report_pieces(Reporter::Checker, &bytes).for_each(|piece| self.parent.say(piece)),
             Err(e) => log::error!("report: {e}"),
@@ -77,12 +83,14 @@ impl Role {
             needed: s.config.quorum,
             active: s.active,
             panic: s.panic,
+            traffic: self.counted.service(&self.balancer, s.slot),
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
                     name: r.name.to_string(),
                     up: r.up,
                     weight: r.weight,
                     drained: r.drained,
+                    traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
                     checks: (r.checks.into_iter())
                         .map(|(check, good, reason)| live::Check { kind: kind(&check.kind).into(), good, reason })
                         .collect(),

@@ -45,6 +45,12 @@ impl Groups {
         self.kept.insert(key, bytes);
     }
 
+    /// What was configured.
+    #[cfg(test)]
+    pub fn configured(&self) -> (&MarkSettings, &BTreeSet<Mark>) {
+        (&self.settings, &self.marks)
+    }
+
     /// What the file wants.
     pub fn configure(&mut self, c: &Config) {
         let g = &c.globals;

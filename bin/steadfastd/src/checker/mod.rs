@@ -2,9 +2,10 @@
 
 mod balancer;
 mod live;
-mod marks;
+pub mod marks;
 mod probes;
-mod translate;
+pub mod traffic;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
@@ -23,12 +24,13 @@ use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, Sc
 use steadfast_config::Config;
 use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Dump, JobEnd, Message, News, decode, encode};
+use steadfast_ipc::{Action, Dump, JobEnd, Message, News, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, files, now, schedule};
+use traffic::Counted;
 
 const SIGNALS: usize = 2;
 const MIRROR: usize = 3;
@@ -71,6 +73,9 @@ struct Role {
     scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
     groups: Groups,
+    counted: Counted,
+    /// -x: counters are told of.
+    snmp: bool,
     watcher: Option<Watcher>,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
@@ -159,6 +164,8 @@ impl Role {
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
+            counted: Counted::default(),
+            snmp: options.snmp,
             balancer: Balancer::open(ours.into_iter().collect(), buffer),
             groups,
             watcher: None,
@@ -434,11 +441,15 @@ impl Role {
                     Err(e) => log::error!("configuration: {e}"),
                 },
                 Order::Message(Message::Ask) => self.say_status(),
-                Order::Message(Message::Survey) => self.report(),
+                Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Dump(Dump::Data)) => self.dump(),
                 Order::Message(Message::Drain { service, server, on }) => {
                     let drain = Input::Drain { service: &service, server: &server, on };
                     self.pool.handle(t, drain, &mut self.out);
+                }
+                Order::Message(Message::Act(Action::Weigh { service, server, weight })) => {
+                    let weigh = Input::Weigh { service: &service, server: &server, weight };
+                    self.pool.handle(t, weigh, &mut self.out);
                 }
                 Order::Message(Message::Stop { .. }) => {
                     log::info!("Stopping");
@@ -533,26 +544,48 @@ impl Role {
     }
 }
 
-/// What observers are told of a line of the FIFO.
-fn news(line: &str) -> Option<News> {
-    match line.split(' ').collect::<Vec<_>>()[..] {
-        ["RS", name, service, state] => {
-            Some(News::Server { service: service.into(), name: name.into(), up: state == "UP" })
-        }
-        ["VS", name, state] => Some(News::Service { name: name.into(), quorum: state == "UP" }),
+/// A line of the FIFO: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`. The name of a mark's service has a blank in it.
+fn change(line: &str) -> Option<(Option<&str>, &str, &str)> {
+    let (rest, state) = line.rsplit_once(' ')?;
+    match rest.split_once(' ')? {
+        ("RS", names) => names.split_once(' ').map(|(server, service)| (Some(server), service, state)),
+        ("VS", service) => Some((None, service, state)),
         _ => None,
     }
 }
 
-/// A change of a server or a service, as the FIFO is told of it: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`.
+/// What observers are told of a line of the FIFO.
+fn news(line: &str) -> Option<News> {
+    let (server, service, state) = change(line)?;
+    let (service, up) = (service.to_string(), state == "UP");
+    Some(match server {
+        Some(name) => News::Server { service, name: name.into(), up },
+        None => News::Service { name: service, quorum: up },
+    })
+}
+
+/// A change of a server or a service, as the FIFO is told of it.
 fn log_change(line: &str) {
-    match line.split(' ').collect::<Vec<_>>()[..] {
-        ["RS", server, service, state] => {
+    match change(line) {
+        Some((Some(server), service, state)) => {
             log::info!(MESSAGE_ID = events::SERVER_STATE, VIRTUAL_SERVER = service, REAL_SERVER = server, NEW_STATE = state; "{line}");
         }
-        ["VS", service, state] => {
+        Some((None, service, state)) => {
             log::info!(MESSAGE_ID = events::SERVICE_STATE, VIRTUAL_SERVER = service, NEW_STATE = state; "{line}");
         }
-        _ => {}
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_blanks() {
+        assert_eq!(change("VS FWM 5 UP"), Some((None, "FWM 5", "UP")));
+        assert_eq!(change("RS [10.0.0.1]:none:0 FWM 5 DOWN"), Some((Some("[10.0.0.1]:none:0"), "FWM 5", "DOWN")));
+        assert_eq!(change("VS [10.0.0.1]:tcp:80 DOWN"), Some((None, "[10.0.0.1]:tcp:80", "DOWN")));
+        assert_eq!(change("UP"), None);
     }
 }

@@ -186,7 +186,17 @@ fn checks(
             connect_timeout: h.reach.connect_timeout.or(smtp.reach.connect_timeout),
             fwmark: h.reach.fwmark.or(smtp.reach.fwmark),
         };
-        Checker::Smtp(model::SmtpCheck { reach: of_host, host: Vec::new(), ..smtp.clone() })
+        let pace = model::Pace {
+            retry: h.pace.retry.or(smtp.pace.retry),
+            delay_before_retry: h.pace.delay_before_retry.or(smtp.pace.delay_before_retry),
+            warmup: h.pace.warmup.or(smtp.pace.warmup),
+            delay_loop: h.pace.delay_loop.or(smtp.pace.delay_loop),
+            alpha: h.pace.alpha.or(smtp.pace.alpha),
+            log_all_failures: h.pace.log_all_failures.or(smtp.pace.log_all_failures),
+            rise: h.pace.rise.or(smtp.pace.rise),
+            fall: h.pace.fall.or(smtp.pace.fall),
+        };
+        Checker::Smtp(model::SmtpCheck { reach: of_host, pace, host: Vec::new(), ..smtp.clone() })
     });
     hosts.filter_map(|k| one(&k, r, v, c, server)).collect()
 }

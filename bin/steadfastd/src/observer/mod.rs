@@ -19,6 +19,8 @@ use steadfast_sys::{Reactor, Ready, logging, now, schedule};
 
 #[cfg(feature = "dbus")]
 pub mod dbus;
+#[cfg(feature = "snmp")]
+pub mod snmp;
 
 /// Who reports, in the order of the parent's roles.
 pub const REPORTERS: [Reporter; 3] = [Reporter::Vrrp, Reporter::Checker, Reporter::Bfd];

@@ -5,7 +5,12 @@ use super::*;
 impl Daemon {
     /// Children of a daemon whose parent died hand over what they hold, and end; they must not meet their successors.
     pub(super) fn await_former(&self) {
-        let files = [("vrrp", &self.options.vrrp_pid), ("checkers", &self.options.checkers_pid)];
+        let files = [
+            ("vrrp", &self.options.vrrp_pid),
+            ("checkers", &self.options.checkers_pid),
+            ("bfd", &self.options.bfd_pid),
+        ];
+        let limit = now() + FORMER;
         for (name, option) in files {
             let Some(pid) =
                 std::fs::read_to_string(self.pid_path(name, option)).ok().and_then(|t| t.trim().parse().ok())
@@ -16,7 +21,6 @@ impl Daemon {
                 continue;
             }
             log::info!("process {pid} of an earlier daemon is still there, waiting for its end");
-            let limit = now() + FORMER;
             while is_orphan(pid) && now() < limit {
                 std::thread::sleep(Duration::from_millis(10));
             }

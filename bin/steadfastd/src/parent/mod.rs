@@ -35,7 +35,7 @@ const ROLES: usize = 10;
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
-const FORMER: Duration = Duration::from_secs(5);
+const FORMER: Duration = Duration::from_secs(3);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 
@@ -57,6 +57,8 @@ struct Loading {
     config: Option<Vec<u8>>,
     /// The text, to be saved.
     saved: Vec<u8>,
+    /// What it reports of what it reads.
+    reports: Vec<u8>,
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
@@ -347,6 +349,11 @@ impl Daemon {
         None
     }
 
+    /// There is somebody to speak of.
+    fn children_wanted(&self) -> bool {
+        self.wanted("vrrp") || self.wanted("checker")
+    }
+
     /// Those that do the work, without those that look on.
     fn children(&self) -> impl Iterator<Item = &Role> {
         self.roles.iter().filter(|r| !r.ward.is_observer())
@@ -372,7 +379,7 @@ impl Daemon {
             "vrrp" => (self.facts.vrrp || self.options.all) && !self.options.check_only,
             "bfd" => (self.facts.bfd || self.options.all) && !self.options.no_bfd,
             "dbus" => self.facts.dbus && self.wanted("vrrp") && cfg!(feature = "dbus"),
-            "snmp" => self.facts.snmp && cfg!(feature = "snmp"),
+            "snmp" => (self.facts.snmp || self.options.snmp) && self.children_wanted() && cfg!(feature = "snmp"),
             _ => (self.facts.checker || self.options.all) && !self.options.vrrp_only,
         }
     }

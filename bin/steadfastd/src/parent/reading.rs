@@ -37,6 +37,7 @@ impl Daemon {
                     assembler: Assembler::default(),
                     config: None,
                     saved: Vec::new(),
+                    reports: Vec::new(),
                     reload,
                     upgrade,
                     spoke: false,
@@ -71,6 +72,7 @@ impl Daemon {
             match parse(buffer.get(..n).unwrap_or_default()) {
                 Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
                 Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
+                Ok(Envelope { message: Message::Reports(part), .. }) => l.reports.extend(part),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
                     Ok(Some(whole)) => l.config = Some(whole),
                     Ok(None) => {}
@@ -95,6 +97,11 @@ impl Daemon {
             return None;
         }
         self.unmark_reload();
+        if let Some(path) = self.facts.check_log.as_ref().filter(|_| l.reload)
+            && let Err(e) = files::write_log(std::path::Path::new(path), &l.reports)
+        {
+            log::warn!("reload_check_config: cannot write {path}: {e}");
+        }
         if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
             scheduled::save(std::path::Path::new(directory), &l.saved);
         }

@@ -67,6 +67,10 @@ impl Role {
                     _ => None,
                 };
                 self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority, end }));
+                if notice == Notice::Master {
+                    let alarm = Alarm::NewMaster(self.router.new_master(&name) as u8);
+                    self.parent.say(Message::News(News::Alarm { name: name.clone(), alarm, source: None }));
+                }
                 self.tell_brother(name, priority);
             }
             Output::Group { name, notice } => {

@@ -3,6 +3,7 @@
 use super::plan::{Plan, Probe};
 use steadfast_core::{State, Time};
 use steadfast_status as status;
+use steadfast_sys::procs::Arguments;
 use steadfast_vrrp::{Router, Tracked, Version};
 
 /// The schema's snapshot of a router. `wall` is the wall clock at `now`.
@@ -86,6 +87,14 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             auth_type: c.auth.number(),
             hmac: c.hmac.is_some(),
             source: v.source.map(|s| s.to_string()),
+            master: v.master.map(|m| m.0),
+            up_for: v.up_since.map(|t| now.since(t).as_secs_f64()),
+            new_master: v.new_master as u8,
+            protocol_error: v.protocol_error,
+            link: c.link().to_string(),
+            advertised: c.addresses.iter().map(|a| a.cidr.address).collect(),
+            multicast: c.unicast.is_none().then_some(c.group),
+            offender: v.offender,
             statistics: status::Statistics {
                 advert_rcvd: k.advert_rcvd,
                 advert_sent: k.advert_sent,
@@ -107,6 +116,8 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
                 auth_ext_invalid_hmac: k.auth_ext_invalid_hmac,
                 auth_ext_stale: k.auth_ext_stale,
                 auth_ext_replay: k.auth_ext_replay,
+                checksum_err: k.checksum_err,
+                version_err: k.version_err,
             },
         }
     });
@@ -129,10 +140,41 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             running,
         }
     });
+    let processes = router.process_states().filter_map(|(p, count, ok, waits)| {
+        let tracker = plan.processes.iter().find(|t| t.matcher.name == p.name)?;
+        let matcher = &tracker.matcher;
+        let (process, parameters) = matcher.argv.split_first()?;
+        Some(status::Process {
+            name: p.name.clone(),
+            process: process.clone(),
+            parameters: parameters.join(" "),
+            param_match: match matcher.arguments {
+                Arguments::Ignored => "none",
+                Arguments::Equal => "exact",
+                Arguments::Initial => "initial",
+                Arguments::Partial => "partial",
+            }
+            .into(),
+            min_processes: p.quorum,
+            max_processes: p.quorum_max,
+            current_processes: count.unwrap_or(0),
+            have_quorum: ok,
+            weight: tracker.weight,
+            terminate_delay: p.terminate_delay.as_secs_f64(),
+            fork_delay: p.fork_delay.as_secs_f64(),
+            full_command: matcher.full_command,
+            terminate_timer_running: waits && ok,
+            fork_timer_running: waits && !ok,
+        })
+    });
     status::Snapshot {
         router_id: plan.router_id.clone(),
         instances: instances.collect(),
         scripts: scripts.collect(),
         groups: router.group_states(),
+        processes: processes.collect(),
+        files: router.file_states().map(|(name, value)| (name.to_string(), value)).collect(),
+        links: router.links().map(|(name, index, mac)| (name.to_string(), index, mac.0)).collect(),
+        unknown_vrids: router.strangers(),
     }
 }

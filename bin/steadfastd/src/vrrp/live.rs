@@ -221,7 +221,7 @@ impl Role {
             instances: self.router.views().map(instance).collect(),
             groups: self.router.group_states().into_iter().map(|(n, s)| (n, state(s).to_string())).collect(),
             scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
-            processes: self.router.process_states().map(|(n, count, ok)| (n.to_string(), count, ok)).collect(),
+            processes: self.router.process_states().map(|(p, count, ok, _)| (p.name.clone(), count, ok)).collect(),
             trackers: self.trackers(),
         }
     }
@@ -238,9 +238,9 @@ impl Role {
             let known = self.results.get(name).cloned().unwrap_or_default();
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
-        let files = self.router.file_values().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
-        let processes = self.router.process_states().map(|(n, count, ok)| {
-            tracker("process", n, Some(ok), count.map_or_else(String::new, |c| format!("{c} there")))
+        let files = self.router.file_states().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
+        let processes = self.router.process_states().map(|(p, count, ok, _)| {
+            tracker("process", &p.name, Some(ok), count.map_or_else(String::new, |c| format!("{c} there")))
         });
         let quorum = |up| if up { "has its quorum" } else { "has no quorum" };
         let services =

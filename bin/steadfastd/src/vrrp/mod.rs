@@ -1,6 +1,7 @@
 //! The VRRP role: one loop that turns readiness into the machine's input and carries its output out.
 
 mod act;
+mod alarms;
 mod dump;
 mod linkbeat;
 mod listen;
@@ -11,7 +12,7 @@ mod settings;
 mod start;
 mod system;
 pub mod tell;
-mod translate;
+pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Action, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
+use steadfast_ipc::{Action, Alarm, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -111,6 +112,7 @@ struct Role {
     out: Vec<Output>,
     stopped: bool,
     beat: Time,
+    alarms: alarms::Alarms,
     /// When processes are counted next, and when they were last.
     count: Time,
     counted: Time,
@@ -166,7 +168,8 @@ impl Role {
         self.watch_files();
         self.processes = {
             let room = self.plan.buffers.processes;
-            Processes::new(self.plan.processes.clone(), (room.bytes, room.force))
+            let matchers = self.plan.processes.iter().map(|t| t.matcher.clone()).collect();
+            Processes::new(matchers, (room.bytes, room.force))
         };
         if let Some(fd) = self.processes.fd()
             && let Err(e) = self.reactor.watch(fd, PROCESSES)
@@ -308,6 +311,7 @@ impl Role {
         if t >= self.beat {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
+            self.raise_alarms();
             if self.trim.take_if(|at| *at <= t).is_some() {
                 self.router.shrink();
                 self.system.kernel.shrink();
@@ -511,6 +515,9 @@ impl Role {
                 Order::Message(Message::Survey) => self.report(t),
                 Order::Message(Message::Act(Action::Announce { instance })) => {
                     self.router.handle(t, Input::Announce(&instance), &mut self.out);
+                }
+                Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
+                    self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
                 }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),

@@ -1,6 +1,7 @@
 //! What the VRRP role runs from: the machine's configuration beside everything that is not the machine's business (which
 //! program a script is, who is told of a change, where dumps go).
 
+use crate::checker::traffic::Ages;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,15 @@ pub struct Fifo {
     pub owner: Option<(u32, u32)>,
     /// Reader to start; the path is appended to its arguments.
     pub reader: Option<Command>,
+}
+
+/// A tracked process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrackProcess {
+    /// What is counted.
+    pub matcher: steadfast_sys::procs::Matcher,
+    /// Its weight, for dumps.
+    pub weight: i32,
 }
 
 /// A tracked file.
@@ -172,7 +182,7 @@ pub struct Plan {
     /// Tracked files.
     pub files: Vec<TrackFile>,
     /// Tracked processes.
-    pub processes: Vec<steadfast_sys::procs::Matcher>,
+    pub processes: Vec<TrackProcess>,
     /// Interfaces on which promote_secondaries is wanted.
     pub promote_secondaries: Vec<String>,
     /// Virtual links by name; they are among the machine's static objects.
@@ -195,6 +205,10 @@ pub struct Plan {
     pub checker_scheduling: Scheduling,
     /// Log lines go to journald with fields.
     pub structured: bool,
+    /// Managers are told of what the balancer counts, at most so old.
+    pub counters: Option<Ages>,
+    /// Managers are told of packets that were thrown away.
+    pub alarms: bool,
     /// Seconds that the kernel keeps a virtual address without a refresh.
     pub address_lease: Option<u32>,
     /// Programs that run as root must be such that only root can change them.

@@ -105,6 +105,7 @@ impl Role {
             out,
             stopped: false,
             beat: t,
+            alarms: Default::default(),
             count: t,
             counted: t,
             late: Duration::ZERO,

@@ -1,6 +1,9 @@
 //! The configuration as written becomes what the role runs from.
 
-use super::plan::{Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile};
+use super::plan::{
+    Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
+};
+use crate::checker::traffic::Ages;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -24,7 +27,10 @@ pub fn plan(c: &Config) -> Plan {
     let mut weights = HashMap::new();
     let mut machine = vrrp::Config {
         statics: c.statics.iter().map(|(o, _)| o.clone()).collect(),
-        startup_delay: g.startup_delay.unwrap_or_default().max(since_boot(g.delay_after_boot)),
+        startup_delay: g
+            .startup_delay
+            .unwrap_or_default()
+            .max(since_boot(g.delay_after_boot, steadfast_sys::files::uptime())),
         garp_groups: c.garp_groups.iter().map(garp_group).collect(),
         link_delays: (c.link_delays.iter().cloned())
             .map(|(interface, down, up)| vrrp::LinkDelay { interface, down, up })
@@ -81,12 +87,13 @@ pub fn plan(c: &Config) -> Plan {
             Some("partial") => Arguments::Partial,
             Some(_) => Arguments::Equal,
         };
-        processes.push(Matcher {
+        let matcher = Matcher {
             name: p.name.clone(),
             argv: process.argv.clone(),
             full_command: p.full_command || arguments != Arguments::Ignored,
             arguments,
-        });
+        };
+        processes.push(TrackProcess { matcher, weight: p.weight.0 });
     }
     defaults.extend(c.bfd.iter().map(|b| ((5, b.name.as_str()), b.weight)));
     if g.vrrp_iptables {
@@ -111,6 +118,16 @@ pub fn plan(c: &Config) -> Plan {
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
         let mut instance = instance(i, g, group, &defaults);
+        if let Some(members) = group.filter(|gr| gr.global_tracking).and_then(|gr| gr.group.as_ref()) {
+            // Of old: what one member tracks, all of them do.
+            for other in c.instances.iter().filter(|x| x.name != i.name && members.contains(&x.name)) {
+                for track in self::instance(other, g, group, &defaults).tracks {
+                    if !instance.tracks.iter().any(|t| t.what == track.what) {
+                        instance.tracks.push(track);
+                    }
+                }
+            }
+        }
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
         let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
         instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
@@ -246,6 +263,8 @@ pub fn plan(c: &Config) -> Plan {
         checker_namespace: c.process.net_namespace_ipvs.clone(),
         linkbeat: linkbeat(c),
         mask: g.umask,
+        counters: g.snmp_checker.then_some(Ages(g.snmp_vs_interval, g.snmp_rs_interval)),
+        alarms: g.snmp_traps,
         structured: g.log_structured == Some(true),
         address_lease: g.address_lease,
         buffers: Buffers {
@@ -274,7 +293,9 @@ fn starts_programs(v: &model::VirtualServer) -> bool {
 }
 
 fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
-    Buffer { bytes: bytes.unwrap_or(default) as usize, force: force.unwrap_or(false) }
+    // The kernel takes an int.
+    let most = i32::MAX.unsigned_abs();
+    Buffer { bytes: bytes.unwrap_or(default).min(most) as usize, force: force.unwrap_or(false) }
 }
 
 /// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
@@ -310,8 +331,8 @@ fn garp_group(g: &model::GarpGroup) -> vrrp::GarpGroup {
 }
 
 /// What is left until the system has been up for so long.
-fn since_boot(wanted: Option<Duration>) -> Duration {
-    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(steadfast_sys::files::uptime()))
+fn since_boot(wanted: Option<Duration>, up: Duration) -> Duration {
+    wanted.map_or(Duration::ZERO, |w| w.saturating_sub(up))
 }
 
 /// keepalived_script, if that account exists.
@@ -435,7 +456,7 @@ fn instance(
     c.accept = i.accept.unwrap_or(!strict) || c.priority == 255;
     c.routes = i.virtual_routes.clone();
     c.rules = i.virtual_rules.clone();
-    if !i.unicast_peer.is_empty() {
+    if !i.unicast_peer.is_empty() || i.unicast_fault_no_peer {
         c.unicast = Some(vrrp::Unicast {
             peers: i
                 .unicast_peer
@@ -515,7 +536,7 @@ fn instance(
         }
     };
     // Weighted trackers of a group's member would pull the members apart; they count only where that is asked for.
-    let own = group.is_none_or(|gr| gr.sync_group_tracking_weight);
+    let own = group.is_none_or(|gr| gr.sync_group_tracking_weight || gr.global_tracking);
     add(&i.track_script, 0, own);
     add(&i.track_file, 1, own);
     add(&i.track_process, 2, own);

@@ -192,8 +192,8 @@ fn cidr(c: &mut Cx<'_>, w: &Word) -> Option<IpCidr> {
     Some(IpCidr { address, prefix })
 }
 
-/// An address line. `instance` leaves the interface open when none is named; the second value says whether it was. The third is
-/// the track group of a static address.
+/// An address line. The interface is left open when none is named; the second value says whether it was. The third is the track
+/// group of a static address, which has `instance` none.
 pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, bool, Option<String>)> {
     let first = c.word(0)?;
     let cidr = cidr(c, first)?;
@@ -273,9 +273,6 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
             }
         }
     }
-    if instance.is_none() && a.interface.is_empty() {
-        a.interface = "eth0".into();
-    }
     Some((a, named, group))
 }
 
@@ -348,6 +345,13 @@ pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
             }
             other => w.c.report_at(Class::General, option, format!("unknown option '{other}' of a peer")),
         }
+    }
+    if let Some((low, high)) = ttl.filter(|(low, high)| low > high) {
+        c.report_at(
+            Class::General,
+            first,
+            format!("min_ttl {low} is above max_ttl {high}: nothing of the peer is taken"),
+        );
     }
     Some(Peer { address, ttl })
 }

@@ -17,8 +17,8 @@ words! { ALL, SECTION,
     "not" "-" "-" "off" "Inverts the match.";
     "from" "PREFIX|all|any" "-" "all" "Source.";
     "to" "PREFIX|all|any" "-" "all" "Destination.";
-    "table" "NAME|N" "uint32" "-" "Look up in this table.";
-    "lookup" "NAME|N" "uint32" "-" "As table.";
+    "table" "NAME|N" "1-4294967295" "-" "Look up in this table.";
+    "lookup" "NAME|N" "1-4294967295" "-" "As table.";
     "preference" "N" "uint32" "16384 and downwards" "Place among the rules.";
     "order" "N" "uint32" "-" "As preference.";
     "priority" "N" "uint32" "-" "As preference.";
@@ -28,8 +28,8 @@ words! { ALL, SECTION,
     "realms" "[FROM/]TO" "0-255, IPv4" "none" "Realms.";
     "suppress_prefixlength" "N" "0-128" "none" "Rejects routes with a prefix this short.";
     "sup_pl" "N" "0-128" "none" "As suppress_prefixlength.";
-    "suppress_ifgroup" "NAME|N" "0-4294967294" "none" "Rejects routes over links of this group.";
-    "sup_group" "NAME|N" "0-4294967294" "none" "As suppress_ifgroup.";
+    "suppress_ifgroup" "NAME|N" "0-2147483647" "none" "Rejects routes over links of this group.";
+    "sup_group" "NAME|N" "0-2147483647" "none" "As suppress_ifgroup.";
     "dev" "IF" "-" "none" "As iif.";
     "iif" "IF" "-" "none" "Input link.";
     "oif" "IF" "-" "none" "Output link.";
@@ -119,7 +119,14 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
                 family = family.or(prefix.map(|p| Family::of(p.address)));
                 if o.text == "from" { r.from = prefix } else { r.to = prefix }
             }
-            "table" | "lookup" => actions.push(RuleAction::Table(w.named(o, "rt_tables", TABLES, u32::MAX)?)),
+            "table" | "lookup" => {
+                let table = w.named(o, "rt_tables", TABLES, u32::MAX)?;
+                if table == 0 {
+                    w.c.report_at(Class::General, o, "table 0 is none, ignoring the rule");
+                    return None;
+                }
+                actions.push(RuleAction::Table(table));
+            }
             "preference" | "order" | "priority" => r.preference = Some(w.named(o, "", &[], u32::MAX)?),
             "tos" | "dsfield" => r.tos = w.u8_named(o, "rt_dsfield", &[])?,
             "fwmark" => {
@@ -139,7 +146,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
                 r.suppress_prefixlength = Some(u32::try_from(w.number(o, 0, 128)?).ok()?);
             }
             "suppress_ifgroup" | "sup_group" => {
-                r.suppress_group = Some(w.named(o, "group", &[("default", 0)], u32::MAX - 1)?);
+                r.suppress_group = Some(w.named(o, "group", &[("default", 0)], i32::MAX as u32)?);
             }
             "dev" | "iif" | "oif" => {
                 let dev = w.value(o)?;

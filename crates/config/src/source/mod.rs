@@ -264,6 +264,12 @@ impl State<'_> {
                     if unmatched {
                         self.out.diagnostics.push(Class::UnmatchedQuote, Some(span), "quote is not closed");
                     }
+                    if let [w, seed, ..] = words.as_slice()
+                        && w.text == "random_seed"
+                        && let Ok(seed) = seed.text.parse::<u32>()
+                    {
+                        self.rng = steadfast_core::Rng::new(seed.into());
+                    }
                     if words.first().is_some_and(|w| !w.quoted && w.text.starts_with("include"))
                         && self.include(&words, path, depth)
                     {

@@ -157,9 +157,9 @@ section! {
     /// garp_group.
     GarpGroup, "garp_group" {
         /// Gap between gratuitous ARPs.
-        live "garp_interval" "SECS" "0.000001-" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        live "garp_interval" "SECS" "0.000001-4294" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
         /// Gap between neighbour advertisements.
-        live "gna_interval" "SECS" "0.000001-" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        live "gna_interval" "SECS" "0.000001-4294" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
         /// The one link.
         live "interface" "IF" "-" "-" => interface: Option<String> = None, |c, v| c.text(v);
         /// The links.
@@ -216,7 +216,7 @@ section! {
         /// Name said in HELO.
         live "smtp_helo_name" "NAME" "-" "host name" => smtp_helo_name: Option<String> = None, |c, v| c.text(v);
         /// Limit of the mail connection.
-        live "smtp_connect_timeout" "SECS" "1-4294" "30" => smtp_connect_timeout: Option<u64> = None, |c, v| c.at_least(v, 1);
+        live "smtp_connect_timeout" "SECS" "1-4294" "30" => smtp_connect_timeout: Option<u64> = None, |c, v| c.raised(v, 1, LONG);
         /// Mail on state changes everywhere.
         live "smtp_alert" "[BOOL]" "-" "unset" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Mail on state changes of instances.
@@ -250,11 +250,11 @@ section! {
         /// Delay of the second burst after a lower-priority advert.
         live "vrrp_garp_lower_prio_delay" "SECS" "0-4294" "master delay" => garp_lower_prio_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
         /// Gratuitous ARPs after a lower-priority advert.
-        live "vrrp_garp_lower_prio_repeat" "N" ">=0" "master repeat" => garp_lower_prio_repeat: Option<u32> = None, |c, v| c.at_least(v, 0);
+        live "vrrp_garp_lower_prio_repeat" "N" "0-2147483647" "master repeat" => garp_lower_prio_repeat: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Gap between gratuitous ARPs of an interface.
-        live "vrrp_garp_interval" "SECS" "0.000001-" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        live "vrrp_garp_interval" "SECS" "0.000001-4294" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
         /// Gap between neighbour advertisements of an interface.
-        live "vrrp_gna_interval" "SECS" "0.000001-" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
+        live "vrrp_gna_interval" "SECS" "0.000001-4294" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
         /// One gratuitous ARP, no second burst, no refresh repeats.
         live "vrrp_min_garp" "[BOOL]" "-" "off" => min_garp: Option<bool> = None, |c, v| c.boolean(v);
         /// Missed adverts before takeover.
@@ -302,7 +302,7 @@ section! {
         /// Refuse root scripts that others could change.
         live "enable_script_security" "-" "-" "off" => enable_script_security: bool = false, |c, v| c.flag(v);
         /// Hold all instances after start.
-        live "vrrp_startup_delay" "SECS" "0.001-" "0" => startup_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
+        live "vrrp_startup_delay" "SECS" "0.001-4294" "0" => startup_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
         /// Log adverts of unknown router ids.
         live "log_unknown_vrids" "-" "-" "off" => log_unknown_vrids: bool = false, |c, v| c.flag(v);
         /// Address owners drop adverts.
@@ -331,7 +331,7 @@ section! {
                 None => c.report_at(Class::General, w, format!("'{}' is not a file creation mask", w.text)),
             }
         };
-        /// Test a new file before a reload; always so here.
+        /// Test a new file before a reload, which is always so here; where the reports of it go.
         live "reload_check_config" "[LOGFILE]" "-" "on" => reload_check_config: Option<String> = None, |c, v| c.optional_text(v);
         /// Which include problems are errors.
         live "include_check" "[[+|-]read|match|wildcard_match|brace_match]..." "-" "none" => include_check: bool = false, |c, v| {
@@ -433,11 +433,11 @@ section! {
         /// Where keepalived keeps a copy of the configuration; here it goes from process to process by pipes.
         live "tmp_config_directory" "DIR" "-" "none" => tmp_config_directory: Option<String> = None, |c, v| c.text(v);
         /// Receive buffer of the VRRP child's netlink socket for requests, in bytes.
-        live "vrrp_netlink_cmd_rcv_bufs" "BYTES" ">=0" "1 MiB" => vrrp_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        live "vrrp_netlink_cmd_rcv_bufs" "BYTES" "uint32" "1 MiB" => vrrp_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// Beyond the system's limit.
         live "vrrp_netlink_cmd_rcv_bufs_force" "[BOOL]" "-" "off" => vrrp_command_force: Option<bool> = None, |c, v| c.boolean(v);
         /// Receive buffer of the checker child's netlink socket for requests.
-        live "lvs_netlink_cmd_rcv_bufs" "BYTES" ">=0" "the system's" => lvs_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        live "lvs_netlink_cmd_rcv_bufs" "BYTES" "uint32" "the system's" => lvs_command_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// Beyond the system's limit.
         live "lvs_netlink_cmd_rcv_bufs_force" "[BOOL]" "-" "off" => lvs_command_force: Option<bool> = None, |c, v| c.boolean(v);
         /// Beyond the system's limit.
@@ -445,7 +445,7 @@ section! {
         /// Beyond the system's limit.
         live "lvs_netlink_monitor_rcv_bufs_force" "[BOOL]" "-" "off" => lvs_monitor_force: Option<bool> = None, |c, v| c.boolean(v);
         /// Receive buffer of the socket that tells of processes.
-        live "process_monitor_rcv_bufs" "BYTES" ">=0" "the system's" => process_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        live "process_monitor_rcv_bufs" "BYTES" "uint32" "the system's" => process_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// Beyond the system's limit.
         live "process_monitor_rcv_bufs_force" "[BOOL]" "-" "off" => process_force: Option<bool> = None, |c, v| c.boolean(v);
         /// Packets that vrrp_rx_bufs_policy makes room for, for each instance of a socket.
@@ -453,17 +453,33 @@ section! {
         /// Lateness that raises the real-time priority.
         live "min_auto_priority_delay" "USECS" "1-10000000" "1000000" => auto_priority_delay: Option<u32> = None, |c, v| c.some_int(v, 1, 10_000_000);
         /// Instances are held back until the system has been up for so long.
-        live "vrrp_delay_after_boot" "SECS" "0.001-" "0" => delay_after_boot: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
+        live "vrrp_delay_after_boot" "SECS" "0.001-4294" "0" => delay_after_boot: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
         /// Receive buffer of the VRRP child's netlink socket for changes.
-        live "vrrp_netlink_monitor_rcv_bufs" "BYTES" ">=0" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        live "vrrp_netlink_monitor_rcv_bufs" "BYTES" "uint32" "4 MiB" => vrrp_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// Receive buffer of the checker child's netlink socket for changes, in bytes.
-        live "lvs_netlink_monitor_rcv_bufs" "BYTES" ">=0" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
+        live "lvs_netlink_monitor_rcv_bufs" "BYTES" "uint32" "1 MiB" => lvs_monitor_buffer: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// Log lines go to journald with fields: instance, router id, states, reason, and a message id for each kind of event
         /// (steadfast's own).
         live "log_structured" "[BOOL]" "-" "off" => log_structured: Option<bool> = None, |c, v| c.boolean(v);
         /// The kernel drops virtual addresses that nobody has refreshed for so long: for the case that everything of ours is dead or
         /// frozen (steadfast's own).
         live "vrrp_address_lease" "SECS" "3-3600" "off" => address_lease: Option<u32> = None, |c, v| c.some_int(v, 3, 3600);
+        /// Socket of the AgentX master.
+        live "snmp_socket" "SPEC" "unix:PATH, PATH, tcp:HOST:PORT, HOST:PORT, PORT" "unix:/var/agentx/master" => snmp_socket: Option<String> = None, |c, v| c.text(v);
+        /// SNMP notifications.
+        live "enable_traps" "-" "-" "off" => snmp_traps: bool = false, |c, v| c.flag(v);
+        /// KEEPALIVED-MIB, VRRP part.
+        live "enable_snmp_vrrp" "-" "-" "off" => snmp_vrrp: bool = false, |c, v| c.flag(v);
+        /// KEEPALIVED-MIB, checker part.
+        live "enable_snmp_checker" "-" "-" "off" => snmp_checker: bool = false, |c, v| c.flag(v);
+        /// The MIB of RFC 2787.
+        live "enable_snmp_rfcv2" "-" "-" "off" => snmp_rfcv2: bool = false, |c, v| c.flag(v);
+        /// The MIB of RFC 6527.
+        live "enable_snmp_rfcv3" "-" "-" "off" => snmp_rfcv3: bool = false, |c, v| c.flag(v);
+        /// Age of what SNMP says of the traffic of virtual servers.
+        live "snmp_vs_stats_update_interval" "SECS" "0.001-30" "5" => snmp_vs_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 30.0);
+        /// Age of what SNMP says of the traffic of real servers.
+        live "snmp_rs_stats_update_interval" "SECS" "0.001-30" "with the virtual servers" => snmp_rs_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 30.0);
         /// Serve on until the successor is heard (steadfast's own; on unless strict).
         live "vrrp_soft_release" "[BOOL]" "-" "on" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
         /// The instances on the system's D-Bus.
@@ -518,7 +534,7 @@ section! {
             extra_if(c, &mut s.garp_extra, 1);
         };
         /// Receive buffer of advert sockets: for so many packets of the link's size, of the advert's size, or so many bytes.
-        live "vrrp_rx_bufs_policy" "MTU|ADVERT|BYTES" ">=1" "the system's" => |c, s| {
+        live "vrrp_rx_bufs_policy" "MTU|ADVERT|BYTES" "1-2147483647" "the system's" => |c, s| {
             let Some(w) = c.value() else { return };
             s.receive_policy = match w.text.as_str() {
                 "MTU" => Some(ReceivePolicy::Mtu),
@@ -526,12 +542,16 @@ section! {
                 _ => c.number(w, 1, i64::from(i32::MAX)).and_then(|n| u32::try_from(n).ok()).map(ReceivePolicy::Bytes),
             };
         };
-        /// SNMP traps.
-        later "enable_traps" "-" "-" "off" => |c, s| {};
-        /// keepalived MIB, VRRP part.
-        later "enable_snmp_vrrp" "-" "-" "off" => |c, s| {};
-        /// keepalived MIB, checker part.
-        later "enable_snmp_checker" "-" "-" "off" => |c, s| {};
+        /// Older spelling of enable_snmp_vrrp.
+        live "enable_snmp_keepalived" "-" "-" "off" => |c, s| {
+            c.report(Class::Deprecated, "enable_snmp_keepalived is deprecated, use enable_snmp_vrrp");
+            s.snmp_vrrp = true;
+        };
+        /// The MIBs of RFC 2787 and RFC 6527.
+        live "enable_snmp_rfc" "-" "-" "off" => |c, s| {
+            s.snmp_rfcv2 = true;
+            s.snmp_rfcv3 = true;
+        };
     }
     plain {
         /// Seen words of global_defs that have no field; for dumps.

@@ -42,6 +42,8 @@ pub struct Pace {
 const CONNECT: f64 = 4_294.967_295;
 /// The least delay in seconds.
 const LEAST: f64 = 0.000_001;
+/// The longest delay in seconds: seven weeks.
+const LONGEST: f64 = 4_294_967.0;
 /// The greatest 32-bit number.
 const U32: i64 = u32::MAX as i64;
 
@@ -59,11 +61,11 @@ macro_rules! checker {
                 /// Further tries in a round.
                 live "retry" "N" "0-4294967295" "1 (MISC 0, DNS 3) or the server's" => |c, s| c.some_int(&mut s.pace.retry, 0, U32);
                 /// Gap before each of them.
-                live "delay_before_retry" "SECS" ">=0" "1 (HTTP, SSL 3; DNS delay_loop)" => |c, s| c.seconds(&mut s.pace.delay_before_retry, 0.0, CONNECT);
+                live "delay_before_retry" "SECS" "0-4294967" "1 (HTTP, SSL 3; DNS delay_loop)" => |c, s| c.seconds(&mut s.pace.delay_before_retry, 0.0, LONGEST);
                 /// First checks are spread over this time.
-                live "warmup" "SECS" ">=0" "delay_loop" => |c, s| c.seconds(&mut s.pace.warmup, 0.0, CONNECT);
+                live "warmup" "SECS" "0-4294967" "delay_loop" => |c, s| c.seconds(&mut s.pace.warmup, 0.0, LONGEST);
                 /// Time between checks.
-                live "delay_loop" "SECS" ">=0.000001" "the server's" => |c, s| c.seconds(&mut s.pace.delay_loop, LEAST, CONNECT);
+                live "delay_loop" "SECS" "0.000001-4294967" "the server's" => |c, s| c.seconds(&mut s.pace.delay_loop, LEAST, LONGEST);
                 /// Down until the first success.
                 live "alpha" "[BOOL]" "-" "the server's" => |c, s| c.boolean(&mut s.pace.alpha);
                 /// Log each failed try.
@@ -161,9 +163,9 @@ section! {
             v.extend(c.words().iter().skip(1).map(|w| w.text.clone()));
         };
         /// Least offset of a match.
-        live "regex_min_offset" "N" ">=0" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
+        live "regex_min_offset" "N" "uint32" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
         /// A match begins before this offset.
-        live "regex_max_offset" "N" ">min" "none" => regex_max_offset: Option<u64> = None, |c, v| c.some_int(v, 0, U32);
+        live "regex_max_offset" "N" "uint32, >min" "none" => regex_max_offset: Option<u64> = None, |c, v| c.some_int(v, 0, U32);
         /// A connection must end with TLS close_notify.
         live "tls_compliant" "[BOOL]" "-" "the checker's" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
     }
@@ -415,19 +417,19 @@ section! {
         /// Default of its checks.
         live "retry" "N" "1-4294967295" "the virtual server's" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
         /// Default of its checks.
-        live "delay_before_retry" "SECS" ">=0" "the virtual server's" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "delay_before_retry" "SECS" "0-4294967" "the virtual server's" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
         /// Default of its checks.
-        live "warmup" "SECS" ">=0" "the virtual server's" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "warmup" "SECS" "0-4294967" "the virtual server's" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
         /// Default of its checks.
         live "connect_timeout" "SECS" "0.000001-4294.967295" "the virtual server's" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Default of its checks.
-        live "delay_loop" "SECS" ">=0.000001" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "delay_loop" "SECS" "0.000001-4294967" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, LONGEST);
         /// Mail at changes.
         live "smtp_alert" "[BOOL]" "-" "on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
         /// As the virtual server's (steadfast's own).
         live "slow_start" "SECS" "0-86400" "the virtual server's" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// As the virtual server's (steadfast's own).
@@ -517,13 +519,13 @@ section! {
         /// Default of the checks.
         live "retry" "N" "1-4294967295" "1" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
         /// Default of the checks.
-        live "delay_before_retry" "SECS" ">=0" "see checkers" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "delay_before_retry" "SECS" "0-4294967" "see checkers" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
         /// Default of the checks.
-        live "warmup" "SECS" ">=0" "delay_loop" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, CONNECT);
+        live "warmup" "SECS" "0-4294967" "delay_loop" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
         /// Default of the checks.
         live "connect_timeout" "SECS" "0.000001-4294.967295" "5" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Time between checks.
-        live "delay_loop" "SECS" ">=0.000001" "60" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
+        live "delay_loop" "SECS" "0.000001-4294967" "60" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, LONGEST);
         /// Weight 0 instead of removal while a server is down.
         live "inhibit_on_failure" "-" "-" "off" => inhibit_on_failure: bool = false, |c, v| c.flag(v);
         /// Scheduler.
@@ -563,7 +565,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        later "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
         /// Servers are down until their first success.
         live "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
         /// At a stop notifiers run for what is up.

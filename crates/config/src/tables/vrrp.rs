@@ -107,7 +107,7 @@ section! {
         live "nopreempt" "-" "-" "off" => nopreempt: bool = false, |c, v| c.flag(v);
         /// Wait before preempting.
         live "preempt_delay" "SECS" "0-1000" "0" => preempt_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 1000.0);
-        /// Debug level.
+        /// Debug level; keepalived has none either.
         live "debug" "LEVEL" "0-4" "0" => debug: u8 = 0, |c, v| c.int(v, 0, 4);
         /// Run on BACKUP.
         live "notify_backup" "SCRIPT [USER [GROUP]]" "-" "none" => notify_backup: Option<Script> = None, |c, v| c.script(v);
@@ -144,16 +144,11 @@ section! {
         /// Delay of the second burst after a lower-priority advert.
         live "garp_lower_prio_delay" "SECS" "0-4294" "global" => garp_lower_prio_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
         /// Gratuitous ARPs after a lower-priority advert.
-        live "garp_lower_prio_repeat" "N" ">=0" "global" => garp_lower_prio_repeat: Option<u32> = None, |c, v| c.at_least(v, 0);
+        live "garp_lower_prio_repeat" "N" "0-2147483647" "global" => garp_lower_prio_repeat: Option<u32> = None, |c, v| c.some_int(v, 0, i64::from(i32::MAX));
         /// Missed adverts before takeover.
         live "down_timer_adverts" "N" "1-100" "global" => down_timer_adverts: Option<u8> = None, |c, v| c.some_int(v, 1, 100);
         /// A master held up for longer than a backup of this priority waits goes to backup.
-        live "timer_expired_backup" "[PRIO]" "1-254" "off" => timer_expired_backup: Option<u8> = None, |c, v| {
-            *v = Some(254);
-            if c.word(1).is_some() {
-                c.some_int(v, 1, 254);
-            }
-        };
+        live "timer_expired_backup" "[PRIO]" "1-254" "off" => timer_expired_backup: Option<u8> = None, |c, v| backup_of(c, v);
         /// Do not answer lower-priority adverts at once.
         live "lower_prio_no_advert" "[BOOL]" "-" "global" => lower_prio_no_advert: Option<bool> = None, |c, v| c.boolean(v);
         /// Send one advert before backing off.
@@ -236,7 +231,7 @@ section! {
         /// Misspelt alias of timer_expired_backup.
         live "thread_timer_expired" "[PRIO]" "1-254" "-" => |c, s| {
             c.report(Class::Deprecated, "thread_timer_expired is spelt timer_expired_backup");
-            s.timer_expired_backup = Some(254);
+            backup_of(c, &mut s.timer_expired_backup);
         };
         /// Gratuitous ARPs on other interfaces.
         live "garp_extra_if" "[all] SECS" "0-86400" "vrrp_garp_extra_if" => |c, s| extra_if(c, &mut s.garp_extra, 0);
@@ -267,6 +262,14 @@ section! {
         unicast_peer: Vec<Peer>;
         /// A keyword of unicast operation was used.
         unicast_words: bool;
+    }
+}
+
+/// `[PRIO]` of timer_expired_backup.
+fn backup_of(c: &mut Cx<'_>, v: &mut Option<u8>) {
+    *v = Some(254);
+    if c.word(1).is_some() {
+        c.some_int(v, 1, 254);
     }
 }
 
@@ -381,7 +384,7 @@ section! {
         live "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Weighted trackers of members count.
         live "sync_group_tracking_weight" "-" "-" "off" => sync_group_tracking_weight: bool = false, |c, v| c.flag(v);
-        /// Old way of sharing trackers.
+        /// What one member tracks, all do (deprecated).
         live "global_tracking" "-" "-" "off" => global_tracking: bool = false, |c, v| {
             c.flag(v);
             c.report(Class::Deprecated, "global_tracking is deprecated");
@@ -402,9 +405,9 @@ section! {
         /// The command; `</path` only tests that a file can be opened.
         live "script" "COMMAND [ARGS] | </PATH" "executable found" "required" => script: Option<Script> = None, |c, v| c.command_line(v);
         /// Period.
-        live "interval" "SECS" ">=0.001" "1" => interval: Option<Duration> = None, |c, v| positive(c, v);
+        live "interval" "SECS" "0.000001-4294967" "1" => interval: Option<Duration> = None, |c, v| positive(c, v);
         /// Limit of one run.
-        live "timeout" "SECS" ">=0.001" "interval" => timeout: Option<Duration> = None, |c, v| positive(c, v);
+        live "timeout" "SECS" "0.000001-4294967" "interval" => timeout: Option<Duration> = None, |c, v| positive(c, v);
         /// Priority change; 0: failure means FAULT.
         live "weight" "N [reverse]" "-253-253" "0" => weight: (i32, bool) = (0, false), |c, v| weight(c, v, 253);
         /// Successes to become OK.
@@ -452,13 +455,16 @@ section! {
         /// Factor of the number; 0: a number other than 0 means FAULT.
         live "weight" "N [reverse]" "-254-254" "1" => weight: (i32, bool) = (1, false), |c, v| weight(c, v, 254);
         /// Make the file.
-        live "init_file" "[VALUE] [overwrite]" "integer" "off" => init_file: Option<(i64, bool)> = None, |c, v| {
+        live "init_file" "[VALUE] [overwrite]" "-254-254" "off" => init_file: Option<(i64, bool)> = None, |c, v| {
             let mut value = 0;
             let mut overwrite = false;
             for w in c.words().iter().skip(1) {
                 if w.text == "overwrite" {
                     overwrite = true;
                 } else if let Some(n) = c.number(w, i64::MIN, i64::MAX) {
+                    if !(-254..=254).contains(&n) {
+                        c.report_at(Class::General, w, format!("{n} is beyond any weight (-254 to 254)"));
+                    }
                     value = n;
                 }
             }
@@ -486,11 +492,11 @@ section! {
         /// Greatest number running.
         live "quorum_max" "N" "0-65535" "unlimited" => quorum_max: Option<u32> = None, |c, v| c.some_int(v, 0, 65535);
         /// Delay before a loss or a gain counts.
-        live "delay" "SECS" "0.000001-3600" "0" => delay: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 3600.0);
+        live "delay" "SECS" "0.000001-3600" "0" => delay: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 3600.0);
         /// Delay before a loss counts.
-        live "terminate_delay" "SECS" "0.000001-3600" "0" => terminate_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 3600.0);
+        live "terminate_delay" "SECS" "0.000001-3600" "0" => terminate_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 3600.0);
         /// Delay before a gain counts.
-        live "fork_delay" "SECS" "0.000001-3600" "0" => fork_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 3600.0);
+        live "fork_delay" "SECS" "0.000001-3600" "0" => fork_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 3600.0);
         /// Compare with the command line instead of the process name.
         live "full_command" "-" "-" "off" => full_command: bool = false, |c, v| c.flag(v);
     }

@@ -1,7 +1,8 @@
 //! From the text of a file to the kernel, without files and without a kernel.
 
-use super::plan;
+use super::{plan, since_boot};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use steadfast_config::host::FakeHost;
 use steadfast_config::source::{Options, ReadError, Reader};
 use steadfast_test_sim::pairs::{ends_alike, pair};
@@ -39,4 +40,11 @@ fn a_reload_of_any_file_ends_where_a_start_would() {
             panic!("seed {seed}\n{a}\n=== then\n{b}\n=== ends with\n{what}");
         }
     }
+}
+
+/// `vrrp_delay_after_boot`: the time that the system has been up counts.
+#[test]
+fn who_starts_late_waits_less() {
+    let left = |wanted: Option<u64>, up| since_boot(wanted.map(Duration::from_secs), Duration::from_secs(up)).as_secs();
+    assert_eq!([left(Some(60), 10), left(Some(60), 60), left(Some(60), 70), left(None, 10)], [50, 0, 0, 0]);
 }

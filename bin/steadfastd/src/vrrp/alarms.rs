@@ -1,0 +1,49 @@
+//! Packets that were thrown away, for managers: looked at once a second, so that a flood of them is one alarm of each kind a second.
+
+use super::Role;
+use std::collections::HashMap;
+use steadfast_ipc::{Alarm, Message, News};
+use steadfast_vrrp::Counters;
+
+/// Counters of each instance when it was looked at last.
+#[derive(Default)]
+pub struct Alarms(HashMap<String, Counters>);
+
+/// Kinds of alarms, by the numbers of RFC 2787 and RFC 6527.
+fn kinds(c: &Counters) -> [(Alarm, u64); 6] {
+    let extension = c.auth_ext_missing
+        + c.auth_ext_malformed
+        + c.auth_ext_unknown_key
+        + c.auth_ext_invalid_hmac
+        + c.auth_ext_stale
+        + c.auth_ext_replay;
+    [
+        (Alarm::Authentication(1), c.invalid_authtype),
+        (Alarm::Authentication(2), c.authtype_mismatch),
+        (Alarm::Authentication(3), c.auth_failure + extension),
+        (Alarm::Protocol(1), c.ip_ttl_err),
+        (Alarm::Protocol(2), c.version_err),
+        (Alarm::Protocol(3), c.checksum_err),
+    ]
+}
+
+impl Role {
+    /// Tells of what was thrown away since the last time.
+    pub(super) fn raise_alarms(&mut self) {
+        if !self.plan.alarms {
+            return;
+        }
+        let mut news = Vec::new();
+        let mut next = HashMap::new();
+        for v in self.router.views() {
+            let before = self.alarms.0.get(&v.config.name).copied().unwrap_or_default();
+            let pairs = kinds(&v.counters).into_iter().zip(kinds(&before));
+            for ((alarm, _), _) in pairs.filter(|((_, now), (_, before))| now > before) {
+                news.push(News::Alarm { name: v.config.name.clone(), alarm, source: v.offender });
+            }
+            next.insert(v.config.name.clone(), v.counters);
+        }
+        self.alarms.0 = next;
+        news.into_iter().for_each(|n| self.parent.say(Message::News(n)));
+    }
+}
