@@ -26,7 +26,15 @@ fn table(path: &Path) -> Vec<HashMap<String, String>> {
 fn aside(name: &str, text: &str, scripts: bool) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     // Links that its conditions name were not made there; a namespace that does not exist ends the test early.
-    let hosts = ["1515.conf", "sync_group.conf", "sync_group2.conf", "unicast_vmac.conf", "894.conf", "773b.conf"];
+    let hosts = [
+        "1515.conf",
+        "sync_group.conf",
+        "sync_group2.conf",
+        "unicast_vmac.conf",
+        "894.conf",
+        "773b.conf",
+        "1972u.conf",
+    ];
     if has(&["enable_dbus", "enable_snmp", "snmp_socket", "enable_traps"]) {
         Some("that build was made without SNMP and D-Bus")
     } else if hosts.iter().any(|h| name.ends_with(&format!("configs__{h}"))) {
