@@ -1,7 +1,7 @@
 //! What happens on the way from one state to another.
 
 use crate::instance::{After, Instance, Mode, Once};
-use crate::machine::{Delay, Heard};
+use crate::machine::{Delay, Heard, Standing};
 use crate::router::{Key, Life, Router, Which};
 use crate::{NewMaster, Notice, Output, timing};
 use log::Level;
@@ -94,6 +94,11 @@ impl Router {
                 self.say_faults(*i, now, out);
             }
             self.priority_changed(*i, before, started, out);
+            // Who is better now learns of it at once, not with the next advert in turn.
+            let lower = |x: &Instance| x.priority() < before && x.assessed.faults.is_empty();
+            if self.slot(*i).is_some_and(|x| x.standing() == Standing::Master && !x.config.strict && lower(x)) {
+                self.reply(*i, now, out);
+            }
         }
         if self.life != Life::Running {
             return;

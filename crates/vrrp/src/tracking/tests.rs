@@ -382,3 +382,19 @@ fn a_master_follows_its_bfd_session_and_takes_what_it_knows_of_it_along() {
     solo.run_ms(10_000);
     assert_eq!(solo.state(), State::Master);
 }
+
+#[test]
+fn a_master_that_sinks_says_so_at_once_and_one_that_rises_in_its_turn() {
+    for strict in [false, true] {
+        let mut c = vi();
+        c.strict = strict;
+        c.tracks = vec![track(Tracked::Interface("eth1".into()), -30, false)];
+        let mut solo = Solo::master(one(c));
+        solo.input(Input::Link(link(3, "eth1", false, &[addr(1, 0)])));
+        assert_eq!(sent(&solo.take()), if strict { vec![] } else { vec![70] }, "strict {strict}");
+        solo.input(Input::Link(link(3, "eth1", true, &[addr(1, 0)])));
+        assert_eq!(sent(&solo.take()), Vec::<u8>::new());
+        solo.run_ms(1000);
+        assert_eq!(sent(&solo.take()), [100]);
+    }
+}
