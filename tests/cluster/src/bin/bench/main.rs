@@ -77,7 +77,10 @@ fn main() {
             "load" => load::load(kinds, quick),
             "authenticated" => load::authenticated(kinds, quick),
             "checks" => checks::checks(kinds, quick),
-            "bfd" => bfd::bfd(kinds, quick),
+            "bfd" => {
+                bfd::bfd(kinds, quick);
+                bfd::failover(kinds, quick);
+            }
             "vmac" => vmac::vmac(kinds, quick),
             _ => load::check(kinds, quick),
         }
