@@ -249,6 +249,10 @@ fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), Strin
         eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
         return Err(format!("{} cannot be used (status {status}): a reload would change nothing", file.display()));
     }
+    let c = &outcome.config;
+    if c.instances.is_empty() && c.statics.is_empty() && c.virtual_servers.is_empty() && c.bfd.is_empty() {
+        return Err(format!("{} is empty: a reload would change nothing", file.display()));
+    }
     let lines = plan::plan(&running, &outcome.config);
     let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
     let known: Vec<String> =

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use steadfast_config::model::{Config, VrrpInstance};
+use steadfast_core::kernel::Object;
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
@@ -24,8 +25,25 @@ fn name(v: &Value) -> Option<String> {
     Some(text)
 }
 
+/// What is put into the kernel, in its own words.
+fn object(v: &Value) -> Option<String> {
+    let fields = v.as_object()?;
+    let read = |kind: &str| serde_json::from_value::<Object>(serde_json::json!({ kind: v })).ok();
+    let kind = match () {
+        () if fields.contains_key("cidr") => "Address",
+        () if fields.contains_key("hops") || fields.contains_key("destination") => "Route",
+        () if fields.contains_key("action") => "Rule",
+        () => return None,
+    };
+    let text = read(kind)?.to_string();
+    Some(text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string))
+}
+
 /// A value in one line.
 fn plain(v: &Value) -> String {
+    if let Some(text) = object(v) {
+        return text;
+    }
     match v {
         Value::Null => "none".into(),
         Value::String(s) => s.clone(),
@@ -45,6 +63,10 @@ fn strip(v: &mut Value) {
             o.remove("place");
             o.remove("line");
             o.values_mut().for_each(strip);
+        }
+        // An address, whether it was given with a prefix, and where.
+        Value::Array(a) if a.len() == 3 && a.first().is_some_and(|first| first.get("cidr").is_some()) => {
+            *v = a.swap_remove(0);
         }
         Value::Array(a) => a.iter_mut().for_each(strip),
         _ => {}
@@ -151,6 +173,25 @@ mod tests {
         assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
         assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another"]);
         assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
+    }
+
+    #[test]
+    fn addresses_are_told_as_they_are_written_and_where_they_stand_is_no_difference() {
+        use steadfast_core::kernel::Address;
+        let with = |last: u8, column: u32| {
+            let cidr = steadfast_core::IpCidr { address: [192, 0, 2, last].into(), prefix: 24 };
+            let at = serde_json::json!({ "file": 0, "line": 3, "column": column, "width": 9 });
+            let at = serde_json::from_value(at).expect("place");
+            let virtual_ipaddress = vec![(Address::new(cidr, "eth0"), true, at)];
+            let i = VrrpInstance { name: "A".into(), virtual_ipaddress, ..Default::default() };
+            Config { instances: vec![i], ..Default::default() }
+        };
+        assert_eq!(plan(&with(7, 1), &with(7, 9)), Vec::<String>::new());
+        let lines = [
+            "- vrrp_instance A > virtual_ipaddress 192.0.2.7/24 dev eth0",
+            "+ vrrp_instance A > virtual_ipaddress 192.0.2.8/24 dev eth0",
+        ];
+        assert_eq!(plan(&with(7, 1), &with(8, 1)), lines);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Brother {
         self.outbox.flush(|f| writer.write(f).is_ok());
     }
 
-    /// Takes what has come.
+    /// Takes what has come. `Hello`: all that there is to know is to be said.
     pub fn hear(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut buffer = [0; PACKET];
@@ -187,9 +187,15 @@ impl Brother {
                 Err(e) => log::error!("message from the other child: {e}"),
             }
         }
-        self.there |= !messages.is_empty();
+        if messages.is_empty() {
+            return messages;
+        }
+        let new = !std::mem::replace(&mut self.there, true);
         if messages.contains(&Message::Hello) {
             self.say(Message::Heartbeat { late: 0 });
+        } else if new {
+            // What was to be said to it until now was not kept: it is as if it had asked.
+            messages.push(Message::Hello);
         }
         messages
     }

@@ -21,38 +21,39 @@ fn rank(o: &Object) -> u8 {
 }
 
 impl Router {
-    /// An earlier daemon, all of whose processes died at once, has left these in the kernel. To be told before the first poll.
+    /// An earlier daemon, all of whose processes died at once, has left these in the kernel. To be told when the links are known and
+    /// before the first poll.
     ///
-    /// They go on serving until somebody else is heard: its peers have noticed nothing yet where it was back in time. Where the start
-    /// is delayed they are not kept, since nobody listens meanwhile.
+    /// What is still there goes on serving until somebody else is heard: its peers have noticed nothing yet where it was back in time.
+    /// Where the start is delayed it is not kept.
     pub fn inherit(&mut self, left: &[Object]) {
         let left: HashSet<&Object> = left.iter().collect();
         let delayed = !self.settings.startup_delay.is_zero();
+        let links = &self.trackers.links;
+        let there = |a: &Address| {
+            left.contains(&Object::Address(a.clone()))
+                && links.get(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
+        };
         for x in self.slots.iter_mut().flatten().filter(|x| !delayed && x.restored.is_none()) {
             let mut addresses = x.config.addresses.iter().peekable();
-            x.orphaned = x.config.priority != 255
-                && addresses.peek().is_some()
-                && addresses.all(|a| left.contains(&Object::Address(a.clone())));
+            x.orphaned = x.config.priority != 255 && addresses.peek().is_some() && addresses.all(there);
         }
     }
 
-    /// Takes over what an earlier daemon has left, or takes it away.
-    pub(crate) fn adopt_orphans(&mut self, i: u32, serve: bool, out: &mut Vec<Output>) {
-        if !self.slot_mut(i).is_some_and(|x| std::mem::take(&mut x.orphaned)) {
-            return;
-        }
-        if serve {
-            let text = format_args!("keeping what an earlier run left until a master is heard");
-            self.log(Level::Info, i, text, out);
-            self.add_objects(i, out);
-        } else {
-            self.withdraw_leftovers(i, out);
+    /// Takes over what an earlier daemon has left.
+    pub(crate) fn adopt_orphans(&mut self, out: &mut Vec<Output>) {
+        for i in self.order.clone() {
+            if self.slot_mut(i).is_some_and(|x| std::mem::take(&mut x.orphaned)) {
+                let text = format_args!("keeping what an earlier run left until a master is heard");
+                self.log(Level::Info, i, text, out);
+                self.add_objects(i, out);
+            }
         }
     }
 
-    /// A backup that still holds what an earlier daemon left gives it up.
+    /// Who is no master and still holds what an earlier daemon left gives it up.
     pub(crate) fn let_orphans_go(&mut self, i: u32, out: &mut Vec<Output>) {
-        if self.slot(i).is_some_and(|x| x.state == State::Backup && x.objects_set) {
+        if self.slot(i).is_some_and(|x| x.state != State::Master && x.objects_set) {
             self.remove_objects(i, out);
         }
     }
@@ -76,8 +77,7 @@ impl Router {
             Object::Route(_) | Object::Rule(_) | Object::Block(_) => true,
             Object::Link(_) => false,
         });
-        let waiting = self.instances().filter(|x| x.orphaned).flat_map(|x| Instance::objects(&x.config));
-        let mut seen: HashSet<Object> = waiting.collect();
+        let mut seen = HashSet::new();
         let mut left: Vec<Object> = (inherited.iter().cloned().chain(found))
             .filter(|o| !self.held.has_place_of(o) && !matches!(o, Object::Address(a) if held.contains(&place(a))))
             .filter(|o| seen.insert(o.clone()))

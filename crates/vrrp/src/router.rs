@@ -579,6 +579,10 @@ impl Router {
         };
         let Some(x) = self.slot_mut(i) else { return };
         if x.state != State::Backup && x.state != State::Master {
+            // It does not take part yet, but must not hold what somebody else serves.
+            if x.objects_set && x.check(now, opened, out).is_some_and(|header| header.priority != 0) {
+                self.let_orphans_go(i, out);
+            }
             return;
         }
         let sighted = x.guard.sighting.as_ref().map(|s| s.count);
@@ -632,6 +636,7 @@ impl Router {
             return;
         }
         self.life = Life::Running;
+        self.adopt_orphans(out);
         self.evaluate_all(now, out);
     }
 

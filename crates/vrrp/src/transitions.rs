@@ -199,7 +199,6 @@ impl Router {
                 _ if owner => self.become_master(*m, now, out),
                 _ => {
                     self.log(Level::Info, *m, format_args!("Entering BACKUP STATE (init)"), out);
-                    self.adopt_orphans(*m, true, out);
                     if restored != Some(State::Backup) {
                         self.clean_up(*m, out);
                     }
@@ -275,7 +274,7 @@ impl Router {
 
     pub(crate) fn enter_fault(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
         let restored = self.slot_mut(i).and_then(|x| x.restored.take());
-        let at_start = self.slot(i).is_some_and(|x| x.state == State::Init && !x.orphaned);
+        let at_start = self.slot(i).is_some_and(|x| x.state == State::Init && !x.objects_set);
         if let Some(x) = self.slot(i) {
             for fault in &x.assessed.faults {
                 self.log(Level::Info, i, format_args!("entering FAULT state: {fault}"), out);
@@ -283,7 +282,6 @@ impl Router {
         }
         self.log(Level::Info, i, format_args!("Entering FAULT STATE"), out);
         self.let_orphans_go(i, out);
-        self.adopt_orphans(i, false, out);
         self.set_state(i, State::Fault, now);
         self.quiet(i);
         if let Some(x) = self.slot_mut(i) {

@@ -49,11 +49,13 @@ impl Role {
         let config = config.unwrap_or_default();
         let settings: Settings =
             if parts.is_empty() { Settings::default() } else { decode(&parts).unwrap_or_default() };
-        let (record, left) = Record::open(options.record.clone());
+        let (mut record, left) = Record::open(options.record.clone());
         inherited.extend(left.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
                 release(&config, &inherited, &snapshots, settings, stop.is_some())?;
+                // The next life finds nothing to keep.
+                record.remove();
             }
             return Ok(None);
         }
@@ -76,10 +78,7 @@ impl Role {
         programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
-        let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
-        if !respawned {
-            router.inherit(&left);
-        }
+        let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
         let mut role = Role {
             parent,
             signals,
@@ -128,6 +127,9 @@ impl Role {
         }
         role.tell_wall(t);
         role.learn_links()?;
+        if !respawned {
+            role.router.inherit(&left);
+        }
         role.configure();
         confine(options, &steadfast_sys::sandbox::VRRP);
         let t = now();

@@ -109,11 +109,14 @@ impl Firewall {
 
     /// Blocks with the next [`Firewall::flush`].
     pub fn add(&mut self, entry: Entry) {
-        if !self.entries.contains_key(&entry) {
-            let index = self.index(&entry);
-            self.entries.insert(entry.clone(), index);
-            self.queue.push((entry, index, true));
+        let index = self.index(&entry);
+        match self.entries.insert(entry.clone(), index) {
+            Some(old) if old == index => return,
+            // The link was made anew, with another number.
+            Some(old) => self.queue.push((entry.clone(), old, false)),
+            None => {}
         }
+        self.queue.push((entry, index, true));
     }
 
     /// Frees with the next [`Firewall::flush`].

@@ -59,17 +59,17 @@ fn an_owner_keeps_what_is_his_interfaces_own() {
 }
 
 /// A start after all processes of an earlier daemon died at once, their addresses still in the kernel.
-fn orphaned(change: impl FnOnce(&mut InstanceConfig)) -> Solo {
-    let mut c = with_all("VI", 51);
-    change(&mut c);
-    let there: Vec<Object> = c.addresses.iter().cloned().map(Object::Address).collect();
-    let mut addresses = vec![addr(0, 0)];
-    addresses.extend(c.addresses.iter().map(|a| a.cidr.address));
+fn orphaned(change: impl FnOnce(&mut Config)) -> Solo {
+    let mut config = one(with_all("VI", 51));
+    change(&mut config);
+    let there: Vec<Object> = config.instances[0].addresses.iter().cloned().map(Object::Address).collect();
+    let mut eth0 = link(2, "eth0", true, &[addr(0, 0)]);
+    eth0.addresses.extend(config.instances[0].addresses.iter().map(|a| a.cidr));
     let mut out = Vec::new();
-    let mut router = Router::new(one(c), 1, t(0), &mut out);
-    router.inherit(&there);
+    let router = Router::new(config, 1, t(0), &mut out);
     let mut solo = Solo { router, out, now: t(0) };
-    solo.input(Input::Link(link(2, "eth0", true, &addresses)));
+    solo.input(Input::Link(eth0));
+    solo.router.inherit(&there);
     solo.router.poll(t(0), &mut solo.out);
     solo
 }
@@ -113,10 +113,50 @@ fn it_goes_with_the_link_and_with_a_stop() {
 
 #[test]
 fn a_delayed_start_does_not_keep_what_it_cannot_give_way_with() {
-    let mut config = one(with_all("VI", 51));
-    config.startup_delay = std::time::Duration::from_secs(5);
+    let solo = orphaned(|config| config.startup_delay = std::time::Duration::from_secs(5));
+    let there: Vec<Object> = with_all("VI", 51).addresses.into_iter().map(Object::Address).collect();
+    assert_eq!(solo.router.leftovers(&there, |_| true).iter().filter(|o| **o == there[0]).count(), 1);
+}
+
+/// Whoever waits for the first result of a script does not take part, but hears, and is stopped and removed as everybody.
+#[test]
+fn who_waits_for_a_script_gives_it_up_as_well() {
+    let waits = |config: &mut Config| {
+        let (what, weight, reverse) = (Tracked::Script("chk".into()), 0, false);
+        config.instances[0].tracks.push(Track { what, weight, reverse });
+        let second = std::time::Duration::from_secs(1);
+        let (name, command) = (String::from("chk"), String::from("chk"));
+        config.scripts.push(ScriptConfig {
+            name,
+            interval: second,
+            timeout: second,
+            rise: 1,
+            fall: 1,
+            init_fail: false,
+            command,
+        });
+    };
+    let mut solo = orphaned(waits);
+    assert_eq!((solo.state(), solo.view().objects_set), (State::Init, true));
+    solo.hear("10.0.0.9", 90);
+    assert!(removed(&solo.take()));
+
+    let mut solo = orphaned(waits);
+    solo.input(Input::Stop { keep_objects: false });
+    assert!(removed(&solo.out), "{:?}", solo.out);
+
+    let mut solo = orphaned(waits);
+    solo.router.reload(t(1), Config::default(), &mut solo.out);
+    assert!(removed(&solo.out), "{:?}", solo.out);
+}
+
+#[test]
+fn what_is_not_there_any_more_is_not_put_there() {
+    let config = one(with_all("VI", 51));
     let there: Vec<Object> = config.instances[0].addresses.iter().cloned().map(Object::Address).collect();
-    let mut router = Router::new(config, 1, t(0), &mut Vec::new());
-    router.inherit(&there);
-    assert_eq!(router.leftovers(&there, |_| true).iter().filter(|o| **o == there[0]).count(), 1);
+    let mut solo = Solo { router: Router::new(config, 1, t(0), &mut Vec::new()), out: Vec::new(), now: t(0) };
+    solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+    solo.router.inherit(&there);
+    solo.router.poll(t(0), &mut solo.out);
+    assert_eq!(added(&solo.out), 0, "{:?}", solo.out);
 }
