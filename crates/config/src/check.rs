@@ -83,6 +83,19 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
             s.disabled = true;
             continue;
         }
+        let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
+        if let Some(why) = script.shell.as_ref().and_then(|_| crate::host::unsafe_shell_text(host, &script.text))
+            && as_root
+            && security
+        {
+            d.push(
+                Class::General,
+                here("script"),
+                format!("{}: script '{}' is unsafe, ignoring it: {why}", named, script.text),
+            );
+            s.disabled = true;
+            continue;
+        }
         if let Some(shell) = &script.shell {
             // keepalived takes the first word for a program and the rest for its arguments; here a shell runs the text.
             let program = !matches!(host.script(first), ScriptFile::Missing);
@@ -94,7 +107,6 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
             );
             continue;
         }
-        let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
         match host.script(first) {
             ScriptFile::Missing => {
                 d.push(Class::General, here("script"), format!("{}: script '{first}' not found, ignoring it", named));

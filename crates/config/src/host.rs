@@ -72,6 +72,71 @@ fn entry(file: &str, name: &str) -> Option<Vec<String>> {
     text.lines().map(fields).find(|f| f.get(if number { 2 } else { 0 }).is_some_and(|x| x == name))
 }
 
+/// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way.
+fn exchangeable(path: &Path) -> Option<String> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::Component;
+    /// As the kernel.
+    const LINKS: usize = 40;
+    let names = |path: &Path| {
+        let all = path.components().rev().map(|c| c.as_os_str().to_os_string());
+        all.collect::<Vec<_>>()
+    };
+    let mut todo = names(&std::path::absolute(path).ok()?);
+    let (mut here, mut links) = (PathBuf::new(), 0);
+    while let Some(name) = todo.pop() {
+        match Path::new(&name).components().next() {
+            Some(Component::ParentDir) => {
+                here.pop();
+                continue;
+            }
+            Some(Component::CurDir) | None => continue,
+            Some(_) => {}
+        }
+        let next = here.join(&name);
+        let Ok(m) = std::fs::symlink_metadata(&next) else { continue };
+        let mode = m.permissions().mode();
+        let sticky = m.is_dir() && mode & 0o1000 != 0;
+        let why = if m.uid() != 0 {
+            Some("is not owned by root")
+        } else if m.is_symlink() {
+            None
+        } else if mode & 0o002 != 0 && !sticky {
+            Some("is writable by everybody")
+        } else if mode & 0o020 != 0 && m.gid() != 0 && !sticky {
+            Some("is writable by its group")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Some(format!("'{}' {why} (mode {:04o})", next.display(), mode & 0o7777));
+        }
+        if !m.is_symlink() {
+            here = next;
+            continue;
+        }
+        links += 1;
+        if links > LINKS {
+            return Some(format!("'{}' has too many links", path.display()));
+        }
+        let Ok(target) = std::fs::read_link(&next) else { continue };
+        if target.is_absolute() {
+            here = PathBuf::new();
+        }
+        todo.extend(names(&target));
+    }
+    None
+}
+
+/// Why a shell that runs this text as root might start what others than root could exchange: programs that it names by a path.
+pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
+    let words = text.split(|c: char| c.is_whitespace() || ";|&(){}`\"'<>$,=".contains(c));
+    words.filter(|w| w.contains('/')).find_map(|word| match host.script(word) {
+        ScriptFile::Insecure(why) => Some(why),
+        _ => None,
+    })
+}
+
 impl Host for SystemHost {
     fn interface(&self, name: &str) -> Option<bool> {
         if name.contains('/') || name.is_empty() || name == "." || name == ".." {
@@ -101,7 +166,7 @@ impl Host for SystemHost {
     }
 
     fn script(&self, word: &str) -> ScriptFile {
-        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        use std::os::unix::fs::PermissionsExt;
         let path = if word.contains('/') {
             PathBuf::from(word)
         } else {
@@ -120,22 +185,8 @@ impl Host for SystemHost {
         if metadata.permissions().mode() & 0o111 == 0 {
             return ScriptFile::NotExecutable;
         }
-        for part in real.ancestors() {
-            let Ok(m) = std::fs::metadata(part) else { continue };
-            let mode = m.permissions().mode();
-            let sticky = m.is_dir() && mode & 0o1000 != 0;
-            let why = if m.uid() != 0 {
-                Some("is not owned by root")
-            } else if mode & 0o002 != 0 && !sticky {
-                Some("is writable by everybody")
-            } else if mode & 0o020 != 0 && m.gid() != 0 && !sticky {
-                Some("is writable by its group")
-            } else {
-                None
-            };
-            if let Some(why) = why {
-                return ScriptFile::Insecure(format!("'{}' {why} (mode {:04o})", part.display(), mode & 0o7777));
-            }
+        if let Some(why) = exchangeable(&path) {
+            return ScriptFile::Insecure(why);
         }
         ScriptFile::Good(real)
     }
@@ -261,5 +312,40 @@ impl Host for FakeHost {
     }
     fn own_user(&self) -> (u32, u32) {
         (0, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    #[test]
+    fn a_link_in_somebodys_folder_is_his_to_exchange_wherever_it_leads() {
+        let folder = tempfile::tempdir().expect("folder");
+        let his = folder.path().join("his");
+        std::fs::create_dir(&his).expect("folder");
+        let link = his.join("check");
+        symlink("/bin/true", &link).expect("link");
+        let word = link.to_str().expect("path");
+        let ours = matches!(SystemHost.script(word), ScriptFile::Good(_));
+        if chown(&his, Some(65534), Some(65534)).is_err() {
+            println!("SKIPPED: a folder of somebody else (only root can make one)");
+            return;
+        }
+        assert!(ours, "{:?}", SystemHost.script(word));
+        assert!(matches!(SystemHost.script(word), ScriptFile::Insecure(_)), "{:?}", SystemHost.script(word));
+        // The same one step further, and in the text of a shell.
+        let other = folder.path().join("other");
+        symlink(&link, &other).expect("link");
+        assert!(matches!(SystemHost.script(other.to_str().expect("path")), ScriptFile::Insecure(_)));
+        let program = his.join("program");
+        std::fs::write(&program, "#!/bin/sh\n").expect("file");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        for text in ["X || true", "cat /etc/hosts | X -a", "a=$(X)", "test -e /x && X;"] {
+            let text = text.replace('X', program.to_str().expect("path"));
+            assert!(unsafe_shell_text(&SystemHost, &text).is_some(), "{text}");
+        }
+        assert_eq!(unsafe_shell_text(&SystemHost, "[[ -f /etc/keepalived/down ]] && exit 1 || /bin/true"), None);
     }
 }

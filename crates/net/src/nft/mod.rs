@@ -175,6 +175,11 @@ impl Firewall {
 
     /// Takes what the kernel says: errors of our batches, and changes by others. True: somebody took away what is ours.
     pub fn read(&mut self, failed: &mut Vec<i32>) -> io::Result<bool> {
-        Ok(self.kernel.read(&self.settings.table, failed)? && !self.entries.is_empty())
+        let lost = self.kernel.read(&self.settings.table, failed)?;
+        if lost && self.entries.is_empty() {
+            // There is nothing to put back, but the next entry needs a table again.
+            self.tables = [false; 2];
+        }
+        Ok(lost && !self.entries.is_empty())
     }
 }
