@@ -323,7 +323,7 @@ fn instance(
         say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
     }
     if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
-        say!(General, "vrf", "WARNING - VRF interface {vrf} doesn't exist");
+        say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");
     }
     i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
     i.src_ip = i.src_ip.or(i.unicast_src);

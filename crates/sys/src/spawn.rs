@@ -74,6 +74,10 @@ pub fn spawn(spec: &Spec) -> io::Result<i32> {
 pub fn spawn_heard(spec: &Spec) -> io::Result<(i32, Output)> {
     let (reader, writer) = std::io::pipe()?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    if let Some((uid, gid)) = spec.user {
+        // Who opens /dev/stderr opens the pipe anew, which its owner alone may.
+        let _ = nix::unistd::fchown(&writer, Some(uid.into()), Some(gid.into()));
+    }
     Ok((start(spec, Some(writer))?, Output(reader)))
 }
 

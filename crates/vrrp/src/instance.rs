@@ -230,7 +230,7 @@ impl Instance {
         let waits = |f: &Fault| {
             self.state == State::Init
                 && match f {
-                    Fault::VirtualLink(_) => true,
+                    Fault::VirtualLink(_) => self.assessed.waiting,
                     Fault::AddressLink(link) => made(link),
                     _ => false,
                 }

@@ -84,6 +84,9 @@ pub(crate) enum Life {
     Stopped,
 }
 
+/// Members of a group that are named where one of them is why another is in FAULT.
+const NAMED: usize = 8;
+
 /// Global settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -337,36 +340,41 @@ impl Router {
 
     /// All instances in order of the configuration.
     pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.instances().map(|x| {
-            let mut faults: Vec<String> = x.assessed.faults.iter().map(ToString::to_string).collect();
-            if let Some(g) = x.group.and_then(|g| self.groups.get(g as usize)) {
-                for m in g.members.iter().filter_map(|m| self.slot(*m)) {
-                    if m.faulty() && m.config.name != x.config.name {
-                        faults.push(format!("{} of sync group {} is in FAULT", m.config.name, g.config.name));
-                    }
-                }
-            }
-            if x.state == State::Init && x.assessed.waiting {
-                faults.push("waiting for the first result of a tracker".into());
-            }
-            View {
-                config: &x.config,
-                state: x.state,
-                priority: x.priority(),
-                faults,
-                objects_set: x.objects_set,
-                master: x.master,
-                master_interval: x.master_interval,
-                last_transition: x.last_transition,
-                counters: x.counters,
-                source: x.assessed.source,
-                sighting: x.guard.sighting.clone(),
-                up_since: x.up_since,
-                new_master: x.new_master,
-                protocol_error: x.protocol_error,
-                offender: x.offender,
-            }
-        })
+        self.instances().map(|x| self.look_at(x))
+    }
+
+    /// One instance.
+    pub fn view(&self, name: &str) -> Option<View<'_>> {
+        self.instances().find(|x| x.config.name == name).map(|x| self.look_at(x))
+    }
+
+    fn look_at<'a>(&self, x: &'a Instance) -> View<'a> {
+        let mut faults: Vec<String> = x.assessed.faults.iter().map(ToString::to_string).collect();
+        if let Some(g) = x.group.and_then(|g| self.groups.get(g as usize)) {
+            let members = g.members.iter().filter_map(|m| self.slot(*m));
+            let faulty = members.filter(|m| m.faulty() && m.config.name != x.config.name).take(NAMED);
+            faults.extend(faulty.map(|m| format!("{} of sync group {} is in FAULT", m.config.name, g.config.name)));
+        }
+        if x.state == State::Init && x.assessed.waiting {
+            faults.push("waiting for the first result of a tracker".into());
+        }
+        View {
+            config: &x.config,
+            state: x.state,
+            priority: x.priority(),
+            faults,
+            objects_set: x.objects_set,
+            master: x.master,
+            master_interval: x.master_interval,
+            last_transition: x.last_transition,
+            counters: x.counters,
+            source: x.assessed.source,
+            sighting: x.guard.sighting.clone(),
+            up_since: x.up_since,
+            new_master: x.new_master,
+            protocol_error: x.protocol_error,
+            offender: x.offender,
+        }
     }
 
     /// Static addresses.

@@ -205,7 +205,8 @@ impl Trackers {
                 }
                 if let Some(name) = config.virtual_link.as_ref().filter(|name| link.up && !self.up(name)) {
                     a.faults.push(Fault::VirtualLink(name.clone()));
-                    a.waiting = true;
+                    // It is on its way, unless the kernel will not have it.
+                    a.waiting = !self.refused.iter().any(|o| matches!(o, Object::Link(l) if l.name == *name));
                 }
                 let link = match self.links.get(config.link()) {
                     Some(own) if config.source_on_link => own,

@@ -6,7 +6,7 @@ use crate::machine::Standing;
 use crate::objects::Repair;
 use crate::router::{Key, Life, Router};
 use crate::script::Script;
-use crate::{Link, Output, ScriptEnd, Tracked};
+use crate::{InstanceConfig, Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -180,9 +180,9 @@ impl Router {
     /// Who depends on a static object.
     fn dependents(&self, object: &Object) -> Vec<u32> {
         let all = self.slots.iter().enumerate();
-        all.filter(|(_, x)| x.as_ref().is_some_and(|x| x.config.depends_on.contains(object)))
-            .map(|(i, _)| i as u32)
-            .collect()
+        let own = |c: &InstanceConfig| matches!(object, Object::Link(l) if c.virtual_link.as_ref() == Some(&l.name));
+        let depends = |c: &InstanceConfig| own(c) || c.depends_on.contains(object);
+        all.filter(|(_, x)| x.as_ref().is_some_and(|x| depends(&x.config))).map(|(i, _)| i as u32).collect()
     }
 
     /// The kernel took an object that it had refused.
@@ -203,7 +203,7 @@ impl Router {
             if first {
                 out.push(Output::Log(
                     Level::Error,
-                    format!("the kernel refused {object}: error {errno}; trying again"),
+                    format!("the kernel refused {object}: {}; trying again", std::io::Error::from_raw_os_error(errno)),
                 ));
             }
             self.arm_repair(at);

@@ -195,16 +195,25 @@ fn trackers_tell_their_last_result_and_what_a_script_wrote() {
     let number = file(folder.path(), "number", "7\n");
     let text = format!(
         "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"{script}\"\n interval 1\n timeout 1\n weight -20\n fall 1\n}}\n\
+         vrrp_script loud {{\n script \"/bin/sh -c 'echo all is well >/dev/stderr'\"\n user nobody\n interval 1\n weight 2\n rise 1\n}}\n\
          vrrp_script other {{\n script \"{other}\"\n interval 1\n weight -5\n fall 1\n}}\n\
          track_file num {{\n file {number}\n}}\n\
          vrrp_instance ONE {{\n interface eth0\n virtual_router_id 51\n priority 150\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n \
-         track_script {{\n chk\n other\n }}\n track_file {{\n num weight 1\n }}\n}}\n"
+         track_script {{\n chk\n other\n loud\n }}\n track_file {{\n num weight 1\n }}\n}}\n"
     );
     let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
     let status = || said(&steadfast(&d, &["status"]));
     let told = || {
         let now = status();
-        ["failed script chk: exit status 3", "backend is gone", "file num: value 7"].iter().all(|w| now.contains(w))
+        [
+            "failed script chk: exit status 3",
+            "backend is gone",
+            "file num: value 7",
+            "ok     script loud: exit status 0",
+            "all is well",
+        ]
+        .iter()
+        .all(|w| now.contains(w))
     };
     assert!(eventually(seconds(10), told), "{}\n{}", status(), d.log());
     // What cannot be started is said once, not at each interval.

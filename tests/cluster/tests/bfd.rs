@@ -184,6 +184,27 @@ fn a_bfd_child_that_is_killed_is_noticed_by_nobody() {
 }
 
 #[test]
+fn what_a_new_bfd_child_finds_out_reaches_the_others() {
+    require!();
+    let lan = Lan::new(2);
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &session("s", "10.77.0.2", "10.77.0.1", 50, ""));
+    let text = session("s", "10.77.0.1", "10.77.0.2", 50, "") + &instance(200, "s");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    wait(&a, "s", "Up", seconds(10));
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", a.log());
+    // The far end dies while ours is away, whose second life has forgotten what the first one knew.
+    for file in ["pid", "bfd.pid"] {
+        send(b.pid_of(file).expect("pid"), Signal::SIGKILL);
+    }
+    for n in 1..=2 {
+        send(bfd_pid(&a), Signal::SIGKILL);
+        assert!(eventually(seconds(5), || a.log().matches("died: Respawning").count() >= n), "{}", a.log());
+    }
+    wait(&a, "s", "Down", seconds(10));
+    assert!(eventually(seconds(10), || !lan.hosts[0].has("10.77.0.100")), "{}", a.log());
+}
+
+#[test]
 fn an_interface_that_goes_down_and_comes_back() {
     require!();
     let lan = Lan::new(2);

@@ -59,8 +59,8 @@ impl Role {
                 self.history.changed(&name, notice, files::wall_clock(), &faults);
                 self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(&name) });
                 self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
-                let known = self.router.views().find(|v| v.config.name == name).map(|v| v.state);
-                let state = entered(notice).or(known).unwrap_or_default();
+                let known = || self.router.view(&name).map(|v| v.state);
+                let state = entered(notice).or_else(known).unwrap_or_default();
                 let end = match notice {
                     Notice::Stop => Some(Ended::Stopped),
                     Notice::Deleted => Some(Ended::Deleted),
@@ -91,7 +91,7 @@ impl Role {
         let entered = self.history.said(text);
         let about = text.strip_prefix('(').and_then(|t| t.split_once(") ")).map(|(name, _)| name);
         let known = about.filter(|_| self.plan.structured);
-        let Some(view) = known.and_then(|name| self.router.views().find(|v| v.config.name == name)) else {
+        let Some(view) = known.and_then(|name| self.router.view(name)) else {
             log::log!(level, "{text}");
             return;
         };

@@ -593,8 +593,7 @@ impl Role {
     /// The checker hears of every change.
     fn tell_brother(&mut self, name: String, priority: u8) {
         let Some(brother) = &mut self.brother else { return };
-        let state =
-            self.router.views().find(|v| v.config.name == name).map_or(steadfast_core::State::Init, |v| v.state);
+        let state = self.router.view(&name).map_or(steadfast_core::State::Init, |v| v.state);
         brother.say(Message::Instance { name, state, priority });
     }
 

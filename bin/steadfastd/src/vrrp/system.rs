@@ -117,6 +117,10 @@ impl System {
             self.settings.base(&link.name);
         }
         on().for_each(|l| self.follow(l));
+        if link.vrf_table.is_some() {
+            let named = plan.virtual_links.values().filter(|l| l.vrf.as_deref() == Some(&link.name));
+            named.for_each(|l| self.follow(l));
+        }
         let Some(own) = plan.virtual_links.get(&link.name) else { return };
         self.follow(own);
         if link.fits(own, &self.mirror) && self.prepared.get(&link.name) != Some(&link.index) {

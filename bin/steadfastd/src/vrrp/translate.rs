@@ -551,6 +551,9 @@ fn instance(
         add(&gr.track_service, 4, true);
         add(&gr.track_bfd, 5, true);
     }
+    // Outside of its VRF it would serve whom it should not.
+    let vrf = i.vrf.iter().filter(|v| i.interface.as_deref() != Some(v.as_str()));
+    c.tracks.extend(vrf.map(|v| Track { what: Tracked::Interface(v.clone()), weight: 0, reverse: false }));
     c
 }
 

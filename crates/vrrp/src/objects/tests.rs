@@ -90,3 +90,32 @@ fn objects_come_back_with_their_link() {
     solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
     assert_eq!(added(&solo.take()), 1);
 }
+
+#[test]
+fn a_virtual_link_that_the_kernel_refuses_is_a_fault_until_it_is_there() {
+    use steadfast_core::kernel::{LinkKind, VirtualLink};
+    let mut c = instance("VI", 0, 51, 100);
+    c.virtual_link = Some("vrrp.51".into());
+    let kind = LinkKind::Macvlan(steadfast_core::Mac([0, 0, 0x5e, 0, 1, 51]));
+    let own = VirtualLink {
+        name: "vrrp.51".into(),
+        base: "eth0".into(),
+        kind,
+        vrf: None,
+        family: steadfast_core::Family::V4,
+        group: None,
+    };
+    let object = Object::Link(own);
+    let mut config = one(c);
+    config.statics.push(object.clone());
+    let mut solo = Solo::new(config);
+    assert_eq!(solo.state(), State::Init, "it is on its way");
+    solo.input(Input::ObjectRefused(&object, 95));
+    assert_eq!(solo.state(), State::Fault);
+    assert!(solo.view().faults.contains(&"virtual link vrrp.51 is absent or down".to_string()));
+    let log = format!("{:?}", solo.take());
+    assert!(log.contains("not supported") && log.contains("vrrp.51"), "{log}");
+    solo.input(Input::ObjectAdded(&object));
+    solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
+    assert_eq!(solo.state(), State::Backup);
+}
