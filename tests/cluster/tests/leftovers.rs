@@ -11,7 +11,7 @@ const KEPT: &str = "static_ipaddress {\n 10.99.0.1/24 dev eth0\n}\nvrrp_instance
                     advert_int 1\n virtual_ipaddress {\n 10.77.0.100/24\n }\n virtual_routes {\n 203.0.113.0/24 via 10.77.0.8 dev eth0\n }\n}\n";
 const GOES: &str = "vrrp_instance GOES {\n interface eth0\n use_vmac\n virtual_router_id 52\n priority 200\n advert_int 1\n virtual_ipaddress {\n \
                     10.77.0.101/24\n }\n virtual_rules {\n from 10.77.0.101 table 77 preference 1700\n }\n}\n\
-                    vrrp_instance PLAIN {\n interface eth0\n virtual_router_id 53\n priority 200\n advert_int 1\n virtual_ipaddress {\n 10.77.0.102/24\n }\n \
+                    vrrp_instance PLAIN {\n interface eth0\n virtual_router_id 53\n priority 200\n advert_int 1\n no_accept\n virtual_ipaddress {\n 10.77.0.102/24\n }\n \
                     virtual_routes {\n 198.51.100.0/24 via 10.77.0.9 dev eth0\n }\n}\n";
 
 fn seconds(n: u64) -> Duration {
@@ -20,6 +20,15 @@ fn seconds(n: u64) -> Duration {
 
 fn kernel(host: &Host) -> String {
     ["addr", "route show table all", "rule", "link"].map(|w| host.show(w)).concat()
+}
+
+/// What blocks traffic, and whether the link answers for addresses of others.
+fn rules(host: &Host) -> String {
+    let out = |program: &str, arguments: &[&str]| {
+        let out = host.command(program).args(arguments).output().map(|o| o.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    out("nft", &["list", "ruleset"]) + "arp_ignore " + &out("cat", &["/proc/sys/net/ipv4/conf/eth0/arp_ignore"])
 }
 
 fn start(host: &Host, text: &str, folder: tempfile::TempDir) -> Daemon {
@@ -36,6 +45,8 @@ fn nothing_is_left_behind_or_doubled_after_all_processes_were_killed() {
     let of_those_that_go = ["10.77.0.101/", "10.77.0.102/", "198.51.100.0/24", "1700:", "vrrp.52"];
     let all_there = || of_those_that_go.iter().all(|w| kernel(host).contains(w)) && host.has("10.77.0.100");
     assert!(eventually(seconds(10), all_there), "{}\n{}", kernel(host), d.log());
+    let blocked = || rules(host).contains("10.77.0.102") && rules(host).contains("arp_ignore 1");
+    assert!(eventually(seconds(5), blocked), "{}", rules(host));
     for file in ["pid", "vrrp.pid"] {
         send(d.pid_of(file).expect("pid"), Signal::SIGKILL);
     }
@@ -59,9 +70,12 @@ fn nothing_is_left_behind_or_doubled_after_all_processes_were_killed() {
     };
     assert!(eventually(seconds(5), gone), "{}\n{}", kernel(host), d.log());
     assert!(host.has("10.99.0.1"), "what is in its place stays");
+    let free = || !rules(host).contains("keepalived") && rules(host).contains("arp_ignore 0");
     assert_eq!(kernel(host).matches("10.99.0.1/24").count(), 1);
     assert!(d.log().contains("is left from an earlier run, removing it"), "{}", d.log());
+    assert!(eventually(seconds(5), || !rules(host).contains("keepalived")), "{}", rules(host));
     assert_eq!(d.stop(), Some(0));
+    assert!(free(), "{}", rules(host));
 }
 
 #[test]

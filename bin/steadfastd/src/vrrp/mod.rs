@@ -335,7 +335,7 @@ impl Role {
         self.act(t);
         self.keep();
         let (version, objects) = self.system.kernel.owned();
-        self.record.keep(version, objects);
+        self.record.keep(version, objects, &self.system.settings);
     }
 
     /// The wall clock may be set at any time, and adverts carry it where they are authenticated.

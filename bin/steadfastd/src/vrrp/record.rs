@@ -3,6 +3,7 @@
 //!
 //! The file names the boot and the network namespace that it speaks of; it is JSON, since its reader may be of a later version.
 
+use super::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use steadfast_core::kernel::Object;
@@ -15,13 +16,28 @@ const LARGEST: u64 = 64 << 20;
 struct Content {
     place: String,
     objects: Vec<Object>,
+    /// Kernel settings as they were before.
+    #[serde(default)]
+    settings: Settings,
+}
+
+/// What an earlier daemon left.
+#[derive(Default)]
+pub struct Left {
+    /// There was one, and it did not end in order.
+    pub any: bool,
+    /// What it had put into the kernel.
+    pub objects: Vec<Object>,
+    /// Kernel settings that it found.
+    pub settings: Settings,
 }
 
 /// The file, and what was last written into it.
 pub struct Record {
     path: Option<PathBuf>,
     place: String,
-    written: Option<u64>,
+    /// Number of the objects, and of the settings.
+    written: Option<(u64, usize)>,
 }
 
 /// This boot, and this network namespace.
@@ -33,19 +49,20 @@ fn place() -> String {
 
 impl Record {
     /// The record at a path, and what an earlier daemon left in it. A record of another boot or namespace says nothing.
-    pub fn open(path: Option<PathBuf>) -> (Self, Vec<Object>) {
+    pub fn open(path: Option<PathBuf>) -> (Self, Left) {
         let place = place();
         let left = path.as_deref().and_then(|p| read(p, &place)).unwrap_or_default();
         (Record { path, place, written: None }, left)
     }
 
     /// Writes what is there now, where it has changed; `version` changes with every change.
-    pub fn keep<'a>(&mut self, version: u64, objects: impl Iterator<Item = &'a Object>) {
+    pub fn keep<'a>(&mut self, version: u64, objects: impl Iterator<Item = &'a Object>, settings: &Settings) {
+        let version = (version, settings.count());
         let Some(path) = self.path.as_deref().filter(|_| self.written != Some(version)) else { return };
         self.written = Some(version);
         // Blocks of traffic are a table of ours, which is made anew as a whole.
         let objects = objects.filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
-        let content = Content { place: self.place.clone(), objects };
+        let content = Content { place: self.place.clone(), objects, settings: settings.clone() };
         let written = serde_json::to_string(&content)
             .map_err(std::io::Error::other)
             .and_then(|text| files::write_dump(path, &text, None));
@@ -62,8 +79,8 @@ impl Record {
     }
 }
 
-fn read(path: &Path, place: &str) -> Option<Vec<Object>> {
+fn read(path: &Path, place: &str) -> Option<Left> {
     let bytes = files::read_own(path, LARGEST).ok()?;
     let content: Content = serde_json::from_slice(&bytes).ok()?;
-    (content.place == place).then_some(content.objects)
+    (content.place == place).then_some(Left { any: true, objects: content.objects, settings: content.settings })
 }

@@ -28,6 +28,11 @@ fn write(path: &str, value: &str) {
 }
 
 impl Settings {
+    /// How many were changed.
+    pub fn count(&self) -> usize {
+        self.before.len()
+    }
+
     /// Sets a value, and remembers the first one found.
     pub fn set(&mut self, family: u8, link: &str, name: &str, value: &str) {
         self.set_path(path(family, link, name), value);

@@ -47,10 +47,9 @@ impl Role {
             }
         }
         let config = config.unwrap_or_default();
-        let settings: Settings =
-            if parts.is_empty() { Settings::default() } else { decode(&parts).unwrap_or_default() };
         let (mut record, left) = Record::open(options.record.clone());
-        inherited.extend(left.iter().cloned());
+        let settings: Settings = if parts.is_empty() { left.settings } else { decode(&parts).unwrap_or_default() };
+        inherited.extend(left.objects.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
                 release(&config, &inherited, &snapshots, settings, stop.is_some())?;
@@ -128,7 +127,10 @@ impl Role {
         role.tell_wall(t);
         role.learn_links()?;
         if !respawned {
-            role.router.inherit(&left);
+            role.router.inherit(&left.objects);
+            if left.any {
+                role.system.discard_blocks();
+            }
         }
         role.configure();
         confine(options, &steadfast_sys::sandbox::VRRP);

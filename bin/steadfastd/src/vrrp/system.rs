@@ -110,6 +110,15 @@ impl System {
         }
     }
 
+    /// Traffic may still be blocked by an earlier daemon.
+    pub fn discard_blocks(&mut self) {
+        match self.firewall.discard() {
+            Ok(true) => self.new_socket = self.firewall.fd(),
+            Ok(false) => {}
+            Err(e) => log::debug!("nftables: {e}"),
+        }
+    }
+
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
         let on = || plan.links_on.get(&link.name).into_iter().flatten().filter_map(|name| plan.virtual_links.get(name));

@@ -65,6 +65,12 @@ pub(super) fn remove_table(s: &Settings) -> NfTablesMessage {
     NfTablesMessage::DeleteTable(TableMessage { attributes: vec![TableAttribute::Name(s.table.clone())] })
 }
 
+/// No table is there afterwards, whether one was or not.
+pub(super) fn no_table(s: &Settings) -> Vec<NfTablesMessage> {
+    let new = NfTablesMessage::NewTable(TableMessage { attributes: vec![TableAttribute::Name(s.table.clone())] });
+    vec![new, remove_table(s)]
+}
+
 /// Makes the table anew, whatever was there under its name.
 pub(super) fn table(family: Family, s: &Settings) -> Vec<(Family, NfTablesMessage)> {
     let t = s.table();

@@ -151,6 +151,16 @@ impl Firewall {
         Ok(opened)
     }
 
+    /// Removes tables of our name, which an earlier daemon has left. True: a socket was opened, its descriptor is to be watched.
+    pub fn discard(&mut self) -> io::Result<bool> {
+        let opened = self.kernel.open(1usize << 16)?;
+        let messages = FAMILIES
+            .into_iter()
+            .flat_map(|family| build::no_table(&self.settings).into_iter().map(move |m| (family, m)));
+        self.kernel.send(messages.collect())?;
+        Ok(opened)
+    }
+
     /// Puts everything there again, in one batch for each family: somebody took it away.
     pub fn restore(&mut self) -> io::Result<()> {
         self.tables = [false; 2];
