@@ -61,6 +61,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
+        safe_programs: c.globals.enable_script_security,
         dbus: c.globals.enable_dbus,
         snmp: wants_snmp(outcome),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),

@@ -9,6 +9,7 @@ use crate::vrrp::plan::Command;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
+use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
 use steadfast_sys::Reactor;
@@ -16,6 +17,20 @@ use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 
 /// A runner that does not answer for so long is ended.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// Why a program must not run as root: others could exchange it, or what the text of a shell names.
+pub fn unsafe_program(argv: &[String]) -> Option<String> {
+    let first = argv.first()?;
+    if let ScriptFile::Insecure(why) = SystemHost.script(first) {
+        return Some(format!("{first} is unsafe: {why}"));
+    }
+    match argv {
+        [_, option, text, ..] if option == "-c" => {
+            unsafe_shell_text(&SystemHost, text).map(|why| format!("'{text}' is unsafe: {why}"))
+        }
+        _ => None,
+    }
+}
 
 /// The link to the runner.
 pub struct Programs {

@@ -8,10 +8,10 @@
 use crate::child::SETTLED;
 use crate::cli::Options;
 use crate::heard::Listener;
+use crate::programs::unsafe_program;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
@@ -342,20 +342,13 @@ impl Runner {
 
 /// Starts a program; why not, in words.
 fn begin(job: &Job) -> Begun {
-    let first = job.argv.first().ok_or("there is no command")?;
+    if job.argv.is_empty() {
+        return Err("there is no command".into());
+    }
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
-    if job.safe {
-        if let ScriptFile::Insecure(why) = SystemHost.script(first) {
-            return Err(format!("{first} is unsafe: {why}"));
-        }
-        // The text of a shell.
-        if let [_, option, text, ..] = job.argv.as_slice()
-            && option == "-c"
-            && let Some(why) = unsafe_shell_text(&SystemHost, text)
-        {
-            return Err(format!("'{text}' is unsafe: {why}"));
-        }
+    if let Some(why) = unsafe_program(&job.argv).filter(|_| job.safe) {
+        return Err(why);
     }
     let spec = Spec {
         argv: job.argv.iter().map(Into::into).collect(),

@@ -67,7 +67,8 @@ pub(crate) fn default_interface(config: &mut Config, host: &dyn Host, d: &mut Di
         a.interface = default.to_string();
         if host.interface(default).is_none() && !std::mem::replace(&mut said, true) {
             let text = format!("static address {}: the default interface {default} does not exist now", a.cidr);
-            d.push(Class::Fatal, None, text);
+            let waits = config.globals.dynamic_interfaces;
+            d.push(if waits { Class::Note } else { Class::Fatal }, None, text);
         }
     }
 }

@@ -61,6 +61,9 @@ pub struct Facts {
     pub dbus: bool,
     /// SNMP is wanted (enable_snmp_*).
     pub snmp: bool,
+    /// Programs that run as root must be such that only root can change them (enable_script_security).
+    #[serde(default)]
+    pub safe_programs: bool,
     /// Run before children start.
     pub startup: Option<ParentScript>,
     /// Run after children stopped.

@@ -13,6 +13,7 @@ mod upgrade;
 use crate::child::{SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
 use crate::events;
+use crate::programs::unsafe_program;
 use control::{CONTROL, Control};
 use role::Role;
 use std::path::PathBuf;
@@ -337,7 +338,7 @@ impl Daemon {
         self.open_control();
         self.await_former();
         if !self.adopted {
-            run_script("startup_script", &self.facts.startup);
+            run_script("startup_script", &self.facts.startup, self.facts.safe_programs);
         }
         self.start_wanted();
         // All pid files are there when the caller goes on.
@@ -536,7 +537,7 @@ impl Daemon {
                 }
             }
             self.end_runners();
-            run_script("shutdown_script", &self.facts.shutdown);
+            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs);
             return Some(status);
         }
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
@@ -577,8 +578,13 @@ fn is_orphan(pid: i32) -> bool {
 }
 
 /// A script that the parent runs and waits for, with a limit.
-fn run_script(name: &str, script: &Option<ParentScript>) {
+fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) {
     let Some((argv, user, limit)) = script else { return };
+    let as_root = user.is_none_or(|(uid, _)| uid == 0);
+    if let Some(why) = unsafe_program(argv).filter(|_| safe && as_root) {
+        log::error!("{name} is not run: {why}");
+        return;
+    }
     let spec = Spec {
         argv: argv.iter().map(Into::into).collect(),
         user: *user,
