@@ -7,8 +7,8 @@ use md5::{Digest, Md5};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
-use steadfast_checkers::dialogue::{Http, Step};
-use steadfast_checkers::{HttpCheck, HttpVersion, Target, Url};
+use steadfast_checkers::dialogue::{Failure, Http, Step};
+use steadfast_checkers::{HttpCheck, HttpVersion, Target, Tls, Url};
 use steadfast_net::tls;
 
 #[derive(Parser)]
@@ -87,7 +87,9 @@ fn answer(cli: &Cli) -> io::Result<Vec<u8>> {
         status: vec![(0, u16::MAX)],
         ..Url::default()
     };
-    let check = HttpCheck { target: Target::new(address), tls: None, version, urls: [url.clone()].into() };
+    // Which port is the usual one, and is left out of the Host header, depends on it.
+    let tls = cli.use_ssl.then(Tls::default);
+    let check = HttpCheck { target: Target::new(address), tls, version, urls: [url.clone()].into() };
     let mut exchange = Http::new(&check, &url, None);
     let mut stream = connect(cli, address, limit)?;
     stream.write_all(&exchange.request())?;
@@ -102,8 +104,12 @@ fn answer(cli: &Cli) -> io::Result<Vec<u8>> {
         let came = part.get(..n).unwrap_or_default();
         bytes.extend_from_slice(came);
         // It is over where the check would take it to be over.
-        if n == 0 || exchange.data(came) != Step::More {
-            return Ok(bytes);
+        match exchange.data(came) {
+            _ if n == 0 => return Ok(bytes),
+            Step::Done(Err(Failure::Digest(_)), _) => return Ok(bytes),
+            Step::Done(Err(failure), _) => return Err(io::Error::other(failure.to_string())),
+            Step::Done(Ok(_), _) => return Ok(bytes),
+            Step::More | Step::Send(_) => {}
         }
         if bytes.len() > LARGEST {
             return Err(io::Error::other("the answer does not end"));

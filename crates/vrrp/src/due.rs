@@ -88,7 +88,11 @@ impl Router {
         }
         self.log(Level::Info, i, format_args!("Receive advertisement timeout"), out);
         if !self.group_ready(i) {
-            self.let_orphans_go(i, out);
+            // Another member's timer may only be a little later; one that hears a master means that somebody serves.
+            let others = self.members_with(i);
+            if others.iter().filter_map(|m| self.slot(*m)).any(|x| x.master.is_some() || x.state == State::Fault) {
+                self.let_orphans_go(i, out);
+            }
             let Some(x) = self.slot_mut(i) else { return };
             let at = match x.fast.take() {
                 Some(before) => {

@@ -288,14 +288,13 @@ impl Router {
                     if script.config != *config {
                         script.adopt(config.clone());
                     }
-                    if let Some(good) = script.verdict() {
-                        let word = if good { "successful" } else { "failed" };
-                        kept.push(format!("VRRP_Script({}) considered {word} on reload", config.name));
-                    }
                     script
                 }
                 former => {
-                    let mut script = Script::new(config.clone(), known.get(config.name.as_str()).copied());
+                    // What the former command found holds until this one says otherwise: a reload costs no takeover.
+                    let verdict = former.as_ref().and_then(|(_, s)| s.verdict());
+                    let verdict = verdict.or(known.get(config.name.as_str()).copied());
+                    let mut script = Script::new(config.clone(), verdict);
                     let mut limit = None;
                     if former.is_some_and(|(_, s)| s.running()) {
                         out.push(Output::KillScript(config.name.clone(), Kill::Term));
@@ -305,6 +304,10 @@ impl Router {
                     script
                 }
             };
+            if let Some(good) = script.verdict().filter(|_| !first_time) {
+                let word = if good { "successful" } else { "failed" };
+                kept.push(format!("VRRP_Script({}) considered {word} on reload", config.name));
+            }
             self.trackers.script_index.insert(config.name.clone(), id);
             self.trackers.scripts.push(script);
         }

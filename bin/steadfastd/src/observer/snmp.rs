@@ -121,7 +121,13 @@ impl Agent {
         self.view = None;
         // Its virtual servers are counted anew.
         self.checker = None;
+        self.reported = None;
         self.settle = Some(now() + SETTLE);
+    }
+
+    /// Until when reports are waited for: longer after a configuration, whose servers would be taken for dead without one.
+    fn patience(&self) -> Time {
+        (self.asked + PATIENCE).max(self.settle.unwrap_or(Time::ZERO))
     }
 
     fn survey(&mut self, t: Time, house: &mut House) {
@@ -208,7 +214,7 @@ impl Agent {
         if !fresh {
             self.survey(t, house);
         }
-        if fresh || t.since(self.asked) >= PATIENCE {
+        if fresh || t >= self.patience() {
             let view = self.view(t);
             self.session.answer(&view, &mut self.out);
             self.view = Some(view);
@@ -393,7 +399,7 @@ impl Body for Agent {
     fn due(&self) -> Option<Time> {
         let mut due = self.session.poll_at();
         if self.session.waiting() {
-            due = due.into_iter().chain([self.asked + PATIENCE]).min();
+            due = due.into_iter().chain([self.patience()]).min();
         }
         match self.settle {
             _ if self.events.is_empty() => due,

@@ -185,6 +185,22 @@ fn a_script_with_another_command_waits_for_the_former_run_and_begins_anew() {
 }
 
 #[test]
+fn a_script_with_another_command_keeps_its_verdict_until_it_has_one_of_its_own() {
+    let with = |command: &str| {
+        let mut config = with_script(command, 10);
+        config.instances[0].tracks[0].weight = 20;
+        config
+    };
+    let mut solo = Solo::new(with("a"));
+    let before = solo.view().config.priority;
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    assert_eq!(solo.view().priority, before + 20);
+    let out = reload(&mut solo, with("b"));
+    assert_eq!(solo.view().priority, before + 20);
+    assert!(format!("{out:?}").contains("considered successful on reload"), "{out:?}");
+}
+
+#[test]
 fn statics_are_changed_by_difference() {
     let statics = |last: u8| vec![Object::Address(extra(70)), Object::Address(extra(last))];
     let mut solo = Solo::new(Config { statics: statics(71), ..one(vi()) });
