@@ -3,7 +3,7 @@
 use crate::instance::Mode;
 use crate::machine::{Delay, Standing};
 use crate::router::{Router, Which};
-use crate::transitions::DRAIN;
+use crate::transitions::{DRAIN, SETTLED};
 use crate::{Output, Version, timing};
 use log::Level;
 use std::time::Duration;
@@ -42,6 +42,12 @@ impl Router {
             Which::GarpAgain => {
                 let repeat = self.config_of(i).map_or(0, |c| c.garp.repeat);
                 self.burst(i, repeat, now, out);
+            }
+            Which::GarpSettled => {
+                self.burst(i, 1, now, out);
+                if self.slot(i).is_some_and(|x| now.since(x.last_transition) < SETTLED * 4) {
+                    self.set_timer(i, Which::GarpSettled, now + SETTLED * 8);
+                }
             }
             Which::GarpRefresh => {
                 let Some(c) = self.config_of(i) else { return };

@@ -39,6 +39,8 @@ pub(crate) enum Which {
     GarpLower,
     /// Announcement after the last of several contentions.
     GarpAfter,
+    /// Announcements when a predecessor that was alive has let go.
+    GarpSettled,
     /// Two owners.
     Owner,
 }

@@ -12,6 +12,8 @@ use steadfast_core::{State, Time};
 
 /// Time for a late process to read what has queued up in its sockets.
 pub(crate) const DRAIN: Duration = Duration::from_millis(10);
+/// A predecessor that hears our first advert has let go by then; and again after a few times that, should it be slow.
+pub(crate) const SETTLED: Duration = Duration::from_millis(12);
 /// Adverts that may be sent out of turn between two in turn.
 const REPLIES: u32 = 3;
 
@@ -39,11 +41,23 @@ impl Router {
     /// Disarms everything of one instance.
     pub(crate) fn quiet(&mut self, i: u32) {
         use Which::{
-            Advert, Delay, Down, GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, Listen, Owner, Release,
+            Advert, Delay, Down, GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, GarpSettled, Listen, Owner,
+            Release,
         };
-        for which in
-            [Down, Advert, Delay, Release, Listen, GarpAgain, GarpRefresh, GarpExtra, GarpLower, GarpAfter, Owner]
-        {
+        for which in [
+            Down,
+            Advert,
+            Delay,
+            Release,
+            Listen,
+            GarpAgain,
+            GarpRefresh,
+            GarpExtra,
+            GarpLower,
+            GarpAfter,
+            GarpSettled,
+            Owner,
+        ] {
             self.cancel_timer(i, which);
         }
     }
@@ -314,10 +328,16 @@ impl Router {
                 _ => NewMaster::NoResponse,
             };
         }
+        // Its host answers our announcements as long as it holds the addresses, and switches learn the virtual MAC at its port.
+        let alive = |x: &Instance| x.zero_heard.is_some() || x.fast.is_some();
+        let answered = self.slot(i).is_some_and(|x| x.config.virtual_link.is_some() && alive(x));
         self.take_up(i, now, out);
         if let Some(x) = self.slot_mut(i) {
             x.counters.become_master += 1;
             x.rearm_logs(now);
+        }
+        if answered {
+            self.set_timer(i, Which::GarpSettled, now + SETTLED);
         }
         let repeat = self.config_of(i).map_or(0, |c| c.garp.repeat);
         self.burst(i, repeat, now, out);

@@ -157,3 +157,25 @@ fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
         }
     }
 }
+
+/// Switches learn where the virtual MAC is from whoever speaks last.
+#[test]
+fn a_planned_stop_with_virtual_macs_costs_a_client_next_to_nothing() {
+    require!();
+    let lan = Lan::new(3);
+    let text = |priority: u8| conf(priority, "use_vmac").replace("advert_int 0.2", "advert_int 1");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text(200));
+    assert!(eventually(seconds(15), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &text(100));
+    b.wait_log("master set to", seconds(5));
+    assert!(eventually(seconds(5), || answers(&lan.hosts[2], VIP)));
+    let client = steadfast_test_cluster::client::Client::start(&lan.hosts[2], VIP.parse().expect("address"));
+    assert_eq!(a.stop(), Some(0));
+    assert!(eventually(seconds(10), || lan.hosts[1].has(VIP)), "{}", b.log());
+    b.wait_log("Entering MASTER STATE", seconds(5));
+    // The second announcement of those that follow a hand-over has had its time.
+    assert!(eventually(seconds(5), || answers(&lan.hosts[2], VIP)));
+    let asked = client.end();
+    println!("planned stop with virtual MACs: the client lost {} of {} questions", asked.lost, asked.sent);
+    assert!(asked.longest_gap < Duration::from_millis(300), "{asked:?}\n{}", b.log());
+}
