@@ -150,6 +150,15 @@ pub enum End {
     Signalled(i32),
 }
 
+/// What a status of waitpid says; `None`: it was only stopped, or goes on.
+fn end(status: i32) -> Option<End> {
+    match status {
+        s if libc::WIFEXITED(s) => Some(End::Exited(libc::WEXITSTATUS(s))),
+        s if libc::WIFSIGNALED(s) => Some(End::Signalled(libc::WTERMSIG(s))),
+        _ => None,
+    }
+}
+
 /// Takes one ended child, if there is one.
 pub fn reap() -> Option<(i32, End)> {
     loop {
@@ -159,11 +168,8 @@ pub fn reap() -> Option<(i32, End)> {
         if pid <= 0 {
             return None;
         }
-        if libc::WIFEXITED(status) {
-            return Some((pid, End::Exited(libc::WEXITSTATUS(status))));
-        }
-        if libc::WIFSIGNALED(status) {
-            return Some((pid, End::Signalled(libc::WTERMSIG(status))));
+        if let Some(end) = end(status) {
+            return Some((pid, end));
         }
     }
 }
@@ -175,8 +181,7 @@ pub fn ended(pid: i32) -> Option<End> {
     let taken = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
     match taken {
         0 => None,
-        n if n == pid && libc::WIFSIGNALED(status) => Some(End::Signalled(libc::WTERMSIG(status))),
-        n if n == pid && libc::WIFEXITED(status) => Some(End::Exited(libc::WEXITSTATUS(status))),
+        n if n == pid => end(status),
         // Somebody else has taken it: it is gone all the same.
         n if n < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD) => Some(End::Exited(0)),
         _ => None,

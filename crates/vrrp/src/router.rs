@@ -45,6 +45,23 @@ pub(crate) enum Which {
     Owner,
 }
 
+impl Which {
+    pub const ALL: [Which; 12] = [
+        Which::Down,
+        Which::Advert,
+        Which::Delay,
+        Which::Release,
+        Which::Listen,
+        Which::GarpAgain,
+        Which::GarpRefresh,
+        Which::GarpExtra,
+        Which::GarpLower,
+        Which::GarpAfter,
+        Which::GarpSettled,
+        Which::Owner,
+    ];
+}
+
 /// All timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Key {

@@ -40,24 +40,7 @@ impl Router {
 
     /// Disarms everything of one instance.
     pub(crate) fn quiet(&mut self, i: u32) {
-        use Which::{
-            Advert, Delay, Down, GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, GarpSettled, Listen, Owner,
-            Release,
-        };
-        for which in [
-            Down,
-            Advert,
-            Delay,
-            Release,
-            Listen,
-            GarpAgain,
-            GarpRefresh,
-            GarpExtra,
-            GarpLower,
-            GarpAfter,
-            GarpSettled,
-            Owner,
-        ] {
+        for which in Which::ALL {
             self.cancel_timer(i, which);
         }
     }
