@@ -138,7 +138,7 @@ pub enum JobEnd {
     NotStarted(String),
 }
 
-/// A message.
+/// A message. New ones come at the end: the parent of a new program reads the last words of the old one's children by these numbers.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Message {
     /// The sender's loop turns; how late its worst turn since the last one was, in microseconds.
@@ -150,8 +150,6 @@ pub enum Message {
     Facts(Box<Facts>),
     /// A piece of the text that was read, to be saved.
     Saved(Vec<u8>),
-    /// A part of the reports on it.
-    Reports(Vec<u8>),
     /// A piece of a configuration.
     Config {
         /// The last one.
@@ -254,6 +252,8 @@ pub enum Message {
     News(News),
     /// A client of an observer wants something done.
     Act(Action),
+    /// A part of the reports on the text that was read.
+    Reports(Vec<u8>),
 }
 
 /// A message with the number of the sender's life; what an earlier life left in a pipe is dropped.
@@ -433,6 +433,13 @@ mod tests {
             true
         }));
         assert_eq!(seen, [beat(1), beat(99)]);
+    }
+
+    #[test]
+    fn what_an_upgrade_reads_keeps_its_number() {
+        let number = |message| encode(&message).expect("message").first().copied();
+        assert_eq!(number(Message::Heartbeat { late: 0 }), Some(0));
+        assert_eq!(number(Message::Keep { key: String::new(), bytes: Vec::new() }), Some(4));
     }
 
     proptest! {
