@@ -346,13 +346,13 @@ fn instance(
             return false;
         }
         if !*named {
-            a.interface = interface.clone();
+            a.interface = interface.clone().into();
         }
         true
     });
     for (a, named, _) in &mut i.virtual_ipaddress_excluded {
         if !*named {
-            a.interface = interface.clone();
+            a.interface = interface.clone().into();
         }
     }
     for r in &mut i.virtual_routes {

@@ -64,7 +64,7 @@ pub(crate) fn default_interface(config: &mut Config, host: &dyn Host, d: &mut Di
         if !a.interface.is_empty() {
             continue;
         }
-        a.interface = default.to_string();
+        a.interface = default.into();
         if host.interface(default).is_none() && !std::mem::replace(&mut said, true) {
             let text = format!("static address {}: the default interface {default} does not exist now", a.cidr);
             let waits = config.globals.dynamic_interfaces;

@@ -1,7 +1,7 @@
 //! Objects that steadfast puts into the kernel: addresses, routes and policy rules. They are values; `steadfast-net` turns
 //! them into netlink messages. Interfaces are named, because an interface may be absent now and come back with another index.
 
-use crate::{Family, IpCidr, Mac};
+use crate::{Family, IpCidr, Mac, Name};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -18,11 +18,11 @@ pub struct Address {
     /// The address and its prefix length.
     pub cidr: IpCidr,
     /// Interface name.
-    pub interface: String,
+    pub interface: Name,
     /// rtnetlink scope (0 global, 200 site, 253 link, 254 host, 255 nowhere). IPv4 only.
     pub scope: u8,
     /// IPv4 label (alias name), at most 15 bytes.
-    pub label: Option<String>,
+    pub label: Option<Name>,
     /// IPv4 broadcast address.
     pub broadcast: Option<std::net::Ipv4Addr>,
     /// Point-to-point peer.
@@ -47,7 +47,7 @@ pub struct Address {
 
 impl Address {
     /// A plain address on an interface, everything else at its default.
-    pub fn new(cidr: IpCidr, interface: impl Into<String>) -> Self {
+    pub fn new(cidr: IpCidr, interface: impl Into<Name>) -> Self {
         Address {
             cidr,
             interface: interface.into(),
@@ -126,7 +126,7 @@ pub struct Block {
     /// The address.
     pub address: IpAddr,
     /// Its link, for a link-local address, which is nobody's without it.
-    pub interface: Option<String>,
+    pub interface: Option<Name>,
 }
 
 impl fmt::Display for Block {

@@ -14,6 +14,9 @@ mod state;
 mod time;
 mod timers;
 
+/// A name that is kept often, as of a link: up to 23 bytes are in place.
+pub use smol_str::SmolStr as Name;
+
 pub use net::{Family, IpCidr, Mac};
 pub use rng::Rng;
 pub use secret::Secret;

@@ -1,16 +1,13 @@
 //! One child as its parent knows it: what waits to be said to it, what it had its parent keep, and what its end leads to.
 
+use crate::kept::Kept;
 use crate::{Child, End, Verdict, Watch};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outbox, Reporter, frame, parse, pieces};
 
 /// An end like any other.
 const TRANSIENT: i32 = 70;
-/// States by the names of their objects. They are many, and do not grow.
-type Kept = BTreeMap<Box<str>, Box<[u8]>>;
-
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
 /// A restart that waits this long follows several deaths in a row.
@@ -147,8 +144,8 @@ impl Ward {
             awaits: Vec::new(),
             actions: Vec::new(),
             outbox: Outbox::default(),
-            kept: BTreeMap::new(),
-            last_words: BTreeMap::new(),
+            kept: Kept::default(),
+            last_words: Kept::default(),
         }
     }
 
@@ -173,7 +170,7 @@ impl Ward {
         self.outbox.clear();
         self.watch.started(now);
         let mut result = Ok(());
-        for (key, bytes) in &self.kept {
+        for (key, bytes) in self.kept.iter() {
             let message = Message::Keep { key: key.to_string(), bytes: bytes.to_vec() };
             result = result.and(self.outbox.command(&Envelope { epoch, message }));
         }
@@ -296,10 +293,10 @@ impl Ward {
             Message::Survey if self.is_observer() => self.survey = Some(now),
             Message::Act(action) if self.is_observer() && self.actions.len() < ACTIONS => self.actions.push(action),
             Message::Keep { key, bytes } if bytes.is_empty() => {
-                self.kept.remove(key.as_str());
+                self.kept.remove(&key);
             }
-            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.contains_key(key.as_str()) => {
-                self.kept.insert(key.into(), bytes.into());
+            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.has(&key) => {
+                self.kept.put(&key, &bytes);
             }
             _ => {}
         }
@@ -368,7 +365,7 @@ impl Ward {
 
     /// There is something in the kernel that nobody looks after while it does not run.
     pub fn left_something(&self) -> bool {
-        self.memory == Memory::Brief && !self.lives && self.kept.keys().any(|key| key.starts_with('\n'))
+        self.memory == Memory::Brief && !self.lives && self.kept.iter().any(|(key, _)| key.starts_with('\n'))
     }
 
     /// What it left has been taken away, and nobody comes after it.
@@ -390,13 +387,13 @@ impl Ward {
     /// break) is never forgotten: somebody must take it away.
     fn forget(&mut self) -> bool {
         let before = self.kept.len();
-        self.kept.retain(|key, _| key.starts_with('\n'));
+        self.kept.retain(|key| key.starts_with('\n'));
         self.kept.len() < before
     }
 
     /// All that is kept for a successor, by object.
     pub fn kept(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.kept.iter().map(|(key, bytes)| (&**key, &**bytes))
+        self.kept.iter()
     }
 
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
@@ -411,7 +408,8 @@ impl Ward {
 
     /// Takes over what an older program kept.
     pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
-        self.kept = kept.into_iter().map(|(key, bytes)| (key.into(), bytes.into())).collect();
+        self.kept.clear();
+        kept.into_iter().for_each(|(key, bytes)| self.kept.put(&key, &bytes));
     }
 }
 

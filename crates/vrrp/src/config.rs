@@ -2,10 +2,13 @@
 //! by the binary that translates the configuration file.
 
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::kernel::{Address, Object, Route, Rule};
-use steadfast_core::{Family, Secret};
+use steadfast_core::{Family, Name, Secret};
 
 /// Configuration of a [`crate::Router`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -36,6 +39,25 @@ pub struct Config {
     pub log_unknown_vrids: bool,
     /// A removed instance is reported as DELETED only where it says so, else as FAULT.
     pub fifo_states_on_reload: bool,
+}
+
+/// What instances so far had in common.
+#[derive(Default)]
+pub struct Kinds(VecDeque<Arc<Common>>);
+
+impl Kinds {
+    /// An instance that has the same in common as one before it keeps it together with that one. Looks at the last few kinds only: a
+    /// file that mixes more is rare.
+    pub fn share(&mut self, instance: &mut InstanceConfig) {
+        const KINDS: usize = 16;
+        match self.0.iter().find(|c| **c == instance.common) {
+            Some(same) => instance.common = same.clone(),
+            None => {
+                self.0.truncate(KINDS - 1);
+                self.0.push_front(instance.common.clone());
+            }
+        }
+    }
 }
 
 /// Links whose announcements are paced together (garp_group).
@@ -218,13 +240,41 @@ pub struct Track {
     pub reverse: bool,
 }
 
-/// One virtual router.
+/// One virtual router. What it says of itself is here; the rest, which a thousand of one file mostly have alike, is shared between
+/// them ([`Kinds`]) and read and written as if it were here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct InstanceConfig {
     /// Its name.
     pub name: String,
     /// Interface the router runs on, by name. It may be absent.
-    pub interface: String,
+    pub interface: Name,
+    /// Virtual router id, 1..=255.
+    pub vrid: u8,
+    /// Base priority, 1..=255; 255 is the address owner.
+    pub priority: u8,
+    /// Addresses carried in adverts. May be empty where allowed.
+    pub addresses: Vec<Address>,
+    /// Addresses not carried in adverts.
+    pub excluded: Vec<Address>,
+    common: Arc<Common>,
+}
+
+impl Deref for InstanceConfig {
+    type Target = Common;
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl DerefMut for InstanceConfig {
+    fn deref_mut(&mut self) -> &mut Common {
+        Arc::make_mut(&mut self.common)
+    }
+}
+
+/// What virtual routers of one file mostly have in common.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Common {
     /// The virtual link (RFC 9568 section 7.3) that the addresses are on. It is among [`Config::statics`].
     pub virtual_link: Option<String>,
     /// Virtual links of addresses that are on neither of the two, each with the link below. They are among [`Config::statics`].
@@ -237,10 +287,6 @@ pub struct InstanceConfig {
     pub family: Family,
     /// Protocol version.
     pub version: Version,
-    /// Virtual router id, 1..=255.
-    pub vrid: u8,
-    /// Base priority, 1..=255; 255 is the address owner.
-    pub priority: u8,
     /// Advert interval, 10 ms to 40.95 s (v3), 1 s to 255 s (v2).
     pub advert_interval: Duration,
     /// `state MASTER` was written. For an owner (priority 255) it means master at once; otherwise it changes nothing.
@@ -263,10 +309,6 @@ pub struct InstanceConfig {
     /// With AH or a trailer: a backup does not take over while it hears adverts that fail authentication, because they may be
     /// a living master's. Off: they are as if they had never been sent.
     pub auth_hold: bool,
-    /// Addresses carried in adverts. May be empty where allowed.
-    pub addresses: Vec<Address>,
-    /// Addresses not carried in adverts.
-    pub excluded: Vec<Address>,
     /// Routes present while master.
     pub routes: Vec<Route>,
     /// Policy rules present while master.
@@ -333,9 +375,7 @@ impl InstanceConfig {
 
     /// An instance with keepalived's defaults: version 2, priority 100, one advert a second, multicast, preempting.
     pub fn new(name: &str, interface: &str, vrid: u8, family: Family) -> Self {
-        InstanceConfig {
-            name: name.into(),
-            interface: interface.into(),
+        let common = Common {
             virtual_link: None,
             source_on_link: false,
             address_links: Vec::new(),
@@ -345,8 +385,6 @@ impl InstanceConfig {
                 Family::V4 => Version::V2,
                 Family::V6 => Version::V3,
             },
-            vrid,
-            priority: 100,
             advert_interval: Duration::from_secs(1),
             start_master: false,
             preempt: true,
@@ -357,8 +395,6 @@ impl InstanceConfig {
             auth: Auth::None,
             hmac: None,
             auth_hold: true,
-            addresses: Vec::new(),
-            excluded: Vec::new(),
             routes: Vec::new(),
             rules: Vec::new(),
             accept: true,
@@ -382,6 +418,15 @@ impl InstanceConfig {
             timer_expired_backup: None,
             notify_deleted: false,
             notify_priority_changes: false,
+        };
+        InstanceConfig {
+            name: name.into(),
+            interface: interface.into(),
+            vrid,
+            priority: 100,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            common: Arc::new(common),
         }
     }
 }
@@ -436,4 +481,22 @@ pub struct ProcessConfig {
     pub terminate_delay: Duration,
     /// Delay before a gain is reported.
     pub fork_delay: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_alike_is_kept_once_and_changed_alone() {
+        let mut all: Vec<_> = (1..=3).map(|n| InstanceConfig::new("V", "eth0", n, Family::V4)).collect();
+        if let Some(last) = all.last_mut() {
+            last.garp.repeat = 1;
+        }
+        let mut kinds = Kinds::default();
+        all.iter_mut().for_each(|i| kinds.share(i));
+        assert!(Arc::ptr_eq(&all[0].common, &all[1].common) && !Arc::ptr_eq(&all[0].common, &all[2].common));
+        all[0].accept = false;
+        assert_eq!((all[0].accept, all[1].accept, all[1].garp.repeat, all[2].garp.repeat), (false, true, 5, 1));
+    }
 }

@@ -133,13 +133,11 @@ pub(crate) struct Instance {
     logged: u32,
     rearm: Limit,
     chatter: Limit,
-    /// The advertised addresses in wire form.
-    pub wire_addresses: Vec<u8>,
 }
 
 impl Instance {
     pub fn new(config: InstanceConfig, now: Time) -> Instance {
-        let mut instance = Instance {
+        Instance {
             state: State::Init,
             mode: Mode::Normal,
             group: None,
@@ -174,30 +172,23 @@ impl Instance {
             logged: 0,
             rearm: Limit::default(),
             chatter: Limit::default(),
-            wire_addresses: Vec::new(),
             config,
-        };
-        instance.rebuild();
-        instance
-    }
-
-    /// Recomputes what is derived from the configuration.
-    pub fn rebuild(&mut self) {
-        self.wire_addresses.clear();
-        // before the link is known nothing is sent, so nothing need be left out
-        let most = if self.assessed.index.is_some() { self.assessed.fits } else { 255 };
-        for a in self.config.addresses.iter().take(most) {
-            match (a.cidr.address, self.config.family) {
-                (IpAddr::V4(a), Family::V4) => self.wire_addresses.extend_from_slice(&a.octets()),
-                (IpAddr::V6(a), Family::V6) => self.wire_addresses.extend_from_slice(&a.octets()),
-                _ => {}
-            }
         }
     }
 
-    /// Addresses in an advert.
-    pub fn address_count(&self) -> u8 {
-        u8::try_from(self.wire_addresses.len() / wire::address_len(self.config.family)).unwrap_or(255)
+    /// The advertised addresses in wire form. They are written anew for each advert: a copy would be kept for every router.
+    pub fn wire_addresses(&self) -> Vec<u8> {
+        // before the link is known nothing is sent, so nothing need be left out
+        let most = if self.assessed.index.is_some() { self.assessed.fits } else { 255 };
+        let mut bytes = Vec::with_capacity(self.config.addresses.len() * wire::address_len(self.config.family));
+        for a in self.config.addresses.iter().take(most) {
+            match (a.cidr.address, self.config.family) {
+                (IpAddr::V4(a), Family::V4) => bytes.extend_from_slice(&a.octets()),
+                (IpAddr::V6(a), Family::V6) => bytes.extend_from_slice(&a.octets()),
+                _ => {}
+            }
+        }
+        bytes
     }
 
     /// Effective priority.
@@ -349,15 +340,11 @@ impl Instance {
             _ => ChecksumForm::Pseudo,
         };
         let hop_limit = timing::hop_limit(c.unicast.as_ref());
+        let addresses = self.wire_addresses();
+        let count = u8::try_from(addresses.len() / wire::address_len(c.family)).unwrap_or(255);
         let message = |destination: IpAddr| {
-            let head = wire::Head {
-                version: c.version,
-                vrid: c.vrid,
-                priority,
-                interval: c.advert_interval,
-                count: self.address_count(),
-            };
-            let mut payload = wire::emit_raw(head, &self.wire_addresses, &c.auth, form, source, destination);
+            let head = wire::Head { version: c.version, vrid: c.vrid, priority, interval: c.advert_interval, count };
+            let mut payload = wire::emit_raw(head, &addresses, &c.auth, form, source, destination);
             if let Some(h) = c.trailer()
                 && let Some(key) = h.key(h.active)
             {

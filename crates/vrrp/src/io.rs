@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, IpCidr, Mac, State};
 
@@ -231,14 +232,24 @@ pub struct Snapshot {
     pub stamps: crate::Stamps,
 }
 
-/// Counters of one instance, named as in RFC 6527 and keepalived's statistics.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// Counters of one instance, named as in RFC 6527 and keepalived's statistics. Those of what went wrong are kept once something
+/// has, and read and written as if they were here.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Counters {
     pub advert_rcvd: u64,
     pub advert_sent: u64,
     pub become_master: u64,
     pub release_master: u64,
+    pub pri_zero_rcvd: u64,
+    pub pri_zero_sent: u64,
+    errors: Option<Box<Errors>>,
+}
+
+/// Packets that were thrown away, by what was wrong with them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Errors {
     pub packet_len_err: u64,
     pub advert_interval_err: u64,
     pub ip_ttl_err: u64,
@@ -247,8 +258,6 @@ pub struct Counters {
     pub invalid_authtype: u64,
     pub authtype_mismatch: u64,
     pub auth_failure: u64,
-    pub pri_zero_rcvd: u64,
-    pub pri_zero_sent: u64,
     pub checksum_err: u64,
     pub version_err: u64,
     pub unknown_source: u64,
@@ -258,6 +267,41 @@ pub struct Counters {
     pub auth_ext_invalid_hmac: u64,
     pub auth_ext_stale: u64,
     pub auth_ext_replay: u64,
+}
+
+impl Errors {
+    const NONE: Errors = Errors {
+        packet_len_err: 0,
+        advert_interval_err: 0,
+        ip_ttl_err: 0,
+        invalid_type_rcvd: 0,
+        addr_list_err: 0,
+        invalid_authtype: 0,
+        authtype_mismatch: 0,
+        auth_failure: 0,
+        checksum_err: 0,
+        version_err: 0,
+        unknown_source: 0,
+        auth_ext_missing: 0,
+        auth_ext_malformed: 0,
+        auth_ext_unknown_key: 0,
+        auth_ext_invalid_hmac: 0,
+        auth_ext_stale: 0,
+        auth_ext_replay: 0,
+    };
+}
+
+impl Deref for Counters {
+    type Target = Errors;
+    fn deref(&self) -> &Errors {
+        self.errors.as_deref().unwrap_or(&Errors::NONE)
+    }
+}
+
+impl DerefMut for Counters {
+    fn deref_mut(&mut self) -> &mut Errors {
+        self.errors.get_or_insert_default()
+    }
 }
 
 /// Why a virtual router became master the last time, by the numbers of RFC 6527 (vrrpv3StatisticsNewMasterReason).

@@ -6,8 +6,8 @@ use crate::router::Router;
 use log::Level;
 use std::collections::HashSet;
 use std::net::IpAddr;
-use steadfast_core::State;
 use steadfast_core::kernel::{Address, Object};
+use steadfast_core::{Name, State};
 
 /// Removed in this order: what uses an address goes before it, an address before its link.
 fn rank(o: &Object) -> u8 {
@@ -32,7 +32,7 @@ impl Router {
         let links = &self.trackers.links;
         let there = |a: &Address| {
             left.contains(&Object::Address(a.clone()))
-                && links.get(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
+                && links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.cidr))
         };
         for x in self.slots.iter_mut().flatten().filter(|x| !delayed && x.restored.is_none()) {
             let mut addresses = x.config.addresses.iter().peekable();
@@ -65,7 +65,7 @@ impl Router {
         let owner = |x: &&Instance| x.config.priority == 255;
         let of = |x: &Instance| -> Vec<_> { x.config.addresses.iter().chain(&x.config.excluded).map(place).collect() };
         // An owner's address is the interface's own, and what somebody else here holds is in its place.
-        let held: HashSet<(String, IpAddr)> = (self.slots.iter().flatten())
+        let held: HashSet<(Name, IpAddr)> = (self.slots.iter().flatten())
             .filter(|x| x.objects_set || owner(x))
             .flat_map(of)
             .chain(self.static_addresses().map(place))

@@ -200,7 +200,7 @@ impl Instance {
             return None;
         }
         // version 2 of keepalived may run without addresses; there a count of 0 is what we send ourselves
-        if header.count == 0 && (self.config.version == Version::V3 || !self.wire_addresses.is_empty()) {
+        if header.count == 0 && (self.config.version == Version::V3 || !self.wire_addresses().is_empty()) {
             return self.discard(Once::Count, |c| &mut c.addr_list_err, source, out, || "no address in it".into());
         }
         let theirs = wire::address_bytes(message, header.count, family);
@@ -457,7 +457,7 @@ impl Instance {
         if self.config.skip_check_adv_addr && self.master.is_some_and(|(m, _)| m == source) {
             return;
         }
-        if same_addresses(theirs, &self.wire_addresses, family) {
+        if same_addresses(theirs, &self.wire_addresses(), family) {
             return;
         }
         self.counters.addr_list_err += 1;
@@ -469,7 +469,7 @@ impl Instance {
                     self.config.name,
                     self.config.vrid,
                     list(theirs, family),
-                    list(&self.wire_addresses, family)
+                    list(&self.wire_addresses(), family)
                 ),
             ));
         }

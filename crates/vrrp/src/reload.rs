@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::Object;
-use steadfast_core::{Family, State, Time};
+use steadfast_core::{Family, Name, State, Time};
 
 /// What makes an instance of the new configuration the same as one of the old.
-type Identity = (u8, Family, String, Option<IpAddr>);
+type Identity = (u8, Family, Name, Option<IpAddr>);
 
 fn identity(c: &InstanceConfig) -> Identity {
     (c.vrid, c.family, c.interface.clone(), c.unicast.as_ref().and(c.source))
@@ -203,7 +203,6 @@ impl Router {
             x.assessed.priority = assessed.priority;
             x.assessed.source = assessed.source.or(x.assessed.source);
             x.assessed.fits = assessed.fits;
-            x.rebuild();
             let new = x.priority();
             if priority != new {
                 self.log(Level::Info, i, format_args!("Changing effective priority from {priority} to {new}"), out);

@@ -386,7 +386,7 @@ impl Router {
             master: x.master,
             master_interval: x.master_interval,
             last_transition: x.last_transition,
-            counters: x.counters,
+            counters: x.counters.clone(),
             source: x.assessed.source,
             sighting: x.guard.sighting.clone(),
             up_since: x.up_since,
@@ -517,21 +517,21 @@ impl Router {
                 }
             }
             for a in c.addresses.iter().chain(&c.excluded) {
-                match self.trackers.managed.get_mut(&a.interface) {
+                match self.trackers.managed.get_mut(a.interface.as_str()) {
                     Some(set) => {
                         set.insert(a.cidr.address);
                     }
                     None => {
-                        self.trackers.managed.insert(a.interface.clone(), HashSet::from([a.cidr.address]));
+                        self.trackers.managed.insert(a.interface.to_string(), HashSet::from([a.cidr.address]));
                     }
                 }
             }
         }
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(c) = slot.as_ref().map(|x| &x.config) else { continue };
-            let ours = |a| self.trackers.managed.get(&c.interface).is_some_and(|m| m.contains(&a));
+            let ours = |a| self.trackers.managed.get(c.interface.as_str()).is_some_and(|m| m.contains(&a));
             if c.priority == 255 || c.source.is_some_and(ours) {
-                self.trackers.sensitive.insert(c.interface.clone());
+                self.trackers.sensitive.insert(c.interface.to_string());
             }
             if c.unicast.is_some() && c.source.is_some() {
                 self.roaming.push(i as u32);

@@ -188,9 +188,9 @@ impl Trackers {
     /// Effective priority, faults, source: everything that follows from the world for one instance.
     pub fn assess(&self, config: &InstanceConfig, present_source: Option<IpAddr>) -> Assessment {
         let mut a = Assessment::default();
-        let own = &config.interface;
+        let own = config.interface.as_str();
         match self.links.get(own) {
-            None => a.faults.push(Fault::LinkAbsent(own.clone())),
+            None => a.faults.push(Fault::LinkAbsent(own.to_string())),
             Some(link) => {
                 a.index = Some(link.index);
                 a.fits = match link.mtu {
@@ -198,7 +198,7 @@ impl Trackers {
                     mtu => crate::wire::max_addresses(config.version, config.family, mtu, config.auth_bytes()),
                 };
                 if !link.up && !config.dont_track_primary {
-                    a.faults.push(Fault::LinkDown(own.clone()));
+                    a.faults.push(Fault::LinkDown(own.to_string()));
                 }
                 if config.link() != own {
                     a.index = self.links.get(config.link()).map(|l| l.index);
@@ -214,7 +214,7 @@ impl Trackers {
                 };
                 a.source = self.source(config, link, present_source);
                 match (a.source, config.source) {
-                    (None, _) => a.faults.push(Fault::NoSource(own.clone())),
+                    (None, _) => a.faults.push(Fault::NoSource(own.to_string())),
                     (Some(_), Some(wanted)) => {
                         let here = link.addresses.iter().any(|c| c.address == wanted);
                         // a unicast source is bound to, so it must be somewhere on this host
@@ -231,11 +231,11 @@ impl Trackers {
             a.faults.push(Fault::NoPeer);
         }
         for address in config.addresses.iter().chain(&config.excluded) {
-            let dev = &address.interface;
-            if dev != own && config.virtual_link.as_ref() != Some(dev) && !address.no_track && !self.up(dev) {
+            let dev = address.interface.as_str();
+            if dev != own && config.virtual_link.as_deref() != Some(dev) && !address.no_track && !self.up(dev) {
                 let fault = match config.address_links.iter().find(|(name, _)| name == dev) {
                     Some((_, base)) if !self.up(base) => Fault::AddressLink(base.clone()),
-                    _ => Fault::AddressLink(dev.clone()),
+                    _ => Fault::AddressLink(dev.to_string()),
                 };
                 if !a.faults.contains(&fault) {
                     a.faults.push(fault);

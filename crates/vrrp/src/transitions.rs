@@ -79,8 +79,10 @@ impl Router {
             if let Some(x) = self.slot_mut(*i) {
                 x.assessed = assessed;
                 if refit {
-                    x.rebuild();
-                    let (fits, wanted) = (usize::from(x.address_count()), x.config.addresses.len());
+                    let (fits, wanted) = (
+                        x.wire_addresses().len() / crate::wire::address_len(x.config.family),
+                        x.config.addresses.len(),
+                    );
                     if fits < wanted && x.first(Once::Fits) {
                         let text = format_args!("only {fits} of {wanted} addresses fit into an advert on this link");
                         self.log(Level::Warn, *i, text, out);
@@ -424,7 +426,7 @@ impl Router {
             .addresses
             .iter()
             .chain(&x.config.excluded)
-            .filter(|a| self.trackers.links.get(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
+            .filter(|a| self.trackers.links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.cidr)))
             .map(|a| Object::Address(a.clone()))
             .filter(|o| !self.held.contains(o))
             .collect();

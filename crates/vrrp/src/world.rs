@@ -243,7 +243,7 @@ impl Router {
         let Object::Address(address) = object else { return };
         // Routes with that preferred source went with it, and older kernels do not say so.
         out.extend(self.held.routes_from(address.cidr.address).into_iter().map(Output::Add));
-        let owner = self.by_interface.get(&address.interface).into_iter().flatten().copied().find(|i| {
+        let owner = self.by_interface.get(address.interface.as_str()).into_iter().flatten().copied().find(|i| {
             self.slot(*i).is_some_and(|x| {
                 x.objects_set && x.config.addresses.iter().chain(&x.config.excluded).any(|a| a == address)
             })

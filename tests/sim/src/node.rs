@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Address, Block, Object};
-use steadfast_core::{IpCidr, Mac, State, Time};
+use steadfast_core::{IpCidr, Mac, Name, State, Time};
 use steadfast_ipc::{Keeping, Message, Order, decode, encode, object_key};
 use steadfast_supervisor::{Memory, Ward};
 use steadfast_vrrp::{Config, Input, InstanceConfig, Link, Notice, Output, Router, ScriptEnd, Send, Snapshot};
@@ -149,7 +149,7 @@ impl Parent {
     }
 }
 
-fn link_local(a: &Address) -> Option<String> {
+fn link_local(a: &Address) -> Option<Name> {
     a.cidr.address.is_ipv6().then(|| a.interface.clone())
 }
 
@@ -173,7 +173,7 @@ impl Node {
     fn add(&mut self, o: &Object, fx: &mut Vec<Effect>) {
         self.kernel.add(o);
         if let Object::Address(a) = o {
-            fx.push(Effect::Changed(a.interface.clone()));
+            fx.push(Effect::Changed(a.interface.to_string()));
         }
     }
 
@@ -181,7 +181,7 @@ impl Node {
     pub fn remove(&mut self, o: &Object, fx: &mut Vec<Effect>) {
         if self.kernel.remove(o) {
             if let Object::Address(a) = o {
-                fx.push(Effect::Changed(a.interface.clone()));
+                fx.push(Effect::Changed(a.interface.to_string()));
             }
             fx.push(Effect::Removed(o.clone()));
         }

@@ -36,7 +36,7 @@ impl Role {
         let mut news = Vec::new();
         let mut next = HashMap::new();
         for v in self.router.views() {
-            let before = self.alarms.0.get(&v.config.name).copied().unwrap_or_default();
+            let before = self.alarms.0.get(&v.config.name).cloned().unwrap_or_default();
             let pairs = kinds(&v.counters).into_iter().zip(kinds(&before));
             for ((alarm, _), _) in pairs.filter(|((_, now), (_, before))| now > before) {
                 news.push(News::Alarm { name: v.config.name.clone(), alarm, source: v.offender });

@@ -45,7 +45,7 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
         let k = v.counters;
         status::Instance {
             name: c.name.clone(),
-            interface: c.interface.clone(),
+            interface: c.interface.to_string(),
             version: if c.version == Version::V3 { 3 } else { 2 },
             vrid: c.vrid,
             base_priority: c.priority,
@@ -68,7 +68,7 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             higher_prio_send_advert: c.higher_prio_send_advert,
             down_timer_adverts: c.down_timer_adverts,
             addresses_set: v.objects_set,
-            promote_secondaries: plan.promote_secondaries.contains(&c.interface),
+            promote_secondaries: plan.promote_secondaries.iter().any(|link| *link == c.interface),
             advert_interval: c.advert_interval.as_secs_f64(),
             master_advert_interval: v.master_interval.as_secs_f64(),
             accept: c.accept,

@@ -1,9 +1,9 @@
 //! What the role says of itself when it is asked.
 
-use super::Role;
+use super::{Role, past};
 use std::collections::{HashMap, VecDeque};
 use steadfast_core::{State, Time};
-use steadfast_ipc::{Reporter, decode, encode, report_pieces, status_pieces};
+use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_vrrp::{Notice, ScriptEnd, Tracked, Version};
 
@@ -39,13 +39,13 @@ pub struct History {
 impl History {
     /// What a former life knew of an instance.
     pub fn inherit(&mut self, name: &str, bytes: &[u8]) {
-        if decode::<VecDeque<live::Change>>(bytes).is_ok() {
+        if past::read(bytes).is_some() {
             self.of.insert(name.into(), bytes.into());
         }
     }
 
     fn changes(&self, name: &str) -> VecDeque<live::Change> {
-        self.of.get(name).and_then(|bytes| decode(bytes).ok()).unwrap_or_default()
+        self.of.get(name).and_then(|bytes| past::read(bytes)).unwrap_or_default()
     }
 
     /// What a successor is to know of an instance; nothing when it is gone.
@@ -105,7 +105,7 @@ impl History {
         if all.len() > CHANGES {
             all.pop_front();
         }
-        self.of.insert(name.into(), encode(&all).unwrap_or_default().into());
+        self.of.insert(name.into(), past::written(&all));
     }
 }
 
@@ -155,7 +155,7 @@ impl Role {
             let due = self.router.due(&c.name).into_iter();
             live::Instance {
                 name: c.name.clone(),
-                interface: c.interface.clone(),
+                interface: c.interface.to_string(),
                 vrid: c.vrid,
                 version: if c.version == Version::V3 { 3 } else { 2 },
                 state: match v.state {

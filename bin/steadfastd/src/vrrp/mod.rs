@@ -6,6 +6,7 @@ mod dump;
 mod linkbeat;
 mod listen;
 mod live;
+mod past;
 pub mod plan;
 mod record;
 mod settings;

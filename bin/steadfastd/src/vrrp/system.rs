@@ -37,7 +37,7 @@ pub struct System {
 
 fn entry(b: &Block) -> Entry {
     match (b.address, &b.interface) {
-        (IpAddr::V6(a), Some(link)) => Entry::LinkLocal(a, link.clone()),
+        (IpAddr::V6(a), Some(link)) => Entry::LinkLocal(a, link.to_string()),
         (a, _) => Entry::Address(a),
     }
 }

@@ -115,15 +115,16 @@ pub fn plan(c: &Config) -> Plan {
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
     let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
+    let mut kinds = vrrp::Kinds::default();
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
         let mut instance = instance(i, g, group, &defaults);
         if let Some(members) = group.filter(|gr| gr.global_tracking).and_then(|gr| gr.group.as_ref()) {
             // Of old: what one member tracks, all of them do.
             for other in c.instances.iter().filter(|x| x.name != i.name && members.contains(&x.name)) {
-                for track in self::instance(other, g, group, &defaults).tracks {
+                for track in &self::instance(other, g, group, &defaults).tracks {
                     if !instance.tracks.iter().any(|t| t.what == track.what) {
-                        instance.tracks.push(track);
+                        instance.tracks.push(track.clone());
                     }
                 }
             }
@@ -131,6 +132,7 @@ pub fn plan(c: &Config) -> Plan {
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
         let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
         instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
+        kinds.share(&mut instance);
         machine.instances.push(instance);
         let mut scripts = HashMap::new();
         let mut add = |notice: Notice, s: &Option<Script>| {
@@ -435,10 +437,11 @@ fn instance(
     c.addresses = i.virtual_ipaddress.iter().map(|a| a.0.clone()).collect();
     c.excluded = i.virtual_ipaddress_excluded.iter().map(|a| a.0.clone()).collect();
     for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.own_link) {
-        let wanted =
-            |(base, six, _): &&(String, bool, String)| (base, *six) == (&a.interface, a.cidr.address.is_ipv6());
+        let wanted = |(base, six, _): &&(String, bool, String)| {
+            (base.as_str(), *six) == (a.interface.as_str(), a.cidr.address.is_ipv6())
+        };
         if let Some((_, _, name)) = i.address_links.iter().find(wanted) {
-            a.interface.clone_from(name);
+            a.interface = name.into();
         }
     }
     c.address_links = i.address_links.iter().map(|(base, _, name)| (name.clone(), base.clone())).collect();
@@ -448,7 +451,7 @@ fn instance(
     } else if let Some(link) = virtual_link(i) {
         // Addresses of the instance's own link sit on its virtual link.
         for a in c.addresses.iter_mut().chain(&mut c.excluded).filter(|a| a.interface == link.base) {
-            a.interface = link.name.clone();
+            a.interface = link.name.as_str().into();
         }
         c.virtual_link = Some(link.name);
         c.by_base = i.vmac_xmit_base;

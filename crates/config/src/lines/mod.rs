@@ -212,7 +212,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                 if w.c.host.interface(&dev.text).is_none() {
                     w.c.report_at(Class::General, dev, format!("interface '{}' does not exist now", dev.text));
                 }
-                a.interface = dev.text.clone();
+                a.interface = dev.text.as_str().into();
                 named = true;
             }
             "scope" => match w.u8_named(option, "rt_scopes", SCOPES) {
@@ -248,7 +248,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                     );
                     return None;
                 } else {
-                    a.label = Some(value.text.clone());
+                    a.label = Some(value.text.as_str().into());
                 }
             }
             "peer" => a.peer = w.cidr(option),

@@ -84,7 +84,7 @@ fn address(a: &Address, mirror: &Mirror) -> Option<AddressMessage> {
         m.attributes.push(AddressAttribute::Broadcast(b));
     }
     if let (Some(label), false) = (&a.label, six) {
-        m.attributes.push(AddressAttribute::Label(label.clone()));
+        m.attributes.push(AddressAttribute::Label(label.to_string()));
     }
     let mut flags = AddressFlags::empty();
     let mut set = |on: bool, bits: u32| {

@@ -177,7 +177,7 @@ fn a_thousand_instances_take_over_together_and_adverts_are_not_scanned_for() {
         let mut c = crate::InstanceConfig::new(&format!("V{n}"), "eth0", vrid, Family::V4);
         let vip = format!("10.1.{dev}.{vrid}/24");
         c.addresses = vec![steadfast_core::kernel::Address::new(cidr(&vip), format!("eth{dev}"))];
-        c.interface = format!("eth{dev}");
+        c.interface = format!("eth{dev}").into();
         config.instances.push(c);
     }
     let mut solo = Solo::new(config);
