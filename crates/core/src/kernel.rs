@@ -22,11 +22,11 @@ pub struct Address {
     /// rtnetlink scope (0 global, 200 site, 253 link, 254 host, 255 nowhere). IPv4 only.
     pub scope: u8,
     /// IPv4 label (alias name), at most 15 bytes.
-    pub label: Option<Name>,
+    pub label: Option<Box<str>>,
     /// IPv4 broadcast address.
     pub broadcast: Option<std::net::Ipv4Addr>,
     /// Point-to-point peer.
-    pub peer: Option<IpCidr>,
+    pub peer: Option<Box<IpCidr>>,
     /// Preferred lifetime in seconds; `None` is for ever.
     pub preferred_lifetime: Option<u32>,
     /// IPv6: skip duplicate address detection.

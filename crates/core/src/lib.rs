@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod ipvs;
+mod kept;
 pub mod kernel;
 mod net;
 mod rng;
@@ -17,6 +18,7 @@ mod timers;
 /// A name that is kept often, as of a link: up to 23 bytes are in place.
 pub use smol_str::SmolStr as Name;
 
+pub use kept::Kept;
 pub use net::{Family, IpCidr, Mac};
 pub use rng::Rng;
 pub use secret::Secret;

@@ -1,9 +1,8 @@
 //! The child's end of the link to its parent, without the pipe.
 
 use crate::{Assembler, Envelope, FrameError, Message, Outbox, encode, parse};
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::num::NonZeroU64;
+use steadfast_core::Kept;
 use steadfast_core::kernel::Object;
 
 /// What the parent wants.
@@ -67,34 +66,39 @@ impl Link {
 /// What a child has its parent keep, so that only what has changed is said.
 #[derive(Debug, Default)]
 pub struct Keeping {
-    /// By a hash of it; that of what a predecessor said is not known.
-    said: BTreeMap<Box<str>, Option<NonZeroU64>>,
+    /// By a hash of it; nothing where a predecessor said it.
+    said: Kept,
 }
 
 impl Keeping {
     /// The parent keeps this of a predecessor. It is replaced by what is said next, or emptied.
     pub fn inherited(&mut self, key: String) {
-        self.said.insert(key.into(), None);
+        self.said.put(&key, &[]);
+    }
+
+    /// Gives back room that it has to spare.
+    pub fn shrink(&mut self) {
+        self.said.shrink();
     }
 
     /// All that is to be kept now, by key. What follows is to be said.
     pub fn difference(&mut self, present: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<Message> {
         let mut messages = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = Vec::with_capacity(self.said.len());
         for (key, bytes) in present {
-            let mut hasher = DefaultHasher::new();
-            bytes.hash(&mut hasher);
-            let hash = Some(NonZeroU64::MIN.saturating_add(hasher.finish()));
-            if self.said.get(key.as_str()) != Some(&hash) {
-                self.said.insert(key.as_str().into(), hash);
-                messages.push(Message::Keep { key: key.clone(), bytes });
+            seen.push(hash(&key));
+            let state = hash(&bytes).to_le_bytes();
+            if self.said.get(&key) != Some(&state) {
+                self.said.put(&key, &state);
+                messages.push(Message::Keep { key, bytes });
             }
-            seen.insert(key);
         }
-        let gone: Vec<Box<str>> = self.said.keys().filter(|k| !seen.contains(&***k)).cloned().collect();
+        seen.sort_unstable();
+        let is_gone = |key: &str| seen.binary_search(&hash(key)).is_err();
+        let gone: Vec<String> = self.said.iter().map(|(k, _)| k).filter(|k| is_gone(k)).map(String::from).collect();
         for key in gone {
             self.said.remove(&key);
-            messages.push(Message::Keep { key: key.into(), bytes: Vec::new() });
+            messages.push(Message::Keep { key, bytes: Vec::new() });
         }
         messages
     }
@@ -106,9 +110,13 @@ impl Keeping {
 /// Fails when the object does not fit into a frame.
 pub fn object_key(object: &Object) -> Result<(String, Vec<u8>), FrameError> {
     let bytes = encode(object)?;
+    Ok((format!("\n{:016x}", hash(&bytes)), bytes))
+}
+
+fn hash<T: Hash + ?Sized>(what: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    Ok((format!("\n{:016x}", hasher.finish()), bytes))
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! One child as its parent knows it: what waits to be said to it, what it had its parent keep, and what its end leads to.
 
-use crate::kept::Kept;
 use crate::{Child, End, Verdict, Watch};
 use std::time::Duration;
-use steadfast_core::Time;
+use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outbox, Reporter, frame, parse, pieces};
 
 /// An end like any other.
@@ -389,6 +388,12 @@ impl Ward {
         let before = self.kept.len();
         self.kept.retain(|key| key.starts_with('\n'));
         self.kept.len() < before
+    }
+
+    /// Gives back room that it has to spare.
+    pub fn shrink(&mut self) {
+        self.kept.shrink();
+        self.last_words.shrink();
     }
 
     /// All that is kept for a successor, by object.

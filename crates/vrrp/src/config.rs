@@ -2,6 +2,7 @@
 //! by the binary that translates the configuration file.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
@@ -240,12 +241,15 @@ pub struct Track {
     pub reverse: bool,
 }
 
+/// Addresses of a virtual router. Most have one, which is in place.
+pub type Addresses = SmallVec<[Address; 1]>;
+
 /// One virtual router. What it says of itself is here; the rest, which a thousand of one file mostly have alike, is shared between
 /// them ([`Kinds`]) and read and written as if it were here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct InstanceConfig {
     /// Its name.
-    pub name: String,
+    pub name: Name,
     /// Interface the router runs on, by name. It may be absent.
     pub interface: Name,
     /// Virtual router id, 1..=255.
@@ -253,7 +257,7 @@ pub struct InstanceConfig {
     /// Base priority, 1..=255; 255 is the address owner.
     pub priority: u8,
     /// Addresses carried in adverts. May be empty where allowed.
-    pub addresses: Vec<Address>,
+    pub addresses: Addresses,
     /// Addresses not carried in adverts.
     pub excluded: Vec<Address>,
     common: Arc<Common>,
@@ -424,7 +428,7 @@ impl InstanceConfig {
             interface: interface.into(),
             vrid,
             priority: 100,
-            addresses: Vec::new(),
+            addresses: Addresses::new(),
             excluded: Vec::new(),
             common: Arc::new(common),
         }

@@ -258,7 +258,7 @@ impl Router {
         let Some(x) = self.slots.get_mut(i as usize).and_then(Option::take) else { return };
         let notice = if x.config.notify_deleted { Notice::Deleted } else { Notice::Fault };
         out.push(Output::Log(Level::Info, format!("({}) removed", x.config.name)));
-        out.push(Output::Instance { name: x.config.name.clone(), notice, priority: x.priority() });
+        out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
         self.reindex();
         self.finish_stop(now, out);
     }

@@ -326,31 +326,29 @@ impl Router {
     }
 
     /// What a successor process needs to go on.
-    pub fn snapshots(&self) -> Vec<Snapshot> {
-        self.instances()
-            .map(|x| Snapshot {
-                name: x.config.name.clone(),
-                // who hands over must not come back as master
-                state: if x.releasing() { State::Backup } else { x.state },
-                master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
-                master: x.master.map(|(a, _)| a),
-                master_priority: x.master.map_or(0, |(_, p)| p),
-                stamps: x.guard.stamps(),
-                scripts: (x.config.tracks.iter())
-                    .filter_map(|t| {
-                        let Tracked::Script(name) = &t.what else { return None };
-                        let i = *self.trackers.script_index.get(name)?;
-                        Some((name.clone(), self.trackers.scripts.get(i as usize)?.verdict()?))
-                    })
-                    .collect(),
-                sessions: (x.config.tracks.iter())
-                    .filter_map(|t| {
-                        let Tracked::Session(name) = &t.what else { return None };
-                        Some((name.clone(), *self.trackers.sessions.get(name)?))
-                    })
-                    .collect(),
-            })
-            .collect()
+    pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> + '_ {
+        self.instances().map(|x| Snapshot {
+            name: x.config.name.to_string(),
+            // who hands over must not come back as master
+            state: if x.releasing() { State::Backup } else { x.state },
+            master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
+            master: x.master.map(|(a, _)| a),
+            master_priority: x.master.map_or(0, |(_, p)| p),
+            stamps: x.guard.stamps(),
+            scripts: (x.config.tracks.iter())
+                .filter_map(|t| {
+                    let Tracked::Script(name) = &t.what else { return None };
+                    let i = *self.trackers.script_index.get(name)?;
+                    Some((name.clone(), self.trackers.scripts.get(i as usize)?.verdict()?))
+                })
+                .collect(),
+            sessions: (x.config.tracks.iter())
+                .filter_map(|t| {
+                    let Tracked::Session(name) = &t.what else { return None };
+                    Some((name.clone(), *self.trackers.sessions.get(name)?))
+                })
+                .collect(),
+        })
     }
 
     pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
@@ -724,7 +722,7 @@ impl Router {
                 x.mode = Mode::Normal;
                 x.last_transition = now;
                 out.push(Output::Instance {
-                    name: x.config.name.clone(),
+                    name: x.config.name.to_string(),
                     notice: crate::Notice::Stop,
                     priority: x.priority(),
                 });

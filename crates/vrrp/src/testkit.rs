@@ -44,7 +44,7 @@ pub fn link(index: u32, name: &str, up: bool, addresses: &[IpAddr]) -> Link {
 pub fn instance(name: &str, n: usize, vrid: u8, priority: u8) -> InstanceConfig {
     let mut c = InstanceConfig::new(name, &format!("eth{n}"), vrid, Family::V4);
     c.priority = priority;
-    c.addresses = vec![Address::new(cidr(&format!("10.0.{n}.{}/24", 100 + u32::from(vrid))), format!("eth{n}"))];
+    c.addresses = vec![Address::new(cidr(&format!("10.0.{n}.{}/24", 100 + u32::from(vrid))), format!("eth{n}"))].into();
     c
 }
 

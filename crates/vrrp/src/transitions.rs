@@ -47,7 +47,7 @@ impl Router {
 
     pub(crate) fn notify(&self, i: u32, notice: Notice, out: &mut Vec<Output>) {
         if let Some(x) = self.slot(i) {
-            out.push(Output::Instance { name: x.config.name.clone(), notice, priority: x.priority() });
+            out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
         }
     }
 

@@ -13,7 +13,7 @@ pub fn drive(bytes: &[u8]) -> u64 {
     let address = |last| IpAddr::V4(Ipv4Addr::new(10, 77, 0, last));
     let mut c = InstanceConfig::new("A", "eth0", 51, Family::V4);
     c.version = if how & 2 == 0 { Version::V2 } else { Version::V3 };
-    c.addresses = vec![Address::new(IpCidr { address: address(100), prefix: 24 }, "eth0")];
+    c.addresses = vec![Address::new(IpCidr { address: address(100), prefix: 24 }, "eth0")].into();
     let ah = how & 1 == 1;
     if ah {
         c.auth = Auth::Ah(Secret::new("secret"));

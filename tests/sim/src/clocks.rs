@@ -59,7 +59,7 @@ impl Cluster {
             c.advert_interval = Duration::from_millis([10, 100, 1000][rng.below(3) as usize]);
         }
         c.preempt = rng.below(4) != 0;
-        c.addresses = vec![Address::new(IpCidr { address: address(100), prefix: 24 }, "eth0")];
+        c.addresses = vec![Address::new(IpCidr { address: address(100), prefix: 24 }, "eth0")].into();
         let mut nodes = Vec::new();
         for _ in 0..2 + rng.below(4) {
             c.priority = 50 + rng.below(4) as u8 * 50;

@@ -110,7 +110,8 @@ impl World {
                 c.advert_interval = interval;
                 c.priority = priority;
                 c.preempt = preempt;
-                c.addresses = vec![Address::new(IpCidr { address: virtual_address(family, i), prefix: 24 }, interface)];
+                c.addresses =
+                    vec![Address::new(IpCidr { address: virtual_address(family, i), prefix: 24 }, interface)].into();
                 if unicast {
                     let peers = (0..nodes).filter(|p| *p != n).map(|p| Peer {
                         address: host(family, p),

@@ -299,7 +299,7 @@ impl Node {
         let Some(c) = &mut self.child else { return Ok(()) };
         let Some(router) = c.router.as_ref().filter(|_| std::mem::take(&mut c.dirty)) else { return Ok(()) };
         let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present: Vec<_> = router.snapshots().into_iter().map(of).collect::<Result<_, _>>().expect("encodes");
+        let present: Vec<_> = router.snapshots().map(of).collect::<Result<_, _>>().expect("encodes");
         for message in c.keeping.difference(present) {
             self.say(message)?;
         }

@@ -498,6 +498,7 @@ impl Daemon {
         }
         self.reload_if_due(t);
         if self.trim.take_if(|at| *at <= t).is_some() {
+            self.roles.iter_mut().for_each(|r| r.ward.shrink());
             schedule::give_memory_back();
         }
         for n in 0..self.roles.len() {

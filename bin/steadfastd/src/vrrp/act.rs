@@ -130,7 +130,7 @@ impl Role {
         let settings =
             settings.chunks(PART).enumerate().map(|(n, part)| Ok((format!("{SETTINGS} {n:04}"), part.to_vec())));
         let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present = settings.chain(self.router.snapshots().into_iter().map(of)).flatten();
+        let present = settings.chain(self.router.snapshots().map(of)).flatten();
         for message in self.keeping.difference(present) {
             self.parent.say(message);
         }

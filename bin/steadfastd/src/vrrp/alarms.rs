@@ -36,12 +36,12 @@ impl Role {
         let mut news = Vec::new();
         let mut next = HashMap::new();
         for v in self.router.views() {
-            let before = self.alarms.0.get(&v.config.name).cloned().unwrap_or_default();
+            let before = self.alarms.0.get(v.config.name.as_str()).cloned().unwrap_or_default();
             let pairs = kinds(&v.counters).into_iter().zip(kinds(&before));
             for ((alarm, _), _) in pairs.filter(|((_, now), (_, before))| now > before) {
-                news.push(News::Alarm { name: v.config.name.clone(), alarm, source: v.offender });
+                news.push(News::Alarm { name: v.config.name.to_string(), alarm, source: v.offender });
             }
-            next.insert(v.config.name.clone(), v.counters);
+            next.insert(v.config.name.to_string(), v.counters);
         }
         self.alarms.0 = next;
         news.into_iter().for_each(|n| self.parent.say(Message::News(n)));

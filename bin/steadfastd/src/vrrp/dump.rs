@@ -10,7 +10,7 @@ use steadfast_vrrp::{Router, Tracked, Version};
 pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::Snapshot {
     let instances = router.views().map(|v| {
         let c = v.config;
-        let notify = plan.instances.get(&c.name);
+        let notify = plan.instances.get(c.name.as_str());
         let scope = |s: u8| match s {
             0 => "global".to_string(),
             200 => "site".into(),
@@ -44,7 +44,7 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
         );
         let k = v.counters;
         status::Instance {
-            name: c.name.clone(),
+            name: c.name.to_string(),
             interface: c.interface.to_string(),
             version: if c.version == Version::V3 { 3 } else { 2 },
             vrid: c.vrid,

@@ -2,7 +2,7 @@
 
 use super::{Role, past};
 use std::collections::{HashMap, VecDeque};
-use steadfast_core::{State, Time};
+use steadfast_core::{Kept, State, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_vrrp::{Notice, ScriptEnd, Tracked, Version};
@@ -29,7 +29,7 @@ pub struct Entered {
 #[derive(Default)]
 pub struct History {
     /// As bytes: they are many, and seldom read.
-    of: HashMap<Box<str>, Box<[u8]>>,
+    of: Kept,
     /// The last line that was logged.
     line: String,
     /// What was logged of an instance right before the line that says its new state.
@@ -40,12 +40,17 @@ impl History {
     /// What a former life knew of an instance.
     pub fn inherit(&mut self, name: &str, bytes: &[u8]) {
         if past::read(bytes).is_some() {
-            self.of.insert(name.into(), bytes.into());
+            self.of.put(name, bytes);
         }
     }
 
+    /// Gives back room that it has to spare.
+    pub fn shrink(&mut self) {
+        self.of.shrink();
+    }
+
     fn changes(&self, name: &str) -> VecDeque<live::Change> {
-        self.of.get(name).and_then(|bytes| past::read(bytes)).unwrap_or_default()
+        self.of.get(name).and_then(past::read).unwrap_or_default()
     }
 
     /// What a successor is to know of an instance; nothing when it is gone.
@@ -105,7 +110,7 @@ impl History {
         if all.len() > CHANGES {
             all.pop_front();
         }
-        self.of.insert(name.into(), past::written(&all));
+        self.of.put(name, &past::written(&all));
     }
 }
 
@@ -154,7 +159,7 @@ impl Role {
             });
             let due = self.router.due(&c.name).into_iter();
             live::Instance {
-                name: c.name.clone(),
+                name: c.name.to_string(),
                 interface: c.interface.to_string(),
                 vrid: c.vrid,
                 version: if c.version == Version::V3 { 3 } else { 2 },

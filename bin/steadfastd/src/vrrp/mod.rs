@@ -315,6 +315,8 @@ impl Role {
             self.raise_alarms();
             if self.trim.take_if(|at| *at <= t).is_some() {
                 self.router.shrink();
+                self.history.shrink();
+                self.keeping.shrink();
                 self.system.kernel.shrink();
                 schedule::give_memory_back();
             }
@@ -544,7 +546,7 @@ impl Role {
         let states: Vec<_> = self
             .router
             .views()
-            .filter_map(|v| Some((Subject::Instance, v.config.name.clone(), notice(v.state)?, v.priority)))
+            .filter_map(|v| Some((Subject::Instance, v.config.name.to_string(), notice(v.state)?, v.priority)))
             .chain(self.router.group_states().into_iter().filter_map(|(n, s)| Some((Subject::Group, n, notice(s)?, 0))))
             .collect();
         for (subject, name, notice, priority) in states {
@@ -601,7 +603,7 @@ impl Role {
     fn tell_brother_all(&mut self) {
         let Some(brother) = &mut self.brother else { return };
         for v in self.router.views() {
-            brother.say(Message::Instance { name: v.config.name.clone(), state: v.state, priority: v.priority });
+            brother.say(Message::Instance { name: v.config.name.to_string(), state: v.state, priority: v.priority });
         }
     }
 

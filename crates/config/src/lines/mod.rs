@@ -251,7 +251,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                     a.label = Some(value.text.as_str().into());
                 }
             }
-            "peer" => a.peer = w.cidr(option),
+            "peer" => a.peer = w.cidr(option).map(Box::new),
             "home" => a.home = true,
             "-nodad" => a.nodad = true,
             "mngtmpaddr" => a.mngtmpaddr = true,

@@ -75,11 +75,11 @@ fn address(a: &Address, mirror: &Mirror) -> Option<AddressMessage> {
     let mut m = AddressMessage::default();
     let six = a.cidr.address.is_ipv6();
     m.header.family = family(Family::of(a.cidr.address));
-    m.header.prefix_len = a.peer.map_or(a.cidr.prefix, |p| p.prefix);
+    m.header.prefix_len = a.peer.as_ref().map_or(a.cidr.prefix, |p| p.prefix);
     m.header.scope = AddressScope::from(if six { 0 } else { a.scope });
     m.header.index = link.index;
     m.attributes.push(AddressAttribute::Local(a.cidr.address));
-    m.attributes.push(AddressAttribute::Address(a.peer.map_or(a.cidr.address, |p| p.address)));
+    m.attributes.push(AddressAttribute::Address(a.peer.as_ref().map_or(a.cidr.address, |p| p.address)));
     if let Some(b) = a.broadcast {
         m.attributes.push(AddressAttribute::Broadcast(b));
     }

@@ -82,7 +82,7 @@ fn address(mut row: Row<'_>, f: &Facts<'_>, a: &Address, link: &str, set: bool, 
         .some_text(9, a.label.as_deref())
         .truth(10, set)
         .truth(11, told);
-    if let Some(peer) = a.peer {
+    if let Some(peer) = &a.peer {
         row.address(12, peer.address);
     }
 }

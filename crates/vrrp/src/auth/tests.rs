@@ -355,7 +355,7 @@ fn the_addresses_of_an_advert_leave_room_for_its_authentication() {
         assert_eq!(what, name);
         let mut c = config(100, change);
         let one = c.instances[0].addresses[0].clone();
-        c.instances[0].addresses = vec![one; 40];
+        c.instances[0].addresses = vec![one; 40].into();
         let mut solo = Solo::new(c);
         let mut small = link(2, "eth0", true, &[addr(0, 0)]);
         small.mtu = 100;
@@ -394,7 +394,7 @@ fn a_respawned_process_goes_on_where_its_predecessor_was() {
         for n in [0, 1] {
             // nothing is on its way
             net.run_for(5);
-            let snapshots = net.nodes[n].router.as_ref().expect("runs").snapshots();
+            let snapshots: Vec<_> = net.nodes[n].router.as_ref().expect("runs").snapshots().collect();
             let last = recorded(&net, 0).pop().expect("an advert");
             let mut out = Vec::new();
             let now = net.now;

@@ -33,7 +33,7 @@ fn a_successor_process_tells_nothing_of_a_group_whose_state_was_told() {
     let mut solo = Solo::new(config(100));
     solo.run_ms(3700);
     assert_eq!(notices(&solo.take()).last().map(String::as_str), Some("[G] MASTER"));
-    let snapshots = solo.router.snapshots();
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
     let mut out = Vec::new();
     let router = Router::restore(config(100), &snapshots, 1, t(0), &mut out);
     let mut next = Solo { router, out, now: t(0) };

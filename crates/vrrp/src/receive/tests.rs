@@ -317,7 +317,8 @@ fn strict_ipv6_wants_a_link_local_address_first() {
         c.addresses = vec![
             steadfast_core::kernel::Address::new(cidr("fe80::51/64"), "eth0"),
             steadfast_core::kernel::Address::new(cidr("2001:db8::51/64"), "eth0"),
-        ];
+        ]
+        .into();
         let mut solo = Solo::new(Config::default());
         let mut out = Vec::new();
         solo.router = Router::new(one(c), 1, t(0), &mut out);

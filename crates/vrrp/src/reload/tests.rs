@@ -237,7 +237,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 if config.groups.is_empty() {
                     config.groups.push(GroupConfig { name: "G".into(), members: vec![], tracking_weight: false });
                 }
-                config.groups[0].members.push(c.name.clone());
+                config.groups[0].members.push(c.name.to_string());
             }
             config.instances.push(c);
         }

@@ -366,7 +366,7 @@ fn a_master_follows_its_bfd_session_and_takes_what_it_knows_of_it_along() {
     solo.input(Input::Session("s", true));
     solo.run_ms(10_000);
     assert_eq!(solo.state(), State::Master);
-    let snapshots = solo.router.snapshots();
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
     assert_eq!(snapshots[0].sessions, [("s".to_string(), true)]);
     // A successor of the other process tells the same again.
     solo.take();
