@@ -211,6 +211,15 @@ impl Director {
         }
     }
 
+    /// All processes are killed, and none has a say in it.
+    pub fn kill_all(self) {
+        for signal in ["STOP", "KILL"] {
+            sh(&format!("kill -{signal} {} {} {}", self.pid("pid"), self.pid("vrrp.pid"), self.pid("checkers.pid")));
+        }
+        self.kill();
+        assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
+    }
+
     /// An orderly stop.
     pub fn stop(mut self) {
         sh(&format!("kill -TERM {}", self.pid("pid")));

@@ -31,8 +31,9 @@ pub struct Balancer {
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
     changed: bool,
-    /// What the parent keeps of `ours`.
+    /// What the parent keeps of `ours`, and whether it may have changed.
     kept: BTreeSet<ServiceKey>,
+    untold: bool,
     settings: Settings,
     /// Receive buffer of the netlink socket.
     buffer: Buffer,
@@ -40,22 +41,27 @@ pub struct Balancer {
     daemons: Option<Vec<Daemon>>,
     /// Those that run.
     running: Vec<Daemon>,
+    /// The parent was told that they are ours.
+    told_of_daemons: bool,
 }
 
 impl Balancer {
-    /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there.
-    pub fn open(ours: BTreeSet<ServiceKey>, buffer: Buffer) -> Self {
+    /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there,
+    /// `daemons` whether synchronisation daemons are among it.
+    pub fn open(ours: BTreeSet<ServiceKey>, daemons: bool, buffer: Buffer) -> Self {
         let mut b = Balancer {
             ipvs: None,
             kernel: Table::new(),
             wanted: HashMap::new(),
             changed: !ours.is_empty(),
-            kept: ours.clone(),
+            kept: BTreeSet::new(),
+            untold: !ours.is_empty(),
             ours,
             settings: Settings::default(),
             buffer,
             daemons: None,
             running: Vec::new(),
+            told_of_daemons: daemons,
         };
         match Ipvs::open(buffer) {
             Ok(mut ipvs) => match ipvs.table() {
@@ -89,11 +95,11 @@ impl Balancer {
         self.wanted.get(&slot).into_iter().flat_map(|w| w.keys.iter().copied())
     }
 
-    /// Settings of the file. `first` in the life of the daemon: what a predecessor made is not flushed.
-    pub fn configure(&mut self, settings: Settings, first: bool) {
+    /// Settings of the file. `flush`: the daemon starts, and may empty the table. What a predecessor made is not flushed.
+    pub fn configure(&mut self, settings: Settings, flush: bool) {
         let before = std::mem::replace(&mut self.settings, settings);
         if let Some(ipvs) = &mut self.ipvs {
-            if first && self.settings.flush && self.ours.is_empty() {
+            if flush && self.settings.flush {
                 match ipvs.ask(&Request::Flush, Family::V4) {
                     Ok(_) => self.kernel = Table::new(),
                     Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
@@ -105,11 +111,12 @@ impl Balancer {
                 log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
             }
         }
-        if before.sync != self.settings.sync {
+        let orphans = self.told_of_daemons && self.settings.sync.is_none();
+        if before.sync != self.settings.sync || orphans {
             // Without an instance to follow it sends and receives at once.
             let both = [DaemonState::Master, DaemonState::Backup];
             self.daemons = match &self.settings.sync {
-                None => before.sync.is_some().then(Vec::new),
+                None => (before.sync.is_some() || orphans).then(Vec::new),
                 Some(s) if s.instance.is_none() => Some(both.map(|state| daemon(s, state)).into()),
                 Some(_) => None,
             };
@@ -142,7 +149,7 @@ impl Balancer {
     /// The end, unless everything is to stay as it is.
     pub fn stop(&mut self, keep: bool) {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| !keep) else { return };
-        if self.settings.sync.is_some() {
+        if self.settings.sync.is_some() || self.told_of_daemons {
             self.daemons = Some(Vec::new());
         }
         if self.settings.flush_on_stop == Some(FlushOnStop::Everything) {
@@ -157,7 +164,9 @@ impl Balancer {
 
     /// The table of a virtual server changed.
     pub fn want(&mut self, slot: Slot, table: Wanted) {
-        self.ours.extend(table.keys.iter().copied());
+        for key in &table.keys {
+            self.untold |= self.ours.insert(*key);
+        }
         self.wanted.insert(slot, table);
         self.changed = true;
     }
@@ -170,10 +179,25 @@ impl Balancer {
 
     /// Services that are ours since the last call (true), or are not any more.
     pub fn news(&mut self) -> Vec<(ServiceKey, bool)> {
+        if !std::mem::take(&mut self.untold) {
+            return Vec::new();
+        }
         let new = self.ours.difference(&self.kept).map(|k| (*k, true));
         let all: Vec<_> = new.chain(self.kept.difference(&self.ours).map(|k| (*k, false))).collect();
         self.kept.clone_from(&self.ours);
         all
+    }
+
+    /// Whether synchronisation daemons are ours now, if that has changed since the last call.
+    pub fn sync_news(&mut self) -> Option<bool> {
+        let wanted = self.daemons.as_ref()?;
+        let ours = !wanted.is_empty() || !self.running.is_empty();
+        (std::mem::replace(&mut self.told_of_daemons, ours) != ours).then_some(ours)
+    }
+
+    /// What is to be written down: services of ours, and whether synchronisation daemons are.
+    pub fn recorded(&self) -> (BTreeSet<ServiceKey>, bool) {
+        (self.ours.clone(), self.told_of_daemons)
     }
 
     /// Reads the kernel's table anew: somebody else may have changed it.
@@ -211,7 +235,9 @@ impl Balancer {
         }
         // What the kernel would not remove is still ours to remove.
         let kernel = &self.kernel;
+        let before = self.ours.len();
         self.ours.retain(|k| all.get(k).is_some() || kernel.get(k).is_some());
+        self.untold |= self.ours.len() < before;
         let Some(wanted) = &self.daemons else { return };
         for request in daemon_difference(&self.running, wanted) {
             match (ipvs.ask(&request, Family::V4), &request) {

@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("groups_marked_by_nftables", groups_marked_by_nftables),
     ("ipv6", ipv6),
     ("killed_checker_child", killed_checker_child),
+    ("nothing_is_left_by_a_dead_checker", nothing_is_left_by_a_dead_checker),
     ("other_owners_and_deleted_services", other_owners_and_deleted_services),
     ("schedulers_flags_and_persistence", schedulers_flags_and_persistence),
     ("timeouts_and_flushes", timeouts_and_flushes),
@@ -206,6 +207,61 @@ fn killed_checker_child(lab: &mut Lab) {
     d.stop();
     assert_eq!(table(), "");
     sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+/// Whoever died: what is ours goes, services of others stay, and -I leaves it to who comes next.
+fn nothing_is_left_by_a_dead_checker(_: &mut Lab) {
+    sh("ipvsadm -A -t 10.1.0.77:99 -s wlc; ipvsadm -a -t 10.1.0.77:99 -r 10.2.0.1:99 -m -w 7");
+    let foreign = table();
+    let daemons = || sh("ipvsadm -L --daemon");
+    let sync = "global_defs {\n lvs_sync_daemon br-s id 5\n}\n";
+    let vrrp =
+        "vrrp_instance V {\n interface br-s\n virtual_router_id 51\n virtual_ipaddress {\n 10.2.0.200/24\n }\n}\n";
+    let one = format!("{sync}{}{vrrp}", service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")));
+    let served = |options: &[&str]| {
+        let d = Director::start(None, &one, options);
+        wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
+        assert!(eventually(seconds(5), || daemons().contains("backup sync daemon")), "{}", d.log());
+        d
+    };
+    let frozen = |d: &Director| sh(&format!("kill -STOP {}", d.pid("checkers.pid")));
+    let gone = |d: &str| {
+        assert!(eventually(seconds(8), || table() == foreign), "{d}: {}", table());
+        assert!(eventually(seconds(8), || !daemons().contains("sync daemon")), "{d}: {}", daemons());
+    };
+    // A stop and a reload that it does not obey any more.
+    let d = served(&[]);
+    frozen(&d);
+    d.stop();
+    gone("stop");
+    let d = served(&[]);
+    frozen(&d);
+    d.reload_silently(vrrp);
+    sh(&format!("kill -9 {}", d.pid("checkers.pid")));
+    gone("reload");
+    d.stop();
+    // With -I it stays, also then.
+    let d = served(&["-I"]);
+    let before = table();
+    frozen(&d);
+    d.stop();
+    assert_eq!(table(), before);
+    // All are killed. Who starts with another file finds what was left: with no virtual server, with another one, with -I.
+    for (next, options) in
+        [(vrrp.to_string(), &[][..]), (one.replace("10.1.0.100", "10.1.0.101"), &[]), (vrrp.into(), &["-I"])]
+    {
+        let d = served(&[]);
+        let before = table();
+        d.kill_all();
+        assert_eq!(table(), before);
+        let d = Director::start(None, &next, options);
+        wait_table("-A -t 10.1.0.100:80", !options.is_empty());
+        d.stop();
+    }
+    let d = Director::start(None, vrrp, &[]);
+    d.stop();
+    gone("in the end");
+    sh("ipvsadm -C");
 }
 
 fn other_owners_and_deleted_services(_: &mut Lab) {
