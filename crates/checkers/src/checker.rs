@@ -46,16 +46,16 @@ pub(crate) struct Dying {
 #[derive(Debug)]
 pub(crate) struct Checker {
     pub check: Arc<Check>,
-    pub users: Vec<User>,
+    pub users: Box<[User]>,
     pub state: CheckState,
-    /// Compiled rules of the pages.
-    pub regexes: Vec<Option<Result<Regex, String>>>,
+    /// Compiled rules of the pages; empty when no page has one.
+    pub regexes: Box<[Option<Result<Regex, String>>]>,
     pub active: bool,
     /// The regular instant of the present round.
     pub grid: Time,
     /// Boxed: of many checks few are under way.
     pub probe: Option<Box<Probe>>,
-    pub dying: Option<Dying>,
+    pub dying: Option<Box<Dying>>,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,
     /// Why the last try failed.
@@ -82,15 +82,17 @@ impl Checker {
     pub fn new(check: Arc<Check>, rules: &mut Rules) -> Checker {
         let mut compiled = |rule: &Rule| rules.entry(rule.clone()).or_insert_with(|| search::compile(rule)).clone();
         let regexes = match &check.kind {
-            CheckKind::Http(http) => http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect(),
-            _ => Vec::new(),
+            CheckKind::Http(http) if http.urls.iter().any(|u| u.regex.is_some()) => {
+                http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect()
+            }
+            _ => Box::default(),
         };
         let mut state = CheckState { fingerprint: fingerprint(&check), ..CheckState::default() };
         // an agent that is away says nothing, so nobody waits for it
         state.up = !check.timing.alpha || matches!(check.kind, CheckKind::Agent { .. });
         Checker {
             check,
-            users: Vec::new(),
+            users: Box::default(),
             state,
             regexes,
             active: false,

@@ -3,6 +3,7 @@
 use crate::{Script, ServiceId, Target, Tls};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 use steadfast_core::Time;
 use steadfast_core::ipvs::{Destination, DestinationKey, Service, ServiceKey};
 
@@ -86,7 +87,7 @@ pub enum Transport {
     /// A TCP connection.
     Tcp(Target),
     /// A TLS connection, and the name to send as SNI.
-    Tls(Target, Tls, Option<String>),
+    Tls(Target, Arc<Tls>, Option<String>),
     /// A connected UDP socket; ICMP errors are [`Input::Failed`].
     Udp(Target),
     /// An ICMP datagram socket; the kernel fills in identifier and checksum.

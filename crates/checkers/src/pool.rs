@@ -410,7 +410,7 @@ impl Pool {
                 continue;
             }
             let mut touched = Vec::new();
-            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
+            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| *r.name == *server) {
                 let before = std::mem::replace(&mut real.config.weight, weight);
                 if before != weight {
                     touched.push(i as u32);
@@ -431,7 +431,7 @@ impl Pool {
                 continue;
             }
             let mut touched = Vec::new();
-            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
+            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| *r.name == *server) {
                 found = true;
                 touched.push(i as u32);
                 if real.drained != on {

@@ -192,7 +192,7 @@ impl Pool {
         if matches!(probe.exchange, Exchange::Script) {
             let id = probe.id;
             checker.probe = None;
-            checker.dying = Some(Dying { id, next: Kill::Term });
+            checker.dying = Some(Box::new(Dying { id, next: Kill::Term }));
             self.kill(c, now, out);
             self.conclude(c, Err(Failure::Timeout), now, out);
         } else {
@@ -245,7 +245,7 @@ impl Pool {
             }
         };
         if kept {
-            let users = self.checkers.get(c as usize).and_then(Option::as_ref).map_or(&[][..], |x| &x.users);
+            let users = self.checkers.get(c as usize).and_then(Option::as_ref).map_or(&[][..], |x| &*x.users);
             self.keep.extend(users);
         }
         if advised || matches!(outcome, Outcome::Up | Outcome::Down) {
@@ -354,7 +354,7 @@ fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failur
             (Exchange::Dns(dns), Transport::Udp(target.clone()))
         }
         CheckKind::Udp { target, payload, reply } => {
-            (Exchange::Udp(Udp::new(payload, random, reply.as_ref())), Transport::Udp(target.clone()))
+            (Exchange::Udp(Udp::new(payload, random, reply.as_deref())), Transport::Udp(target.clone()))
         }
         CheckKind::Ping(target) => {
             (Exchange::Ping(Ping::new(Family::of(target.address.ip()), random)), Transport::Icmp(target.clone()))

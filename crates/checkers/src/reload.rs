@@ -106,10 +106,10 @@ impl Pool {
 
     /// Puts one real server into a virtual server, with the state of its predecessor.
     fn place(&mut self, s: u32, v: &mut Virtual, config: RealServer, intake: &mut Intake, out: &mut Vec<Output>) {
-        let name = server_name(&v.config, config.address, config.port);
+        let name = server_name(&v.config, config.address, config.port).into_boxed_str();
         let mut real = Real {
             name,
-            checks: Vec::new(),
+            checks: Box::default(),
             up: false,
             seen_up: false,
             drained: false,
@@ -134,6 +134,7 @@ impl Pool {
             fate = Some(old.up);
         }
         let i = v.servers.len() as u32;
+        let mut checks = Vec::new();
         for check in std::mem::take(&mut real.config.checks) {
             let (c, new) = self.intern(check);
             if new {
@@ -144,8 +145,9 @@ impl Pool {
                 *f = (f.0 | up, f.1 | !up);
             }
             intake.used.entry(c).or_default().push((s, i));
-            real.checks.push(c);
+            checks.push(c);
         }
+        real.checks = checks.into();
         v.servers.push(real);
     }
 
@@ -196,7 +198,7 @@ impl Pool {
                     self.free_checkers.push(c);
                 }
             } else if let Some(checker) = self.checker(c) {
-                checker.users = users;
+                checker.users = users.into();
             }
         }
         let checks = self.by_check.keys().filter_map(|c| if let CheckKind::Http(h) = &c.kind { Some(h) } else { None });
@@ -218,7 +220,7 @@ impl Pool {
             let (name, service) = (&real.name, &v.name);
             out.push(Output::Log(Level::Info, format!("Removing service {name} from VS {service}")));
             if real.up {
-                out.extend(real.config.notify_down.clone().map(Output::Notify));
+                out.extend(real.config.notify_down.as_deref().cloned().map(Output::Notify));
                 out.push(Output::Fifo(format!("RS {name} {service} DOWN\n")));
                 if !real.config.drain.is_zero() {
                     let RealServer { forward, upper, lower, drain, .. } = real.config;

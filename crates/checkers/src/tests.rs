@@ -227,8 +227,8 @@ fn smtp_udp_and_ping_work_over_the_same_loop() {
     for (manner, reply, alive) in [
         (Manner::Silent, None, true),
         (Manner::Refuses, None, false),
-        (Manner::Silent, Some(Reply { max: 255, ..Reply::default() }), false),
-        (Manner::Talks(vec![b"x".to_vec()]), Some(Reply { max: 255, ..Reply::default() }), true),
+        (Manner::Silent, Some(Box::new(Reply { max: 255, ..Reply::default() })), false),
+        (Manner::Talks(vec![b"x".to_vec()]), Some(Box::new(Reply { max: 255, ..Reply::default() })), true),
     ] {
         let mut w = World::new(config(service(vec![server(A, 1, udp(reply))])));
         w.manner(A, manner.clone());

@@ -44,6 +44,8 @@ const MARKS: usize = 8;
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
+/// Timers wake the process no more often than this: what is due within it is done in one turn. Rounds stay on their grid.
+const GAP: Duration = Duration::from_millis(4);
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
 
@@ -87,6 +89,8 @@ struct Role {
     keep_tables: bool,
     beat: Time,
     audit: Time,
+    /// When the pool was last asked for what is due.
+    polled: Time,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
@@ -178,6 +182,7 @@ impl Role {
             keep_tables: options.keep_ipvs,
             beat: t,
             audit: t + AUDIT,
+            polled: t,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
             eager: Default::default(),
@@ -249,10 +254,10 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> = (0..=MARKS).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=MARKS).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
-            let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
+            let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
             if let Err(e) = self.reactor.wait(Some(due), !self.probes.more.is_empty(), &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
@@ -280,6 +285,7 @@ impl Role {
         self.late = self.late.max(t.since(due));
         self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
         self.pool.poll(t, &mut self.out);
+        self.polled = t;
         self.act(t);
         for r in ready {
             match r.token {
@@ -298,12 +304,12 @@ impl Role {
                     self.parent.flush();
                     self.orders(t);
                 }
-                n => self.probes.ready(n, t, &mut self.pool, &mut self.out),
+                _ => self.probes.ready(r, t, &mut self.pool, &mut self.out),
             }
             self.act(t);
         }
         for token in self.probes.more.clone() {
-            self.probes.ready(token, t, &mut self.pool, &mut self.out);
+            self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
             self.act(t);
         }
         if t >= self.beat {
@@ -486,7 +492,7 @@ impl Role {
             }
             Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
             Output::Close(id) => {
-                self.probes.close(id, &self.reactor);
+                self.probes.close(id);
                 self.scripts.retain(|_, p| *p != id);
             }
             Output::Kill(id, kill) => {

@@ -153,8 +153,8 @@ fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer>
         x.upper = r.uthreshold;
         x.lower = r.lthreshold;
         x.inhibit = r.inhibit_on_failure.unwrap_or(v.inhibit_on_failure);
-        x.notify_up = r.notify_up.as_ref().map(|x| script(x, account));
-        x.notify_down = r.notify_down.as_ref().map(|x| script(x, account));
+        x.notify_up = r.notify_up.as_ref().map(|x| script(x, account).into());
+        x.notify_down = r.notify_down.as_ref().map(|x| script(x, account).into());
         x.smtp_alert = s.smtp_alert && r.smtp_alert.unwrap_or(true);
         x.slow_start = r.slow_start.or(v.slow_start).unwrap_or_default();
         x.drain = r.drain_time.or(v.drain_time).unwrap_or_default();
@@ -245,7 +245,7 @@ fn one(
         let mut t = check::Target::new(to);
         t.bind = x.bindto;
         t.bind_port = x.bind_port;
-        t.interface = x.bind_if.clone();
+        t.interface = x.bind_if.as_deref().map(Into::into);
         t.mark = x.fwmark.unwrap_or(0);
         t.timeout = x.connect_timeout.or(r.connect_timeout).or(v.connect_timeout).unwrap_or(second * 5);
         t
@@ -256,11 +256,10 @@ fn one(
         Checker::Udp(x) => check::CheckKind::Udp {
             target: target(&x.reach, None),
             payload: x.payload.clone(),
-            reply: x.require_reply.clone().map(|pattern| check::Reply {
-                pattern,
-                min: x.min_reply_length,
-                max: x.max_reply_length,
-            }),
+            reply: x
+                .require_reply
+                .clone()
+                .map(|pattern| Box::new(check::Reply { pattern, min: x.min_reply_length, max: x.max_reply_length })),
         },
         Checker::Dns(x) => check::CheckKind::Dns {
             target: target(&x.reach, None),
@@ -291,12 +290,12 @@ fn one(
         },
         Checker::Grpc(x) => {
             let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
-            check::CheckKind::Grpc(check::GrpcCheck {
+            check::CheckKind::Grpc(Box::new(check::GrpcCheck {
                 target: target(&x.reach, None),
-                tls: (x.tls == Some(true)).then(|| tls(c, x.tls_verify, &x.tls_name, true)),
+                tls: (x.tls == Some(true)).then(|| tls(c, x.tls_verify, &x.tls_name, true).into()),
                 service: x.service.clone().unwrap_or_default(),
                 host,
-            })
+            }))
         }
         Checker::Bfd(x) => check::CheckKind::Bfd { name: x.name.clone()? },
         Checker::Http(x) => check::CheckKind::Http(http(x, r, v, c, target(&x.reach, None))),
@@ -316,7 +315,7 @@ fn http(
     let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
     check::HttpCheck {
         target,
-        tls: x.tls.then(|| tls(c, x.tls_verify, &x.tls_name, x.http2 == Some(true))),
+        tls: x.tls.then(|| tls(c, x.tls_verify, &x.tls_name, x.http2 == Some(true)).into()),
         version: match x.http_protocol.as_deref() {
             _ if x.http2 == Some(true) => check::HttpVersion::V2,
             Some("1.0C") => check::HttpVersion::V10Close,

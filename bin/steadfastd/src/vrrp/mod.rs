@@ -228,7 +228,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
