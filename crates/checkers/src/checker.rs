@@ -9,7 +9,7 @@
 use crate::agent::{Admin, Words};
 use crate::exchange::{Exchange, Success};
 use crate::failure::Failure;
-use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, search};
+use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, Snapshot, search};
 use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -27,6 +27,7 @@ pub(crate) type Rules = HashMap<Rule, Result<Regex, String>>;
 #[derive(Debug)]
 pub(crate) struct Probe {
     pub id: ProbeId,
+    pub begun: Time,
     pub exchange: Exchange,
     pub connected: bool,
     /// The answer must go on by then.
@@ -60,6 +61,10 @@ pub(crate) struct Checker {
     pub chain: u32,
     /// Why the last try failed.
     pub reason: Option<Failure>,
+    /// What its program wrote last.
+    pub said: Box<str>,
+    /// How long the last try took, in microseconds; 0: there was none.
+    pub took: u32,
 }
 
 /// What one try led to.
@@ -101,6 +106,8 @@ impl Checker {
             dying: None,
             chain: 0,
             reason: None,
+            said: Box::default(),
+            took: 0,
         }
     }
 
@@ -128,6 +135,12 @@ impl Checker {
     /// It has no probes: its state comes from inputs.
     pub fn is_passive(&self) -> bool {
         matches!(self.check.kind, CheckKind::File { .. } | CheckKind::Bfd { .. })
+    }
+
+    /// Why it is down, for a successor.
+    pub fn kept_reason(&self) -> Snapshot {
+        let reason = self.reason.as_ref().filter(|_| !self.works());
+        Snapshot::Reason { check: self.state.fingerprint, text: reason.map(ToString::to_string).unwrap_or_default() }
     }
 
     /// A round begins: asks for all pages unless the check is up and has been asked before.

@@ -85,7 +85,7 @@ impl Real {
         DestinationKey { address: self.config.address, port: self.config.port }
     }
 
-    fn advices<'a>(&'a self, checkers: &'a [Option<Checker>]) -> impl Iterator<Item = &'a Checker> {
+    pub fn advices<'a>(&'a self, checkers: &'a [Option<Checker>]) -> impl Iterator<Item = &'a Checker> {
         self.checks.iter().filter_map(|c| checkers.get(*c as usize)?.as_ref())
     }
 

@@ -37,8 +37,8 @@ pub enum Input<'a> {
     Eof(ProbeId, bool),
     /// The probe cannot go on, for this reason.
     Failed(ProbeId, &'a str),
-    /// The program of a probe ended.
-    ScriptEnded(ProbeId, ScriptEnd),
+    /// The program of a probe ended, and the last line that it wrote.
+    ScriptEnded(ProbeId, ScriptEnd, &'a str),
     /// A tracked file (by name) has this value.
     File(&'a str, i64),
     /// A BFD session (by name) is up or not.
@@ -169,6 +169,13 @@ pub enum Snapshot {
         recovering: Option<Time>,
         /// Its checks.
         checks: Vec<CheckState>,
+    },
+    /// Why a check is down; empty when it is not any more, and there is nothing to keep.
+    Reason {
+        /// Fingerprint of the check.
+        check: u64,
+        /// The reason, as it is shown.
+        text: String,
     },
 }
 

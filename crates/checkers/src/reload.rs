@@ -2,9 +2,12 @@
 //! servers by address and port, checks by all that they say.
 
 use crate::checker::{Checker, User};
+use crate::failure::Failure;
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::pool::{Key, Life, Pool};
-use crate::{Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
+use crate::{
+    Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, Snapshot, VirtualServer, VirtualServerGroup,
+};
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -167,6 +170,8 @@ impl Pool {
         let known = self.heritage.checks.get(&checker.state.fingerprint).copied();
         if let Some(state) = known {
             checker.restore(state);
+            let before = self.heritage.reasons.get(&state.fingerprint).filter(|_| !checker.works());
+            checker.reason = before.map(|text| Failure::Former(text.clone()));
         }
         let c = self.free_checkers.pop().unwrap_or_else(|| {
             self.checkers.push(None);
@@ -194,6 +199,10 @@ impl Pool {
             if users.is_empty() {
                 self.rest(c, out);
                 if let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::take) {
+                    if !checker.works() {
+                        let check = checker.state.fingerprint;
+                        out.push(Output::Keep(Snapshot::Reason { check, text: String::new() }));
+                    }
                     self.by_check.remove(&checker.check);
                     self.free_checkers.push(c);
                 }

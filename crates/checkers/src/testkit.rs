@@ -123,7 +123,7 @@ impl World {
                     Event::Data(bytes) => Input::Data(id, bytes),
                     Event::Eof => Input::Eof(id, true),
                     Event::Failed(why) => Input::Failed(id, why),
-                    Event::Ended(end) => Input::ScriptEnded(id, *end),
+                    Event::Ended(end) => Input::ScriptEnded(id, *end, "its last line"),
                 };
                 self.pool.handle(self.now, input, &mut out);
             } else {

@@ -26,6 +26,8 @@ pub struct Settings {
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {
     ipvs: Option<Ipvs>,
+    /// Why there is none.
+    trouble: Option<String>,
     kernel: Table,
     wanted: HashMap<Slot, Wanted>,
     /// Services that we put there, also those that are wanted no more.
@@ -51,6 +53,7 @@ impl Balancer {
     pub fn open(ours: BTreeSet<ServiceKey>, daemons: bool, buffer: Buffer) -> Self {
         let mut b = Balancer {
             ipvs: None,
+            trouble: None,
             kernel: Table::new(),
             wanted: HashMap::new(),
             changed: !ours.is_empty(),
@@ -63,20 +66,20 @@ impl Balancer {
             running: Vec::new(),
             told_of_daemons: daemons,
         };
-        match Ipvs::open(buffer) {
-            Ok(mut ipvs) => match ipvs.table() {
-                Ok(table) => {
-                    b.kernel = table;
-                    b.ipvs = Some(ipvs);
-                }
-                Err(e) => log::error!("IPVS: cannot read the kernel's table: {e}"),
-            },
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                log::error!(
-                    "IPVS: this kernel has no load balancer (module ip_vs); servers are checked, nothing is balanced"
-                );
+        let opened = Ipvs::open(buffer).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
+            _ => e.to_string(),
+        });
+        let read = opened.and_then(|mut ipvs| match ipvs.table() {
+            Ok(table) => Ok((ipvs, table)),
+            Err(e) => Err(format!("cannot read the kernel's table: {e}")),
+        });
+        match read {
+            Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
+            Err(why) => {
+                log::error!("IPVS: {why}; servers are checked, nothing is balanced");
+                b.trouble = Some(why);
             }
-            Err(e) => log::error!("IPVS: {e}; servers are checked, nothing is balanced"),
         }
         b
     }
@@ -88,6 +91,11 @@ impl Balancer {
             log::error!("IPVS: {request:?}: {e}");
             Vec::new()
         })
+    }
+
+    /// Why nothing is balanced.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// The kernel's services of a virtual server.
@@ -206,6 +214,7 @@ impl Balancer {
             // The module may have been loaded since.
             self.ipvs = Ipvs::open(self.buffer).ok();
             if self.ipvs.is_some() {
+                self.trouble = None;
                 log::info!("IPVS: the kernel has a load balancer now");
             }
         }

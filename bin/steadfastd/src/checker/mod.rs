@@ -359,7 +359,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end, _) in self.programs.ended() {
+        for (job, end, said) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -372,7 +372,7 @@ impl Role {
                         ScriptEnd::NotStarted
                     }
                 };
-                self.pool.handle(t, Input::ScriptEnded(id, end), &mut self.out);
+                self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }
         }
     }
@@ -484,7 +484,7 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                let job = self.programs.start(&Command { argv, user: s.user }, &[], true);
+                let job = self.programs.check(&Command { argv, user: s.user });
                 self.scripts.insert(job, id);
             }
             Output::Start(id, transport) => {
@@ -523,9 +523,11 @@ impl Role {
             Output::Keep(snapshot) => {
                 let key = match &snapshot {
                     Snapshot::Service { id, .. } => format!("service {id}"),
+                    Snapshot::Reason { check, .. } => format!("reason {check:x}"),
                     Snapshot::Server { service, server, .. } => format!("{service} {}:{}", server.address, server.port),
                 };
-                if let Ok(bytes) = encode(&snapshot) {
+                let nothing = matches!(&snapshot, Snapshot::Reason { text, .. } if text.is_empty());
+                if let Ok(bytes) = if nothing { Ok(Vec::new()) } else { encode(&snapshot) } {
                     self.parent.say(Message::Keep { key, bytes });
                 }
             }
