@@ -24,6 +24,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("connections_reach_the_second_director", connections_reach_the_second_director),
     ("ten_thousand_servers", ten_thousand_servers),
     ("a_refused_step", a_refused_step),
+    ("as_the_articles_have_it", as_the_articles_have_it),
 ];
 
 const CHECK: &str = "TCP_CHECK {\n connect_timeout 2\n retry 1\n delay_before_retry 0.2\n }";
@@ -435,7 +436,7 @@ fn ten_thousand_servers(_: &mut Lab) {
     // Reading the table takes time of its own.
     let complete = || {
         let lines = || std::fs::read_to_string("/proc/net/ip_vs").unwrap_or_default().matches("->").count();
-        (0..600).any(|_| {
+        (0..1800).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(100));
             lines() > 10_000
         })
@@ -448,20 +449,10 @@ fn ten_thousand_servers(_: &mut Lab) {
     assert_eq!(table(), "");
     std::fs::write("/run/large.conf", &text).expect("configuration");
     let begun = std::time::Instant::now();
-    let files = ["-p", "/run/k.pid", "-c", "/run/kc.pid", "-r", "/run/kv.pid"];
-    let null = std::process::Stdio::null;
-    let mut keepalived = std::process::Command::new("keepalived")
-        .args(["-n", "-C", "-f", "/run/large.conf"])
-        .args(files)
-        .stdin(null())
-        .stdout(null())
-        .stderr(null())
-        .spawn()
-        .expect("keepalived");
+    let k = Keepalived::start("/run/large.conf");
     assert!(complete(), "keepalived: {}", table());
     let theirs = begun.elapsed().as_secs_f64();
-    sh(&format!("kill -TERM {}", keepalived.id()));
-    keepalived.wait().expect("end");
+    drop(k);
     println!(
         "10,000 real servers, first table complete after the start: {own:.2} s, keepalived {theirs:.2} s, {:.2} of its time",
         own / theirs
@@ -474,8 +465,8 @@ fn ten_thousand_servers(_: &mut Lab) {
 /// What the kernel refuses is said, and stops nobody.
 fn a_refused_step(lab: &mut Lab) {
     sh("ip addr add 10.1.0.100/32 dev br-c");
-    let odd = service("10.1.0.99 80", "lb_algo nonesuch\n lb_kind NAT\n protocol TCP", &three(""))
-        .replace("lb_algo rr\n", "");
+    let settings = "persistence_engine nonesuch\n persistence_timeout 60\n lb_kind NAT\n protocol UDP";
+    let odd = service("10.1.0.99 80", settings, &three(""));
     let text = format!("{odd}{}", service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")));
     let d = Director::start(None, &text, &[]);
     wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
@@ -485,4 +476,90 @@ fn a_refused_step(lab: &mut Lab) {
     d.stop();
     assert_eq!(table(), "");
     sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+/// keepalived's checker in the root namespace.
+struct Keepalived(Child);
+
+impl Keepalived {
+    fn start(file: &str) -> Keepalived {
+        let null = std::process::Stdio::null;
+        let mut command = std::process::Command::new("keepalived");
+        command.args(["-n", "-C", "-f", file, "-p", "/run/k.pid", "-c", "/run/kc.pid", "-r", "/run/kv.pid"]);
+        Keepalived(command.stdin(null()).stdout(null()).stderr(null()).spawn().expect("keepalived"))
+    }
+}
+
+impl Drop for Keepalived {
+    fn drop(&mut self) {
+        sh(&format!("kill -TERM {}", self.0.id()));
+        let _ = self.0.wait();
+    }
+}
+
+/// Balancers as tutorials write them: the kernel's table is what keepalived makes of the same file, with all servers and without.
+fn as_the_articles_have_it(lab: &mut Lab) {
+    let real =
+        |n: u32, check: &str| format!("    real_server 10.2.0.{n} 80 {{\n        weight 1\n        {check}\n    }}\n");
+    let virt = |head: &str, kind: &str, more: &str, check: &str| {
+        format!(
+            "virtual_server {head} {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind {kind}\n    protocol TCP\n    {more}\n{}{}}}\n",
+            real(1, check),
+            real(2, check)
+        )
+    };
+    let get = "HTTP_GET {\n url {\n path /\n status_code 200\n }\n connect_port 8081\n connect_timeout 3\n nb_get_retry 1\n \
+               delay_before_retry 1\n }";
+    let tcp = "TCP_CHECK {\n connect_port 80\n connect_timeout 3\n retry 1\n delay_before_retry 1\n }";
+    let texts = [
+        ("DR with TCP checks", virt("10.2.0.100 80", "DR", "persistence_timeout 300\n sorry_server 127.0.0.1 80", tcp)),
+        ("DR with HTTP checks", virt("10.2.0.100 80", "DR", "persistence_timeout 50", get)),
+        (
+            "NAT with a sorry server",
+            virt("10.1.0.100 443", "NAT", "persistence_timeout 50\n sorry_server 10.2.0.9 80", tcp),
+        ),
+        ("fwmark", virt("fwmark 617443 17443", "DR", "persistence_timeout 0", "")),
+    ];
+    let web = |on: bool| {
+        for n in [1, 2] {
+            if on {
+                sh(&format!(
+                    "ip netns exec rs{n} python3 -m http.server 8081 >/dev/null 2>&1 </dev/null & echo $! >/run/web{n}"
+                ));
+            } else {
+                sh(&format!("kill $(cat /run/web{n})"));
+            }
+        }
+    };
+    web(true);
+    for (name, text) in texts {
+        let text = format!("global_defs {{\n router_id LVS_DEVEL\n}}\n{text}");
+        std::fs::write("/run/article.conf", &text).expect("configuration");
+        let checked = text.contains("_CHECK") || text.contains("_GET");
+        let mut seen: [Vec<String>; 2] = Default::default();
+        for (daemon, tables) in seen.iter_mut().enumerate() {
+            let own = (daemon == 0).then(|| Director::start(None, &text, &[]));
+            let other = (daemon == 1).then(|| Keepalived::start("/run/article.conf"));
+            for alive in [true, false] {
+                if !alive && checked {
+                    ["rs1", "rs2"].iter().for_each(|rs| lab.unserve(rs));
+                    web(false);
+                }
+                let right = || table().contains("10.2.0.1:") == (alive || !checked) && table().contains("-A");
+                assert!(eventually(seconds(8), right), "{name}, {alive}: {}", table());
+                // The other servers and the sorry server come and go in the same moment, or the next one.
+                std::thread::sleep(seconds(1));
+                tables.push(table());
+            }
+            own.into_iter().for_each(Director::stop);
+            drop(other);
+            assert!(eventually(seconds(5), || table().is_empty()), "{name}: {}", table());
+            if checked {
+                ["rs1", "rs2"].iter().for_each(|rs| lab.serve(rs));
+                web(true);
+            }
+        }
+        assert_eq!(seen[0], seen[1], "{name}: what steadfast makes of it, and keepalived");
+    }
+    web(false);
 }
