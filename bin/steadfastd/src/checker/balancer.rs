@@ -5,7 +5,7 @@ use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
-use steadfast_core::ipvs::ServiceKey;
+use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
 use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
@@ -236,7 +236,7 @@ impl Balancer {
         let mut all = Table::new();
         for w in self.wanted.values() {
             for key in &w.keys {
-                all.insert(*key, w.service.clone(), w.destinations.iter().copied());
+                all.insert(*key, w.service.clone(), w.destinations.iter().map(|d| placed(key, *d)));
             }
         }
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
@@ -261,6 +261,17 @@ impl Balancer {
             }
         }
     }
+}
+
+/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it.
+fn placed(service: &ServiceKey, (mut key, d): (DestinationKey, Destination)) -> (DestinationKey, Destination) {
+    if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
+        key.port = match service {
+            ServiceKey::Address { port, .. } => *port,
+            ServiceKey::Mark { .. } => 0,
+        };
+    }
+    (key, d)
 }
 
 /// A synchronisation daemon as the kernel is told of it.

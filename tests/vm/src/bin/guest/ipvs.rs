@@ -519,6 +519,13 @@ fn as_the_articles_have_it(lab: &mut Lab) {
             virt("10.1.0.100 443", "NAT", "persistence_timeout 50\n sorry_server 10.2.0.9 80", tcp),
         ),
         ("fwmark", virt("fwmark 617443 17443", "DR", "persistence_timeout 0", "")),
+        (
+            "a group by tunnels",
+            format!(
+                "virtual_server_group G {{\n 10.2.0.100 80\n 10.2.0.101 81\n fwmark 9\n}}\n{}",
+                virt("group G", "TUN", "sorry_server 10.2.0.9 99", tcp)
+            ),
+        ),
     ];
     let web = |on: bool| {
         for n in [1, 2] {
