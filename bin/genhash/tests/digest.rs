@@ -62,3 +62,40 @@ fn wrong_use_and_no_server_end_with_1() {
     let free = TcpListener::bind("127.0.0.1:0").expect("socket").local_addr().expect("address").port();
     assert_eq!(genhash(free, &["-u", "/"]).status.code(), Some(1));
 }
+
+#[test]
+fn the_digest_is_of_what_the_check_takes_for_the_body() {
+    // `hello` and a line end in each: bytes behind the announced length, pieces, lines that end with a line feed alone, an interim answer
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\nand what does not belong to it"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n4\r\nllo\n\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\nContent-Length: 6\n\nhello\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n",
+    ] {
+        let (port, server) = serve(answer);
+        let out = genhash(port, &["-u", "/"]);
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert_eq!(said, "b1946ac92492d2347c6235b4d2611184\n", "{}", String::from_utf8_lossy(answer));
+        server.join().expect("server");
+    }
+}
+
+#[test]
+fn an_answer_that_the_check_would_refuse_has_no_digest() {
+    for answer in [
+        &b"this is no answer of HTTP\r\n\r\nhello\n"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: six\r\n\r\nhello\n",
+    ] {
+        let (port, server) = serve(answer);
+        let out = genhash(port, &["-u", "/"]);
+        assert_eq!(
+            (out.status.code(), out.stdout.as_slice()),
+            (Some(1), &b""[..]),
+            "{}",
+            String::from_utf8_lossy(answer)
+        );
+        assert!(String::from_utf8_lossy(&out.stderr).contains("malformed answer"));
+        server.join().expect("server");
+    }
+}

@@ -216,10 +216,21 @@ fn upgrade(socket: &std::path::Path) -> i32 {
     fail("the new program does not answer".into(), 1)
 }
 
-/// A name as people write it: without brackets, and with or without the protocol.
+/// A name as people write it: without brackets, and with or without the protocol; marks and groups as in the file and as in logs.
 fn plain(name: &str) -> String {
-    let name = name.replace(['[', ']'], "").replace(' ', ":");
-    ["tcp", "udp", "sctp"].iter().fold(name, |n, p| n.replace(&format!(":{p}:"), ":"))
+    let words: Vec<&str> = name.split_whitespace().collect();
+    match words.as_slice() {
+        ["fwmark" | "FWM", mark] => return format!("fwmark {mark}"),
+        ["group", group] => return (*group).to_string(),
+        _ => {}
+    }
+    if let Some(group) = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0"))
+        && group.parse::<std::net::IpAddr>().is_err()
+    {
+        return group.to_string();
+    }
+    let name = words.join(":").replace(['[', ']'], "");
+    ["tcp", "udp", "sctp", "none"].iter().fold(name, |n, p| n.replace(&format!(":{p}:"), ":"))
 }
 
 /// A real server takes no new connections, or does again. Names as `status` shows them, or as in the configuration.
@@ -238,7 +249,16 @@ fn drain(socket: &std::path::Path, service: &str, server: &str, on: &str) -> Res
         let all = listed(s.servers.iter().map(|r| &r.name).collect());
         return Err(format!("{} has no real server {server}; it has: {all}", s.name));
     };
-    ask::order(socket, &["drain", &s.name, &r.name, on])
+    ask::order(socket, &["drain", &s.name, &r.name, on])?;
+    let takes = |r: &steadfast_status::live::Server| r.up && r.weight > 0 && !r.drained;
+    if on == "on" && takes(r) && !s.servers.iter().any(|other| other.name != r.name && takes(other)) {
+        let then = match &s.sorry {
+            Some((sorry, _)) => format!("the sorry server {sorry} serves if the quorum is lost by this"),
+            None => "and there is no sorry server".into(),
+        };
+        eprintln!("warning: {} has no other server that takes connections, {then}", s.name);
+    }
+    Ok(())
 }
 
 fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
@@ -303,4 +323,30 @@ fn list(tsv: bool) -> i32 {
         }
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn names_of_the_file_and_of_the_logs_are_the_same() {
+        for (file, log) in [
+            ("192.0.2.10 80", "[192.0.2.10]:tcp:80"),
+            ("192.0.2.10:80", "[192.0.2.10]:udp:80"),
+            ("2001:db8::1 80", "[2001:db8::1]:tcp:80"),
+            ("fwmark 5", "FWM 5"),
+            ("group WEB", "[WEB]:0"),
+            ("WEB", "[WEB]:0"),
+            // A real server of a mark.
+            ("10.0.0.3 80", "[10.0.0.3]:none:80"),
+        ] {
+            assert_eq!(plain(file), plain(log), "{file}");
+        }
+        for (one, other) in
+            [("group WEB", "[WEB2]:0"), ("fwmark 5", "FWM 50"), ("192.0.2.10 80", "[192.0.2.10]:tcp:81")]
+        {
+            assert_ne!(plain(one), plain(other));
+        }
+    }
 }

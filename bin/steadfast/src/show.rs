@@ -1,7 +1,7 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
-use steadfast_status::live::{Instance, Service, Session, Unproven, Whole};
+use steadfast_status::live::{Check, Instance, Service, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -147,6 +147,9 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         let word = if s.up { paint.good(&word) } else { paint.bad(&word) };
         let _ = writeln!(out, "{word} {:<wide$}  BFD with {}, {}", s.name, s.neighbor, session(s, now));
     }
+    if let Some(why) = w.checker.as_ref().and_then(|c| c.trouble.as_ref()) {
+        let _ = writeln!(out, "\n{}", paint.bad(&format!("nothing is balanced: {why}")));
+    }
     for s in w.checker.iter().flat_map(|c| &c.services) {
         out.push('\n');
         out.push_str(&service(s, paint));
@@ -229,20 +232,35 @@ fn service(s: &Service, paint: Paint) -> String {
         _ => "",
     };
     let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", s.name, s.live_weight, s.needed);
-    let wide = s.servers.iter().map(|r| r.name.len()).max().unwrap_or(0);
+    let sorry = s.sorry.iter().map(|(name, _)| name.len());
+    let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).max().unwrap_or(0);
     for r in &s.servers {
         let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
-        let drained = if r.drained { ", drained" } else { "" };
-        let failed: Vec<String> = r
-            .checks
-            .iter()
-            .filter(|c| !c.good || c.reason.is_some())
-            .map(|c| format!("{}: {}", c.kind, c.reason.as_deref().unwrap_or("down")))
-            .collect();
-        let why = if failed.is_empty() { String::new() } else { format!("  {}", failed.join("; ")) };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {}{drained}{why}", r.name, r.weight);
+        let drained = match (r.drained, r.agent_drains) {
+            (true, _) => ", drained",
+            (_, true) => ", drained by its agent",
+            _ => "",
+        };
+        let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, paint)).collect();
+        let checks = if checks.is_empty() { String::new() } else { format!("  {}", checks.join("; ")) };
+        let _ = writeln!(out, "  {word} {:<wide$}  weight {}{drained}{checks}", r.name, r.weight);
+        for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
+            let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
+        }
+    }
+    if let Some((name, serves)) = &s.sorry {
+        let word = if *serves { paint.bad("serves") } else { paint.quiet("      ") };
+        let _ = writeln!(out, "  {word} {name:<wide$}  sorry server");
     }
     out
+}
+
+/// What the last try of a check came to, and how long a good one took.
+fn result(c: &Check, paint: Paint) -> Option<String> {
+    if !c.good || c.reason.is_some() {
+        return Some(format!("{}: {}", c.kind, c.reason.as_deref().unwrap_or("down")));
+    }
+    c.took.map(|took| paint.quiet(&format!("{} {:.1} ms", c.kind, took * 1000.0)))
 }
 
 /// `steadfast explain`: in sentences.
@@ -351,6 +369,44 @@ pub fn explain(i: &Instance, now: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_show_what_their_checks_came_to() {
+        use steadfast_status::live::Server;
+        let check = |kind: &str, good, reason: Option<&str>, said: &str| Check {
+            kind: kind.into(),
+            good,
+            reason: reason.map(Into::into),
+            took: Some(0.0012),
+            said: said.into(),
+        };
+        let server = |name: &str, up, checks| Server { name: name.into(), up, weight: 1, checks, ..Server::default() };
+        let mut s = Service {
+            name: "[192.0.2.1]:tcp:80".into(),
+            needed: 1,
+            active: true,
+            sorry: Some(("[10.0.0.9]:tcp:80".into(), true)),
+            servers: vec![
+                server("[10.0.0.1]:tcp:80", true, vec![check("TCP_CHECK", true, None, "")]),
+                server(
+                    "[10.0.0.2]:tcp:80",
+                    false,
+                    vec![check("MISC_CHECK", false, Some("timed out after 3 s"), "asking")],
+                ),
+            ],
+            ..Service::default()
+        };
+        s.servers[0].agent_drains = true;
+        assert_eq!(
+            service(&s, Paint(false)),
+            "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed\n  \
+             up     [10.0.0.1]:tcp:80  weight 1, drained by its agent  TCP_CHECK 1.2 ms\n  \
+             down   [10.0.0.2]:tcp:80  weight 1  MISC_CHECK: timed out after 3 s\n         MISC_CHECK: asking\n  \
+             serves [10.0.0.9]:tcp:80  sorry server\n"
+        );
+        s.sorry = s.sorry.map(|(name, _)| (name, false));
+        assert!(service(&s, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
+    }
 
     #[test]
     fn durations() {

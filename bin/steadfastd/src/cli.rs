@@ -52,12 +52,19 @@ pub struct Options {
     pub parent: i32,
     /// Internal: only take away what is in the kernel.
     pub withdraw: bool,
-    /// Internal: where the VRRP child writes down what is ours in the kernel.
+    /// Internal: where the VRRP or checker child writes down what is ours in the kernel.
     pub record: Option<PathBuf>,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
     /// All words, to hand on to roles.
     pub words: Vec<String>,
+}
+
+impl Options {
+    /// What a role holds in the kernel stays there when it ends.
+    pub fn keeps(&self, role: &str) -> bool {
+        if role == "checker" { self.keep_ipvs } else { self.dont_release }
+    }
 }
 
 impl Default for Options {

@@ -14,6 +14,7 @@ mod loader;
 mod observer;
 mod parent;
 mod programs;
+mod record;
 mod repair;
 mod runner;
 mod vrrp;

@@ -9,7 +9,7 @@
 use crate::agent::{Admin, Words};
 use crate::exchange::{Exchange, Success};
 use crate::failure::Failure;
-use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, search};
+use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, Snapshot, search};
 use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -27,6 +27,7 @@ pub(crate) type Rules = HashMap<Rule, Result<Regex, String>>;
 #[derive(Debug)]
 pub(crate) struct Probe {
     pub id: ProbeId,
+    pub begun: Time,
     pub exchange: Exchange,
     pub connected: bool,
     /// The answer must go on by then.
@@ -46,20 +47,24 @@ pub(crate) struct Dying {
 #[derive(Debug)]
 pub(crate) struct Checker {
     pub check: Arc<Check>,
-    pub users: Vec<User>,
+    pub users: Box<[User]>,
     pub state: CheckState,
-    /// Compiled rules of the pages.
-    pub regexes: Vec<Option<Result<Regex, String>>>,
+    /// Compiled rules of the pages; empty when no page has one.
+    pub regexes: Box<[Option<Result<Regex, String>>]>,
     pub active: bool,
     /// The regular instant of the present round.
     pub grid: Time,
     /// Boxed: of many checks few are under way.
     pub probe: Option<Box<Probe>>,
-    pub dying: Option<Dying>,
+    pub dying: Option<Box<Dying>>,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,
     /// Why the last try failed.
     pub reason: Option<Failure>,
+    /// What its program wrote last.
+    pub said: Box<str>,
+    /// How long the last try took, in microseconds; 0: there was none.
+    pub took: u32,
 }
 
 /// What one try led to.
@@ -82,15 +87,17 @@ impl Checker {
     pub fn new(check: Arc<Check>, rules: &mut Rules) -> Checker {
         let mut compiled = |rule: &Rule| rules.entry(rule.clone()).or_insert_with(|| search::compile(rule)).clone();
         let regexes = match &check.kind {
-            CheckKind::Http(http) => http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect(),
-            _ => Vec::new(),
+            CheckKind::Http(http) if http.urls.iter().any(|u| u.regex.is_some()) => {
+                http.urls.iter().map(|u| u.regex.as_ref().map(&mut compiled)).collect()
+            }
+            _ => Box::default(),
         };
         let mut state = CheckState { fingerprint: fingerprint(&check), ..CheckState::default() };
         // an agent that is away says nothing, so nobody waits for it
         state.up = !check.timing.alpha || matches!(check.kind, CheckKind::Agent { .. });
         Checker {
             check,
-            users: Vec::new(),
+            users: Box::default(),
             state,
             regexes,
             active: false,
@@ -99,6 +106,8 @@ impl Checker {
             dying: None,
             chain: 0,
             reason: None,
+            said: Box::default(),
+            took: 0,
         }
     }
 
@@ -126,6 +135,12 @@ impl Checker {
     /// It has no probes: its state comes from inputs.
     pub fn is_passive(&self) -> bool {
         matches!(self.check.kind, CheckKind::File { .. } | CheckKind::Bfd { .. })
+    }
+
+    /// Why it is down, for a successor.
+    pub fn kept_reason(&self) -> Snapshot {
+        let reason = self.reason.as_ref().filter(|_| !self.works());
+        Snapshot::Reason { check: self.state.fingerprint, text: reason.map(ToString::to_string).unwrap_or_default() }
     }
 
     /// A round begins: asks for all pages unless the check is up and has been asked before.

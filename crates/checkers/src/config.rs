@@ -211,9 +211,9 @@ pub struct RealServer {
     /// While down it stays in the table with weight 0.
     pub inhibit: bool,
     /// Run when it comes up.
-    pub notify_up: Option<Script>,
+    pub notify_up: Option<Box<Script>>,
     /// Run when it goes down.
-    pub notify_down: Option<Script>,
+    pub notify_down: Option<Box<Script>>,
     /// Mail at changes.
     pub smtp_alert: bool,
     /// After a recovery the weight rises to its full value over this time; zero: at once.
@@ -300,7 +300,7 @@ pub struct Target {
     /// Source port.
     pub bind_port: Option<u16>,
     /// Interface to leave by.
-    pub interface: Option<String>,
+    pub interface: Option<Box<str>>,
     /// Mark of the packets; 0: none.
     pub mark: u32,
     /// Limit of the connect, and of each silence after it. The whole probe has this much, and the greater of this and
@@ -345,7 +345,7 @@ pub enum CheckKind {
         /// Bytes to send; random ones when empty.
         payload: Vec<u8>,
         /// A reply must come, and match; else silence is success and only an ICMP error is failure.
-        reply: Option<Reply>,
+        reply: Option<Box<Reply>>,
     },
     /// PING_CHECK: an echo reply.
     Ping(Target),
@@ -373,7 +373,7 @@ pub enum CheckKind {
         name: String,
     },
     /// GRPC_CHECK: the health service says SERVING.
-    Grpc(GrpcCheck),
+    Grpc(Box<GrpcCheck>),
     /// Agent check: the host says itself how it is, in HAProxy's words.
     Agent {
         /// Where.
@@ -414,7 +414,7 @@ pub struct HttpCheck {
     /// Where.
     pub target: Target,
     /// TLS settings; the adapter does the TLS.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
     /// Version.
     pub version: HttpVersion,
     /// Pages, at least one. While up each round asks for the next one; otherwise a round asks for all, the failed one first.
@@ -428,7 +428,7 @@ pub struct GrpcCheck {
     /// Where.
     pub target: Target,
     /// TLS settings.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
     /// Name of the service, at most 127 bytes; empty: the whole server.
     pub service: String,
     /// Host of the request; `None`: address and port of the target.

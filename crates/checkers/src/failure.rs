@@ -40,8 +40,12 @@ pub enum Failure {
     Exit(i32),
     /// Signal that ended a program.
     Signal(i32),
+    /// A program that took longer than this, and was ended.
+    Overran(std::time::Duration),
     /// A program that could not be started.
     NotStarted,
+    /// What a former life said.
+    Former(String),
     /// Content of a tracked file.
     File(i64),
     /// A BFD session that is not up.
@@ -77,6 +81,8 @@ impl fmt::Display for Failure {
             Failure::Reply(what) => write!(f, "reply {what}"),
             Failure::Exit(code) => write!(f, "exited with status {code}"),
             Failure::Signal(signal) => write!(f, "ended by signal {signal}"),
+            Failure::Overran(limit) => write!(f, "timed out after {} s", limit.as_secs_f64()),
+            Failure::Former(text) => f.write_str(text),
             Failure::NotStarted => f.write_str("could not be started"),
             Failure::File(value) => write!(f, "file value {value}"),
             Failure::Bfd => f.write_str("session is down"),

@@ -1,7 +1,7 @@
 //! From verdicts to the table: servers, weights, quorum, sorry server, panic.
 
 use crate::checker::{Checker, User};
-use crate::{Output, Range, RealServer, Script, Slot, Table, VirtualServer};
+use crate::{Output, Range, RealServer, Slot, Table, VirtualServer};
 use log::Level;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,9 +16,9 @@ const RAMP_LEAST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Real {
     pub config: RealServer,
-    pub name: String,
+    pub name: Box<str>,
     /// Its checkers, in order of the configuration.
-    pub checks: Vec<u32>,
+    pub checks: Box<[u32]>,
     pub up: bool,
     /// It has been up since the first start: only then can panic keep it.
     pub seen_up: bool,
@@ -85,7 +85,7 @@ impl Real {
         DestinationKey { address: self.config.address, port: self.config.port }
     }
 
-    fn advices<'a>(&'a self, checkers: &'a [Option<Checker>]) -> impl Iterator<Item = &'a Checker> {
+    pub fn advices<'a>(&'a self, checkers: &'a [Option<Checker>]) -> impl Iterator<Item = &'a Checker> {
         self.checks.iter().filter_map(|c| checkers.get(*c as usize)?.as_ref())
     }
 
@@ -348,8 +348,8 @@ impl Virtual {
     /// Scripts, FIFOs and mail hear that a server is up, or not.
     pub fn tell_server(&self, i: usize, up: bool, mail: &str, out: &mut Vec<Output>) {
         let real = &self.servers[i];
-        let script: &Option<Script> = if up { &real.config.notify_up } else { &real.config.notify_down };
-        out.extend(script.clone().map(Output::Notify));
+        let script = if up { &real.config.notify_up } else { &real.config.notify_down };
+        out.extend(script.as_deref().cloned().map(Output::Notify));
         out.push(Output::Fifo(format!("RS {} {} {}\n", real.name, self.name, word(up))));
         if real.config.smtp_alert {
             let subject = format!("Realserver {} of virtual server {} - {}", real.name, self.name, word(up));
@@ -403,7 +403,7 @@ impl Virtual {
 
     /// Places of a user's server, with its names.
     pub fn names(&self, user: User) -> Option<(&str, &str)> {
-        self.servers.get(user.1 as usize).map(|r| (r.name.as_str(), self.name.as_str()))
+        self.servers.get(user.1 as usize).map(|r| (&*r.name, self.name.as_str()))
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::exchange::{Step, Success};
 use crate::failure::Failure;
 use crate::http::Http;
-use crate::{HttpCheck, HttpVersion, Rule, Target, Tls, Url, search};
+use crate::{HttpCheck, HttpVersion, Rule, Target, Url, search};
 use md5::{Digest, Md5};
 use proptest::prelude::*;
 
@@ -200,7 +200,7 @@ fn endless_headers_and_bodies_are_bounded() {
 #[test]
 fn tls_compliant_asks_for_close_notify() {
     let mut check = check(HttpVersion::V10);
-    check.tls = Some(Tls::default());
+    check.tls = Some(Default::default());
     for (compliant, clean, wanted) in [(true, true, true), (true, false, false), (false, false, true)] {
         let url = Url { tls_compliant: compliant, ..url() };
         let mut http = Http::new(&check, &url, None);

@@ -3,6 +3,7 @@
 use crate::{Script, ServiceId, Target, Tls};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 use steadfast_core::Time;
 use steadfast_core::ipvs::{Destination, DestinationKey, Service, ServiceKey};
 
@@ -36,8 +37,8 @@ pub enum Input<'a> {
     Eof(ProbeId, bool),
     /// The probe cannot go on, for this reason.
     Failed(ProbeId, &'a str),
-    /// The program of a probe ended.
-    ScriptEnded(ProbeId, ScriptEnd),
+    /// The program of a probe ended, and the last line that it wrote.
+    ScriptEnded(ProbeId, ScriptEnd, &'a str),
     /// A tracked file (by name) has this value.
     File(&'a str, i64),
     /// A BFD session (by name) is up or not.
@@ -86,7 +87,7 @@ pub enum Transport {
     /// A TCP connection.
     Tcp(Target),
     /// A TLS connection, and the name to send as SNI.
-    Tls(Target, Tls, Option<String>),
+    Tls(Target, Arc<Tls>, Option<String>),
     /// A connected UDP socket; ICMP errors are [`Input::Failed`].
     Udp(Target),
     /// An ICMP datagram socket; the kernel fills in identifier and checksum.
@@ -168,6 +169,13 @@ pub enum Snapshot {
         recovering: Option<Time>,
         /// Its checks.
         checks: Vec<CheckState>,
+    },
+    /// Why a check is down; empty when it is not any more, and there is nothing to keep.
+    Reason {
+        /// Fingerprint of the check.
+        check: u64,
+        /// The reason, as it is shown.
+        text: String,
     },
 }
 

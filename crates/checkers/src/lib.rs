@@ -47,7 +47,7 @@ mod words;
 
 pub use config::*;
 pub use io::*;
-pub use pool::{Pool, ServerView, ServiceView};
+pub use pool::{CheckView, Pool, ServerView, ServiceView};
 pub use search::compile as compile_rule;
 
 /// The dialogues alone, byte by byte: for fuzzing, and for programs that ask one question (genhash).

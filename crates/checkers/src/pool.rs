@@ -65,6 +65,7 @@ pub(crate) struct Heritage {
     pub quorums: HashMap<ServiceId, bool>,
     pub servers: HashMap<(ServiceId, DestinationKey), Inherited>,
     pub checks: HashMap<u64, CheckState>,
+    pub reasons: HashMap<u64, String>,
 }
 
 /// All checks and all virtual servers. Feed it with [`Pool::handle`], call [`Pool::poll`] when [`Pool::poll_at`] says so, and
@@ -117,6 +118,8 @@ pub struct ServiceView<'a> {
     pub active: bool,
     /// Weight of its live servers.
     pub live_weight: u64,
+    /// The sorry server's name, and whether it serves.
+    pub sorry: Option<(String, bool)>,
     /// Its real servers.
     pub servers: Vec<ServerView<'a>>,
 }
@@ -134,8 +137,25 @@ pub struct ServerView<'a> {
     pub drained: bool,
     /// Weight, but for a slow start.
     pub weight: u32,
-    /// Its checks: verdict, and the reason of the last failure.
-    pub checks: Vec<(&'a Check, bool, Option<String>)>,
+    /// An agent wants it to get no new connections.
+    pub agent_drains: bool,
+    /// Its checks.
+    pub checks: Vec<CheckView<'a>>,
+}
+
+/// A check as seen from outside.
+#[derive(Clone, Debug)]
+pub struct CheckView<'a> {
+    /// Its configuration.
+    pub check: &'a Check,
+    /// It has nothing against its server being used.
+    pub good: bool,
+    /// Why the last try failed.
+    pub reason: Option<String>,
+    /// How long the last try took.
+    pub took: Option<Duration>,
+    /// What its program wrote last.
+    pub said: &'a str,
 }
 
 impl Pool {
@@ -181,6 +201,7 @@ impl Pool {
                     pool.heritage.servers.insert((service.clone(), *server), state);
                     pool.heritage.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
                 }
+                Snapshot::Reason { check, text } => drop(pool.heritage.reasons.insert(*check, text.clone())),
             }
         }
         pool.adopt(config, now, out);
@@ -219,7 +240,7 @@ impl Pool {
             Input::Data(id, bytes) => self.on_data(id, bytes, now, out),
             Input::Eof(id, clean) => self.on_eof(id, clean, now, out),
             Input::Failed(id, reason) => self.on_failed(id, reason, now, out),
-            Input::ScriptEnded(id, end) => self.on_script_ended(id, end, now, out),
+            Input::ScriptEnded(id, end, said) => self.on_script_ended(id, end, said, now, out),
             Input::File(name, value) => {
                 self.files.insert(name.to_owned(), value);
                 self.tell_passive(now, out, |c| match &c.check.kind {
@@ -410,7 +431,7 @@ impl Pool {
                 continue;
             }
             let mut touched = Vec::new();
-            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
+            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| *r.name == *server) {
                 let before = std::mem::replace(&mut real.config.weight, weight);
                 if before != weight {
                     touched.push(i as u32);
@@ -431,7 +452,7 @@ impl Pool {
                 continue;
             }
             let mut touched = Vec::new();
-            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| r.name == server) {
+            for (i, real) in v.servers.iter_mut().enumerate().filter(|(_, r)| *r.name == *server) {
                 found = true;
                 touched.push(i as u32);
                 if real.drained != on {
@@ -543,7 +564,8 @@ impl Pool {
 
     /// The state of everything, for a successor.
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        let mut all = Vec::new();
+        let down = self.checkers.iter().flatten().filter(|c| !c.works());
+        let mut all: Vec<Snapshot> = down.map(Checker::kept_reason).collect();
         for s in &self.order {
             let Some(v) = self.service(*s) else { continue };
             all.push(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum });
@@ -570,9 +592,15 @@ impl Pool {
             up: r.up,
             drained: r.drained,
             weight: r.weight,
-            checks: (r.checks.iter())
-                .filter_map(|c| self.checkers.get(*c as usize)?.as_ref())
-                .map(|c| (&*c.check, c.works(), c.reason.as_ref().map(ToString::to_string)))
+            agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
+            checks: (r.advices(&self.checkers))
+                .map(|c| CheckView {
+                    check: &c.check,
+                    good: c.works(),
+                    reason: c.reason.as_ref().map(ToString::to_string),
+                    took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
+                    said: &c.said,
+                })
                 .collect(),
         });
         Some(ServiceView {
@@ -583,6 +611,11 @@ impl Pool {
             panic: v.panic,
             active: v.active,
             live_weight: v.live(),
+            sorry: v
+                .config
+                .sorry
+                .as_ref()
+                .map(|x| (crate::health::server_name(&v.config, x.address, x.port), v.sorry_serves())),
             servers: servers.collect(),
         })
     }

@@ -71,7 +71,8 @@ impl Pool {
         }
         if checker.dying.is_some() {
             // the program of the last try still runs: no second one beside it
-            self.conclude(c, Err(Failure::Timeout), now, out);
+            let limit = patience(checker);
+            self.conclude(c, Err(Failure::Overran(limit)), now, out);
         } else {
             self.start(c, now, out);
         }
@@ -90,7 +91,8 @@ impl Pool {
         };
         let wait = patience(checker);
         let limit = now + wait + wait.max(checker.check.timing.delay_loop);
-        checker.probe = Some(Box::new(Probe { id, exchange, connected: false, deadline: now + wait, limit }));
+        checker.probe =
+            Some(Box::new(Probe { id, begun: now, exchange, connected: false, deadline: now + wait, limit }));
         self.timers.set(Key::Limit(c), now + wait);
         out.push(Output::Start(id, transport));
     }
@@ -131,22 +133,29 @@ impl Pool {
 
     pub(crate) fn on_failed(&mut self, id: ProbeId, reason: &str, now: Time, out: &mut Vec<Output>) {
         let Some((c, _, _)) = self.probe(id) else { return };
-        self.close(c, out);
+        self.close(c, now, out);
         self.conclude(c, Err(Failure::Transport(reason.chars().take(200).collect())), now, out);
     }
 
-    pub(crate) fn on_script_ended(&mut self, id: ProbeId, end: ScriptEnd, now: Time, out: &mut Vec<Output>) {
+    pub(crate) fn on_script_ended(
+        &mut self,
+        id: ProbeId,
+        end: ScriptEnd,
+        said: &str,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         let c = (id.0 & ((1 << PLACE_BITS) - 1)) as u32;
         let Some(checker) = self.checker(c) else { return };
         if checker.dying.as_ref().is_some_and(|d| d.id == id) {
             checker.dying = None;
+            checker.said = said.into();
             self.timers.cancel(Key::Dying(c));
             return;
         }
-        if checker.probe.as_ref().is_none_or(|p| p.id != id) {
-            return;
-        }
-        checker.probe = None;
+        let Some(probe) = checker.probe.take_if(|p| p.id == id) else { return };
+        checker.took = micros(now.since(probe.begun));
+        checker.said = said.into();
         let result = match end {
             ScriptEnd::Exited(status) => checker.exit(status),
             ScriptEnd::Signalled(signal) => Err(Failure::Signal(signal)),
@@ -164,16 +173,17 @@ impl Pool {
                 if !farewell.is_empty() {
                     out.push(Output::Send(id, farewell));
                 }
-                self.close(c, out);
+                self.close(c, now, out);
                 self.conclude(c, result, now, out);
             }
         }
     }
 
     /// The probe is over for the adapter.
-    fn close(&mut self, c: u32, out: &mut Vec<Output>) {
+    fn close(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
         let Some(checker) = self.checker(c) else { return };
         if let Some(probe) = checker.probe.take() {
+            checker.took = micros(now.since(probe.begun));
             out.push(Output::Close(probe.id));
         }
         self.timers.cancel(Key::Limit(c));
@@ -192,11 +202,12 @@ impl Pool {
         if matches!(probe.exchange, Exchange::Script) {
             let id = probe.id;
             checker.probe = None;
-            checker.dying = Some(Dying { id, next: Kill::Term });
+            checker.dying = Some(Box::new(Dying { id, next: Kill::Term }));
+            let limit = patience(checker);
             self.kill(c, now, out);
-            self.conclude(c, Err(Failure::Timeout), now, out);
+            self.conclude(c, Err(Failure::Overran(limit)), now, out);
         } else {
-            self.close(c, out);
+            self.close(c, now, out);
             self.conclude(c, result, now, out);
         }
     }
@@ -245,7 +256,7 @@ impl Pool {
             }
         };
         if kept {
-            let users = self.checkers.get(c as usize).and_then(Option::as_ref).map_or(&[][..], |x| &x.users);
+            let users = self.checkers.get(c as usize).and_then(Option::as_ref).map_or(&[][..], |x| &*x.users);
             self.keep.extend(users);
         }
         if advised || matches!(outcome, Outcome::Up | Outcome::Down) {
@@ -263,6 +274,7 @@ impl Pool {
     pub(crate) fn announce_verdict(&mut self, c: u32, retries: u32, out: &mut Vec<Output>) -> Cause {
         let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref) else { return Cause::default() };
         let up = checker.works();
+        out.push(Output::Keep(checker.kept_reason()));
         for (server, service) in self.names(checker) {
             out.push(if up {
                 Output::Log(Level::Info, words::success(&checker.check, server, service))
@@ -311,6 +323,11 @@ impl Pool {
     }
 }
 
+/// Microseconds, at least one.
+fn micros(d: Duration) -> u32 {
+    u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)
+}
+
 /// How long a probe waits for the next sign of life.
 fn patience(checker: &Checker) -> Duration {
     match &checker.check.kind {
@@ -354,7 +371,7 @@ fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failur
             (Exchange::Dns(dns), Transport::Udp(target.clone()))
         }
         CheckKind::Udp { target, payload, reply } => {
-            (Exchange::Udp(Udp::new(payload, random, reply.as_ref())), Transport::Udp(target.clone()))
+            (Exchange::Udp(Udp::new(payload, random, reply.as_deref())), Transport::Udp(target.clone()))
         }
         CheckKind::Ping(target) => {
             (Exchange::Ping(Ping::new(Family::of(target.address.ip()), random)), Transport::Icmp(target.clone()))

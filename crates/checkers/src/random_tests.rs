@@ -168,7 +168,7 @@ fn check_tables(w: &World) {
                 (false, _) if v.panic => {}
                 (false, _) => assert!(weight.is_none_or(|w| w == 0), "{} is down", server.name),
             }
-            assert_eq!(server.up, server.checks.iter().all(|(_, up, _)| *up), "{}: all checks must agree", server.name);
+            assert_eq!(server.up, server.checks.iter().all(|c| c.good), "{}: all checks must agree", server.name);
             assert!(!server.drained || server.weight == 0);
         }
         if let Some(sorry) = v.config.sorry.as_ref().filter(|_| sorry_serves) {

@@ -2,9 +2,12 @@
 //! servers by address and port, checks by all that they say.
 
 use crate::checker::{Checker, User};
+use crate::failure::Failure;
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::pool::{Key, Life, Pool};
-use crate::{Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, VirtualServer, VirtualServerGroup};
+use crate::{
+    Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, Snapshot, VirtualServer, VirtualServerGroup,
+};
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -106,10 +109,10 @@ impl Pool {
 
     /// Puts one real server into a virtual server, with the state of its predecessor.
     fn place(&mut self, s: u32, v: &mut Virtual, config: RealServer, intake: &mut Intake, out: &mut Vec<Output>) {
-        let name = server_name(&v.config, config.address, config.port);
+        let name = server_name(&v.config, config.address, config.port).into_boxed_str();
         let mut real = Real {
             name,
-            checks: Vec::new(),
+            checks: Box::default(),
             up: false,
             seen_up: false,
             drained: false,
@@ -134,6 +137,7 @@ impl Pool {
             fate = Some(old.up);
         }
         let i = v.servers.len() as u32;
+        let mut checks = Vec::new();
         for check in std::mem::take(&mut real.config.checks) {
             let (c, new) = self.intern(check);
             if new {
@@ -144,8 +148,9 @@ impl Pool {
                 *f = (f.0 | up, f.1 | !up);
             }
             intake.used.entry(c).or_default().push((s, i));
-            real.checks.push(c);
+            checks.push(c);
         }
+        real.checks = checks.into();
         v.servers.push(real);
     }
 
@@ -165,6 +170,8 @@ impl Pool {
         let known = self.heritage.checks.get(&checker.state.fingerprint).copied();
         if let Some(state) = known {
             checker.restore(state);
+            let before = self.heritage.reasons.get(&state.fingerprint).filter(|_| !checker.works());
+            checker.reason = before.map(|text| Failure::Former(text.clone()));
         }
         let c = self.free_checkers.pop().unwrap_or_else(|| {
             self.checkers.push(None);
@@ -192,11 +199,15 @@ impl Pool {
             if users.is_empty() {
                 self.rest(c, out);
                 if let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::take) {
+                    if !checker.works() {
+                        let check = checker.state.fingerprint;
+                        out.push(Output::Keep(Snapshot::Reason { check, text: String::new() }));
+                    }
                     self.by_check.remove(&checker.check);
                     self.free_checkers.push(c);
                 }
             } else if let Some(checker) = self.checker(c) {
-                checker.users = users;
+                checker.users = users.into();
             }
         }
         let checks = self.by_check.keys().filter_map(|c| if let CheckKind::Http(h) = &c.kind { Some(h) } else { None });
@@ -218,7 +229,7 @@ impl Pool {
             let (name, service) = (&real.name, &v.name);
             out.push(Output::Log(Level::Info, format!("Removing service {name} from VS {service}")));
             if real.up {
-                out.extend(real.config.notify_down.clone().map(Output::Notify));
+                out.extend(real.config.notify_down.as_deref().cloned().map(Output::Notify));
                 out.push(Output::Fifo(format!("RS {name} {service} DOWN\n")));
                 if !real.config.drain.is_zero() {
                     let RealServer { forward, upper, lower, drain, .. } = real.config;

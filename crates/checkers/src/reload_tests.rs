@@ -221,6 +221,7 @@ fn a_successor_goes_on_with_verdicts_and_counts() {
             let key = match snapshot {
                 Snapshot::Service { id, .. } => id.to_string(),
                 Snapshot::Server { service, server, .. } => format!("{service} {server:?}"),
+                Snapshot::Reason { check, .. } => format!("{check}"),
             };
             kept_by_parts.insert(key, snapshot.clone());
         }
@@ -246,4 +247,40 @@ fn a_successor_goes_on_with_verdicts_and_counts() {
     w = World::restore(config(changed), &kept);
     w.run(0.0);
     assert_eq!(w.table(), "10.0.0.2:80=3");
+}
+
+#[test]
+fn a_successor_knows_why_a_server_is_down() {
+    let s = service(vec![server(A, 1, tcp(A)), server(B, 1, tcp(B))]);
+    let mut w = world(s.clone());
+    w.run(1.2);
+    w.manner(B, Manner::Refuses);
+    w.run(3.0);
+    let reason = |w: &World| w.pool.services()[0].servers[1].checks[0].reason.clone();
+    assert_eq!(reason(&w).as_deref(), Some("connection refused"));
+    // As the parent keeps it: the newest of each, nothing where there is nothing to say.
+    let told = |w: &World| {
+        let mut kept = std::collections::BTreeMap::new();
+        for (_, o) in &w.said {
+            match o {
+                Output::Keep(Snapshot::Reason { check, text }) if text.is_empty() => drop(kept.remove(check)),
+                Output::Keep(Snapshot::Reason { check, text }) => drop(kept.insert(*check, text.clone())),
+                _ => {}
+            }
+        }
+        kept.into_values().collect::<Vec<_>>()
+    };
+    assert_eq!(told(&w), ["connection refused"]);
+    let mut heir = World::restore_at(config(s.clone()), &w.pool.snapshots(), w.now);
+    heir.run(0.0);
+    assert_eq!(reason(&heir).as_deref(), Some("connection refused"));
+    // A server that returns, and one that leaves, leave nothing behind.
+    w.manner(B, up());
+    w.run(3.0);
+    assert_eq!(told(&w), [""; 0]);
+    w.manner(B, Manner::Refuses);
+    w.run(3.0);
+    assert_eq!(told(&w).len(), 1);
+    w.reload(config(service(vec![server(A, 1, tcp(A))])));
+    assert_eq!(told(&w), [""; 0]);
 }

@@ -123,7 +123,7 @@ impl World {
                     Event::Data(bytes) => Input::Data(id, bytes),
                     Event::Eof => Input::Eof(id, true),
                     Event::Failed(why) => Input::Failed(id, why),
-                    Event::Ended(end) => Input::ScriptEnded(id, *end),
+                    Event::Ended(end) => Input::ScriptEnded(id, *end, "its last line"),
                 };
                 self.pool.handle(self.now, input, &mut out);
             } else {
@@ -285,8 +285,8 @@ pub fn server(address: &str, weight: u32, check: Check) -> RealServer {
     let at: SocketAddr = address.parse().unwrap();
     RealServer {
         weight,
-        notify_up: Some(script(&format!("up {address}"))),
-        notify_down: Some(script(&format!("down {address}"))),
+        notify_up: Some(Box::new(script(&format!("up {address}")))),
+        notify_down: Some(Box::new(script(&format!("down {address}")))),
         checks: vec![check],
         ..RealServer::new(at.ip(), at.port())
     }

@@ -124,7 +124,7 @@ fn what_comes_late_is_nobody_s() {
     w.tell(Input::Data(first, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
     w.tell(Input::Eof(first, true));
     w.tell(Input::Failed(first, "late"));
-    w.tell(Input::ScriptEnded(first, ScriptEnd::Exited(0)));
+    w.tell(Input::ScriptEnded(first, ScriptEnd::Exited(0), ""));
     assert_eq!(w.table(), "");
     w.tell(Input::Connected(ids(&w)[1]));
     assert!(
@@ -227,8 +227,8 @@ fn smtp_udp_and_ping_work_over_the_same_loop() {
     for (manner, reply, alive) in [
         (Manner::Silent, None, true),
         (Manner::Refuses, None, false),
-        (Manner::Silent, Some(Reply { max: 255, ..Reply::default() }), false),
-        (Manner::Talks(vec![b"x".to_vec()]), Some(Reply { max: 255, ..Reply::default() }), true),
+        (Manner::Silent, Some(Box::new(Reply { max: 255, ..Reply::default() })), false),
+        (Manner::Talks(vec![b"x".to_vec()]), Some(Box::new(Reply { max: 255, ..Reply::default() })), true),
     ] {
         let mut w = World::new(config(service(vec![server(A, 1, udp(reply))])));
         w.manner(A, manner.clone());
@@ -245,6 +245,22 @@ fn smtp_udp_and_ping_work_over_the_same_loop() {
 fn misc(dynamic: bool) -> Check {
     let kind = CheckKind::Misc { script: script("/probe x"), timeout: Duration::from_millis(400), dynamic };
     Check { kind, timing: Timing { retry: 0, ..timing() } }
+}
+
+#[test]
+fn a_program_that_overran_says_so_and_its_last_line_is_shown() {
+    let mut w = world(service(vec![server(A, 1, misc(false))]));
+    w.exits.insert("/probe x".into(), 0);
+    w.run(1.2);
+    let shown = |w: &World| {
+        let services = w.pool.services();
+        let check = &services[0].servers[0].checks[0];
+        (check.good, check.reason.clone(), check.said.to_string(), check.took.is_some())
+    };
+    assert_eq!(shown(&w), (true, None, "its last line".into(), true));
+    w.exits.clear();
+    w.run(4.0);
+    assert_eq!(shown(&w).1.as_deref(), Some("timed out after 0.4 s"));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 #![allow(clippy::disallowed_methods)] // a test may read files; the machine may not
 
 use std::path::Path;
-use steadfast_checkers::dialogue::{Agent, Dns, Exchange, Failure, Http, Smtp, Step, Success};
-use steadfast_checkers::{HttpCheck, HttpVersion, Target, Url};
+use steadfast_checkers::dialogue::{Agent, Dns, Exchange, Failure, Http, Http2, Ping, Smtp, Step, Success, Udp};
+use steadfast_checkers::{HttpCheck, HttpVersion, Reply, Target, Url};
+use steadfast_core::Family;
 
 type Verdict = Option<Result<Success, Failure>>;
 
@@ -55,6 +56,29 @@ fn the_seeds_of_the_fuzzer_get_the_right_verdict() {
         verdicts("dns", |bytes| match Dns::new("www.example", 1, 7).expect("a name").reply(bytes) {
             Step::Done(result, _) => Some(result),
             _ => None,
+        }),
+    );
+    only(
+        &["page", "body"],
+        verdicts("http2", |bytes| {
+            let target = Target::new(([192, 0, 2, 1], 80).into());
+            let check = HttpCheck { target, tls: None, version: HttpVersion::V2, urls: [].into() };
+            let client = || Http2::page(&check, &Url { path: "/".into(), ..Url::default() }, None).expect("a request");
+            let whole = Exchange::Http2(Box::new(client())).play(bytes, usize::MAX);
+            let pieces = Exchange::Http2(Box::new(client())).play(bytes, 1);
+            assert_eq!(matches!(whole, Some(Ok(_))), matches!(pieces, Some(Ok(_))));
+            whole
+        }),
+    );
+    only(
+        &["good"],
+        verdicts("datagram", |bytes| {
+            let wanted = Reply { pattern: vec![(0xab, 0xff), (0xc0, 0xf0), (1, 0xff)], min: 2, max: 4 };
+            let _ = Ping::new(Family::V4, 7).reply(bytes);
+            match Udp::new(b"question", 7, Some(&wanted)).reply(bytes) {
+                Step::Done(result, _) => Some(result),
+                _ => None,
+            }
         }),
     );
 }

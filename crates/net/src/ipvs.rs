@@ -2,7 +2,7 @@
 //! after sending does not wait.
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use steadfast_core::Family;
 use steadfast_core::ipvs::ServiceKey;
@@ -16,6 +16,8 @@ const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 /// Reads for one request at most: the largest dump is bounded.
 const READS: usize = 100_000;
+/// Requests in one datagram: the errors of all of them must fit into the receive buffer.
+const BATCH: usize = 64;
 
 /// A connection to IPVS.
 pub struct Ipvs {
@@ -129,6 +131,42 @@ impl Ipvs {
         Ok(table)
     }
 
+    /// Asks all of these at once: what is refused, by place. The kernel takes one after the other, and says nothing of what it has done
+    /// but for the last.
+    fn order(&mut self, requests: &[Request]) -> io::Result<Vec<(usize, io::Error)>> {
+        let first = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for (n, request) in requests.iter().enumerate() {
+            self.sequence = self.sequence.wrapping_add(1);
+            let at = bytes.len();
+            bytes.extend(request.encode(self.family, self.sequence));
+            // nlmsghdr: the flags are at 6. Errors are told without being asked for (RFC 3549 section 2.3.2.2).
+            if n + 1 < requests.len()
+                && let Some(flags) = bytes.get_mut(at + 6..at + 8)
+            {
+                let without = u16::from_ne_bytes([flags[0], flags[1]]) & !(libc::NLM_F_ACK as u16);
+                flags.copy_from_slice(&without.to_ne_bytes());
+            }
+        }
+        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), libc::MSG_DONTWAIT)?;
+        let mut refused = Vec::new();
+        for _ in 0..=requests.len() {
+            if !self.receive()? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            for (sequence, part) in decode(&self.buffer, self.family).map_err(io::Error::other)? {
+                let (n, Part::Ack(errno)) = (sequence.wrapping_sub(first) as usize, part) else { continue };
+                if errno != 0 && n < requests.len() {
+                    refused.push((n, io::Error::from_raw_os_error(errno)));
+                }
+                if n + 1 == requests.len() {
+                    return Ok(refused);
+                }
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
     /// Brings the kernel's services of ours to what is wanted, step by step. What is refused is returned, and does not stop the rest.
     pub fn apply(
         &mut self,
@@ -137,12 +175,24 @@ impl Ipvs {
         ours: &BTreeSet<ServiceKey>,
     ) -> Vec<(Operation, io::Error)> {
         let mut refused = Vec::new();
-        for step in difference(kernel, wanted, ours) {
-            match self.ask(&Request::from(&step), Family::V4) {
-                Ok(_) => {
-                    let _ = kernel.apply(&step);
+        for steps in difference(kernel, wanted, ours).chunks(BATCH) {
+            let requests: Vec<Request> = steps.iter().map(Request::from).collect();
+            let outcome = self.order(&requests);
+            let failed: HashMap<usize, io::Error> = match outcome {
+                Ok(failed) => failed.into_iter().collect(),
+                // What has become of which is not known: each is asked for by itself, and refused if it has been done.
+                Err(_) => requests
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(n, request)| Some((n, self.ask(request, Family::V4).err()?)))
+                    .collect(),
+            };
+            let mut failed = failed;
+            for (n, step) in steps.iter().enumerate() {
+                match failed.remove(&n) {
+                    None => drop(kernel.apply(step)),
+                    Some(e) => refused.push((step.clone(), e)),
                 }
-                Err(e) => refused.push((step, e)),
             }
         }
         refused

@@ -17,7 +17,7 @@ pub struct Route {
     /// Source port.
     pub port: Option<u16>,
     /// Interface to leave by.
-    pub interface: Option<String>,
+    pub interface: Option<Box<str>>,
     /// Mark of the packets; 0: none.
     pub mark: u32,
 }
@@ -130,9 +130,13 @@ impl Probe {
         self.socket.as_raw_fd()
     }
 
-    /// Looks whether a connect, and with TLS its handshake, has ended: true once, when the stream has become usable.
-    pub fn connected(&mut self) -> io::Result<bool> {
+    /// Looks whether a connect, and with TLS its handshake, has ended: true once, when the stream has become usable. `sure`: it was
+    /// told to be writable, and of no error, which a connect that is under way or has failed never is.
+    pub fn connected(&mut self, sure: bool) -> io::Result<bool> {
         let was = self.usable();
+        if sure {
+            self.connecting = false;
+        }
         if self.connecting && !self.tcp_connected()? {
             return Ok(false);
         }
@@ -143,6 +147,11 @@ impl Probe {
             }
         }
         Ok(!was && self.usable())
+    }
+
+    /// The stream is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     fn usable(&self) -> bool {

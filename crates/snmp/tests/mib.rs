@@ -101,7 +101,7 @@ fn config() -> Config {
 }
 
 fn server(name: &str, up: bool, weight: u32) -> Server {
-    let checks = vec![Check { kind: "TCP_CHECK".into(), good: up, reason: None }];
+    let checks = vec![Check { kind: "TCP_CHECK".into(), good: up, reason: None, ..Default::default() }];
     Server { name: name.into(), up, weight, checks, ..Default::default() }
 }
 
@@ -127,6 +127,7 @@ fn checker() -> Checker {
             service("FWM 5", false, vec![server("C", true, 1)]),
             service("VG", true, vec![server("D", true, 1)]),
         ],
+        ..Default::default()
     }
 }
 

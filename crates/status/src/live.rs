@@ -163,6 +163,9 @@ pub struct Change {
 #[allow(missing_docs)]
 pub struct Checker {
     pub services: Vec<Service>,
+    /// Why nothing is balanced: the kernel has no IPVS.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A virtual server.
@@ -177,6 +180,9 @@ pub struct Service {
     pub active: bool,
     /// So many servers are down at once that all are kept.
     pub panic: bool,
+    /// Name of the sorry server, and whether it serves.
+    #[serde(default)]
+    pub sorry: Option<(String, bool)>,
     pub servers: Vec<Server>,
     /// What the kernel counts, where it was asked.
     #[serde(default)]
@@ -191,6 +197,9 @@ pub struct Server {
     pub up: bool,
     pub weight: u32,
     pub drained: bool,
+    /// Its agent wants it to get no new connections.
+    #[serde(default)]
+    pub agent_drains: bool,
     pub checks: Vec<Check>,
     /// What the kernel counts, where it was asked.
     #[serde(default)]
@@ -219,6 +228,12 @@ pub struct Check {
     pub good: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
+    /// Seconds that the last try took.
+    #[serde(default)]
+    pub took: Option<f64>,
+    /// What its program wrote last.
+    #[serde(default)]
+    pub said: String,
 }
 
 /// What the BFD child says.

@@ -33,6 +33,11 @@ impl Memory {
     pub fn is_observer(self) -> bool {
         self == Memory::Nothing
     }
+
+    /// It puts something into the kernel that serves on when it is dead.
+    fn leaves_something(self) -> bool {
+        matches!(self, Memory::Brief | Memory::Lasting)
+    }
 }
 
 /// What a child tells for observers.
@@ -319,7 +324,7 @@ impl Ward {
             } else {
                 self.forget();
             }
-            let releases = self.memory == Memory::Brief && self.told_to_stop == Some(false);
+            let releases = self.memory.leaves_something() && self.told_to_stop == Some(false);
             return Sequel::Expected { withdraw: lived && releases && !in_order };
         }
         // What cannot begin now may begin in a moment: a socket for which there was no memory is no fault of the configuration.
@@ -343,7 +348,7 @@ impl Ward {
     /// Nobody comes back for what it held.
     fn for_good(&mut self, status: i32) -> Sequel {
         self.last_words = self.kept.clone();
-        Sequel::Stop { status, withdraw: self.memory == Memory::Brief && self.served }
+        Sequel::Stop { status, withdraw: self.memory.leaves_something() && self.served }
     }
 
     /// Takes what the life of an older program wrote before it ended.
@@ -364,7 +369,7 @@ impl Ward {
 
     /// There is something in the kernel that nobody looks after while it does not run.
     pub fn left_something(&self) -> bool {
-        self.memory == Memory::Brief && !self.lives && self.kept.iter().any(|(key, _)| key.starts_with('\n'))
+        self.memory.leaves_something() && !self.lives && self.kept.iter().any(|(key, _)| key.starts_with('\n'))
     }
 
     /// What it left has been taken away, and nobody comes after it.
@@ -404,6 +409,8 @@ impl Ward {
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so
     /// that what is there while the daemon runs goes, too; `states`: which routers were masters, whose peers are to be told.
     pub fn words_to_withdraw(&self, epoch: u64, config: &[u8], all: bool, states: bool) -> Vec<Vec<u8>> {
+        // Verdicts on servers are no help in it.
+        let states = states && self.memory == Memory::Brief;
         let left = self.last_words.iter().filter(|(key, _)| states || key.starts_with('\n'));
         let left = left.map(|(key, bytes)| Message::Keep { key: key.to_string(), bytes: bytes.to_vec() });
         let end = all.then_some(Message::Stop { keep_objects: false });
@@ -555,7 +562,8 @@ mod tests {
         for (memory, keep_objects, withdraw) in [
             (Memory::Brief, false, true),
             (Memory::Brief, true, false),
-            (Memory::Lasting, false, false),
+            (Memory::Lasting, false, true),
+            (Memory::Lasting, true, false),
             (Memory::Sessions, false, false),
             (Memory::Nothing, false, false),
         ] {

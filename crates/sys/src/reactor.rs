@@ -24,6 +24,15 @@ pub struct Ready {
     pub readable: bool,
     /// Writable.
     pub writable: bool,
+    /// There is an error to be asked for, or the other side has hung up.
+    pub failed: bool,
+}
+
+impl Ready {
+    /// Whatever there may be: it is looked at once without having been told of.
+    pub const fn perhaps(token: usize) -> Self {
+        Ready { token, readable: true, writable: true, failed: true }
+    }
 }
 
 /// mio's poll with one timerfd: the timeout of epoll rounds to milliseconds, a timerfd does not.
@@ -88,30 +97,17 @@ impl Reactor {
         }
         for e in &self.events {
             if e.token() == TIMER {
-                // Reading empties it, so that the next arming is an edge again.
-                let _ = self.timer.wait_nonblocking();
+                // Arming anew empties it, and each expiry is an edge: nobody needs to read it.
                 self.armed = None;
             } else {
                 ready.push(Ready {
                     token: e.token().0,
                     readable: e.is_readable() || e.is_read_closed() || e.is_error(),
                     writable: e.is_writable(),
+                    failed: e.is_error() || e.is_write_closed(),
                 });
             }
         }
         Ok(())
-    }
-}
-
-/// nix's `wait` blocks on a blocking descriptor only; ours is non-blocking, but the name should say so.
-trait WaitNonblocking {
-    fn wait_nonblocking(&self) -> nix::Result<()>;
-}
-
-impl WaitNonblocking for TimerFd {
-    fn wait_nonblocking(&self) -> nix::Result<()> {
-        use std::os::fd::AsFd;
-        let mut count = [0u8; 8];
-        nix::unistd::read(self.as_fd(), &mut count).map(|_| ())
     }
 }

@@ -224,3 +224,52 @@ fn trackers_tell_their_last_result_and_what_a_script_wrote() {
     assert!(eventually(seconds(10), || runs() >= before + 3), "{}", d.log());
     assert_eq!(d.log().matches("cannot be started").count(), 1, "{}", d.log());
 }
+
+#[test]
+fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_file() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let script = |name: &str, text: &str| {
+        let path = file(folder.path(), name, &format!("#!/bin/sh\n{text}\n"));
+        Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        path
+    };
+    let (well, slow) = (script("well", "echo 'all 3 disks are there'"), script("slow", "echo asking; exec sleep 30"));
+    let misc = |path: &str| format!("MISC_CHECK {{\n misc_path {path}\n misc_timeout 1\n }}");
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvirtual_server_group WEB {{\n 10.77.0.101-102 80\n}}\n\
+         virtual_server group WEB {{\n delay_loop 2\n warmup 0.1\n lb_kind NAT\n protocol TCP\n sorry_server 10.77.0.7 80\n \
+         real_server 10.77.0.9 80 {{\n {}\n }}\n real_server 10.77.0.8 80 {{\n {}\n }}\n}}\n\
+         virtual_server fwmark 5 {{\n delay_loop 1\n lb_kind NAT\n real_server 10.77.0.9 80 {{\n weight 1\n }}\n}}\n",
+        misc(&well),
+        misc(&slow)
+    );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let status = || said(&steadfast(&d, &["status"]));
+    let shows = |words: &str| assert!(eventually(seconds(10), || status().contains(words)), "{words}:\n{}", status());
+    shows("nothing is balanced: this kernel has no load balancer (module ip_vs)");
+    shows("MISC_CHECK: all 3 disks are there");
+    shows("MISC_CHECK: timed out after 1 s");
+    shows("MISC_CHECK: asking");
+    assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.ends_with(" ms")), "{}", status());
+    assert!(!status().contains("serves"), "{}", status());
+    // The last one that takes connections.
+    let drain = steadfast(&d, &["drain", "group WEB", "10.77.0.9 80"]);
+    assert!(drain.status.success(), "{}", said(&drain));
+    assert!(said(&drain).contains("warning: [WEB]:0 has no other server that takes connections"), "{}", said(&drain));
+    shows("serves [10.77.0.7]:tcp:80  sorry server");
+    assert!(steadfast(&d, &["undrain", "group WEB", "10.77.0.9 80"]).status.success());
+    assert!(eventually(seconds(5), || !status().contains("serves")), "{}", status());
+    let drain = steadfast(&d, &["drain", "fwmark 5", "10.77.0.9 80"]);
+    assert!(drain.status.success() && said(&drain).contains("no sorry server"), "{}", said(&drain));
+    assert!(steadfast(&d, &["undrain", "FWM 5", "10.77.0.9 80"]).status.success());
+    // A killed checker knows on why a server is down.
+    let pid = d.pid_of("check.pid").expect("pid");
+    send(pid, nix::sys::signal::Signal::SIGKILL);
+    assert!(eventually(seconds(5), || d.pid_of("check.pid").is_some_and(|p| p != pid)));
+    assert!(eventually(seconds(5), || status().contains("checker  pid")), "{}", status());
+    shows("down   [10.77.0.8]:tcp:80  weight 1  MISC_CHECK: timed out after 1 s");
+    assert!(!status().contains("MISC_CHECK: down"), "{}", status());
+    assert_eq!(d.stop(), Some(0));
+}

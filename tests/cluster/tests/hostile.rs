@@ -159,8 +159,8 @@ fn scripts_that_misbehave_are_ended_and_hold_nobody_up() {
         );
     }
     let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
-    for (name, reason) in [("hangs", "timeout"), ("stubborn", "timeout"), ("floods", "status 3"), ("forks", "timeout")]
-    {
+    let late = "timed out after 1 s";
+    for (name, reason) in [("hangs", late), ("stubborn", late), ("floods", "status 3"), ("forks", late)] {
         let said = || d.log().lines().any(|l| l.contains(&format!("/{name}] failed")) && l.contains(reason));
         assert!(eventually(seconds(20), said), "{name}:\n{}", d.log());
     }

@@ -123,3 +123,97 @@ fn a_start_right_after_a_kill_of_all_processes_loses_no_question() {
     println!("killed and started again: the client lost {} of {} questions", asked.lost, asked.sent);
     assert!(asked.longest_gap < Duration::from_millis(200), "{asked:?}\n{}", again.log());
 }
+
+/// One IPVS service for a group, whose addresses get their mark from tables of nftables. This works without IPVS, too.
+const MARKED: &str = "global_defs {\n nftables_ipvs\n}\nvirtual_server_group WEB {\n 10.77.0.100-110 80\n}\nvirtual_server group WEB {\n \
+                      delay_loop 1\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.2 80 {\n weight 1\n }\n}\n";
+const UNMARKED: &str = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.2 80 {\n \
+                        weight 1\n }\n}\n";
+const NO_SERVER: &str =
+    "vrrp_instance V {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+
+/// Somebody else's table beside that of the checker, which is there.
+fn marked(host: &Host, folder: tempfile::TempDir) -> Daemon {
+    host.command("nft").args(["add", "table", "ip", "lab"]).status().expect("nft");
+    let d = start(host, &format!("{MARKED}{NO_SERVER}"), folder);
+    assert!(eventually(seconds(10), || rules(host).contains("table ip keepalived_ipvs")), "{}", d.log());
+    d
+}
+
+fn only_others(host: &Host) -> bool {
+    !rules(host).contains("keepalived_ipvs") && rules(host).contains("table ip lab")
+}
+
+#[test]
+fn marks_go_with_the_next_start_after_all_processes_were_killed() {
+    require!();
+    for next in [UNMARKED, NO_SERVER, "global_defs {\n router_id NOTHING\n}\n", MARKED] {
+        let lan = Lan::new(1);
+        let host = &lan.hosts[0];
+        let d = marked(host, tempfile::tempdir().expect("folder"));
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            ["pid", "vrrp.pid", "check.pid"].iter().for_each(|file| send(d.pid_of(file).expect("pid"), signal));
+        }
+        assert!(rules(host).contains("table ip keepalived_ipvs"), "nobody is left to take it away");
+        let folder = tempfile::tempdir().expect("folder");
+        for record in ["check.objects", "vrrp.objects"] {
+            std::fs::copy(d.path(record), folder.path().join(record)).expect("record");
+        }
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut command = host.command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(file("conf"), next).expect("configuration");
+        command.args(["-n", "-l", "-f", &file("conf"), "-p", &file("pid"), "-r", &file("vrrp.pid")]);
+        command.args(["-c", &file("check.pid"), "-b", &file("bfd.pid")]).stdin(Stdio::null());
+        let mut again = command.stderr(log.try_clone().expect("log")).stdout(log).spawn().expect("start");
+        let said = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        if next == MARKED {
+            // What is wanted as before stays.
+            assert!(eventually(seconds(10), || said().contains("Startup complete")), "{}", said());
+            assert!(rules(host).contains("table ip keepalived_ipvs"), "{}", said());
+        } else {
+            assert!(eventually(seconds(10), || only_others(host)), "{next}: {}\n{}", rules(host), said());
+        }
+        send(i32::try_from(again.id()).expect("pid"), Signal::SIGTERM);
+        assert!(again.wait().expect("end").success(), "{}", said());
+        assert!(only_others(host), "{next}: {}\n{}", rules(host), said());
+        assert!(!folder.path().join("check.objects").exists(), "{next}: {}", said());
+    }
+}
+
+#[test]
+fn what_a_dead_checker_left_is_taken_away_without_it() {
+    require!();
+    // A stop while it is away, one that it is too stuck to obey, and a reload that has no work for it any more.
+    for way in ["stop", "stuck", "reload"] {
+        let lan = Lan::new(1);
+        let host = &lan.hosts[0];
+        let d = marked(host, tempfile::tempdir().expect("folder"));
+        let checker = || d.pid_of("check.pid").expect("pid");
+        if way == "stuck" {
+            send(checker(), Signal::SIGSTOP);
+        } else {
+            for _ in 0..2 {
+                let pid = checker();
+                send(pid, Signal::SIGKILL);
+                // The file is being written for a moment.
+                let another = || d.pid_of("check.pid").is_some_and(|p| p != pid);
+                assert!(eventually(seconds(5), another), "{}", d.log());
+            }
+            send(checker(), Signal::SIGKILL);
+            d.wait_log("Restart of Healthcheck process delayed 2 seconds", seconds(5));
+        }
+        assert!(
+            rules(host).contains("table ip keepalived_ipvs"),
+            "it serves on while the checker is away: {}",
+            d.log()
+        );
+        if way == "reload" {
+            d.reload(NO_SERVER);
+            assert!(eventually(seconds(5), || only_others(host)), "{}\n{}", rules(host), d.log());
+            assert!(!d.path("check.objects").exists(), "{}", d.log());
+        }
+        assert_eq!(d.stop(), Some(0));
+        assert!(only_others(host), "{way}: {}", rules(host));
+    }
+}

@@ -158,7 +158,21 @@ impl Director {
         d
     }
 
+    /// Starts it in the root namespace, and waits for nothing.
+    pub fn begin_at_once(configuration: &str) -> Director {
+        let folder = PathBuf::from("/run/lab-director");
+        std::fs::create_dir_all(&folder).expect("folder");
+        let mut d = Director { child: None, folder, place: Vec::new() };
+        d.spawn(configuration, &[]);
+        d
+    }
+
     fn begin(&mut self, configuration: &str, options: &[&str]) {
+        self.spawn(configuration, options);
+        assert!(eventually(seconds(60), || self.log().contains("Startup complete")), "{}", self.log());
+    }
+
+    fn spawn(&mut self, configuration: &str, options: &[&str]) {
         let file = |name: &str| self.folder.join(name).display().to_string();
         std::fs::write(file("conf"), configuration).expect("configuration");
         let log = File::create(file("log")).expect("log");
@@ -170,7 +184,6 @@ impl Director {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
         self.child = Some(command.spawn().expect("daemon"));
-        assert!(eventually(seconds(60), || self.log().contains("Startup complete")), "{}", self.log());
     }
 
     /// Its log.
@@ -209,6 +222,15 @@ impl Director {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// All processes are killed, and none has a say in it.
+    pub fn kill_all(self) {
+        for signal in ["STOP", "KILL"] {
+            sh(&format!("kill -{signal} {} {} {}", self.pid("pid"), self.pid("vrrp.pid"), self.pid("checkers.pid")));
+        }
+        self.kill();
+        assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
     }
 
     /// An orderly stop.

@@ -29,7 +29,7 @@ fn run(files: &[(&Path, &str)], command: &str) {
         std::fs::copy(from, share.path().join(name)).expect("copy");
     }
     let status = Command::new(MACHINE)
-        .args(["run", "-s", &share.path().display().to_string(), "-t", "600", "--", command])
+        .args(["run", "-s", &share.path().display().to_string(), "-t", "900", "--", command])
         .stdin(Stdio::null())
         .status()
         .expect("machine");

@@ -176,8 +176,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> =
-            (0..=CHECKER).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=CHECKER).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.sessions.poll_at().unwrap_or(Time::FAR).min(self.beat);

@@ -5,7 +5,7 @@ use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
-use steadfast_core::ipvs::ServiceKey;
+use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
 use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
@@ -26,13 +26,16 @@ pub struct Settings {
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {
     ipvs: Option<Ipvs>,
+    /// Why there is none.
+    trouble: Option<String>,
     kernel: Table,
     wanted: HashMap<Slot, Wanted>,
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
     changed: bool,
-    /// What the parent keeps of `ours`.
+    /// What the parent keeps of `ours`, and whether it may have changed.
     kept: BTreeSet<ServiceKey>,
+    untold: bool,
     settings: Settings,
     /// Receive buffer of the netlink socket.
     buffer: Buffer,
@@ -40,37 +43,43 @@ pub struct Balancer {
     daemons: Option<Vec<Daemon>>,
     /// Those that run.
     running: Vec<Daemon>,
+    /// The parent was told that they are ours.
+    told_of_daemons: bool,
 }
 
 impl Balancer {
-    /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there.
-    pub fn open(ours: BTreeSet<ServiceKey>, buffer: Buffer) -> Self {
+    /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there,
+    /// `daemons` whether synchronisation daemons are among it.
+    pub fn open(ours: BTreeSet<ServiceKey>, daemons: bool, buffer: Buffer) -> Self {
         let mut b = Balancer {
             ipvs: None,
+            trouble: None,
             kernel: Table::new(),
             wanted: HashMap::new(),
             changed: !ours.is_empty(),
-            kept: ours.clone(),
+            kept: BTreeSet::new(),
+            untold: !ours.is_empty(),
             ours,
             settings: Settings::default(),
             buffer,
             daemons: None,
             running: Vec::new(),
+            told_of_daemons: daemons,
         };
-        match Ipvs::open(buffer) {
-            Ok(mut ipvs) => match ipvs.table() {
-                Ok(table) => {
-                    b.kernel = table;
-                    b.ipvs = Some(ipvs);
-                }
-                Err(e) => log::error!("IPVS: cannot read the kernel's table: {e}"),
-            },
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                log::error!(
-                    "IPVS: this kernel has no load balancer (module ip_vs); servers are checked, nothing is balanced"
-                );
+        let opened = Ipvs::open(buffer).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
+            _ => e.to_string(),
+        });
+        let read = opened.and_then(|mut ipvs| match ipvs.table() {
+            Ok(table) => Ok((ipvs, table)),
+            Err(e) => Err(format!("cannot read the kernel's table: {e}")),
+        });
+        match read {
+            Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
+            Err(why) => {
+                log::error!("IPVS: {why}; servers are checked, nothing is balanced");
+                b.trouble = Some(why);
             }
-            Err(e) => log::error!("IPVS: {e}; servers are checked, nothing is balanced"),
         }
         b
     }
@@ -84,16 +93,21 @@ impl Balancer {
         })
     }
 
+    /// Why nothing is balanced.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// The kernel's services of a virtual server.
     pub fn keys(&self, slot: Slot) -> impl Iterator<Item = ServiceKey> + '_ {
         self.wanted.get(&slot).into_iter().flat_map(|w| w.keys.iter().copied())
     }
 
-    /// Settings of the file. `first` in the life of the daemon: what a predecessor made is not flushed.
-    pub fn configure(&mut self, settings: Settings, first: bool) {
+    /// Settings of the file. `flush`: the daemon starts, and may empty the table. What a predecessor made is not flushed.
+    pub fn configure(&mut self, settings: Settings, flush: bool) {
         let before = std::mem::replace(&mut self.settings, settings);
         if let Some(ipvs) = &mut self.ipvs {
-            if first && self.settings.flush && self.ours.is_empty() {
+            if flush && self.settings.flush {
                 match ipvs.ask(&Request::Flush, Family::V4) {
                     Ok(_) => self.kernel = Table::new(),
                     Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
@@ -105,11 +119,12 @@ impl Balancer {
                 log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
             }
         }
-        if before.sync != self.settings.sync {
+        let orphans = self.told_of_daemons && self.settings.sync.is_none();
+        if before.sync != self.settings.sync || orphans {
             // Without an instance to follow it sends and receives at once.
             let both = [DaemonState::Master, DaemonState::Backup];
             self.daemons = match &self.settings.sync {
-                None => before.sync.is_some().then(Vec::new),
+                None => (before.sync.is_some() || orphans).then(Vec::new),
                 Some(s) if s.instance.is_none() => Some(both.map(|state| daemon(s, state)).into()),
                 Some(_) => None,
             };
@@ -142,7 +157,7 @@ impl Balancer {
     /// The end, unless everything is to stay as it is.
     pub fn stop(&mut self, keep: bool) {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| !keep) else { return };
-        if self.settings.sync.is_some() {
+        if self.settings.sync.is_some() || self.told_of_daemons {
             self.daemons = Some(Vec::new());
         }
         if self.settings.flush_on_stop == Some(FlushOnStop::Everything) {
@@ -157,7 +172,9 @@ impl Balancer {
 
     /// The table of a virtual server changed.
     pub fn want(&mut self, slot: Slot, table: Wanted) {
-        self.ours.extend(table.keys.iter().copied());
+        for key in &table.keys {
+            self.untold |= self.ours.insert(*key);
+        }
         self.wanted.insert(slot, table);
         self.changed = true;
     }
@@ -170,10 +187,25 @@ impl Balancer {
 
     /// Services that are ours since the last call (true), or are not any more.
     pub fn news(&mut self) -> Vec<(ServiceKey, bool)> {
+        if !std::mem::take(&mut self.untold) {
+            return Vec::new();
+        }
         let new = self.ours.difference(&self.kept).map(|k| (*k, true));
         let all: Vec<_> = new.chain(self.kept.difference(&self.ours).map(|k| (*k, false))).collect();
         self.kept.clone_from(&self.ours);
         all
+    }
+
+    /// Whether synchronisation daemons are ours now, if that has changed since the last call.
+    pub fn sync_news(&mut self) -> Option<bool> {
+        let wanted = self.daemons.as_ref()?;
+        let ours = !wanted.is_empty() || !self.running.is_empty();
+        (std::mem::replace(&mut self.told_of_daemons, ours) != ours).then_some(ours)
+    }
+
+    /// What is to be written down: services of ours, and whether synchronisation daemons are.
+    pub fn recorded(&self) -> (BTreeSet<ServiceKey>, bool) {
+        (self.ours.clone(), self.told_of_daemons)
     }
 
     /// Reads the kernel's table anew: somebody else may have changed it.
@@ -182,6 +214,7 @@ impl Balancer {
             // The module may have been loaded since.
             self.ipvs = Ipvs::open(self.buffer).ok();
             if self.ipvs.is_some() {
+                self.trouble = None;
                 log::info!("IPVS: the kernel has a load balancer now");
             }
         }
@@ -203,7 +236,7 @@ impl Balancer {
         let mut all = Table::new();
         for w in self.wanted.values() {
             for key in &w.keys {
-                all.insert(*key, w.service.clone(), w.destinations.iter().copied());
+                all.insert(*key, w.service.clone(), w.destinations.iter().map(|d| placed(key, *d)));
             }
         }
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
@@ -211,7 +244,9 @@ impl Balancer {
         }
         // What the kernel would not remove is still ours to remove.
         let kernel = &self.kernel;
+        let before = self.ours.len();
         self.ours.retain(|k| all.get(k).is_some() || kernel.get(k).is_some());
+        self.untold |= self.ours.len() < before;
         let Some(wanted) = &self.daemons else { return };
         for request in daemon_difference(&self.running, wanted) {
             match (ipvs.ask(&request, Family::V4), &request) {
@@ -226,6 +261,17 @@ impl Balancer {
             }
         }
     }
+}
+
+/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it.
+fn placed(service: &ServiceKey, (mut key, d): (DestinationKey, Destination)) -> (DestinationKey, Destination) {
+    if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
+        key.port = match service {
+            ServiceKey::Address { port, .. } => *port,
+            ServiceKey::Mark { .. } => 0,
+        };
+    }
+    (key, d)
 }
 
 /// A synchronisation daemon as the kernel is told of it.

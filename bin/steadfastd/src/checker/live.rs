@@ -42,10 +42,10 @@ impl Role {
                 let _ = writeln!(text, "   RS {}", r.name);
                 let _ =
                     writeln!(text, "     Alive = {}, weight = {}, configured = {}", r.up, r.weight, r.config.weight);
-                for (check, good, reason) in &r.checks {
-                    let word = if *good { "succeeded" } else { "failed" };
-                    let why = reason.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
-                    let _ = writeln!(text, "     {} {word}{why}", kind(&check.kind));
+                for c in &r.checks {
+                    let word = if c.good { "succeeded" } else { "failed" };
+                    let why = c.reason.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
+                    let _ = writeln!(text, "     {} {word}{why}", kind(&c.check.kind));
                 }
             }
         }
@@ -83,6 +83,7 @@ impl Role {
             needed: s.config.quorum,
             active: s.active,
             panic: s.panic,
+            sorry: s.sorry,
             traffic: self.counted.service(&self.balancer, s.slot),
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
@@ -91,12 +92,22 @@ impl Role {
                     weight: r.weight,
                     drained: r.drained,
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
+                    agent_drains: r.agent_drains,
                     checks: (r.checks.into_iter())
-                        .map(|(check, good, reason)| live::Check { kind: kind(&check.kind).into(), good, reason })
+                        .map(|c| live::Check {
+                            kind: kind(&c.check.kind).into(),
+                            good: c.good,
+                            reason: c.reason,
+                            took: c.took.map(|d| d.as_secs_f64()),
+                            said: c.said.into(),
+                        })
                         .collect(),
                 })
                 .collect(),
         };
-        live::Checker { services: self.pool.services().into_iter().map(service).collect() }
+        live::Checker {
+            services: self.pool.services().into_iter().map(service).collect(),
+            trouble: self.balancer.trouble().map(Into::into),
+        }
     }
 }

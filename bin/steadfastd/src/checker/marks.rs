@@ -27,8 +27,9 @@ pub struct Groups {
     settings: MarkSettings,
     marks: BTreeSet<Mark>,
     changed: bool,
-    /// What the parent keeps.
+    /// What the parent keeps, and whether it may have changed.
     kept: BTreeMap<String, Vec<u8>>,
+    untold: bool,
     /// Tables that a predecessor made under a name that is not ours.
     foreign: Option<String>,
     repair: Repair,
@@ -36,13 +37,27 @@ pub struct Groups {
 
 impl Groups {
     /// Takes over what a predecessor left.
-    pub fn adopt(&mut self, key: String, bytes: Vec<u8>) {
+    pub fn adopt(&mut self, key: &str, bytes: &[u8]) {
         if key == TABLE {
-            self.foreign = decode(&bytes).ok();
-        } else if let Ok((group, mark)) = decode(&bytes) {
+            self.foreign = decode(bytes).ok();
+        } else if let Ok((group, mark)) = decode(bytes) {
             self.assigned.insert(group, mark);
         }
-        self.kept.insert(key, bytes);
+        self.kept.insert(key.into(), bytes.into());
+        self.untold = true;
+    }
+
+    /// Takes over what an earlier daemon wrote down.
+    pub fn inherit(&mut self, table: Option<String>, assigned: Assigned) {
+        self.foreign = self.foreign.take().or(table);
+        for (group, mark) in assigned {
+            self.assigned.entry(group).or_insert(mark);
+        }
+    }
+
+    /// What is to be written down: the name of the tables, and marks.
+    pub fn recorded(&self) -> (Option<String>, &Assigned) {
+        ((!self.marks.is_empty()).then(|| self.settings.table.clone()), &self.assigned)
     }
 
     /// What was configured.
@@ -53,6 +68,7 @@ impl Groups {
 
     /// What the file wants.
     pub fn configure(&mut self, c: &Config) {
+        self.untold = true;
         let g = &c.globals;
         let table = g.nftables_ipvs.as_ref().map(|t| if t.is_empty() { "keepalived_ipvs" } else { t.as_str() });
         let start = g.nftables_ipvs_start_fwmark.unwrap_or(1000);
@@ -114,6 +130,9 @@ impl Groups {
 
     /// What the parent is to keep since the last call; no bytes: no more.
     pub fn news(&mut self) -> Vec<(String, Vec<u8>)> {
+        if !std::mem::take(&mut self.untold) {
+            return Vec::new();
+        }
         let mut now = BTreeMap::new();
         for (n, one) in self.assigned.iter().enumerate() {
             now.insert(format!("{KEPT} {n}"), encode(&one).unwrap_or_default());
@@ -163,7 +182,8 @@ impl Groups {
 
     /// The end.
     pub fn close(&mut self) {
-        if let Err(e) = self.nft.close() {
+        let foreign = self.foreign.take().map_or(Ok(()), |name| self.nft.remove_foreign(&name));
+        if let Err(e) = foreign.and(self.nft.close()) {
             log::warn!("nftables: cannot remove the tables: {e}");
         }
     }

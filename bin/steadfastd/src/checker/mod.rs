@@ -1,6 +1,7 @@
 //! The checker role: one loop that turns readiness into the pool's input and carries its output out.
 
 mod balancer;
+mod left;
 mod live;
 pub mod marks;
 mod probes;
@@ -14,6 +15,7 @@ use crate::programs::Programs;
 use crate::vrrp::plan::{Command, Plan};
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
+use left::{Left, Record, enter_namespace};
 use marks::Groups;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +24,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, ScriptEnd, Snapshot, Transport};
 use steadfast_config::Config;
-use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{State, Time};
 use steadfast_ipc::{Action, Dump, JobEnd, Message, News, decode, encode};
 use steadfast_net::netlink::{Event, Mirror};
@@ -43,8 +44,8 @@ const MARKS: usize = 8;
 const PROBES: usize = 1000;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
-/// Begins the keys of what is kept that is no server: a name cannot have a line break.
-const OURS: &str = "\nours";
+/// Timers wake the process no more often than this: what is due within it is done in one turn. Rounds stay on their grid.
+const GAP: Duration = Duration::from_millis(4);
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
 
@@ -73,6 +74,7 @@ struct Role {
     scripts: HashMap<u64, ProbeId>,
     balancer: Balancer,
     groups: Groups,
+    record: Record,
     counted: Counted,
     /// -x: counters are told of.
     snmp: bool,
@@ -87,6 +89,8 @@ struct Role {
     keep_tables: bool,
     beat: Time,
     audit: Time,
+    /// When the pool was last asked for what is due.
+    polled: Time,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
@@ -94,48 +98,49 @@ struct Role {
 }
 
 impl Role {
+    /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
+    /// earlier life left in the kernel has been taken away.
     fn start(options: &Options, signals: Signals) -> io::Result<Option<Role>> {
         let mut reactor = Reactor::new()?;
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
-        let mut ours = Vec::new();
-        let mut groups = Groups::default();
+        let mut left = Left::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
-        let config = loop {
-            if let Some(config) = config {
-                break config;
-            }
+        let mut stop = false;
+        while config.is_none() && (!stop || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
-                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(OURS) => {
-                        ours.extend(decode::<ServiceKey>(&bytes).ok());
-                    }
-                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(marks::KEPT) => {
-                        groups.adopt(key, bytes);
-                    }
+                    Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
-                    Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
+                    Order::Gone if options.withdraw && config.is_none() => return Ok(None),
+                    Order::Message(Message::Stop { .. }) | Order::Gone => stop = true,
                     Order::Message(_) => {}
                 }
             }
-        };
+        }
+        let config = config.unwrap_or_default();
         let plan = crate::vrrp::plan_of(&config);
+        enter_namespace(plan.checker_namespace.as_deref())?;
+        let mut record = Record::open(options.record.clone(), &mut left);
+        if options.withdraw || stop {
+            if !options.keep_ipvs {
+                left.withdraw(&config);
+                record.remove();
+            }
+            return Ok(None);
+        }
+        let Left { services, sync, mut groups, handed } = left;
         groups.configure(&config);
         let pools: Pools = translate::pool(&config, &groups.assigned);
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
         plan.names[1].iter().for_each(|name| schedule::name(name));
-        if let Some(name) = &plan.checker_namespace {
-            let path = if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") };
-            schedule::enter_namespace_at(&path)
-                .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))?;
-        }
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::open(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;
@@ -166,8 +171,9 @@ impl Role {
             scripts: HashMap::new(),
             counted: Counted::default(),
             snmp: options.snmp,
-            balancer: Balancer::open(ours.into_iter().collect(), buffer),
+            balancer: Balancer::open(services, sync, buffer),
             groups,
+            record,
             watcher: None,
             addresses: BTreeSet::new(),
             out,
@@ -176,11 +182,12 @@ impl Role {
             keep_tables: options.keep_ipvs,
             beat: t,
             audit: t + AUDIT,
+            polled: t,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
             eager: Default::default(),
         };
-        role.balancer.configure(settings, true);
+        role.balancer.configure(settings, !handed);
         role.configure();
         role.learn_addresses()?;
         confine(options, &steadfast_sys::sandbox::CHECKER);
@@ -247,10 +254,10 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> = (0..=MARKS).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=MARKS).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
-            let due = self.pool.poll_at().unwrap_or(Time::FAR).min(self.beat).min(self.audit);
+            let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
             if let Err(e) = self.reactor.wait(Some(due), !self.probes.more.is_empty(), &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
@@ -278,6 +285,7 @@ impl Role {
         self.late = self.late.max(t.since(due));
         self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
         self.pool.poll(t, &mut self.out);
+        self.polled = t;
         self.act(t);
         for r in ready {
             match r.token {
@@ -296,12 +304,12 @@ impl Role {
                     self.parent.flush();
                     self.orders(t);
                 }
-                n => self.probes.ready(n, t, &mut self.pool, &mut self.out),
+                _ => self.probes.ready(r, t, &mut self.pool, &mut self.out),
             }
             self.act(t);
         }
         for token in self.probes.more.clone() {
-            self.probes.ready(token, t, &mut self.pool, &mut self.out);
+            self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
             self.act(t);
         }
         if t >= self.beat {
@@ -320,18 +328,17 @@ impl Role {
             self.balancer.audit();
             self.audit = t + AUDIT;
         }
-        self.keep_ours();
+        // After the stop nothing is put there any more, also not what this turn had still to do.
+        if !self.stopped {
+            self.keep_ours();
+        }
     }
 
     /// Before the kernel is told, so that a successor knows whose services they are.
     fn keep_ours(&mut self) {
-        for (key, bytes) in self.groups.news() {
-            self.parent.say(Message::Keep { key, bytes });
-        }
         for _ in 0..2 {
-            for (service, added) in self.balancer.news() {
-                let bytes = if added { encode(&service).unwrap_or_default() } else { Vec::new() };
-                self.parent.say(Message::Keep { key: format!("{OURS} {service}"), bytes });
+            for message in self.record.news(&mut self.balancer, &mut self.groups) {
+                self.parent.say(message);
             }
             self.balancer.flush();
         }
@@ -352,7 +359,7 @@ impl Role {
 
     /// Programs that have ended.
     fn take_ends(&mut self, t: Time) {
-        for (job, end, _) in self.programs.ended() {
+        for (job, end, said) in self.programs.ended() {
             if self.teller.ended(job, &end) {
                 continue;
             }
@@ -365,7 +372,7 @@ impl Role {
                         ScriptEnd::NotStarted
                     }
                 };
-                self.pool.handle(t, Input::ScriptEnded(id, end), &mut self.out);
+                self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }
         }
     }
@@ -477,7 +484,7 @@ impl Role {
                     Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
                     None => s.argv.clone(),
                 };
-                let job = self.programs.start(&Command { argv, user: s.user }, &[], true);
+                let job = self.programs.check(&Command { argv, user: s.user });
                 self.scripts.insert(job, id);
             }
             Output::Start(id, transport) => {
@@ -485,7 +492,7 @@ impl Role {
             }
             Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
             Output::Close(id) => {
-                self.probes.close(id, &self.reactor);
+                self.probes.close(id);
                 self.scripts.retain(|_, p| *p != id);
             }
             Output::Kill(id, kill) => {
@@ -516,9 +523,11 @@ impl Role {
             Output::Keep(snapshot) => {
                 let key = match &snapshot {
                     Snapshot::Service { id, .. } => format!("service {id}"),
+                    Snapshot::Reason { check, .. } => format!("reason {check:x}"),
                     Snapshot::Server { service, server, .. } => format!("{service} {}:{}", server.address, server.port),
                 };
-                if let Ok(bytes) = encode(&snapshot) {
+                let nothing = matches!(&snapshot, Snapshot::Reason { text, .. } if text.is_empty());
+                if let Ok(bytes) = if nothing { Ok(Vec::new()) } else { encode(&snapshot) } {
                     self.parent.say(Message::Keep { key, bytes });
                 }
             }
@@ -537,6 +546,7 @@ impl Role {
                 self.balancer.stop(self.keep_tables);
                 if !self.keep_tables {
                     self.groups.close();
+                    self.record.remove();
                 }
                 self.stopped = true;
             }

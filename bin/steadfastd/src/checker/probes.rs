@@ -5,7 +5,7 @@ use steadfast_checkers::{Input, Output, Pool, ProbeId, Target, Transport};
 use steadfast_core::Time;
 use steadfast_net::probe::{Got, Kind, Probe, Route};
 use steadfast_net::tls::Settings;
-use steadfast_sys::Reactor;
+use steadfast_sys::{Reactor, Ready};
 
 /// Reads of one probe in one turn.
 const READS: usize = 64;
@@ -94,19 +94,20 @@ impl Probes {
     }
 
     /// Forgets a probe.
-    pub fn close(&mut self, id: ProbeId, reactor: &Reactor) {
-        if let Some((p, token)) = self.open.remove(&id) {
-            reactor.forget(p.fd());
+    pub fn close(&mut self, id: ProbeId) {
+        // Nobody shares its descriptor: with that the kernel forgets who watched it.
+        if let Some((_, token)) = self.open.remove(&id) {
             self.tokens.remove(&token);
         }
     }
 
     /// Something is to be had of a probe.
-    pub fn ready(&mut self, token: usize, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+    pub fn ready(&mut self, ready: &Ready, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+        let token = ready.token;
         self.more.remove(&token);
         let Some(id) = self.tokens.get(&token).copied() else { return };
         let Some((p, _)) = self.open.get_mut(&id) else { return };
-        match p.connected() {
+        match p.connected(ready.writable && !ready.failed) {
             Ok(true) => pool.handle(t, Input::Connected(id), out),
             Ok(false) => {}
             Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
@@ -114,17 +115,21 @@ impl Probes {
         if let Err(e) = p.flush() {
             return pool.handle(t, Input::Failed(id, &e.to_string()), out);
         }
+        // What TLS has read by itself is told by nobody.
+        if !ready.readable && !p.is_tls() {
+            return;
+        }
         let mut buffer = [0u8; 16 * 1024];
         for _ in 0..READS {
+            // The pool may have had enough: what it wants closed is read no further.
+            if out.iter().any(|o| matches!(o, Output::Close(c) if *c == id)) {
+                return;
+            }
             match p.receive(&mut buffer) {
                 Ok(Got::Data(n)) => pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out),
                 Ok(Got::Nothing) => return,
                 Ok(Got::End(clean)) => return pool.handle(t, Input::Eof(id, clean), out),
                 Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
-            }
-            // The pool may have had enough: what it wants closed is read no further.
-            if out.iter().any(|o| matches!(o, Output::Close(c) if *c == id)) {
-                return;
             }
         }
         self.more.insert(token);

@@ -1,12 +1,18 @@
 //! The configuration as written becomes what the checkers run from: defaults and what is inherited from server to check are put in.
 
 use super::marks::Assigned;
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use steadfast_checkers as check;
 use steadfast_config::model::{self, Checker, Config, Method, Served, Tunnel, TunnelChecksum, User};
 use steadfast_core::Family;
 use steadfast_core::ipvs::{self, Checksum, Forward, Persistence, Protocol, Service, ServiceKey};
+
+/// Lists of pages that were met: most servers of a file are asked for the same, and what each of them had for itself for a moment would
+/// leave a hole in memory between what stays.
+type Pages = HashSet<Arc<[check::Url]>>;
 
 /// Translates the virtual servers. What cannot be done yet is left out, and said. `assigned`: the marks of groups.
 pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
@@ -28,9 +34,10 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
     if c.virtual_servers.iter().flat_map(|v| &v.real_servers).flat_map(|r| &r.checkers).any(unverified) {
         log::info!("TLS checks: certificates of servers are not verified where tls_verify is not set");
     }
+    let mut pages = Pages::new();
     check::Config {
         groups: groups.collect(),
-        services: c.virtual_servers.iter().filter_map(|v| service(v, c)).collect(),
+        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &mut pages)).collect(),
         init_notifies: c.globals.rs_init_notifies,
     }
 }
@@ -96,7 +103,7 @@ pub fn protocol(v: &model::VirtualServer) -> Protocol {
     }
 }
 
-fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer> {
+fn service(v: &model::VirtualServer, c: &Config, pages: &mut Pages) -> Option<check::VirtualServer> {
     let account = c.globals.script_user;
     let protocol = protocol(v);
     let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
@@ -153,12 +160,14 @@ fn service(v: &model::VirtualServer, c: &Config) -> Option<check::VirtualServer>
         x.upper = r.uthreshold;
         x.lower = r.lthreshold;
         x.inhibit = r.inhibit_on_failure.unwrap_or(v.inhibit_on_failure);
-        x.notify_up = r.notify_up.as_ref().map(|x| script(x, account));
-        x.notify_down = r.notify_down.as_ref().map(|x| script(x, account));
+        x.notify_up = r.notify_up.as_ref().map(|x| script(x, account).into());
+        x.notify_down = r.notify_down.as_ref().map(|x| script(x, account).into());
         x.smtp_alert = s.smtp_alert && r.smtp_alert.unwrap_or(true);
         x.slow_start = r.slow_start.or(v.slow_start).unwrap_or_default();
         x.drain = r.drain_time.or(v.drain_time).unwrap_or_default();
-        x.checks = r.checkers.iter().flat_map(|k| checks(k, r, v, c, SocketAddr::new(address, x.port))).collect();
+        x.checks.reserve_exact(r.checkers.len());
+        let server = SocketAddr::new(address, x.port);
+        r.checkers.iter().for_each(|k| x.checks.extend(checks(k, r, v, c, server, pages)));
         s.servers.push(x);
     }
     Some(s)
@@ -171,11 +180,12 @@ fn checks(
     v: &model::VirtualServer,
     c: &Config,
     server: SocketAddr,
+    pages: &mut Pages,
 ) -> Vec<check::Check> {
-    let Checker::Smtp(smtp) = k else { return one(k, r, v, c, server).into_iter().collect() };
-    if smtp.host.is_empty() {
-        return one(k, r, v, c, server).into_iter().collect();
-    }
+    let smtp = match k {
+        Checker::Smtp(smtp) if !smtp.host.is_empty() => smtp,
+        _ => return Vec::from_iter(one(k, r, v, c, server, pages)),
+    };
     let hosts = smtp.host.iter().map(|h| {
         let of_host = model::Reach {
             connect_ip: h.reach.connect_ip.or(smtp.reach.connect_ip),
@@ -198,7 +208,7 @@ fn checks(
         };
         Checker::Smtp(model::SmtpCheck { reach: of_host, pace, host: Vec::new(), ..smtp.clone() })
     });
-    hosts.filter_map(|k| one(&k, r, v, c, server)).collect()
+    hosts.filter_map(|k| one(&k, r, v, c, server, pages)).collect()
 }
 
 /// One check of a server.
@@ -208,6 +218,7 @@ fn one(
     v: &model::VirtualServer,
     c: &Config,
     server: SocketAddr,
+    pages: &mut Pages,
 ) -> Option<check::Check> {
     let pace = match k {
         Checker::Tcp(x) => &x.pace,
@@ -245,7 +256,7 @@ fn one(
         let mut t = check::Target::new(to);
         t.bind = x.bindto;
         t.bind_port = x.bind_port;
-        t.interface = x.bind_if.clone();
+        t.interface = x.bind_if.as_deref().map(Into::into);
         t.mark = x.fwmark.unwrap_or(0);
         t.timeout = x.connect_timeout.or(r.connect_timeout).or(v.connect_timeout).unwrap_or(second * 5);
         t
@@ -256,11 +267,10 @@ fn one(
         Checker::Udp(x) => check::CheckKind::Udp {
             target: target(&x.reach, None),
             payload: x.payload.clone(),
-            reply: x.require_reply.clone().map(|pattern| check::Reply {
-                pattern,
-                min: x.min_reply_length,
-                max: x.max_reply_length,
-            }),
+            reply: x
+                .require_reply
+                .clone()
+                .map(|pattern| Box::new(check::Reply { pattern, min: x.min_reply_length, max: x.max_reply_length })),
         },
         Checker::Dns(x) => check::CheckKind::Dns {
             target: target(&x.reach, None),
@@ -291,15 +301,15 @@ fn one(
         },
         Checker::Grpc(x) => {
             let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
-            check::CheckKind::Grpc(check::GrpcCheck {
+            check::CheckKind::Grpc(Box::new(check::GrpcCheck {
                 target: target(&x.reach, None),
-                tls: (x.tls == Some(true)).then(|| tls(c, x.tls_verify, &x.tls_name, true)),
+                tls: (x.tls == Some(true)).then(|| tls(c, x.tls_verify, &x.tls_name, true).into()),
                 service: x.service.clone().unwrap_or_default(),
                 host,
-            })
+            }))
         }
         Checker::Bfd(x) => check::CheckKind::Bfd { name: x.name.clone()? },
-        Checker::Http(x) => check::CheckKind::Http(http(x, r, v, c, target(&x.reach, None))),
+        Checker::Http(x) => check::CheckKind::Http(http(x, r, v, c, target(&x.reach, None), pages)),
     };
     Some(check::Check { kind, timing })
 }
@@ -310,47 +320,56 @@ fn http(
     v: &model::VirtualServer,
     c: &Config,
     target: check::Target,
+    pages: &mut Pages,
 ) -> check::HttpCheck {
     let with_name = x.enable_sni.unwrap_or(false) || x.sni_name.is_some();
     let given = x.sni_name.clone().filter(|n| !n.is_empty());
     let host = x.virtualhost.clone().or_else(|| r.virtualhost.clone()).or_else(|| v.virtualhost.clone());
+    let urls: Arc<[check::Url]> = x
+        .url
+        .iter()
+        .map(|u| check::Url {
+            path: u.path.clone().unwrap_or_default(),
+            host: u.virtualhost.clone().or_else(|| host.clone()),
+            sni: given.clone().or_else(|| u.virtualhost.clone()).or_else(|| host.clone()).filter(|_| with_name),
+            tls_compliant: u.tls_compliant.or(x.tls_compliant).unwrap_or(false),
+            digest: u.digest.as_deref().and_then(digest),
+            status: u.status_code.clone(),
+            regex: u.regex.as_ref().map(|pattern| {
+                let has = |name: &str| u.regex_options.iter().any(|o| o.eq_ignore_ascii_case(name));
+                check::Rule {
+                    pattern: pattern.clone(),
+                    no_match: u.regex_no_match,
+                    min_offset: u.regex_min_offset,
+                    max_offset: u.regex_max_offset,
+                    caseless: has("caseless"),
+                    dotall: has("dotall"),
+                    multiline: has("multiline"),
+                    extended: has("extended"),
+                    ungreedy: has("ungreedy"),
+                    utf: has("utf"),
+                    dollar_endonly: has("dollar_endonly"),
+                }
+            }),
+        })
+        .collect();
+    let urls = match pages.get(&urls) {
+        Some(known) => known.clone(),
+        None => {
+            pages.insert(urls.clone());
+            urls
+        }
+    };
     check::HttpCheck {
         target,
-        tls: x.tls.then(|| tls(c, x.tls_verify, &x.tls_name, x.http2 == Some(true))),
+        tls: x.tls.then(|| tls(c, x.tls_verify, &x.tls_name, x.http2 == Some(true)).into()),
         version: match x.http_protocol.as_deref() {
             _ if x.http2 == Some(true) => check::HttpVersion::V2,
             Some("1.0C") => check::HttpVersion::V10Close,
             Some("1.1" | "1.1C") => check::HttpVersion::V11,
             _ => check::HttpVersion::V10,
         },
-        urls: x
-            .url
-            .iter()
-            .map(|u| check::Url {
-                path: u.path.clone().unwrap_or_default(),
-                host: u.virtualhost.clone().or_else(|| host.clone()),
-                sni: given.clone().or_else(|| u.virtualhost.clone()).or_else(|| host.clone()).filter(|_| with_name),
-                tls_compliant: u.tls_compliant.or(x.tls_compliant).unwrap_or(false),
-                digest: u.digest.as_deref().and_then(digest),
-                status: u.status_code.clone(),
-                regex: u.regex.as_ref().map(|pattern| {
-                    let has = |name: &str| u.regex_options.iter().any(|o| o.eq_ignore_ascii_case(name));
-                    check::Rule {
-                        pattern: pattern.clone(),
-                        no_match: u.regex_no_match,
-                        min_offset: u.regex_min_offset,
-                        max_offset: u.regex_max_offset,
-                        caseless: has("caseless"),
-                        dotall: has("dotall"),
-                        multiline: has("multiline"),
-                        extended: has("extended"),
-                        ungreedy: has("ungreedy"),
-                        utf: has("utf"),
-                        dollar_endonly: has("dollar_endonly"),
-                    }
-                }),
-            })
-            .collect(),
+        urls,
     }
 }
 

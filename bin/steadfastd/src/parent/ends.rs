@@ -31,7 +31,31 @@ impl Daemon {
         }
     }
 
-    /// Takes away what a VRRP process held that is not coming back soon: peers are told, so that they serve, then it goes. A
+    /// What a role left that no configuration names any more, since all processes of an earlier daemon were killed.
+    pub(super) fn withdraw_former(&mut self) {
+        for n in 0..self.roles.len() {
+            let Some(name) =
+                self.roles.get(n).map(|r| r.name).filter(|name| !self.wanted(name) && !self.options.keeps(name))
+            else {
+                continue;
+            };
+            if self.record(name).is_some_and(|path| path.exists()) {
+                log::info!("{name}: what an earlier run left in the kernel is removed");
+                self.withdraw(n, true);
+            }
+        }
+    }
+
+    /// What a role left that is not running, and will not run again.
+    pub(super) fn withdraw_dead(&mut self, n: usize) {
+        let Some(role) = self.roles.get(n).filter(|r| r.ward.left_something() && !self.options.keeps(r.name)) else {
+            return;
+        };
+        log::info!("{}: what the process left in the kernel is removed", role.name);
+        self.withdraw(n, true);
+    }
+
+    /// Takes away what a VRRP or checker process held that is not coming back soon: peers are told, so that they serve, then it goes. A
     /// short-lived process does it. `all`: nobody comes after it.
     pub(super) fn withdraw(&mut self, n: usize, all: bool) {
         // What has killed one process may kill this one, too: then without it.
@@ -46,7 +70,8 @@ impl Daemon {
     pub(super) fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
         let (Ok((from_us, to_it)), Ok((from_it, to_us))) = (pipe::pair(), pipe::pair()) else { return false };
         self.epoch += 1;
-        let mut spec = self.spec("vrrp", vec![from_us.fd(), to_us.fd()]);
+        let Some(name) = self.roles.get(n).map(|r| r.name) else { return false };
+        let mut spec = self.spec(name, vec![from_us.fd(), to_us.fd()]);
         spec.argv.push("--withdraw".into());
         let Ok(pid) = spawn::spawn(&spec) else { return false };
         drop((from_us, to_us));
@@ -79,7 +104,8 @@ impl Daemon {
             role.ward.is_not_due();
             // Observers are to see the others end.
             if !role.ward.is_observer() {
-                role.tell(|w| w.stop(self.options.dont_release));
+                let keeps = self.options.keeps(role.name);
+                role.tell(|w| w.stop(keeps));
             }
         }
     }
@@ -125,7 +151,7 @@ impl Daemon {
         match sequel {
             Sequel::Expected { withdraw } => {
                 if withdraw {
-                    log::error!("pid {pid} {what} before it had released everything: its addresses are withdrawn");
+                    log::error!("pid {pid} {what} before it had released everything: {} are withdrawn", held(title));
                     self.withdraw(n, true);
                 }
                 if !stopping {
@@ -163,11 +189,16 @@ impl Daemon {
                 } else {
                     log::error!("{title} child process exited with permanent error {status}. Terminating");
                 }
-                if withdraw && !self.options.dont_release {
+                if withdraw && !self.roles.get(n).is_some_and(|r| self.options.keeps(r.name)) {
                     self.withdraw(n, true);
                 }
                 self.stop(status);
             }
         }
     }
+}
+
+/// What a process puts into the kernel.
+fn held(title: &str) -> &'static str {
+    if title == "VRRP" { "its addresses" } else { "its virtual servers" }
 }

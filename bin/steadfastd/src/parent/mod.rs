@@ -290,8 +290,7 @@ impl Daemon {
         let parent = schedule::pid().to_string();
         let epoch = self.epoch.to_string();
         argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
-        if role == "vrrp" {
-            let record = self.pid_path("vrrp", &self.options.vrrp_pid).with_extension("objects");
+        if let Some(record) = self.record(role) {
             argv.extend(["--record".into(), record.into()]);
         }
         Spec {
@@ -302,6 +301,16 @@ impl Daemon {
             die_with_us: true,
             ..Default::default()
         }
+    }
+
+    /// Where a role writes down what is ours in the kernel.
+    fn record(&self, role: &str) -> Option<PathBuf> {
+        let path = match role {
+            "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
+            "checker" => self.pid_path("checkers", &self.options.checkers_pid),
+            _ => return None,
+        };
+        Some(path.with_extension("objects"))
     }
 
     /// First configuration: pid file, namespace, startup script, children.
@@ -340,6 +349,7 @@ impl Daemon {
         if !self.adopted {
             run_script("startup_script", &self.facts.startup, self.facts.safe_programs);
         }
+        self.withdraw_former();
         self.start_wanted();
         // All pid files are there when the caller goes on.
         self.background.done(0);
@@ -533,9 +543,7 @@ impl Daemon {
             self.end_observers();
             // One that was away when the stop came.
             for n in 0..self.roles.len() {
-                if !self.options.dont_release && self.roles.get(n).is_some_and(|r| r.ward.left_something()) {
-                    self.withdraw(n, true);
-                }
+                self.withdraw_dead(n);
             }
             self.end_runners();
             run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs);
@@ -545,7 +553,8 @@ impl Daemon {
         let patience = Duration::from_secs(self.facts.child_wait.max(2));
         if until.since(t) < LAST_WORDS.min(patience / 2) && !std::mem::replace(&mut self.pressed, true) {
             for role in self.roles.iter_mut().filter(|r| !r.ward.is_observer()) {
-                role.tell(|w| w.stop(self.options.dont_release));
+                let keeps = self.options.keeps(role.name);
+                role.tell(|w| w.stop(keeps));
             }
         }
         if t > until && !std::mem::replace(&mut self.killed, true) {

@@ -189,7 +189,7 @@ impl Daemon {
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let (wanted, runs) = (self.wanted(role.name), role.pid.is_some());
-            let keep = self.options.dont_release;
+            let keep = self.options.keeps(role.name);
             let Some(role) = self.roles.get_mut(n) else { continue };
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),
@@ -199,6 +199,12 @@ impl Daemon {
             }
         }
         self.config = config;
+        // One that was away when it was not wanted any more.
+        for n in 0..self.roles.len() {
+            if self.roles.get(n).is_some_and(|r| !self.wanted(r.name)) {
+                self.withdraw_dead(n);
+            }
+        }
         self.start_wanted();
         log::info!(MESSAGE_ID = events::RELOADED; "Reload complete");
         schedule::tell_manager(Tell::Ready);

@@ -49,7 +49,8 @@ impl Role {
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (job, _) in self.probes.iter().filter(|(_, n)| **n == name) {
+                for (job, run) in self.probes.iter_mut().filter(|(_, run)| run.name == name) {
+                    run.overran.get_or_insert(t.since(run.begun));
                     self.programs.signal(*job, signal);
                 }
             }
@@ -110,13 +111,13 @@ impl Role {
     pub(super) fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
             Some(Probe::Program(command)) => {
-                self.probes.insert(self.programs.check(command), name);
+                self.probes.insert(self.programs.check(command), Run { name, begun: t, overran: None });
                 return;
             }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
-        self.keep_result(&name, &end, String::new());
+        self.keep_result(&name, &end, None, String::new());
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
     }
 

@@ -261,11 +261,18 @@ impl Role {
     }
 
     /// A script has ended.
-    pub(super) fn keep_result(&mut self, name: &str, end: &ScriptEnd, said: String) {
-        let result = match end {
-            ScriptEnd::Exited(status) => format!("exit status {status}"),
-            ScriptEnd::Signalled(signal) => format!("ended by signal {signal}"),
-            ScriptEnd::NotStarted => "cannot be started".to_string(),
+    pub(super) fn keep_result(
+        &mut self,
+        name: &str,
+        end: &ScriptEnd,
+        overran: Option<std::time::Duration>,
+        said: String,
+    ) {
+        let result = match (end, overran) {
+            (_, Some(limit)) => format!("timed out after {} s", limit.as_secs()),
+            (ScriptEnd::Exited(status), _) => format!("exit status {status}"),
+            (ScriptEnd::Signalled(signal), _) => format!("ended by signal {signal}"),
+            (ScriptEnd::NotStarted, _) => "cannot be started".to_string(),
         };
         let at = Some(steadfast_sys::files::wall_clock());
         let known = self.plan.probes.contains_key(name);

@@ -84,6 +84,14 @@ pub fn run(options: &Options) -> i32 {
     })
 }
 
+/// A tracker's script that runs.
+struct Run {
+    name: String,
+    begun: Time,
+    /// It was told to end after so long.
+    overran: Option<Duration>,
+}
+
 struct Role {
     parent: Parent,
     signals: Signals,
@@ -99,7 +107,7 @@ struct Role {
     netlink_more: bool,
     programs: Programs,
     /// Trackers' programs that run.
-    probes: HashMap<u64, String>,
+    probes: HashMap<u64, Run>,
     processes: Processes,
     watcher: Option<Watcher>,
     /// The checker child.
@@ -229,7 +237,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> = (0..=BFD).map(|token| Ready { token, readable: true, writable: true }).collect();
+        let mut ready: Vec<Ready> = (0..=BFD).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -358,7 +366,7 @@ impl Role {
             } else if f.add {
                 self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
             } else {
-                log::warn!("the kernel did not remove {} (error {})", f.object, f.errno);
+                log::warn!("the kernel did not remove {}: {}", f.object, io::Error::from_raw_os_error(f.errno));
             }
         }
         if !self.netlink_more {
@@ -439,7 +447,7 @@ impl Role {
             if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(name) = self.probes.remove(&job) {
+            if let Some(Run { name, overran, .. }) = self.probes.remove(&job) {
                 let end = match end {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
@@ -448,12 +456,12 @@ impl Role {
                         if self.results.get(&name).is_none_or(|last| last.said != why) {
                             log::warn!("VRRP_Script({name}) cannot be started: {why}");
                         }
-                        self.keep_result(&name, &ScriptEnd::NotStarted, why);
+                        self.keep_result(&name, &ScriptEnd::NotStarted, None, why);
                         self.router.handle(t, Input::ScriptEnded(&name, ScriptEnd::NotStarted), &mut self.out);
                         continue;
                     }
                 };
-                self.keep_result(&name, &end, said);
+                self.keep_result(&name, &end, overran, said);
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
         }

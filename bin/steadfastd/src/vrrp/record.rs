@@ -1,16 +1,10 @@
-//! A record of what this daemon has put into the kernel, in a file beside the pid file, for the case that all of its processes die
-//! at once: the next start keeps of it what is in its place and removes the rest, also what left the configuration meanwhile.
-//!
-//! The file names the boot and the network namespace that it speaks of; it is JSON, since its reader may be of a later version.
+//! The record of what the VRRP child has put into the kernel.
 
 use super::settings::Settings;
+use crate::record::{self, place};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use steadfast_core::kernel::Object;
-use steadfast_sys::files;
-
-/// A record is not read when it is larger.
-const LARGEST: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Content {
@@ -19,6 +13,12 @@ struct Content {
     /// Kernel settings as they were before.
     #[serde(default)]
     settings: Settings,
+}
+
+impl record::Content for Content {
+    fn place(&self) -> &str {
+        &self.place
+    }
 }
 
 /// What an earlier daemon left.
@@ -40,19 +40,12 @@ pub struct Record {
     written: Option<(u64, usize)>,
 }
 
-/// This boot, and this network namespace.
-fn place() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
-    format!("{} {}", boot.trim(), namespace.display())
-}
-
 impl Record {
-    /// The record at a path, and what an earlier daemon left in it. A record of another boot or namespace says nothing.
+    /// The record at a path, and what an earlier daemon left in it.
     pub fn open(path: Option<PathBuf>) -> (Self, Left) {
-        let place = place();
-        let left = path.as_deref().and_then(|p| read(p, &place)).unwrap_or_default();
-        (Record { path, place, written: None }, left)
+        let left = path.as_deref().and_then(record::read::<Content>);
+        let left = left.map(|c| Left { any: true, objects: c.objects, settings: c.settings }).unwrap_or_default();
+        (Record { path, place: place(), written: None }, left)
     }
 
     /// Writes what is there now, where it has changed; `version` changes with every change.
@@ -62,13 +55,7 @@ impl Record {
         self.written = Some(version);
         // Blocks of traffic are a table of ours, which is made anew as a whole.
         let objects = objects.filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
-        let content = Content { place: self.place.clone(), objects, settings: settings.clone() };
-        let written = serde_json::to_string(&content)
-            .map_err(std::io::Error::other)
-            .and_then(|text| files::write_dump(path, &text, None));
-        if let Err(e) = written {
-            log::warn!("cannot write {}, which says what is ours in the kernel: {e}", path.display());
-        }
+        record::write(path, &Content { place: self.place.clone(), objects, settings: settings.clone() });
     }
 
     /// Everything is taken away: there is nothing to say.
@@ -77,10 +64,4 @@ impl Record {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-fn read(path: &Path, place: &str) -> Option<Left> {
-    let bytes = files::read_own(path, LARGEST).ok()?;
-    let content: Content = serde_json::from_slice(&bytes).ok()?;
-    (content.place == place).then_some(Left { any: true, objects: content.objects, settings: content.settings })
 }

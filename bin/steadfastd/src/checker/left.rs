@@ -1,0 +1,135 @@
+//! What a life of this role leaves in the kernel: services, marks of groups, the daemon that copies connections. The parent keeps it
+//! for a successor, a record for the case that the parent dies, too; where nobody comes, a short-lived process takes it away.
+
+use super::balancer::Balancer;
+use super::marks::{self, Groups};
+use super::translate;
+use crate::record::{self, place};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use steadfast_config::Config;
+use steadfast_core::ipvs::{Protocol, ServiceKey};
+use steadfast_ipc::{Message, decode, encode};
+use steadfast_sys::{now, schedule};
+
+/// Begins the keys of services that are kept: a name cannot have a line break.
+const SERVICE: &str = "\nours";
+/// The key of the synchronisation daemon.
+const SYNC: &str = "\nsync";
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    place: String,
+    services: BTreeSet<ServiceKey>,
+    /// A synchronisation daemon is ours.
+    #[serde(default)]
+    sync: bool,
+    /// Name of the tables that set marks.
+    #[serde(default)]
+    table: Option<String>,
+    #[serde(default)]
+    marks: Vec<((String, Protocol), u32)>,
+}
+
+impl record::Content for Content {
+    fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// What earlier lives have left.
+#[derive(Default)]
+pub struct Left {
+    /// Services of ours.
+    pub services: BTreeSet<ServiceKey>,
+    /// A synchronisation daemon is ours.
+    pub sync: bool,
+    /// Marks of groups.
+    pub groups: Groups,
+    /// A life of this daemon left it, not an earlier daemon.
+    pub handed: bool,
+}
+
+impl Left {
+    /// Takes what the parent kept; false if this is of something else.
+    pub fn adopt(&mut self, key: &str, bytes: &[u8]) -> bool {
+        if key.starts_with(SERVICE) {
+            self.services.extend(decode::<ServiceKey>(bytes).ok());
+        } else if key == SYNC {
+            self.sync = true;
+        } else if key.starts_with(marks::KEPT) {
+            self.groups.adopt(key, bytes);
+        } else {
+            return false;
+        }
+        self.handed = true;
+        true
+    }
+
+    /// Takes it out of the kernel.
+    pub fn withdraw(mut self, config: &Config) {
+        let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
+        let mut balancer = Balancer::open(self.services, self.sync, buffer);
+        balancer.configure(translate::balancer(config), false);
+        balancer.stop(false);
+        self.groups.flush();
+        self.groups.close();
+        self.groups.readable(now());
+    }
+}
+
+/// Enters the namespace of the balancer, where it is another one.
+pub fn enter_namespace(name: Option<&str>) -> io::Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let path = if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") };
+    schedule::enter_namespace_at(&path)
+        .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))
+}
+
+/// The record.
+pub struct Record {
+    path: Option<PathBuf>,
+    place: String,
+}
+
+impl Record {
+    /// The record at a path. `left` gets what an earlier daemon wrote into it.
+    pub fn open(path: Option<PathBuf>, left: &mut Left) -> Self {
+        if let Some(c) = path.as_deref().and_then(record::read::<Content>) {
+            left.services.extend(c.services);
+            left.sync |= c.sync;
+            left.groups.inherit(c.table, c.marks.into_iter().collect());
+        }
+        Record { path, place: place() }
+    }
+
+    /// What has changed since the last call, for the parent to keep; it is written down, too. To be called before the kernel is told.
+    pub fn news(&mut self, balancer: &mut Balancer, groups: &mut Groups) -> Vec<Message> {
+        let mut all: Vec<Message> =
+            groups.news().into_iter().map(|(key, bytes)| Message::Keep { key, bytes }).collect();
+        let kept = |there: bool, bytes: Vec<u8>| if there { bytes } else { Vec::new() };
+        for (service, there) in balancer.news() {
+            let bytes = kept(there, encode(&service).unwrap_or_default());
+            all.push(Message::Keep { key: format!("{SERVICE} {service}"), bytes });
+        }
+        if let Some(runs) = balancer.sync_news() {
+            all.push(Message::Keep { key: SYNC.into(), bytes: kept(runs, vec![1]) });
+        }
+        if let Some(path) = self.path.as_deref().filter(|_| !all.is_empty()) {
+            let (table, marks) = groups.recorded();
+            let marks = marks.iter().map(|(group, mark)| (group.clone(), *mark)).collect();
+            let (services, sync) = balancer.recorded();
+            record::write(path, &Content { place: self.place.clone(), services, sync, table, marks });
+        }
+        all
+    }
+
+    /// Everything is taken away: there is nothing to say.
+    pub fn remove(&mut self) {
+        if let Some(path) = self.path.take() {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

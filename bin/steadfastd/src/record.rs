@@ -1,0 +1,42 @@
+//! Records of what a child has put into the kernel, in files beside the pid files, for the case that all processes of the daemon die
+//! at once: the next start keeps of it what is in its place and removes the rest, also what left the configuration meanwhile.
+//!
+//! A file names the boot and the network namespace that it speaks of; it is JSON, since its reader may be of a later version.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use steadfast_sys::files;
+
+/// A record is not read when it is larger.
+const LARGEST: u64 = 64 << 20;
+
+/// What a file holds.
+pub trait Content: Serialize + DeserializeOwned {
+    /// Where it holds, see [`place`].
+    fn place(&self) -> &str;
+}
+
+/// This boot, and this network namespace.
+pub fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
+}
+
+/// What an earlier daemon wrote. A record of another boot or namespace says nothing, nor does one that others could have written.
+pub fn read<T: Content>(path: &Path) -> Option<T> {
+    let bytes = files::read_own(path, LARGEST).ok()?;
+    let content: T = serde_json::from_slice(&bytes).ok()?;
+    (content.place() == place()).then_some(content)
+}
+
+/// Writes it anew.
+pub fn write<T: Content>(path: &Path, content: &T) {
+    let written = serde_json::to_string(content)
+        .map_err(std::io::Error::other)
+        .and_then(|text| files::write_dump(path, &text, None));
+    if let Err(e) = written {
+        log::warn!("cannot write {}, which says what is ours in the kernel: {e}", path.display());
+    }
+}
