@@ -5,6 +5,7 @@
 
 use super::settings::Settings;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use steadfast_core::kernel::Object;
 use steadfast_sys::files;
@@ -12,13 +13,22 @@ use steadfast_sys::files;
 /// A record is not read when it is larger.
 const LARGEST: u64 = 64 << 20;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Content {
     place: String,
     objects: Vec<Object>,
     /// Kernel settings as they were before.
-    #[serde(default)]
     settings: Settings,
+}
+
+/// The same as it is read: each part by itself, since an older program may have written it.
+#[derive(Deserialize)]
+struct Written {
+    place: String,
+    #[serde(default)]
+    objects: Vec<Value>,
+    #[serde(default)]
+    settings: Value,
 }
 
 /// What an earlier daemon left.
@@ -81,6 +91,54 @@ impl Record {
 
 fn read(path: &Path, place: &str) -> Option<Left> {
     let bytes = files::read_own(path, LARGEST).ok()?;
-    let content: Content = serde_json::from_slice(&bytes).ok()?;
-    (content.place == place).then_some(Left { any: true, objects: content.objects, settings: content.settings })
+    let written: Written = match serde_json::from_slice(&bytes) {
+        Ok(w) => w,
+        Err(e) => {
+            log::warn!("{} cannot be read, and what an earlier run left may stay: {e}", path.display());
+            return None;
+        }
+    };
+    (written.place == place).then(|| parts(written, path))
+}
+
+/// What can be read of it; what cannot is said.
+fn parts(written: Written, path: &Path) -> Left {
+    let mut left = Left { any: true, ..Left::default() };
+    for value in written.objects {
+        match serde_json::from_value(value.clone()) {
+            Ok(object) => left.objects.push(object),
+            Err(e) => log::warn!("{}: {value} was left by an earlier program, and cannot be read: {e}", path.display()),
+        }
+    }
+    if !written.settings.is_null() {
+        left.settings = serde_json::from_value(written.settings).unwrap_or_else(|e| {
+            log::warn!(
+                "{}: settings of the kernel that an earlier program changed cannot be read: {e}",
+                path.display()
+            );
+            Settings::default()
+        });
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::kernel::Address;
+
+    #[test]
+    fn what_another_version_wrote_otherwise_costs_nothing_else() {
+        let cidr = steadfast_core::IpCidr { address: [192, 0, 2, 7].into(), prefix: 24 };
+        let mine = Object::Address(Address::new(cidr, "eth0"));
+        let known = serde_json::to_value(&mine).expect("JSON");
+        let written = serde_json::from_value(serde_json::json!({
+            "place": "here", "later": 1, "settings": { "before": [["/proc/sys/x", "1"]] },
+            "objects": [{ "Link": { "name": "vrrp.51", "mac": [0, 0, 94, 0, 1, 51] } }, known],
+        }));
+        let left = parts(written.expect("readable"), Path::new("record"));
+        assert_eq!((left.objects, left.settings.count()), (vec![mine.clone()], 1));
+        let odd = serde_json::json!({ "place": "here", "settings": 7, "objects": [known] });
+        assert_eq!(parts(serde_json::from_value(odd).expect("readable"), Path::new("record")).objects, [mine]);
+    }
 }
