@@ -66,6 +66,12 @@ fn a_child_that_crashed_once_is_master_again_within_its_interval() {
     tell(&failures);
 }
 
+#[test]
+fn an_upgrade_is_noticed_by_nobody() {
+    let failures: Vec<_> = (0..150).filter_map(|seed| World::upgrade_once(seed).err().map(found)).collect();
+    tell(&failures);
+}
+
 /// Between any two things that it does, and any two frames that it writes.
 #[test]
 fn a_child_may_die_at_every_step() {
