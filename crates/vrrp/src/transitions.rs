@@ -369,6 +369,8 @@ impl Router {
         x.delay = Delay::None;
         x.master_interval = x.config.advert_interval;
         x.reannounced = None;
+        // those of an earlier mastership must not silence this one when somebody contends right away
+        x.replies = 0;
         self.advertise(i, now, out);
         self.log(Level::Info, i, format_args!("setting VIPs."), out);
         self.log_routes(i, "setting", out);
