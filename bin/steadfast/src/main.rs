@@ -96,7 +96,7 @@ fn main() {
     let socket = match &found {
         Ok(path) => path.as_path(),
         Err(e) => {
-            eprintln!("{e}");
+            eprintln!("steadfast: {e}");
             std::process::exit(1);
         }
     };
@@ -158,18 +158,21 @@ fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), Strin
 
 fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
-    let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
+    let vrrp = whole.vrrp.unwrap_or_default();
+    let instances = vrrp.instances;
     let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
     let Some(i) = instances.iter().find(|i| i.name == name) else {
         if let Some(s) = sessions.iter().find(|s| s.name == name) {
-            closed(&show::explain_session(s, wall()));
+            let silence = whole.children.iter().find(|c| c.name == "bfd").and_then(show::silence);
+            closed(&show::explain_session(s, silence, wall()));
             return Ok(());
         }
         let names = instances.iter().map(|i| &i.name).chain(sessions.iter().map(|s| &s.name));
         let names: Vec<&str> = names.map(String::as_str).collect();
         return Err(format!("there is no vrrp_instance or bfd_instance {name}; there are: {}", names.join(", ")));
     };
-    closed(&show::explain(i, wall()));
+    let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
+    closed(&show::explain(i, silence, wall()));
     Ok(())
 }
 
@@ -178,10 +181,17 @@ fn reload(socket: &std::path::Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
     let Err(e) = ask::order(socket, words) else { return 0 };
     eprintln!("steadfast: {e}");
-    if let Ok((whole, _)) = ask::status(socket) {
+    show_faults(socket, &e);
+    1
+}
+
+/// What is wrong with the daemon's file, where that is why it refused it.
+fn show_faults(socket: &std::path::Path, refusal: &str) {
+    if refusal.contains("new configuration")
+        && let Ok((whole, _)) = ask::status(socket)
+    {
         check(std::path::Path::new(&whole.file), false, None);
     }
-    1
 }
 
 /// The daemon did not take something over, and runs on as before.
@@ -200,7 +210,9 @@ fn upgrade(socket: &std::path::Path) -> i32 {
     if let Err(e) = ask::order(socket, &["upgrade"])
         && !e.ends_with("no answer")
     {
-        return fail(format!("{e}; the log says why"), REFUSED);
+        let status = fail(e.clone(), REFUSED);
+        show_faults(socket, &e);
+        return status;
     }
     for _ in 0..300 {
         std::thread::sleep(std::time::Duration::from_millis(100));

@@ -1,13 +1,15 @@
-//! What a reload would do, object by object: the configuration that runs beside that of a file.
+//! What a reload would do, object by object: the configuration that runs beside that of a file, in words of the file.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
 use steadfast_config::model::{Config, VrrpInstance};
 use steadfast_core::kernel::Object;
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
     let o = v.as_object()?;
-    if let Some(n) = o.get("name").and_then(Value::as_str) {
+    if let Some(n) = o.get("name").or_else(|| o.get("path")).and_then(Value::as_str) {
         return Some(n.to_string());
     }
     let address = o.get("address").or_else(|| o.get("served"))?;
@@ -25,84 +27,232 @@ fn name(v: &Value) -> Option<String> {
     Some(text)
 }
 
-/// What is put into the kernel, in its own words.
-fn object(v: &Value) -> Option<String> {
+/// What is put into the kernel, in the words of its lines.
+fn object(o: &Object) -> String {
+    // What nobody writes since it is so without a word.
+    let usual = [("prepend ", ""), (" via inet ", " via "), (" proto 18", ""), (" protocol 18", ""), (" tos 0x0", "")];
+    let short = |line: String| usual.iter().fold(line, |l, (from, to)| l.replacen(from, to, 1));
+    match o {
+        Object::Route(r) => short(r.line().to_string()),
+        Object::Rule(r) => short(r.line().to_string()),
+        other => {
+            let text = other.to_string();
+            text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string)
+        }
+    }
+}
+
+/// The same, where it is one.
+fn read_object(v: &Value) -> Option<String> {
     let fields = v.as_object()?;
-    let read = |kind: &str| serde_json::from_value::<Object>(serde_json::json!({ kind: v })).ok();
+    if let Ok(o) = serde_json::from_value::<Object>(v.clone()) {
+        let kind = match o {
+            Object::Address(_) => "address",
+            Object::Route(_) => "route",
+            Object::Rule(_) => "rule",
+            _ => return None,
+        };
+        return Some(format!("{kind} {}", object(&o)));
+    }
     let kind = match () {
         () if fields.contains_key("cidr") => "Address",
-        () if fields.contains_key("hops") || fields.contains_key("destination") => "Route",
-        () if fields.contains_key("action") => "Rule",
+        () if fields.contains_key("nexthops") => "Route",
+        () if fields.contains_key("action") && fields.contains_key("preference") => "Rule",
         () => return None,
     };
-    let text = read(kind)?.to_string();
-    Some(text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string))
+    serde_json::from_value::<Object>(serde_json::json!({ kind: v })).ok().map(|o| object(&o))
 }
 
 /// A value in one line.
 fn plain(v: &Value) -> String {
-    if let Some(text) = object(v) {
-        return text;
-    }
     match v {
         Value::Null => "none".into(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
         Value::String(s) => s.clone(),
         Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Object(o) => {
-            let parts = o.iter().filter(|(k, v)| !v.is_null() && *k != "place" && *k != "line");
+            let parts = o.iter().filter(|(_, v)| !v.is_null());
             parts.map(|(k, v)| format!("{k} {}", plain(v))).collect::<Vec<_>>().join(" ")
         }
-        other => other.to_string(),
+        Value::Number(n) => n.to_string(),
     }
 }
 
-/// Places in the file are no difference.
-fn strip(v: &mut Value) {
+/// Words of the language for checks, by the names of their kinds.
+const CHECKS: [(&str, &str); 11] = [
+    ("Tcp", "TCP_CHECK"),
+    ("Ping", "PING_CHECK"),
+    ("Udp", "UDP_CHECK"),
+    ("Http", "HTTP_GET"),
+    ("Dns", "DNS_CHECK"),
+    ("Smtp", "SMTP_CHECK"),
+    ("Misc", "MISC_CHECK"),
+    ("File", "FILE_CHECK"),
+    ("Bfd", "BFD_CHECK"),
+    ("Agent", "AGENT_CHECK"),
+    ("Grpc", "GRPC_CHECK"),
+];
+
+/// A check under its word, with what all kinds have in common beside the rest.
+fn check(o: &Map<String, Value>) -> Option<Value> {
+    let (kind, fields) = o.iter().next().filter(|_| o.len() == 1)?;
+    let (_, word) = CHECKS.iter().find(|(k, _)| k == kind)?;
+    let mut all = Map::new();
+    for (key, value) in fields.as_object()? {
+        match (key.as_str(), value) {
+            ("pace" | "reach", Value::Object(inner)) => all.extend(inner.clone()),
+            ("tls", Value::Bool(_)) => {}
+            _ => drop(all.insert(key.clone(), value.clone())),
+        }
+    }
+    let word = if fields.get("tls") == Some(&Value::Bool(true)) { "SSL_GET" } else { word };
+    all.insert("name".into(), word.into());
+    Some(Value::Object(all))
+}
+
+/// What stands for one word or a few in the file, as those. `None`: it has parts of its own.
+fn words(key: &str, v: &Value) -> Option<String> {
+    match v {
+        Value::Object(o) => {
+            if let Some(text) = read_object(v) {
+                return Some(text);
+            }
+            if ["use_vmac", "use_ipvlan"].contains(&key) {
+                let there = o.values().filter(|v| !v.is_null());
+                return Some(there.map(plain).collect::<Vec<_>>().join(" "));
+            }
+            let number = |k: &str| o.get(k).and_then(Value::as_u64);
+            if let (2, Some(secs), Some(nanos)) = (o.len(), number("secs"), number("nanos")) {
+                let d = Duration::new(secs, u32::try_from(nanos).unwrap_or(0));
+                return Some(format!("{} s", d.as_secs_f64()));
+            }
+            if let (2, Some(uid), Some(gid)) = (o.len(), number("uid"), number("gid")) {
+                return Some(format!("{uid}:{gid}"));
+            }
+            if let (Some(text), true) = (o.get("text").and_then(Value::as_str), o.contains_key("argv")) {
+                let user = o.get("user").filter(|u| !u.is_null()).and_then(|u| words("user", u));
+                return Some(user.map_or_else(|| format!("\"{text}\""), |u| format!("\"{text}\" as {u}")));
+            }
+            None
+        }
+        Value::Array(a) => match (key, a.as_slice()) {
+            ("weight", [n, Value::Bool(reverse)]) => Some(format!("{n}{}", if *reverse { " reverse" } else { "" })),
+            ("ttl", [least, most]) => Some(format!("min_ttl {least} max_ttl {most}")),
+            // An address, whether it was given with a prefix, and where.
+            (_, [first, Value::Bool(_), _]) if first.get("cidr").is_some() => words(key, first),
+            // A list has members of one kind: this is none.
+            (_, [first, rest @ ..]) => {
+                let scalar = |v: &Value| !matches!(v, Value::Object(_) | Value::Array(_));
+                let like = |v: &Value| std::mem::discriminant(v) == std::mem::discriminant(first);
+                let known = a.iter().map(|v| words(key, v).or_else(|| scalar(v).then(|| plain(v))));
+                let known: Option<Vec<String>> = known.collect();
+                let there = a.iter().zip(known?).filter(|(v, _)| !v.is_null()).map(|(_, text)| text);
+                (!rest.is_empty() && !rest.iter().all(like)).then(|| there.collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        },
+        Value::String(s) => match (key, s.as_str()) {
+            ("method", "Nat") => Some("NAT".into()),
+            ("method", "Direct") => Some("DR".into()),
+            ("method", _) => Some("TUN".into()),
+            ("state" | "auth_type" | "protocol", word) => Some(word.to_uppercase()),
+            _ => None,
+        },
+        // The file says milliseconds.
+        Value::Number(n) if ["min_rx", "min_tx", "idle_tx"].contains(&key) => {
+            n.as_u64().map(|us| (Duration::from_micros(us).as_secs_f64() * 1000.0).to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Inner structures become words; places in the file are no difference.
+fn simplify(key: &str, v: &mut Value) {
+    if let Some(text) = words(key, v) {
+        *v = Value::String(text);
+        return;
+    }
+    if let Some(named) = v.as_object().and_then(check) {
+        *v = named;
+    }
     match v {
         Value::Object(o) => {
             o.remove("place");
             o.remove("line");
-            o.values_mut().for_each(strip);
+            o.iter_mut().for_each(|(k, v)| simplify(k, v));
         }
-        // An address, whether it was given with a prefix, and where.
-        Value::Array(a) if a.len() == 3 && a.first().is_some_and(|first| first.get("cidr").is_some()) => {
-            *v = a.swap_remove(0);
+        Value::Array(a) => {
+            a.iter_mut().for_each(|v| simplify(key, v));
+            // Several checks of one kind.
+            let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+            for v in a.iter_mut().filter(|_| key == "checkers") {
+                let Some(n) = name(v) else { continue };
+                let count = seen.entry(n.clone()).and_modify(|c| *c += 1).or_insert(1);
+                if let (Some(o), true) = (v.as_object_mut(), *count > 1) {
+                    o.insert("name".into(), format!("{n} ({count})").into());
+                }
+            }
         }
-        Value::Array(a) => a.iter_mut().for_each(strip),
         _ => {}
     }
 }
 
-/// A list of the model by the keyword that its members have in the file.
-fn keyword(field: &str) -> &str {
-    match field {
-        "globals" => "global_defs",
-        "instances" => "vrrp_instance",
-        "groups" => "vrrp_sync_group",
-        "scripts" => "vrrp_script",
-        "files" => "track_file",
-        "processes" => "vrrp_track_process",
-        "statics" => "static address, route or rule",
-        "virtual_servers" => "virtual_server",
-        "real_servers" => "real_server",
-        "server_groups" => "virtual_server_group",
-        "bfd" => "bfd_instance",
-        "ssl" => "SSL",
-        other => other,
+/// The keyword that sets a field of a section, given by the words on the way to it.
+fn keyword(section: &[String], field: &str) -> String {
+    let within = section.last().map_or("(root)", String::as_str);
+    let same = |path: &str| path.rsplit(" > ").next().is_some_and(|last| last.split(" / ").any(|w| w == within));
+    let mut all = steadfast_config::keywords();
+    match all.find(|k| k.field == field && same(k.section) && !k.word.starts_with('(')) {
+        Some(k) if field != "statics" => k.word.to_string(),
+        _ if field == "statics" => "static".into(),
+        _ => field.to_string(),
     }
 }
 
-fn compare(path: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
+/// Where a difference is: words and names as they are shown, and the words alone.
+#[derive(Clone, Default)]
+struct At {
+    shown: String,
+    section: Vec<String>,
+}
+
+impl At {
+    fn field(&self, field: &str) -> At {
+        let word = keyword(&self.section, field);
+        let mut next = self.clone();
+        if word == "checkers" {
+            return next;
+        }
+        next.shown += if self.shown.is_empty() { "" } else { " > " };
+        next.shown += &word;
+        next.section.push(word);
+        next
+    }
+
+    fn named(&self, name: &str, list: &str) -> At {
+        let mut next = self.clone();
+        // A check's name is its word.
+        next.shown += if list == "checkers" { " > " } else { " " };
+        next.shown += name;
+        if list == "checkers" {
+            next.section.push(name.split(' ').next().unwrap_or_default().into());
+        }
+        next
+    }
+}
+
+fn compare(at: &At, field: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
     if a == b {
         return;
     }
+    let path = &at.shown;
     match (a, b) {
         (Value::Object(x), Value::Object(y)) => {
             let keys: std::collections::BTreeSet<&String> = x.keys().chain(y.keys()).collect();
             for k in keys {
-                let k_shown = keyword(k);
-                let next = if path.is_empty() { k_shown.into() } else { format!("{path} > {k_shown}") };
-                compare(&next, x.get(k).unwrap_or(&Value::Null), y.get(k).unwrap_or(&Value::Null), out);
+                let of = |o: &Map<String, Value>| o.get(k).cloned().unwrap_or_default();
+                compare(&at.field(k), k, &of(x), &of(y), out);
             }
         }
         (Value::Array(x), Value::Array(y))
@@ -112,14 +262,14 @@ fn compare(path: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
             for v in x {
                 let n = name(v).unwrap_or_default();
                 match find(y, &n) {
-                    Some(other) => compare(&format!("{path} {n}"), v, &other, out),
-                    None => out.push(format!("- {path} {n}")),
+                    Some(other) => compare(&at.named(&n, field), field, v, &other, out),
+                    None => out.push(format!("- {}", at.named(&n, field).shown)),
                 }
             }
             for v in y {
                 let n = name(v).unwrap_or_default();
                 if find(x, &n).is_none() {
-                    out.push(format!("+ {path} {n}"));
+                    out.push(format!("+ {}", at.named(&n, field).shown));
                 }
             }
         }
@@ -138,11 +288,11 @@ fn compare(path: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
 pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     let value = |c: &Config| {
         let mut v = serde_json::to_value(c).unwrap_or_default();
-        strip(&mut v);
+        simplify("", &mut v);
         v
     };
     let mut out = Vec::new();
-    compare("", &value(running), &value(wanted), &mut out);
+    compare(&At::default(), "", &value(running), &value(wanted), &mut out);
     // keys are never shown, but that they change is
     for i in &running.instances {
         let same = |w: &&VrrpInstance| w.name == i.name;
@@ -158,69 +308,4 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use steadfast_config::model::{Authentication, RealServer, Served, VirtualServer};
-
-    #[test]
-    fn a_changed_password_is_told_and_not_shown() {
-        let with = |password: &str| {
-            let authentication =
-                Authentication { auth_pass: Some(steadfast_core::Secret::new(password)), ..Default::default() };
-            let i = VrrpInstance { name: "A".into(), authentication: Some(authentication), ..Default::default() };
-            Config { instances: vec![i], ..Default::default() }
-        };
-        assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
-        assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another"]);
-        assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
-    }
-
-    #[test]
-    fn addresses_are_told_as_they_are_written_and_where_they_stand_is_no_difference() {
-        use steadfast_core::kernel::Address;
-        let with = |last: u8, column: u32| {
-            let cidr = steadfast_core::IpCidr { address: [192, 0, 2, last].into(), prefix: 24 };
-            let at = serde_json::json!({ "file": 0, "line": 3, "column": column, "width": 9 });
-            let at = serde_json::from_value(at).expect("place");
-            let virtual_ipaddress = vec![(Address::new(cidr, "eth0"), true, at)];
-            let i = VrrpInstance { name: "A".into(), virtual_ipaddress, ..Default::default() };
-            Config { instances: vec![i], ..Default::default() }
-        };
-        assert_eq!(plan(&with(7, 1), &with(7, 9)), Vec::<String>::new());
-        let lines = [
-            "- vrrp_instance A > virtual_ipaddress 192.0.2.7/24 dev eth0",
-            "+ vrrp_instance A > virtual_ipaddress 192.0.2.8/24 dev eth0",
-        ];
-        assert_eq!(plan(&with(7, 1), &with(8, 1)), lines);
-    }
-
-    #[test]
-    fn what_comes_goes_and_changes() {
-        let instance =
-            |name: &str, priority| VrrpInstance { name: name.into(), priority: Some(priority), ..Default::default() };
-        let server =
-            |last: u8| RealServer { address: Some([192, 0, 2, last].into()), port: Some(80), ..Default::default() };
-        let service = |servers| VirtualServer { served: Served::Mark(7), real_servers: servers, ..Default::default() };
-        let a = Config {
-            instances: vec![instance("A", 100), instance("B", 100)],
-            virtual_servers: vec![service(vec![server(1), server(2)])],
-            ..Default::default()
-        };
-        let b = Config {
-            instances: vec![instance("A", 150), instance("C", 100)],
-            virtual_servers: vec![service(vec![server(1), server(3)])],
-            ..Default::default()
-        };
-        assert_eq!(plan(&a, &a), Vec::<String>::new());
-        assert_eq!(
-            plan(&a, &b),
-            [
-                "~ vrrp_instance A > priority: 100 -> 150",
-                "- vrrp_instance B",
-                "+ vrrp_instance C",
-                "- virtual_server fwmark 7 > real_server 192.0.2.2 80",
-                "+ virtual_server fwmark 7 > real_server 192.0.2.3 80",
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
-use steadfast_status::live::{Check, Instance, Service, Session, Unproven, Whole};
+use steadfast_status::live::{Check, Child, Instance, Rejected, Service, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -62,6 +62,37 @@ fn recent(i: &Instance) -> Option<&Unproven> {
     i.unproven.as_ref().filter(|u| u.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0))
 }
 
+/// Somebody is heard now whose adverts are thrown away, and it is not said of him already that they prove nothing.
+fn rejected(i: &Instance) -> Option<&Rejected> {
+    let told = recent(i).map(|u| &u.source);
+    let heard = |r: &&Rejected| r.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
+    i.rejected.as_ref().filter(heard).filter(|r| told != Some(&r.source))
+}
+
+/// Why it is in its state, what is due, and what it counts; `stale`: what was due is no more.
+fn details(i: &Instance, stale: bool) -> String {
+    let cause = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty() && i.faults.is_empty());
+    let due = i.due.iter().filter(|_| !stale).map(|(what, s)| format!("{what} in {}", span(*s)));
+    let refused = if i.refused > 0 { format!(", thrown away {}", i.refused) } else { String::new() };
+    let master = times(i.became_master);
+    let counts =
+        format!("adverts sent {}, heard {}{refused}; became master {master}", i.adverts_sent, i.adverts_received);
+    cause.map(|c| c.cause.clone()).into_iter().chain(due).chain([counts]).collect::<Vec<_>>().join("; ")
+}
+
+/// What a child said last may not be so any more: why.
+pub fn silence(c: &Child) -> Option<String> {
+    let again = c.due.map_or_else(String::new, |s| format!(" and is started again in {}", span(s)));
+    match (c.pid, c.age.filter(|a| *a > 2.0)) {
+        (None, _) if c.withdrawn => {
+            Some(format!("its process died{again}; peers were told to take over, and its addresses were taken away"))
+        }
+        (None, _) => Some(format!("its process is not running{again}")),
+        (Some(pid), Some(age)) => Some(format!("its process (pid {pid}) has been silent for {}", span(age))),
+        _ => None,
+    }
+}
+
 /// `steadfast status`.
 pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     let mut out = String::new();
@@ -76,7 +107,14 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         let old =
             c.age.filter(|a| *a > 2.0).map(|a| paint.bad(&format!(", silent for {}", span(a)))).unwrap_or_default();
         if c.pid.is_none() {
-            let _ = writeln!(out, "  {:<8} {pid}{deaths}; what follows of it is what it said last{old}", c.name);
+            let due = c.due.map_or_else(String::new, |s| format!(", starts again in {}", span(s)));
+            let gone = if c.withdrawn { "; its addresses are withdrawn, peers were told to take over" } else { "" };
+            let _ = writeln!(
+                out,
+                "  {:<8} {pid}{deaths}{due}{}; what follows of it is what it said last{old}",
+                c.name,
+                paint.bad(gone)
+            );
             continue;
         }
         let _ = writeln!(
@@ -89,12 +127,19 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         );
     }
     if let Some((at, false)) = w.last_reading {
-        let _ = writeln!(out, "{}", paint.bad(&format!("the last reload failed, {} ago", span(now - at))));
+        let why = w.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let text = format!(
+            "the last reload failed, {} ago{why}; `steadfast check {}` shows its faults",
+            span(now - at),
+            w.file
+        );
+        let _ = writeln!(out, "{}", paint.bad(&text));
     }
     if let Some(v) = w.vrrp.as_ref().filter(|v| !v.instances.is_empty()) {
         let wide = |f: &dyn Fn(&Instance) -> usize| v.instances.iter().map(f).max().unwrap_or(0);
         let (name, link) = (wide(&|i| i.name.len()), wide(&|i| i.interface.len()));
         out.push('\n');
+        let stale = w.children.iter().any(|c| c.name == "vrrp" && silence(c).is_some());
         for i in &v.instances {
             let whose = match (i.state.as_str(), &i.master) {
                 ("MASTER", _) | (_, None) => String::new(),
@@ -118,7 +163,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let text = format!("adverts of {} fail authentication: {}", u.source, u.why);
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
+            if let Some(r) = rejected(i) {
+                let two = if i.state == "MASTER" { "; where that is a master, there are two" } else { "" };
+                let text = format!("adverts of {} are thrown away: {}{two}", r.source, r.why);
+                let _ = writeln!(out, "       {}", paint.bad(&text));
+            }
             let _ = writeln!(out, "       {}", paint.quiet(&i.addresses.join(", ")));
+            let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {
             let _ = writeln!(out, "{} group {group}", paint.state(state, 6));
@@ -174,21 +225,30 @@ fn session(s: &Session, now: f64) -> String {
 
 /// An interval: `30 ms`, `1.5 s`.
 fn interval(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{} ms", (seconds * 1e6).round() / 1e3) } else { span(seconds) }
+    if seconds < 1.0 { format!("{} ms", (seconds * 1e4).round() / 10.0) } else { span(seconds) }
+}
+
+/// A moment that has passed: `35 ms`, `1.5 s`.
+fn past(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds.max(0.0) * 1e3) } else { span(seconds) }
+}
+
+fn times(n: u64) -> String {
+    match n {
+        0 => "never".into(),
+        1 => "once".into(),
+        _ => format!("{n} times"),
+    }
 }
 
 /// `steadfast explain` of a BFD session.
-pub fn explain_session(s: &Session, now: f64) -> String {
+pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String {
     let hops = if s.multihop { " over several hops" } else { "" };
     let from = s.source.as_ref().map(|a| format!(" from {a}")).unwrap_or_default();
     let mut lines =
         vec![format!("{} (BFD with {}{hops}{from}) is {} since {}.", s.name, s.neighbor, s.state, span(now - s.since))];
     let heard = s.heard.map_or("The peer is not heard.".to_string(), |at| {
-        format!(
-            "The peer says that it is {}, and was last heard {} ago.",
-            s.remote_state,
-            interval((now - at).max(0.0))
-        )
+        format!("The peer says that it is {}, and was last heard {} ago.", s.remote_state, past(now - at))
     });
     lines.push(heard);
     match s.state.as_str() {
@@ -220,7 +280,8 @@ pub fn explain_session(s: &Session, now: f64) -> String {
         "Its discriminator is {a:#x}, the peer's {b:#x}; {} packets sent, {} received, {} thrown away.",
         s.sent, s.received, s.refused
     ));
-    lines.push(format!("Since its process began it came up {} times and failed {} times.", s.ups, s.downs));
+    lines.push(format!("Since its process began it came up: {}; it failed: {}.", times(s.ups), times(s.downs)));
+    lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
     lines.join("\n") + "\n"
 }
 
@@ -264,7 +325,9 @@ fn result(c: &Check, paint: Paint) -> Option<String> {
 }
 
 /// `steadfast explain`: in sentences.
-pub fn explain(i: &Instance, now: f64) -> String {
+///
+/// `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -274,7 +337,11 @@ pub fn explain(i: &Instance, now: f64) -> String {
     if let Some(last) = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty()) {
         say(format!("It became so because of this: {}.", last.cause.trim_end_matches('.')));
     }
-    let due = |what: &str| i.due.iter().find(|(w, _)| w.contains(what)).map(|(_, s)| span(*s));
+    if let Some(why) = &silence {
+        say(format!("What follows is what was said last: {why}."));
+    }
+    let due =
+        |what: &str| i.due.iter().filter(|_| silence.is_none()).find(|(w, _)| w.contains(what)).map(|(_, s)| span(*s));
     match i.state.as_str() {
         "MASTER" => {
             let list = i.addresses.join(", ");
@@ -339,6 +406,22 @@ pub fn explain(i: &Instance, now: f64) -> String {
             "Their key is right: a recording, or a router whose clock was set or that has lost its memory. It asks that one by adverts of its own; compare the clocks.".into()
         } else {
             "Keys, key ids and kinds of authentication have to be the same on all routers.".into()
+        });
+    }
+    if let Some(r) = rejected(i) {
+        say(format!(
+            "Adverts of {} are thrown away ({}): {} within {}, the last {} ago.",
+            r.source,
+            r.why,
+            r.count,
+            span(r.since),
+            span(r.last)
+        ));
+        say(if i.state == "MASTER" {
+            "Where that one is a master of this router id, there are two masters: both have to be configured alike."
+                .into()
+        } else {
+            "Where that one is the master, it is not heard as such: both have to be configured alike.".into()
         });
     }
     say(format!("Its priority is {}.", sum(i)));
@@ -435,7 +518,7 @@ mod tests {
             }),
             ..Instance::default()
         };
-        let text = explain(&i, 0.0);
+        let text = explain(&i, None, 0.0);
         for words in [
             "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
             "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
@@ -446,8 +529,26 @@ mod tests {
         if let Some(u) = &mut i.unproven {
             u.last = 60.0;
         }
-        let text = explain(&i, 0.0);
+        let text = explain(&i, None, 0.0);
         assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
+    }
+
+    #[test]
+    fn a_line_of_status_says_why_what_is_due_and_what_is_counted() {
+        let mut i = Instance {
+            state: "MASTER".into(),
+            due: vec![("next advert".into(), 0.6)],
+            history: vec![steadfast_status::live::Change { at: 0.0, state: "MASTER".into(), cause: "a reason".into() }],
+            adverts_sent: 7,
+            became_master: 1,
+            ..Instance::default()
+        };
+        let counts = "adverts sent 7, heard 0; became master once";
+        assert_eq!(details(&i, false), format!("a reason; next advert in 0.6 s; {counts}"));
+        assert_eq!(details(&i, true), format!("a reason; {counts}"));
+        i.state = "BACKUP".into();
+        i.refused = 2;
+        assert!(details(&i, true).starts_with("adverts sent 7, heard 0, thrown away 2;"));
     }
 
     #[test]
@@ -470,7 +571,7 @@ mod tests {
             due: vec![("takes over unless an advert is heard".into(), 3.4)],
             ..Instance::default()
         };
-        let text = explain(&i, 10.0);
+        let text = explain(&i, None, 10.0);
         for words in [
             "VI (vrid 51 on eth0) is BACKUP since 10 s.",
             "The master is 192.0.2.2 with priority 140, which is above its own 130.",
@@ -495,15 +596,15 @@ mod tests {
             heard: Some(9.992),
             ..Session::default()
         };
-        let text = explain_session(&s, 10.0);
+        let text = explain_session(&s, None, 10.0);
         for words in ["peer (BFD with 192.0.2.2) is Up since 10 s.", "heard 8 ms ago", "every 10 ms", "for 30 ms takes"]
         {
             assert!(text.contains(words), "{words}: {text}");
         }
         s.state = "Down".into();
-        assert!(explain_session(&s, 10.0).contains("which is no failure"));
+        assert!(explain_session(&s, None, 10.0).contains("which is no failure"));
         s.up = false;
         s.diag = "Control Detection Time Expired".into();
-        assert!(explain_session(&s, 10.0).contains("because of this: Control Detection Time Expired."));
+        assert!(explain_session(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
     }
 }

@@ -50,6 +50,8 @@ pub struct Options {
     pub epoch: u64,
     /// Internal: the parent's process id.
     pub parent: i32,
+    /// Internal: the first life of this child of the daemon.
+    pub first_life: bool,
     /// Internal: only take away what is in the kernel.
     pub withdraw: bool,
     /// Internal: where the VRRP or checker child writes down what is ours in the kernel.
@@ -102,6 +104,7 @@ impl Default for Options {
             descriptors: Vec::new(),
             epoch: 0,
             parent: 0,
+            first_life: false,
             withdraw: false,
             record: None,
             handover: None,
@@ -174,6 +177,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "epoch", Value::Yes, ""),
     ('\0', "parent", Value::Yes, ""),
     ('\0', "handover", Value::Yes, ""),
+    ('\0', "first-life", Value::No, ""),
     ('\0', "withdraw", Value::No, ""),
     ('\0', "record", Value::Yes, ""),
 ];
@@ -324,6 +328,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "descriptors" => o.descriptors = text.split(',').filter_map(|d| d.parse().ok()).collect(),
                 "epoch" => o.epoch = text.parse().unwrap_or(0),
                 "parent" => o.parent = text.parse().unwrap_or(0),
+                "first-life" => o.first_life = true,
                 "withdraw" => o.withdraw = true,
                 "record" => o.record = Some(text.into()),
                 "handover" => {

@@ -79,11 +79,17 @@ fn take(output: &mut Output, tail: &mut Vec<u8>) -> Left {
     Left::More
 }
 
-/// The last line that says something, fit for a terminal.
+/// The last line that says something, fit for a terminal: of a long one its beginning, or its end where the beginning is lost.
 fn last_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
-    line.chars().take(LINE).map(|c| if c.is_control() { '.' } else { c }).collect()
+    let shown = |c: char| if c.is_control() { '.' } else { c };
+    let length = line.chars().count();
+    if bytes.len() >= TAIL && !text.trim_end().contains('\n') {
+        return "...".chars().chain(line.chars().skip(length.saturating_sub(LINE)).map(shown)).collect();
+    }
+    let more = if length > LINE { "..." } else { "" };
+    line.chars().take(LINE).map(shown).chain(more.chars()).collect()
 }
 
 #[cfg(test)]
@@ -93,7 +99,10 @@ mod tests {
     #[test]
     fn the_last_line_is_told_without_what_would_confuse_a_terminal() {
         assert_eq!(last_line(b"one\n  two\x1b[31m\n\n"), "two.[31m");
-        assert_eq!(last_line(&[b'x'; 900]).len(), LINE);
+        assert_eq!(last_line(&[b'x'; LINE]).len(), LINE);
+        assert_eq!(last_line(&[&[b'x'; 900][..], b"end"].concat()), format!("{}...", "x".repeat(LINE)));
+        let end = last_line(&[&[b'x'; TAIL][..], b" end\n"].concat());
+        assert!(end.starts_with("...xx") && end.ends_with(" end") && end.len() == LINE + 3, "{end}");
         assert_eq!(last_line(b""), "");
     }
 }

@@ -11,8 +11,8 @@ use steadfast_sys::files;
 /// A record is not read when it is larger.
 const LARGEST: u64 = 64 << 20;
 
-/// What a file holds.
-pub trait Content: Serialize + DeserializeOwned {
+/// What a file holds, as it is read.
+pub trait Content: DeserializeOwned {
     /// Where it holds, see [`place`].
     fn place(&self) -> &str;
 }
@@ -27,12 +27,17 @@ pub fn place() -> String {
 /// What an earlier daemon wrote. A record of another boot or namespace says nothing, nor does one that others could have written.
 pub fn read<T: Content>(path: &Path) -> Option<T> {
     let bytes = files::read_own(path, LARGEST).ok()?;
-    let content: T = serde_json::from_slice(&bytes).ok()?;
-    (content.place() == place()).then_some(content)
+    match serde_json::from_slice::<T>(&bytes) {
+        Ok(content) => (content.place() == place()).then_some(content),
+        Err(e) => {
+            log::warn!("{} cannot be read, and what an earlier run left may stay: {e}", path.display());
+            None
+        }
+    }
 }
 
 /// Writes it anew.
-pub fn write<T: Content>(path: &Path, content: &T) {
+pub fn write(path: &Path, content: &impl Serialize) {
     let written = serde_json::to_string(content)
         .map_err(std::io::Error::other)
         .and_then(|text| files::write_dump(path, &text, None));

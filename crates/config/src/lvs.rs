@@ -323,6 +323,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     ]
     .into_iter()
     .map(|(section, word, syntax, range, supported, doc)| Keyword {
+        field: "",
         section,
         word,
         syntax,

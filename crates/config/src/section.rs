@@ -9,6 +9,8 @@ pub struct Keyword {
     pub section: &'static str,
     /// The word.
     pub word: &'static str,
+    /// Field of the section's structure that it sets; empty where it is none of that name.
+    pub field: &'static str,
     /// What follows it.
     pub syntax: &'static str,
     /// What is allowed.
@@ -76,11 +78,11 @@ macro_rules! section {
         impl crate::section::Section for $name {
             const KEYWORDS: &'static [crate::section::Keyword] = &[
                 $( crate::section::Keyword {
-                    section: $path, word: $word, syntax: $syntax, range: $range, default: $shown,
+                    section: $path, word: $word, field: stringify!($field), syntax: $syntax, range: $range, default: $shown,
                     doc: concat!($($doc),*), supported: section!(@ $support),
                 }, )*
                 $( crate::section::Keyword {
-                    section: $path, word: $aword, syntax: $asyntax, range: $arange, default: $ashown,
+                    section: $path, word: $aword, field: "", syntax: $asyntax, range: $arange, default: $ashown,
                     doc: concat!($($adoc),*), supported: section!(@ $asupport),
                 }, )*
             ];

@@ -36,8 +36,12 @@ impl Link {
     pub fn say(&mut self, message: Message) -> Result<(), FrameError> {
         let key = match &message {
             Message::Heartbeat { .. } => Some("heartbeat".to_string()),
-            Message::Keep { key, .. } => Some(format!("keep {key}")),
             Message::News(news) => Some(news.key()),
+            // Whoever comes after us must know of it, however much of a report is under way.
+            Message::Keep { key, .. } => {
+                let key = key.clone();
+                return self.outbox.urgent(&key, &Envelope { epoch: self.epoch, message });
+            }
             _ => None,
         };
         let envelope = Envelope { epoch: self.epoch, message };

@@ -365,10 +365,12 @@ impl Assembler {
     }
 }
 
-/// What waits for a pipe that is full: commands in order, and the latest state of each object. Memory is bounded by the number of
+/// What waits for a pipe that is full: what must not be lost with the sender, commands in order, and the latest state of each object.
+/// Memory is bounded by the number of
 /// objects and the size of one configuration.
 #[derive(Default, Debug)]
 pub struct Outbox {
+    first: BTreeMap<String, Vec<u8>>,
     commands: VecDeque<Vec<u8>>,
     states: BTreeMap<String, Vec<u8>>,
 }
@@ -386,8 +388,20 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues an object's state before everything else, in the place of an older one.
+    pub fn urgent(&mut self, key: &str, envelope: &Envelope) -> Result<(), FrameError> {
+        self.first.insert(key.to_string(), frame(envelope)?);
+        Ok(())
+    }
+
     /// Writes while `write` takes frames; true when nothing waits any more.
     pub fn flush(&mut self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
+        while let Some((key, f)) = self.first.pop_first() {
+            if !write(&f) {
+                self.first.insert(key, f);
+                return false;
+            }
+        }
         while let Some(f) = self.commands.front() {
             if !write(f) {
                 return false;
@@ -405,6 +419,7 @@ impl Outbox {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
+        self.first.clear();
         self.commands.clear();
         self.states.clear();
     }
@@ -433,6 +448,27 @@ mod tests {
             true
         }));
         assert_eq!(seen, [beat(1), beat(99)]);
+    }
+
+    #[test]
+    fn what_a_successor_must_know_does_not_wait_for_a_long_report() {
+        let mut link = Link::new(7);
+        let keep = Message::Keep { key: "\naddress".into(), bytes: vec![1] };
+        let news =
+            |priority| Message::News(News::Instance { name: "V".into(), state: State::Master, priority, end: None });
+        let report = report_pieces(Reporter::Vrrp, &[0; 20_000]).collect::<Vec<_>>();
+        let pieces = report.len();
+        assert!(pieces > 3);
+        report.into_iter().for_each(|piece| link.say(piece).expect("fits"));
+        link.say(news(7)).expect("fits");
+        link.say(keep.clone()).expect("fits");
+        let mut said = Vec::new();
+        link.flush(|f| {
+            said.push(parse(f).expect("own frame").message);
+            true
+        });
+        // What is newer than a report comes after it.
+        assert_eq!((said.first(), said.last(), said.len()), (Some(&keep), Some(&news(7)), pieces + 2));
     }
 
     #[test]

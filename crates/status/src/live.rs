@@ -20,6 +20,9 @@ pub struct Whole {
     pub readings: u64,
     /// When the last attempt to read one ended, and whether it was taken over.
     pub last_reading: Option<(f64, bool)>,
+    /// Why it was not.
+    #[serde(default)]
+    pub refused: Option<String>,
     pub children: Vec<Child>,
     /// Absent where the VRRP child has never answered.
     pub vrrp: Option<Vrrp>,
@@ -46,6 +49,12 @@ pub struct Child {
     pub memory: u64,
     /// Age of what it last said of itself.
     pub age: Option<f64>,
+    /// It is gone, and what it held was taken away: what it said last of its states is not so any more.
+    #[serde(default)]
+    pub withdrawn: bool,
+    /// Seconds until it is started again, where it waits for that.
+    #[serde(default)]
+    pub due: Option<f64>,
 }
 
 /// What the VRRP child says.
@@ -118,6 +127,22 @@ pub struct Instance {
     /// A router that is heard and whose adverts prove nothing.
     #[serde(default)]
     pub unproven: Option<Unproven>,
+    /// A router whose adverts are thrown away for whatever reason.
+    #[serde(default)]
+    pub rejected: Option<Rejected>,
+}
+
+/// A router whose adverts are thrown away: where it is a master, there are two.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Rejected {
+    pub source: String,
+    /// What is wrong with them.
+    pub why: String,
+    /// Seconds since the first and the last of them.
+    pub since: f64,
+    pub last: f64,
+    pub count: u64,
 }
 
 /// A router whose adverts fail authentication.

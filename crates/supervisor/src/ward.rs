@@ -87,6 +87,10 @@ pub struct Ward {
     pub watch: Child,
     /// The configuration is in effect.
     pub ready: bool,
+    /// It was given a configuration that is not in effect yet.
+    pub pending: bool,
+    /// It has taken over from a predecessor that died, and observers have not had its account yet.
+    pub resumed: bool,
     /// It was asked how it is, and has not answered.
     pub asked: bool,
     /// It has programs to start.
@@ -129,6 +133,8 @@ impl Ward {
             memory,
             watch: Child::new(respawn || memory.is_observer()),
             ready: false,
+            resumed: false,
+            pending: false,
             asked: false,
             wants_runner: false,
             runner_hangs: false,
@@ -200,6 +206,7 @@ impl Ward {
     ///
     /// Fails when a piece does not fit into a frame.
     pub fn configure(&mut self, config: &[u8]) -> Result<(), FrameError> {
+        self.pending = self.lives;
         pieces(config).try_for_each(|piece| self.say(piece))
     }
 
@@ -280,7 +287,9 @@ impl Ward {
                 }
             }
             Message::Ready => {
+                self.resumed |= !self.ready && self.watch.total() > 0;
                 self.ready = true;
+                self.pending = false;
                 self.served = true;
             }
             Message::Runner { hangs } => {
@@ -524,6 +533,25 @@ mod tests {
         }
         ward.tell_news(&news("B", 7)).expect("fits");
         assert_eq!(said(&mut ward), [Message::News(news("A", 199)), Message::News(news("B", 7))]);
+    }
+
+    #[test]
+    fn observers_are_to_hear_of_all_that_a_successor_resumes() {
+        let mut ward = Ward::new(Memory::Brief, true);
+        let ready = |ward: &mut Ward, life| {
+            let f = frame(&Envelope { epoch: life, message: Message::Ready }).expect("frame");
+            ward.heard(at(life), &f).expect("own frame");
+            std::mem::take(&mut ward.resumed)
+        };
+        ward.started(at(1), 1, b"").expect("fits");
+        assert!(ward.pending);
+        assert!(!ready(&mut ward, 1), "the first life is asked by whoever begins");
+        ward.ended(at(2), End::Signalled(9), false);
+        ward.started(at(2), 2, b"").expect("fits");
+        assert!(ready(&mut ward, 2) && !ward.pending);
+        ward.configure(b"").expect("fits");
+        assert!(ward.pending);
+        assert!(!ready(&mut ward, 2), "a reload is no new life");
     }
 
     #[test]

@@ -18,8 +18,27 @@ pub struct PidFile {
 pub enum PidError {
     /// Another process holds the lock.
     Running,
+    /// Another process holds it, and has said that it ends.
+    Ending,
     /// The file cannot be made.
     System(io::Error),
+}
+
+/// A lock of the whole file; what stands in the way when that is asked for.
+fn lock(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<libc::c_int> {
+    let mut lock = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open and `lock` outlives the call. An open-file-description lock survives fork and is
+    // dropped with the last descriptor, so it dies with the daemon and not with a closed copy.
+    if unsafe { libc::fcntl(file.as_raw_fd(), command, &mut lock) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(libc::c_int::from(lock.l_type))
 }
 
 impl PidFile {
@@ -37,23 +56,19 @@ impl PidFile {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path)
             .map_err(PidError::System)?;
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        // SAFETY: the descriptor is open and `lock` outlives the call. An open-file-description lock survives fork and is
-        // dropped with the last descriptor, so it dies with the daemon and not with a closed copy.
-        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) } != 0 {
-            let e = io::Error::last_os_error();
-            return Err(match e.raw_os_error() {
-                Some(libc::EAGAIN | libc::EACCES) => PidError::Running,
-                _ => PidError::System(e),
-            });
+        match lock(&file, libc::F_OFD_SETLK, libc::F_WRLCK) {
+            Ok(_) => Ok(PidFile { path: path.to_path_buf(), file }),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+                let held = lock(&file, libc::F_OFD_GETLK, libc::F_WRLCK);
+                Err(if held.is_ok_and(|kind| kind == libc::F_RDLCK) { PidError::Ending } else { PidError::Running })
+            }
+            Err(e) => Err(PidError::System(e)),
         }
-        Ok(PidFile { path: path.to_path_buf(), file })
+    }
+
+    /// Says to whoever wants the file that it will soon be free: the lock becomes one for reading.
+    pub fn ending(&self) {
+        let _ = lock(&self.file, libc::F_OFD_SETLK, libc::F_RDLCK);
     }
 
     /// Writes a process id.

@@ -150,6 +150,15 @@ pub enum End {
     Signalled(i32),
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Exited(status) => write!(f, "exited with status {status}"),
+            End::Signalled(signal) => write!(f, "exited due to signal {signal}"),
+        }
+    }
+}
+
 /// What a status of waitpid says; `None`: it was only stopped, or goes on.
 fn end(status: i32) -> Option<End> {
     match status {

@@ -181,7 +181,8 @@ impl Router {
         let ours = x.priority();
         let two_owners = seen.priority == 255 && x.config.priority == 255;
         let new = x.reannounced.is_none_or(|t| now.since(t) >= CALM);
-        let answer = !x.config.lower_prio_no_advert && !expected;
+        // one whom our first advert did not convince, for its stamp was far from its clock, goes by the second
+        let answer = !x.config.lower_prio_no_advert && (!expected || x.config.keyed());
         let Seen { source, priority, .. } = seen;
         if new && !expected && x.may_chat(now) {
             let text = format_args!(

@@ -91,11 +91,11 @@ impl Router {
         if x.guard.alarm.is_none_or(|t| now.since(t) >= ALARM) {
             x.guard.alarm = Some(now);
             let text = format_args!(
-                "not taking over: adverts of {} come in, but fail authentication ({}), {} of them in {:?}. If it is no master, silence it",
+                "not taking over: adverts of {} come in, but fail authentication ({}), {} of them in {:.1} s. If it is no master, silence it",
                 s.source,
                 s.why,
                 s.count,
-                now.since(s.since)
+                now.since(s.since).as_secs_f64()
             );
             self.log(Level::Error, i, text, out);
         }

@@ -92,7 +92,8 @@ impl Router {
             x.owner_lowered = false;
             self.priority_changed(i, 254, true, out);
         }
-        self.log(Level::Info, i, format_args!("Receive advertisement timeout"), out);
+        const TIMEOUT: &str = "Receive advertisement timeout";
+        self.log(Level::Info, i, format_args!("{TIMEOUT}"), out);
         if !self.group_ready(i) {
             // Another member's timer may only be a little later; one that hears a master means that somebody serves.
             let others = self.members_with(i);
@@ -110,6 +111,9 @@ impl Router {
             self.set_timer(i, Which::Down, at);
             return;
         }
+        let cause = self.takeover_cause(i).unwrap_or_else(|| TIMEOUT.into());
+        self.because(i, &cause);
+        self.others_because(i, &cause, |x| x.state == State::Backup);
         self.group_to_master(i, now, out);
     }
 
@@ -144,13 +148,14 @@ impl Router {
             .timer_expired_backup
             .is_some_and(|p| silent >= timing::master_down(x.config.version, p, x.config.advert_interval, 3));
         if expired {
-            self.log(Level::Warn, i, format_args!("was held up for {silent:?}: going to BACKUP"), out);
+            let cause = format!("was held up for {:.1} s: going to BACKUP", silent.as_secs_f64());
+            self.log(Level::Warn, i, format_args!("{cause}"), out);
             if let Some(x) = self.slot_mut(i) {
                 x.counters.release_master += 1;
             }
             self.remove_objects(i, out);
             self.enter_backup(i, None, now, out);
-            self.group_follows_to_backup(i, now, out);
+            self.group_follows_to_backup(i, &cause, now, out);
             self.settle_group_of(i, out);
             return true;
         }
@@ -160,7 +165,12 @@ impl Router {
         let window = (x.config.advert_interval + x.config.advert_interval / 8).clamp(DRAIN, Duration::from_secs(10));
         x.mode = Mode::Listening;
         x.superseded = false;
-        self.log(Level::Warn, i, format_args!("was held up for {silent:?}: listening before the next advert"), out);
+        self.log(
+            Level::Warn,
+            i,
+            format_args!("was held up for {:.1} s: listening before the next advert", silent.as_secs_f64()),
+            out,
+        );
         self.cancel_timer(i, Which::Advert);
         self.set_timer(i, Which::Listen, now + window);
         true

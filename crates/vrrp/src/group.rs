@@ -146,8 +146,8 @@ impl Router {
         self.settle_group_of(i, out);
     }
 
-    /// A member went to Backup: the others say priority 0 and hand over.
-    pub(crate) fn group_follows_to_backup(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+    /// A member went to Backup for this cause: the others say priority 0 and hand over.
+    pub(crate) fn group_follows_to_backup(&mut self, i: u32, cause: &str, now: Time, out: &mut Vec<Output>) {
         let others: Vec<u32> = self
             .members_with(i)
             .into_iter()
@@ -157,6 +157,7 @@ impl Router {
             return;
         }
         self.log_group(i, "BACKUP", out);
+        self.others_because(i, cause, Instance::leads);
         for m in others {
             self.leave_master(m, After::Evaluate, true, now, out);
         }

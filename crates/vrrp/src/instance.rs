@@ -4,7 +4,7 @@ use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
-use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Rejected, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -124,6 +124,12 @@ pub(crate) struct Instance {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
+    /// A router whose adverts are thrown away.
+    pub rejected: Option<Box<Rejected>>,
+    /// When the packet came that is being checked.
+    pub checked: Time,
+    /// Why it is about to change its state, where the log does not say so right before.
+    pub cause: Option<Box<str>>,
     /// Authentication: what is fresh.
     pub guard: Memory,
     /// State that a former process handed over.
@@ -166,6 +172,9 @@ impl Instance {
             new_master: NewMaster::Never,
             protocol_error: 0,
             offender: None,
+            rejected: None,
+            checked: now,
+            cause: None,
             guard: Memory::default(),
             restored: None,
             orphaned: false,

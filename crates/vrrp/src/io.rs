@@ -190,6 +190,13 @@ pub enum Output {
         /// What.
         notice: Notice,
     },
+    /// Why the change of state comes that the log speaks of next, where the line before it does not say so.
+    Because {
+        /// Name.
+        name: String,
+        /// A clause, without a full stop.
+        cause: String,
+    },
     /// A log line.
     Log(log::Level, String),
     /// Everything is released; the process may end.
@@ -364,4 +371,22 @@ pub struct View<'a> {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
+    /// A router whose adverts are thrown away.
+    pub rejected: Option<&'a Rejected>,
+}
+
+/// A router that sends adverts for a router id of ours which fail a check: where it is a master, there are two.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejected {
+    /// Sender, as the packet says.
+    pub source: IpAddr,
+    /// What is wrong, as the log says it.
+    pub why: String,
+    /// First of an unbroken row.
+    pub since: steadfast_core::Time,
+    /// Last.
+    pub last: steadfast_core::Time,
+    /// How many.
+    pub count: u64,
+    pub(crate) kind: crate::instance::Once,
 }

@@ -1,8 +1,8 @@
 //! What an earlier life has left in the kernel.
 
-use crate::Output;
 use crate::instance::Instance;
 use crate::router::Router;
+use crate::{InstanceConfig, Output};
 use log::Level;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -55,6 +55,17 @@ impl Router {
     pub(crate) fn let_orphans_go(&mut self, i: u32, out: &mut Vec<Output>) {
         if self.slot(i).is_some_and(|x| x.state != State::Master && x.objects_set) {
             self.remove_objects(i, out);
+        }
+    }
+
+    /// The same after a reload, which has given it other objects than those of `before`.
+    pub(crate) fn let_orphans_of(&mut self, i: u32, before: &InstanceConfig, out: &mut Vec<Output>) {
+        self.log(Level::Info, i, format_args!("its addresses change: what an earlier run left goes"), out);
+        if let Some(x) = self.slot_mut(i) {
+            x.objects_set = false;
+        }
+        for object in Instance::objects(before).rev() {
+            self.let_go(object, out);
         }
     }
 

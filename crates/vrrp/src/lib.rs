@@ -12,6 +12,7 @@
 
 mod adverts;
 mod auth;
+mod cause;
 mod config;
 mod doubt;
 mod due;

@@ -5,11 +5,14 @@ use crate::auth::{Refusal, is_wide};
 use crate::instance::{Instance, Once};
 use crate::tracking::is_link_local;
 use crate::wire::{self, Header, ah, trailer};
-use crate::{Auth, Counters, HmacMode, Output, Received, Version, timing};
+use crate::{Auth, Counters, HmacMode, Output, Received, Rejected, Version, timing};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::{Family, Time};
+
+/// Packets that are thrown away are one row while no more than this, and four intervals, is between two of them.
+const UNBROKEN: Duration = Duration::from_secs(10);
 
 /// Addresses as text.
 fn list(bytes: &[u8], family: Family) -> String {
@@ -73,16 +76,29 @@ impl Instance {
     ) -> Option<Header> {
         *counter(&mut self.counters) += 1;
         self.offender = Some(source);
+        let now = self.checked;
+        let first = self.first(kind);
+        let known = self.rejected.take();
+        let gap = UNBROKEN + self.config.advert_interval * 4;
+        let row = known.filter(|r| (r.source, r.kind) == (source, kind) && now.since(r.last) < gap);
+        let mut rejected = row.unwrap_or_else(|| {
+            Box::new(Rejected { source, why: String::new(), since: now, last: now, count: 0, kind })
+        });
+        if first || rejected.why.is_empty() {
+            rejected.why = why();
+        }
+        if first {
+            let text = format!("({}) discarding advert from {source}: {}", self.config.name, rejected.why);
+            out.push(Output::Log(Level::Warn, text));
+        }
+        (rejected.last, rejected.count) = (now, rejected.count + 1);
+        self.rejected = Some(rejected);
         self.protocol_error = match kind {
             Once::Ttl => 1,
             Once::Version => 2,
             Once::Checksum => 3,
             _ => self.protocol_error,
         };
-        if self.first(kind) {
-            let name = &self.config.name;
-            out.push(Output::Log(Level::Warn, format!("({name}) discarding advert from {source}: {}", why())));
-        }
         None
     }
 
@@ -91,6 +107,7 @@ impl Instance {
         let Opened { packet, message, .. } = opened;
         let source = packet.source;
         let family = self.config.family;
+        self.checked = now;
         if Some(source) == self.assessed.source {
             return self.own_packet(&opened, out);
         }
@@ -217,6 +234,7 @@ impl Instance {
             );
         }
         self.counters.advert_rcvd += 1;
+        self.rejected.take_if(|r| r.source == source);
         if header.priority == 0 {
             self.counters.pri_zero_rcvd += 1;
         }
@@ -485,7 +503,11 @@ impl Instance {
         if self.first(Once::IntervalLearned) {
             out.push(Output::Log(
                 Level::Info,
-                format!("({name}) advertisement interval changed from {old:?} to {interval:?}"),
+                format!(
+                    "({name}) advertisement interval changed from {} s to {} s",
+                    old.as_secs_f64(),
+                    interval.as_secs_f64()
+                ),
             ));
         }
     }

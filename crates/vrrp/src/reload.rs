@@ -119,7 +119,7 @@ impl Router {
         };
         let stragglers: Vec<u32> = self.groups.iter().filter_map(mixed).collect();
         for m in stragglers {
-            self.group_follows_to_backup(m, now, out);
+            self.group_follows_to_backup(m, "it hears a master", now, out);
         }
         self.tidy();
     }
@@ -138,6 +138,13 @@ impl Router {
     /// Adds what a changed instance has now and had not before, and announces it.
     fn hold_fresh(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i).filter(|x| x.objects_set) else { return };
+        if x.state != State::Master {
+            // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
+            if !Instance::objects(before).eq(Instance::objects(&x.config)) {
+                self.let_orphans_of(i, before, out);
+            }
+            return;
+        }
         let leads = x.leads();
         let repeat = x.config.garp.repeat.max(1);
         let old: HashSet<Object> = Instance::objects(before).collect();

@@ -391,6 +391,7 @@ impl Router {
             new_master: x.new_master,
             protocol_error: x.protocol_error,
             offender: x.offender,
+            rejected: x.rejected.as_deref(),
         }
     }
 
@@ -445,9 +446,10 @@ impl Router {
         self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))
     }
 
-    /// Virtual servers, and whether they have their quorum, as far as the checker spoke of them.
+    /// Virtual servers that somebody tracks, and whether they have their quorum, as far as the checker spoke of them.
     pub fn service_states(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.trackers.services.iter().map(|(name, up)| (name.as_str(), *up))
+        let tracked = |name: &String| self.by_tracker.contains_key(&Tracked::Service(name.clone()));
+        self.trackers.services.iter().filter(move |(name, _)| tracked(name)).map(|(name, up)| (name.as_str(), *up))
     }
 
     /// BFD sessions, and whether they are up.
@@ -655,7 +657,7 @@ impl Router {
             self.timers.set(Key::Startup, now + self.settings.startup_delay);
             out.push(Output::Log(
                 Level::Info,
-                format!("delaying startup of all instances for {:?}", self.settings.startup_delay),
+                format!("delaying startup of all instances for {} s", self.settings.startup_delay.as_secs_f64()),
             ));
             self.evaluate_all(now, out);
             return;

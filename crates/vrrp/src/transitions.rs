@@ -1,5 +1,6 @@
 //! What happens on the way from one state to another.
 
+use crate::cause::BEGINS;
 use crate::instance::{After, Instance, Mode, Once};
 use crate::machine::{Delay, Heard, Standing};
 use crate::router::{Key, Life, Router, Which};
@@ -169,7 +170,7 @@ impl Router {
                     }
                 }
                 State::Init if !waiting => {
-                    self.log(Level::Info, *m, format_args!("Entering BACKUP STATE (init)"), out);
+                    self.begin(*m, out);
                     self.begin_backup(*m, None, now, out);
                 }
                 _ => {}
@@ -195,9 +196,12 @@ impl Router {
             let restored = self.slot_mut(*m).and_then(|x| x.restored.take());
             match restored {
                 Some(State::Master) => self.resume_master(*m, now, out),
-                _ if owner => self.become_master(*m, now, out),
+                _ if owner => {
+                    self.because(*m, "it owns the addresses");
+                    self.become_master(*m, now, out);
+                }
                 _ => {
-                    self.log(Level::Info, *m, format_args!("Entering BACKUP STATE (init)"), out);
+                    self.begin(*m, out);
                     if restored != Some(State::Backup) {
                         self.clean_up(*m, out);
                     }
@@ -218,9 +222,17 @@ impl Router {
         }
     }
 
+    /// The line of a first BACKUP.
+    fn begin(&mut self, i: u32, out: &mut Vec<Output>) {
+        self.because(i, BEGINS);
+        self.say_cause(i, out);
+        self.log(Level::Info, i, format_args!("Entering BACKUP STATE (init)"), out);
+    }
+
     // ---- Backup and FAULT ----------------------------------------------------------------------------------------------
 
     pub(crate) fn enter_backup(&mut self, i: u32, seen: Option<Seen>, now: Time, out: &mut Vec<Output>) {
+        self.say_cause(i, out);
         self.log(Level::Info, i, format_args!("Entering BACKUP STATE"), out);
         self.begin_backup(i, seen, now, out);
     }
@@ -279,6 +291,10 @@ impl Router {
                 self.log(Level::Info, i, format_args!("entering FAULT state: {fault}"), out);
             }
         }
+        if let Some(cause) = self.fault_of_another(i) {
+            self.because(i, &cause);
+        }
+        self.say_cause(i, out);
         self.log(Level::Info, i, format_args!("Entering FAULT STATE"), out);
         self.let_orphans_go(i, out);
         self.set_state(i, State::Fault, now);
@@ -305,6 +321,7 @@ impl Router {
 
     /// Backup to Master: advert, objects, announcements (RFC 9568 section 6.4.2).
     pub(crate) fn become_master(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
+        self.say_cause(i, out);
         self.log(Level::Info, i, format_args!("Entering MASTER STATE"), out);
         if let Some(x) = self.slot_mut(i) {
             x.new_master = match x.state {
@@ -354,6 +371,8 @@ impl Router {
         x.delay = Delay::None;
         x.master_interval = x.config.advert_interval;
         x.reannounced = None;
+        // those of an earlier mastership must not silence this one when somebody contends right away
+        x.replies = 0;
         self.advertise(i, now, out);
         self.log(Level::Info, i, format_args!("setting VIPs."), out);
         self.log_routes(i, "setting", out);
@@ -575,23 +594,21 @@ impl Router {
         x.counters.release_master += 1;
         x.rearm_logs(now);
         let Seen { source, priority, .. } = seen;
-        if heard == Heard::EqualHigher {
-            let text = format_args!(
+        let cause = if heard == Heard::EqualHigher {
+            format!(
                 "Master received advert from {source} with same priority {priority} but higher IP address than ours"
-            );
-            self.log(Level::Info, i, text, out);
+            )
         } else {
-            let text =
-                format_args!("Master received advert from {source} with higher priority {priority}, ours {ours}");
-            self.log(Level::Info, i, text, out);
-        }
+            format!("Master received advert from {source} with higher priority {priority}, ours {ours}")
+        };
+        self.log(Level::Info, i, format_args!("{cause}"), out);
         self.remove_objects(i, out);
         if last_word && let Some(x) = self.slot_mut(i) {
             // the winner learns of the contention by it, and announces its addresses when ours are gone already
             x.emit(said, now, out);
         }
         self.enter_backup(i, Some(seen), now, out);
-        self.group_follows_to_backup(i, now, out);
+        self.group_follows_to_backup(i, &cause, now, out);
         self.settle_group_of(i, out);
     }
 }

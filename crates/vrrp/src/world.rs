@@ -30,8 +30,12 @@ impl Router {
             return self.link_counts(now, link, out);
         }
         if self.timers.get(key).is_none() {
-            let text =
-                format!("{} is {}, which counts in {hold_off:?}", link.name, if link.up { "up" } else { "down" });
+            let text = format!(
+                "{} is {}, which counts in {} s",
+                link.name,
+                if link.up { "up" } else { "down" },
+                hold_off.as_secs_f64()
+            );
             out.push(Output::Log(Level::Info, text));
             self.timers.set(key, now + hold_off);
         }

@@ -143,7 +143,7 @@ fn a_link_that_is_down_for_a_moment_is_not_down() {
     let d = Daemon::start(host, Kind::Steadfast, &(delays.to_string() + &conf("", "")));
     d.wait_log("Entering MASTER STATE", SOON);
     host.cable(false);
-    d.wait_log("eth0 is down, which counts in 1.5s", SOON);
+    d.wait_log("eth0 is down, which counts in 1.5 s", SOON);
     host.cable(true);
     // Longer than the delay: nothing comes of it.
     std::thread::sleep(Duration::from_secs(2));

@@ -9,6 +9,40 @@ use steadfast_test_sim::pairs::pair;
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Words about tables take effect at a reload, and what nobody needs any more goes a while after it.
+#[test]
+fn tables_follow_a_reload_and_go_when_nothing_is_blocked() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let conf = |globals: &str, more: &str| {
+        format!(
+            "global_defs {{\n {globals}\n}}\nvrrp_instance V {{\n interface eth0\n virtual_router_id 51\n priority 200\n {more}\n \
+             virtual_ipaddress {{\n 10.77.0.100/24\n }}\n}}\n"
+        )
+    };
+    let ruleset = || {
+        let out = host.command("nft").args(["list", "ruleset"]).output().map(|o| o.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let d = Daemon::start(host, Kind::Steadfast, &conf("", "no_accept"));
+    let has = |words: &[&str], without: &str| {
+        let now = ruleset();
+        words.iter().all(|w| now.contains(w)) && !now.contains(without)
+    };
+    assert!(eventually(SOON, || has(&["table ip keepalived ", "10.77.0.100"], "counter")), "{}", ruleset());
+    d.reload(&conf("nftables_counters", "no_accept"));
+    assert!(eventually(SOON, || has(&["table ip keepalived ", "10.77.0.100", "counter"], "other")), "{}", ruleset());
+    d.reload(&conf("nftables other", "no_accept"));
+    assert!(eventually(SOON, || has(&["table ip other ", "10.77.0.100"], "keepalived")), "{}", ruleset());
+    d.reload(&conf("nftables other", ""));
+    assert!(eventually(SOON * 2, || ruleset().trim().is_empty()), "{}", ruleset());
+    d.reload(&conf("", "no_accept"));
+    assert!(eventually(SOON, || has(&["table ip keepalived ", "10.77.0.100"], "other")), "{}", ruleset());
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(ruleset().trim(), "");
+}
+
 /// Fields that say who was there first, how long, or under which number.
 const VOLATILE: [&str; 12] = [
     "ifindex",

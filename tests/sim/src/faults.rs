@@ -1,6 +1,7 @@
 //! What goes wrong, or is mended.
 
 use crate::make::{vary, virtual_address};
+use crate::node::Parent;
 use crate::{Event, Failure, Played, World};
 use std::time::Duration;
 use steadfast_core::kernel::Object;
@@ -52,8 +53,8 @@ impl World {
 
     /// The operator changes the file and has it read; what changes is up to the seed.
     pub(crate) fn reload(&mut self, n: usize) {
-        if self.nodes[n].parent.is_none() && !self.nodes[n].kernel.words().is_empty() {
-            // Who comes after a daemon that was killed as a whole knows what is left by the file alone.
+        if self.nodes[n].parent.is_none() && self.nodes[n].torn {
+            // What it did last is in no record: who comes after knows of it by the file alone.
             return;
         }
         let mut file = self.nodes[n].file.clone();
@@ -133,6 +134,7 @@ impl World {
         node.up.clear();
         node.down.clear();
         node.kernel.clear();
+        (node.record, node.torn) = (None, false);
         self.held[n].clear();
         for i in 0..self.instances {
             self.reigns.remove(&(n, i));
@@ -151,7 +153,7 @@ impl World {
     /// One thing.
     fn fault(&mut self) {
         let n = self.rng.below(self.nodes.len() as u64) as usize;
-        let kind = self.rng.below(24);
+        let kind = self.rng.below(26);
         let runs = self.nodes[n].router().is_some() && self.nodes[n].runs();
         let served = self.nodes[n].parent.as_ref().is_some_and(|p| !p.stopping);
         self.disturbed = self.now;
@@ -254,8 +256,8 @@ impl World {
                 self.note(format!("the parent of node {n} goes on"));
                 self.thaw(n);
             }
-            // Nobody is left then who knows what a dead child held under another file.
-            21 if served && (runs || self.nodes[n].kernel.words().is_empty()) => {
+            // Nobody is left then who knows what a dead child did last under another file.
+            21 if served && (runs || !self.nodes[n].torn) => {
                 self.note(format!("FAULT the parent of node {n} dies"));
                 self.parent_dies(n);
             }
@@ -266,25 +268,38 @@ impl World {
                 let steps = self.rng.below(STEPS) as u32;
                 self.arm(n, steps);
             }
-            23 if served && self.settled(n) => {
+            23 if served => {
                 self.note(format!("FAULT both processes of node {n} are killed"));
                 self.parent_dies(n);
                 self.child_ends(n, false);
+                // Its successor finds another file, and what is left of this one.
+                if self.rng.below(2) == 0 {
+                    self.reload(n);
+                }
             }
+            24 if served => self.upgrade(n),
             _ => {}
         }
         self.disturbed = self.now;
     }
 
-    /// The child has taken over the file that there is, and nothing is on its way out.
-    fn settled(&self, n: usize) -> bool {
-        let node = &self.nodes[n];
-        let whole = |r: &steadfast_vrrp::Router| {
-            r.handing_over().next().is_none()
-                && r.views().map(|v| v.config).eq(node.file.instances.iter())
-                && r.static_addresses().cloned().map(Object::Address).eq(node.file.statics.iter().cloned())
-        };
-        node.router().is_some_and(whole) && node.kernel.words() == node.wanted()
+    /// Another program takes the parent's place; what the old child had said until its end counts.
+    pub(crate) fn upgrade(&mut self, n: usize) {
+        self.note(format!("node {n} is upgraded"));
+        let Some(old) = self.nodes[n].parent.take() else { return };
+        let mut new = Parent::new(encode(&self.nodes[n].file).expect("encodes"));
+        new.adopted = true;
+        new.ward.inherit(old.ward.kept().map(|(key, bytes)| (key.to_string(), bytes.to_vec())));
+        self.nodes[n].parent = Some(new);
+        if self.nodes[n].child.is_some() {
+            self.child_ends(n, false);
+        }
+        let frames: Vec<Vec<u8>> = self.nodes[n].up.drain(..).collect();
+        if let Some(p) = &mut self.nodes[n].parent {
+            frames.iter().for_each(|f| p.ward.heard_of_former(old.epoch, f).expect("a frame of the old child's"));
+        }
+        self.start_child(n);
+        self.tell(n);
     }
 
     /// Waits until every daemon that is to run does.

@@ -62,6 +62,11 @@ impl Kernel {
         all
     }
 
+    /// The table of blocks is made anew, or goes.
+    pub fn discard_blocks(&mut self) {
+        self.0.retain(|o| !matches!(o, Object::Block(_)));
+    }
+
     /// Power is lost.
     pub fn clear(&mut self) {
         self.0.clear();

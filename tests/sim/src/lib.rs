@@ -184,6 +184,8 @@ impl World {
         node.up.clear();
         p.flush(&mut node.down);
         node.child = Some(Child::new(epoch));
+        let first = p.ward.watch.total() == 0 && !p.adopted;
+        node.child.iter_mut().for_each(|c| c.first = first);
         self.note(format!("node {n}: life {epoch} begins"));
         let after = self.soon(500, 3000);
         self.push(after, Event::Exec(n, epoch));
@@ -198,6 +200,7 @@ impl World {
         let result = work(&mut self.nodes[n], self.now, &mut fx);
         self.effects(n, fx);
         if result.is_err() && self.nodes[n].child.is_some() {
+            self.nodes[n].torn = true;
             self.child_ends(n, false);
         }
         if !self.nodes[n].up.is_empty() {
@@ -302,6 +305,7 @@ impl World {
                 _ => {}
             }
         }
+        inherited.extend(self.nodes[n].record.take().unwrap_or_default());
         let mut fx = Vec::new();
         self.nodes[n].withdraw(config, &inherited, end, &mut fx);
         self.effects(n, fx);
@@ -454,6 +458,8 @@ impl World {
             Event::Exec(n, epoch) if lives(epoch) => {
                 let poisoned = self.nodes[n].poison.checked_sub(1).map(|left| (left, self.rng.below(40) as u32));
                 if let Some(c) = &mut self.nodes[n].child {
+                    // What an earlier daemon left is kept until a master is heard from now on.
+                    self.disturbed = if c.first { self.now } else { self.disturbed };
                     c.runs = true;
                     c.fuse = c.fuse.or(poisoned.map(|p| p.1));
                 }

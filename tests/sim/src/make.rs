@@ -150,6 +150,8 @@ impl World {
                 up: VecDeque::new(),
                 down: VecDeque::new(),
                 file: config,
+                record: None,
+                torn: false,
                 whole,
                 poison: 0,
                 links: [true; 2],

@@ -47,11 +47,15 @@ pub(crate) struct Child {
     pub fuse: Option<u32>,
     pub router: Option<Router>,
     pub leaving: bool,
+    /// The first one of its daemon.
+    pub first: bool,
     link: steadfast_ipc::Link,
     keeping: Keeping,
     snapshots: Vec<Snapshot>,
     inherited: Vec<Object>,
     owned: HashSet<Object>,
+    /// They are others than the record says.
+    changed: bool,
     out: Vec<Output>,
     pub beat: Time,
     beats: u32,
@@ -65,6 +69,8 @@ pub(crate) struct Parent {
     pub epoch: u64,
     pub stopping: bool,
     pub frozen: bool,
+    /// It took over from an older program.
+    pub adopted: bool,
 }
 
 /// One host.
@@ -78,6 +84,10 @@ pub(crate) struct Node {
     pub down: VecDeque<Vec<u8>>,
     /// The configuration file.
     pub file: Config,
+    /// The file that says what is in the kernel, for the case that both processes die. It is for this boot.
+    pub record: Option<Vec<Object>>,
+    /// A process died before it had written that.
+    pub torn: bool,
     /// All instances that it ever has.
     pub whole: Vec<InstanceConfig>,
     /// Lives that are going to die early.
@@ -102,11 +112,13 @@ impl Child {
             fuse: None,
             router: None,
             leaving: false,
+            first: false,
             link: steadfast_ipc::Link::new(epoch),
             keeping: Keeping::default(),
             snapshots: Vec::new(),
             inherited: Vec::new(),
             owned: HashSet::new(),
+            changed: true,
             out: Vec::new(),
             beat: Time::ZERO,
             beats: 0,
@@ -134,7 +146,14 @@ impl Child {
 
 impl Parent {
     pub fn new(config: Vec<u8>) -> Parent {
-        Parent { ward: Ward::new(Memory::Brief, true), config, epoch: 0, stopping: false, frozen: false }
+        Parent {
+            ward: Ward::new(Memory::Brief, true),
+            config,
+            epoch: 0,
+            stopping: false,
+            frozen: false,
+            adopted: false,
+        }
     }
 
     /// Writes what waits, as far as the pipe takes it.
@@ -235,6 +254,7 @@ impl Node {
             }
             Output::Add(o) => {
                 if c.owned.insert(o.clone()) {
+                    c.changed = true;
                     let (key, bytes) = object_key(&o).expect("encodes");
                     self.say(Message::Keep { key, bytes })?;
                 }
@@ -255,6 +275,7 @@ impl Node {
             Output::Log(_, text) => fx.push(Effect::Log(text)),
             Output::Stopped => {
                 self.flush()?;
+                self.record = None;
                 fx.push(Effect::Ended);
             }
             _ => {}
@@ -264,7 +285,7 @@ impl Node {
 
     fn let_go(&mut self, o: Object, fx: &mut Vec<Effect>) -> Result<(), Died> {
         if let Some(c) = &mut self.child {
-            c.owned.remove(&o);
+            c.changed |= c.owned.remove(&o);
         }
         self.remove(&o, fx);
         let (key, _) = object_key(&o).expect("encodes");
@@ -284,7 +305,21 @@ impl Node {
         router.poll(now, &mut c.out);
         self.act(now, fx)?;
         self.beat(now)?;
-        self.keep()
+        self.keep()?;
+        self.write_record()
+    }
+
+    /// What is in the kernel, where that has changed. Blocks are a table that is made anew as a whole.
+    fn write_record(&mut self) -> Result<(), Died> {
+        let Some(c) = &mut self.child else { return Ok(()) };
+        if std::mem::take(&mut c.changed) {
+            c.step()?;
+            let mut objects: Vec<Object> = c.owned.iter().filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
+            objects.sort_by_cached_key(|o| format!("{o:?}"));
+            self.record = Some(objects);
+        }
+        self.torn = false;
+        Ok(())
     }
 
     fn beat(&mut self, now: Time) -> Result<(), Died> {
@@ -332,7 +367,8 @@ impl Node {
                 }
                 Order::Message(Message::Stop { .. }) | Order::Gone => {
                     // What its predecessor held is released, as it would have been.
-                    let inherited = std::mem::take(&mut c.inherited);
+                    let mut inherited = std::mem::take(&mut c.inherited);
+                    inherited.extend(self.record.take().unwrap_or_default());
                     self.withdraw(config.unwrap_or_default(), &inherited, true, fx);
                     fx.push(Effect::Ended);
                     return Ok(());
@@ -360,6 +396,14 @@ impl Node {
         for l in links {
             router.handle(now, Input::Link(l), &mut c.out);
         }
+        let left = self.record.clone().unwrap_or_default();
+        if c.snapshots.is_empty() && self.record.is_some() {
+            if c.first {
+                router.inherit(&left);
+            }
+            self.kernel.discard_blocks();
+        }
+        c.inherited.extend(left);
         router.poll(now, &mut c.out);
         c.router = Some(router);
         c.beat = now + BEAT;
@@ -433,6 +477,7 @@ impl Node {
         for o in left {
             self.remove(&o, fx);
         }
+        self.record = None;
     }
 
     /// An address was removed; whoever added it puts it back.

@@ -38,13 +38,22 @@ impl World {
 
     /// A child that crashed once is master again within its advert interval, its addresses have not moved, and no peer takes over.
     pub fn crash_once(seed: u64) -> Result<(), Box<Failure>> {
+        World::unnoticed(seed, |w, n| w.child_ends(n, false))
+    }
+
+    /// The same of an upgrade.
+    pub fn upgrade_once(seed: u64) -> Result<(), Box<Failure>> {
+        World::unnoticed(seed, World::upgrade)
+    }
+
+    fn unnoticed(seed: u64, event: impl FnOnce(&mut World, usize)) -> Result<(), Box<Failure>> {
         let (mut world, n) = World::at_rest(seed)?;
         let interval = world.interval();
         world.pause(interval);
         let (before, kernel) = (world.accessions, world.nodes[n].kernel.words());
         let states = |w: &World| (0..w.instances).map(|i| w.state(n, i)).collect::<Vec<_>>();
         let led = states(&world);
-        world.child_ends(n, false);
+        event(&mut world, n);
         let mut result = Ok(());
         let end = world.now + interval;
         // As often as something happens, nearly.

@@ -8,12 +8,14 @@ use steadfast_core::Time;
 use steadfast_ipc::Message;
 use steadfast_status::live::to_json;
 use steadfast_sys::control::{Client, Listener, Progress};
-use steadfast_sys::{files, schedule};
+use steadfast_sys::{files, now, schedule};
 
 /// Who may ask at once.
 const CLIENTS: usize = 16;
 /// Children have this long to say how they are.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// A child that hangs is ended and started again, with the new configuration, within this.
+const EFFECT: Duration = Duration::from_secs(20);
 /// A child beats each second.
 const BEATING: Duration = Duration::from_millis(1500);
 /// A client that neither asks nor reads is sent away after this.
@@ -26,6 +28,8 @@ enum Wish {
     Nothing,
     Status(Time),
     Reload(u64),
+    /// The configuration was read, and is to take effect until then.
+    Effect(Time),
 }
 
 /// The socket and who has opened it.
@@ -35,6 +39,8 @@ pub(super) struct Control {
     clients: Vec<Option<(Client, Wish, Time)>>,
     /// When the last attempt to read a configuration ended, and whether it was taken over.
     pub last_reading: Option<(f64, bool)>,
+    /// Why it was not.
+    refused: Option<String>,
     /// Readings begun.
     pub reading: u64,
 }
@@ -88,7 +94,7 @@ impl Daemon {
             }
             Progress::Over => {
                 // Who has said all that he has to say may still listen.
-                let listens = matches!(wish, Wish::Status(_) | Wish::Reload(_));
+                let listens = matches!(wish, Wish::Status(_) | Wish::Reload(_) | Wish::Effect(_));
                 if client.flush() == Progress::Over && !listens {
                     self.forget_client(at);
                 }
@@ -170,14 +176,17 @@ impl Daemon {
         }
     }
 
-    /// A reading of the configuration has ended.
-    pub(super) fn reading_ended(&mut self, taken: bool) {
-        self.control.last_reading = Some((files::wall_clock(), taken));
+    /// A reading of the configuration has ended; `refused`: why it was not taken over.
+    pub(super) fn reading_ended(&mut self, refused: Option<&str>) {
+        self.control.last_reading = Some((files::wall_clock(), refused.is_none()));
+        self.control.refused = refused.map(str::to_string);
         let reading = self.control.reading;
         let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload(n) if *n <= reading));
         for at in waiting {
-            let word: &[u8] = if taken { b"ok\n" } else { b"failed: the running configuration stays\n" };
-            self.answer(at, word.to_vec());
+            match refused {
+                Some(why) => self.answer(at, format!("failed: {why}: the running configuration stays\n").into_bytes()),
+                None => self.wish(at, Wish::Effect(now() + EFFECT)),
+            }
         }
     }
 
@@ -192,6 +201,19 @@ impl Daemon {
         for at in self.waiting(|w| matches!(w, Wish::Status(until) if quiet || t >= *until)) {
             let text = self.whole(t);
             self.answer(at, text.into_bytes());
+        }
+        let pending: Vec<&str> =
+            self.children().filter(|r| r.pid.is_some() && r.ward.pending).map(|r| r.title).collect();
+        let text = if pending.is_empty() {
+            "ok\n".to_string()
+        } else {
+            format!(
+                "failed: the new configuration was read, but the {} process does not answer\n",
+                pending.join(" and the ")
+            )
+        };
+        for at in self.waiting(|w| matches!(w, Wish::Effect(until) if pending.is_empty() || t >= *until)) {
+            self.answer(at, text.clone().into_bytes());
         }
         for at in 0..self.control.clients.len() {
             if self
@@ -208,7 +230,10 @@ impl Daemon {
 
     /// When somebody has waited long enough.
     pub(super) fn clients_due(&self) -> Option<Time> {
-        let of = |w: &Wish| if let Wish::Status(until) = w { Some(*until) } else { None };
+        let of = |w: &Wish| match w {
+            Wish::Status(until) | Wish::Effect(until) => Some(*until),
+            Wish::Nothing | Wish::Reload(_) => None,
+        };
         self.control.clients.iter().flatten().filter_map(|(_, w, _)| of(w)).min()
     }
 
@@ -221,13 +246,15 @@ impl Daemon {
             .map(|r| {
                 let memory = r.pid.map_or(0, files::resident);
                 let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
+                let due = r.ward.due().map_or("null".to_string(), |at| format!("{:.3}", at.since(t).as_secs_f64()));
                 let age = r.ward.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
                 format!(
-                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age}}}",
+                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"withdrawn\":{},\"due\":{due}}}",
                     to_json(r.name),
                     wall - r.ward.watch.lived(t).as_secs_f64(),
                     r.ward.watch.total(),
                     r.ward.late,
+                    r.withdrawn,
                 )
             })
             .collect();
@@ -238,12 +265,13 @@ impl Daemon {
         };
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
         format!(
-            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"children\":[{}],\"vrrp\":{},\"checker\":{},\"bfd\":{}}}\n",
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"refused\":{},\"children\":[{}],\"vrrp\":{},\"checker\":{},\"bfd\":{}}}\n",
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
             to_json(&self.options.file.display().to_string()),
             self.readings,
+            to_json(&self.control.refused),
             children.join(","),
             said(0),
             said(1),

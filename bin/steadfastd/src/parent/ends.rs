@@ -97,6 +97,7 @@ impl Daemon {
             return;
         }
         schedule::tell_manager(Tell::Stopping);
+        self.pid_file.iter().for_each(PidFile::ending);
         // Nobody can leave in order in no time.
         let patience = Duration::from_secs(self.facts.child_wait.max(2));
         self.stopping = Some((status, now() + patience));
@@ -131,17 +132,21 @@ impl Daemon {
     pub(super) fn ended(&mut self, n: usize, end: spawn::End) {
         let t = now();
         let stopping = self.stopping.is_some();
-        let Some(role) = self.roles.get_mut(n) else { return };
         // What it said last is heard before its pipe is forgotten.
-        role.read(t);
+        if let Some(role) = self.roles.get_mut(n) {
+            role.read(t);
+        }
+        self.pass_on_told();
+        let Some(role) = self.roles.get_mut(n) else { return };
         for fd in role.descriptors() {
             self.reactor.forget(fd);
         }
         let pid = role.pid.unwrap_or(0);
         role.gone();
-        let (what, end) = match end {
-            spawn::End::Exited(s) => (format!("exited with status {s}"), End::Exited(s)),
-            spawn::End::Signalled(s) => (format!("exited due to signal {s}"), End::Signalled(s)),
+        let what = end.to_string();
+        let end = match end {
+            spawn::End::Exited(s) => End::Exited(s),
+            spawn::End::Signalled(s) => End::Signalled(s),
         };
         let title = role.title;
         let sequel = role.ward.ended(t, end, stopping);
@@ -175,8 +180,7 @@ impl Daemon {
                     );
                     self.withdraw(n, false);
                     if let Some(role) = self.roles.get_mut(n) {
-                        // What it said of its states is not so any more.
-                        role.ward.said = None;
+                        role.withdrawn = true;
                     }
                 }
                 if delay.is_zero() {

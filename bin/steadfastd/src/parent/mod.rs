@@ -37,6 +37,8 @@ const ROLES: usize = 10;
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
 const FORMER: Duration = Duration::from_secs(3);
+/// What a daemon does after its children have ended takes no longer than this.
+const ENDING: Duration = Duration::from_secs(8);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 
@@ -290,6 +292,10 @@ impl Daemon {
         let parent = schedule::pid().to_string();
         let epoch = self.epoch.to_string();
         argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
+        // Later lives know by their predecessor what was; one that was silent has been succeeded by a peer.
+        if role == "vrrp" && !self.adopted && self.roles.first().is_some_and(|r| r.ward.watch.total() == 0) {
+            argv.push("--first-life".into());
+        }
         if let Some(record) = self.record(role) {
             argv.extend(["--record".into(), record.into()]);
         }
@@ -321,15 +327,17 @@ impl Daemon {
             schedule::umask(mask);
         }
         let path = self.pid_path("keepalived", &self.options.pid);
-        match PidFile::lock(&path) {
+        match self.lock_pid_file(&path) {
             Ok(mut file) => {
                 if let Err(e) = file.write(schedule::pid()) {
                     log::error!("cannot write {}: {e}", path.display());
                 }
                 self.pid_file = Some(file);
             }
-            Err(PidError::Running) => {
-                log::info!("daemon is already running");
+            Err(PidError::Running | PidError::Ending) => {
+                let pid =
+                    files::read_limited(&path, 32).ok().and_then(|b| String::from_utf8(b).ok()).unwrap_or_default();
+                log::error!("daemon is already running: pid {}, pid file {}", pid.trim(), path.display());
                 return Some(0);
             }
             Err(PidError::System(e)) => {
@@ -358,6 +366,23 @@ impl Daemon {
             self.ready();
         }
         None
+    }
+
+    /// A daemon that stops is waited for, as long as that may take.
+    fn lock_pid_file(&self, path: &std::path::Path) -> Result<PidFile, PidError> {
+        let limit = now() + Duration::from_secs(self.facts.child_wait.max(2)) + ENDING;
+        let mut said = false;
+        loop {
+            match PidFile::lock(path) {
+                Err(PidError::Ending) if now() < limit => {
+                    if !std::mem::replace(&mut said, true) {
+                        log::info!("another daemon stops ({}), waiting for its end", path.display());
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                result => return result,
+            }
+        }
     }
 
     /// There is somebody to speak of.
@@ -614,7 +639,7 @@ fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) {
         match spawn::reap() {
             Some((p, e)) if p == pid => {
                 if e != spawn::End::Exited(0) {
-                    log::error!("{name} failed: {e:?}");
+                    log::error!("{name} {e}");
                 }
                 return;
             }

@@ -15,17 +15,18 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 impl Daemon {
     /// Passes on what children tell, questions and their answers, and does what observers want done.
     pub(super) fn serve_observers(&mut self, t: Time) {
-        // The first roles are those that report.
-        for (n, of) in REPORTERS.into_iter().enumerate() {
-            let told = self.roles.get_mut(n).map(|child| std::mem::take(&mut child.ward.told));
-            told.into_iter().flatten().for_each(|told| self.pass_on(of, &told));
-        }
+        self.pass_on_told();
         for observer in self.roles.iter_mut().filter(|r| r.ward.is_observer()) {
             if observer.ward.survey_due().is_some_and(|at| at <= t) {
                 observer.ward.begin_survey(t, &REPORTERS);
             }
         }
         for (n, of) in REPORTERS.into_iter().enumerate() {
+            // Of what its predecessor could not tell any more nobody hears as news.
+            if self.roles.get_mut(n).is_some_and(|child| std::mem::take(&mut child.ward.resumed)) {
+                let observers = self.roles.iter_mut().filter(|r| r.ward.is_observer() && r.pid.is_some());
+                observers.filter(|r| !r.ward.awaits.contains(&of)).for_each(|r| r.ward.awaits.push(of));
+            }
             let awaited = self.roles.iter().any(|r| r.ward.awaits.contains(&of));
             let Some(child) = self.roles.get_mut(n).filter(|_| awaited) else { continue };
             if child.pid.is_none() {
@@ -37,6 +38,15 @@ impl Daemon {
         }
         let actions: Vec<Action> = self.roles.iter_mut().flat_map(|r| r.ward.take_actions()).collect();
         actions.into_iter().for_each(|action| self.act_for_observer(action, t));
+    }
+
+    /// What children have told. To be called before one of them is started again: its successor does not tell what it resumes.
+    pub(super) fn pass_on_told(&mut self) {
+        // The first roles are those that report.
+        for (n, of) in REPORTERS.into_iter().enumerate() {
+            let told = self.roles.get_mut(n).map(|child| std::mem::take(&mut child.ward.told));
+            told.into_iter().flatten().for_each(|told| self.pass_on(of, &told));
+        }
     }
 
     fn pass_on(&mut self, of: Reporter, told: &Told) {

@@ -54,7 +54,7 @@ impl Daemon {
     /// A reading could not even begin.
     pub(super) fn not_read(&mut self, reload: bool) {
         self.then_upgrade = false;
-        self.reading_ended(false);
+        self.reading_ended(Some("the loader cannot be started"));
         schedule::tell_manager(Tell::Ready);
         if !reload {
             self.stop(1);
@@ -137,7 +137,7 @@ impl Daemon {
                 self.config = config;
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
-                self.reading_ended(true);
+                self.reading_ended(None);
                 if l.reload {
                     self.apply_reload();
                 } else if let Some(status) = self.begin() {
@@ -179,7 +179,7 @@ impl Daemon {
         self.then_upgrade = false;
         log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
             "the new configuration {why}, keeping the running one{hint}");
-        self.reading_ended(false);
+        self.reading_ended(Some(&format!("the new configuration {why}")));
         schedule::tell_manager(Tell::Ready);
     }
 

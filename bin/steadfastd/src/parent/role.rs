@@ -17,6 +17,8 @@ pub(super) struct Role {
     pub pid: Option<i32>,
     /// All that does not need the process itself.
     pub ward: Ward,
+    /// What it held was taken away, and what it said last of its states is not so any more.
+    pub withdrawn: bool,
     /// A child of an older program, and its pipes, which it must not find closed.
     former: Option<(i32, u64, Vec<Reader>)>,
     from: Option<Reader>,
@@ -31,6 +33,7 @@ impl Role {
             title,
             pid: None,
             ward: Ward::new(memory, respawn),
+            withdrawn: false,
             former: None,
             from: None,
             to: None,
@@ -40,6 +43,7 @@ impl Role {
 
     pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: Option<&Path>) {
         self.pid = Some(pid);
+        self.withdrawn = false;
         self.from = Some(from);
         self.to = Some(to);
         let Some(pid_path) = pid_path else { return };

@@ -80,11 +80,15 @@ impl Daemon {
     /// True when the process was a runner; it is started again as long as its child runs.
     pub(super) fn runner_ended(&mut self, pid: i32, end: spawn::End) -> bool {
         let Some(n) = self.runners.iter().position(|r| r.pid == Some(pid)) else { return false };
+        let stopping = self.stopping.is_some();
         let served = self.roles.get(n).is_some_and(|r| r.pid.is_some() || r.ward.due().is_some());
         if let Some(r) = self.runners.get_mut(n) {
             r.pid = None;
             if served {
-                log::error!("the process that runs scripts (pid {pid}) ended: {end:?}; starting another one");
+                // Who stops a service ends all of its processes: the last scripts are run all the same.
+                if !(stopping && matches!(end, spawn::End::Exited(0) | spawn::End::Signalled(15))) {
+                    log::error!("the process that runs scripts (pid {pid}) {end}: starting another one");
+                }
                 let t = now();
                 r.due = Some(if t.since(r.started) < PAUSE { t + PAUSE } else { t });
             }

@@ -62,8 +62,8 @@ impl Daemon {
     pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool) {
         if end != spawn::End::Exited(0) || !spoke {
             let why = if end == spawn::End::Exited(0) { "is no steadfastd" } else { "cannot read the configuration" };
-            log::error!("the new program {why} ({end:?}), the running one goes on");
-            self.reading_ended(false);
+            log::error!("the new program {why} (it {end}), the running one goes on");
+            self.reading_ended(Some(&format!("the new program {why}")));
             schedule::tell_manager(Tell::Ready);
             return;
         }
@@ -80,7 +80,7 @@ impl Daemon {
             roles: roles.collect(),
         };
         let Some((program, _)) = program() else {
-            self.reading_ended(false);
+            self.reading_ended(Some("the file of the program is not known"));
             schedule::tell_manager(Tell::Ready);
             return;
         };
@@ -90,14 +90,14 @@ impl Daemon {
             Ok(m) => m,
             Err(e) => {
                 log::error!("the state cannot be handed over ({e}), the running program goes on");
-                self.reading_ended(false);
+                self.reading_ended(Some(&format!("the state cannot be handed over ({e})")));
                 schedule::tell_manager(Tell::Ready);
                 return;
             }
         };
         keep.push(memory.fd());
         log::info!("Upgrading: handing over to {}", program.display());
-        self.reading_ended(true);
+        self.reading_ended(None);
         logging::flush(Duration::from_secs(1));
         let mut arguments: Vec<OsString> = self.options.words.iter().map(Into::into).collect();
         arguments.extend(["--handover".into(), memory.fd().to_string().into()]);

@@ -80,6 +80,7 @@ impl Role {
                     self.parent.say(Message::News(News::Group { name, state }));
                 }
             }
+            Output::Because { name, cause } => self.history.because(name, cause),
             Output::Log(level, text) => {
                 self.log(level, &text);
             }

@@ -34,6 +34,8 @@ pub struct History {
     line: String,
     /// What was logged of an instance right before the line that says its new state.
     causes: HashMap<String, String>,
+    /// Why the change comes that is logged next.
+    next: HashMap<String, String>,
 }
 
 impl History {
@@ -63,6 +65,11 @@ impl History {
         self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
+    /// What the line before the next change does not say.
+    pub fn because(&mut self, name: String, cause: String) {
+        self.next.insert(name, cause);
+    }
+
     /// A line of the log; what it says of a state that was entered.
     pub fn said(&mut self, text: &str) -> Option<Entered> {
         let mut entered = None;
@@ -75,7 +82,8 @@ impl History {
             let from = self.changes(name).back().map_or("INIT", |c| c.state.as_str()).to_string();
             let to = state.split(' ').next().unwrap_or_default().to_string();
             let freed = (from == "FAULT" && to != "FAULT").then_some("nothing is at fault any more");
-            let cause = cause.or(freed).unwrap_or_default().to_string();
+            let told = self.next.remove(name);
+            let cause = told.unwrap_or_else(|| cause.or(freed).unwrap_or_default().to_string());
             self.causes.insert(name.to_string(), cause.clone());
             entered = Some(Entered { from, to, cause });
         }
@@ -205,6 +213,13 @@ impl Role {
                     + k.auth_ext_invalid_hmac
                     + k.auth_ext_stale
                     + k.auth_ext_replay,
+                rejected: v.rejected.map(|r| live::Rejected {
+                    source: r.source.to_string(),
+                    why: r.why.clone(),
+                    since: t.since(r.since).as_secs_f64(),
+                    last: t.since(r.last).as_secs_f64(),
+                    count: r.count,
+                }),
                 unproven: v.sighting.map(|s| live::Unproven {
                     source: s.source.to_string(),
                     why: s.why.to_string(),
@@ -245,7 +260,13 @@ impl Role {
         });
         let files = self.router.file_states().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
         let processes = self.router.process_states().map(|(p, count, ok, _)| {
-            tracker("process", &p.name, Some(ok), count.map_or_else(String::new, |c| format!("{c} there")))
+            let wanted = match p.quorum_max {
+                u32::MAX => format!("at least {}", p.quorum),
+                most if most == p.quorum => most.to_string(),
+                most => format!("{} to {most}", p.quorum),
+            };
+            let result = count.map_or_else(String::new, |c| format!("{c} there, {wanted} wanted"));
+            tracker("process", &p.name, Some(ok), result)
         });
         let quorum = |up| if up { "has its quorum" } else { "has no quorum" };
         let services =

@@ -156,6 +156,7 @@ impl Role {
         steadfast_sys::logging::structured(self.plan.structured);
         let exempt = self.router.static_addresses().cloned().collect();
         self.system.kernel.lease(self.plan.address_lease, exempt);
+        self.system.configure(&self.plan);
         self.programs.safe = self.plan.safe_programs;
         self.programs.groups = self.plan.supplementary_groups;
         if self.plan.programs[0] {
@@ -322,6 +323,9 @@ impl Role {
             self.parent.say(Message::Heartbeat { late });
             self.raise_alarms();
             if self.trim.take_if(|at| *at <= t).is_some() {
+                let blocks = self.router.views().any(|v| !v.config.accept && v.config.priority != 255);
+                self.system.tidy(&self.plan, blocks);
+                self.dirty = true;
                 self.router.shrink();
                 self.history.shrink();
                 self.keeping.shrink();

@@ -7,7 +7,7 @@ use steadfast_ipc::{decode, encode};
 use steadfast_status::live::Change;
 
 /// Words that many changes share, by number. New ones come at the end: what an upgrade reads keeps its number.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     "INIT",
     "BACKUP",
     "MASTER",
@@ -16,6 +16,7 @@ const WORDS: [&str; 8] = [
     "init",
     "Receive advertisement timeout",
     "nothing is at fault any more",
+    "an instance begins as BACKUP",
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -3,19 +3,29 @@
 use super::settings::Settings;
 use crate::record::{self, place};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use steadfast_core::kernel::Object;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Content {
     place: String,
     objects: Vec<Object>,
     /// Kernel settings as they were before.
-    #[serde(default)]
     settings: Settings,
 }
 
-impl record::Content for Content {
+/// The same as it is read: each part by itself, since an older program may have written it.
+#[derive(Deserialize)]
+struct Written {
+    place: String,
+    #[serde(default)]
+    objects: Vec<Value>,
+    #[serde(default)]
+    settings: Value,
+}
+
+impl record::Content for Written {
     fn place(&self) -> &str {
         &self.place
     }
@@ -43,8 +53,7 @@ pub struct Record {
 impl Record {
     /// The record at a path, and what an earlier daemon left in it.
     pub fn open(path: Option<PathBuf>) -> (Self, Left) {
-        let left = path.as_deref().and_then(record::read::<Content>);
-        let left = left.map(|c| Left { any: true, objects: c.objects, settings: c.settings }).unwrap_or_default();
+        let left = path.as_deref().and_then(|p| Some(parts(record::read::<Written>(p)?, p))).unwrap_or_default();
         (Record { path, place: place(), written: None }, left)
     }
 
@@ -63,5 +72,47 @@ impl Record {
         if let Some(path) = self.path.take() {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// What can be read of it; what cannot is said.
+fn parts(written: Written, path: &Path) -> Left {
+    let mut left = Left { any: true, ..Left::default() };
+    for value in written.objects {
+        match serde_json::from_value(value.clone()) {
+            Ok(object) => left.objects.push(object),
+            Err(e) => log::warn!("{}: {value} was left by an earlier program, and cannot be read: {e}", path.display()),
+        }
+    }
+    if !written.settings.is_null() {
+        left.settings = serde_json::from_value(written.settings).unwrap_or_else(|e| {
+            log::warn!(
+                "{}: settings of the kernel that an earlier program changed cannot be read: {e}",
+                path.display()
+            );
+            Settings::default()
+        });
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::kernel::Address;
+
+    #[test]
+    fn what_another_version_wrote_otherwise_costs_nothing_else() {
+        let cidr = steadfast_core::IpCidr { address: [192, 0, 2, 7].into(), prefix: 24 };
+        let mine = Object::Address(Address::new(cidr, "eth0"));
+        let known = serde_json::to_value(&mine).expect("JSON");
+        let written = serde_json::from_value(serde_json::json!({
+            "place": "here", "later": 1, "settings": { "before": [["/proc/sys/x", "1"]] },
+            "objects": [{ "Link": { "name": "vrrp.51", "mac": [0, 0, 94, 0, 1, 51] } }, known],
+        }));
+        let left = parts(written.expect("readable"), Path::new("record"));
+        assert_eq!((left.objects, left.settings.count()), (vec![mine.clone()], 1));
+        let odd = serde_json::json!({ "place": "here", "settings": 7, "objects": [known] });
+        assert_eq!(parts(serde_json::from_value(odd).expect("readable"), Path::new("record")).objects, [mine]);
     }
 }

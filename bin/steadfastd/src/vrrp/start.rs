@@ -48,7 +48,7 @@ impl Role {
         }
         let config = config.unwrap_or_default();
         let (mut record, left) = Record::open(options.record.clone());
-        let settings: Settings = if parts.is_empty() { left.settings } else { decode(&parts).unwrap_or_default() };
+        let settings: Settings = decode(&parts).unwrap_or(left.settings);
         inherited.extend(left.objects.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
@@ -127,7 +127,9 @@ impl Role {
         role.tell_wall(t);
         role.learn_links()?;
         if !respawned {
-            role.router.inherit(&left.objects);
+            if options.first_life {
+                role.router.inherit(&left.objects);
+            }
             if left.any {
                 role.system.discard_blocks();
             }

@@ -110,6 +110,27 @@ impl System {
         }
     }
 
+    /// A configuration, which may want other tables.
+    pub fn configure(&mut self, plan: &Plan) {
+        if let Err(e) = self.firewall.configure(&plan.firewall) {
+            log::error!("nftables: {e}; traffic of virtual addresses is not blocked");
+        }
+    }
+
+    /// Takes away what no configuration wants any more: tables without an element where nothing is to be blocked, and settings of the
+    /// kernel where none is to be changed.
+    pub fn tidy(&mut self, plan: &Plan, blocks: bool) {
+        if !blocks
+            && plan.virtual_links.is_empty()
+            && let Err(e) = self.firewall.tidy()
+        {
+            log::warn!("nftables: cannot remove the tables: {e}");
+        }
+        if plan.virtual_links.is_empty() && plan.promote_secondaries.is_empty() && !plan.no_local_reports {
+            self.settings.restore();
+        }
+    }
+
     /// Traffic may still be blocked by an earlier daemon.
     pub fn discard_blocks(&mut self) {
         match self.firewall.discard() {

@@ -27,7 +27,7 @@ const fn word(
     default: &'static str,
     doc: &'static str,
 ) -> Keyword {
-    Keyword { section, word, syntax, range, default, doc, supported: true }
+    Keyword { section, word, field: "", syntax, range, default, doc, supported: true }
 }
 
 macro_rules! words {

@@ -170,6 +170,26 @@ impl Firewall {
         self.flush().map(|_| ())
     }
 
+    /// Other words of the configuration: the tables are made anew by them, those of another name go.
+    pub fn configure(&mut self, settings: &Settings) -> io::Result<()> {
+        if self.settings == *settings {
+            return Ok(());
+        }
+        let old = std::mem::replace(&mut self.settings, settings.clone());
+        let made = self.tables;
+        self.restore()?;
+        if old.table != self.settings.table && made != [false; 2] {
+            let there = FAMILIES.into_iter().zip(made).filter(|(_, made)| *made);
+            self.kernel.send(there.map(|(family, _)| (family, build::remove_table(&old))).collect())?;
+        }
+        Ok(())
+    }
+
+    /// Removes tables that have nothing in them; the next entry makes its own anew.
+    pub fn tidy(&mut self) -> io::Result<()> {
+        if self.entries.is_empty() && self.queue.is_empty() { self.close() } else { Ok(()) }
+    }
+
     /// Removes the tables.
     pub fn close(&mut self) -> io::Result<()> {
         self.entries.clear();

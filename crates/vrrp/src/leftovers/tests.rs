@@ -160,3 +160,46 @@ fn what_is_not_there_any_more_is_not_put_there() {
     solo.router.poll(t(0), &mut solo.out);
     assert_eq!(added(&solo.out), 0, "{:?}", solo.out);
 }
+
+/// Who is no master gets no new addresses: what was left may only go.
+#[test]
+fn a_reload_that_changes_its_addresses_gives_it_none_of_the_new_ones() {
+    let mut solo = orphaned(|_| {});
+    let mut other = with_all("VI", 51);
+    other.addresses[0].cidr = cidr("10.0.0.150/24");
+    solo.take();
+    solo.router.reload(t(1), one(other), &mut solo.out);
+    let out = solo.take();
+    assert_eq!((added(&out), removed(&out), solo.view().objects_set), (0, true, false), "{out:?}");
+    // And the master that it becomes has them, the new ones alone.
+    solo.run_ms(4000);
+    assert_eq!(solo.state(), State::Master);
+    assert!(
+        solo.take().iter().any(|o| matches!(o, Output::Add(Object::Address(a)) if a.cidr == cidr("10.0.0.150/24")))
+    );
+    // Where nothing of them changes they stay.
+    let mut solo = orphaned(|_| {});
+    let mut other = with_all("VI", 51);
+    other.priority = 120;
+    solo.router.reload(t(1), one(other), &mut solo.out);
+    assert!(!removed(&solo.out) && solo.view().objects_set);
+}
+
+/// The timers of a group's members do not end at one time.
+#[test]
+fn members_of_a_group_do_not_let_go_because_another_one_takes_longer() {
+    let slow = |config: &mut Config| {
+        let mut other = instance("VJ", 0, 52, 100);
+        other.advert_interval = std::time::Duration::from_secs(2);
+        config.instances.push(other);
+        let members = vec!["VI".into(), "VJ".into()];
+        config.groups.push(GroupConfig { name: "G".into(), members, tracking_weight: false });
+    };
+    let mut solo = orphaned(slow);
+    while solo.state() != State::Master {
+        assert!(solo.view().objects_set && !removed(&solo.out), "{:?}", logs(&solo.out));
+        solo.run_ms(100);
+        assert!(solo.now < t(20_000));
+    }
+    assert!(!removed(&solo.out), "{:?}", logs(&solo.out));
+}

@@ -857,3 +857,17 @@ proptest::proptest! {
         prop_assert!(adverts == want || adverts == want + 1, "{} adverts", adverts);
     }
 }
+
+/// The limit of replies is one of a mastership: what an earlier one has used up must not make this one silent in a contest.
+#[test]
+fn a_new_master_answers_who_contends_whatever_it_answered_before() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    for _ in 0..5 {
+        solo.hear(PEER, 50);
+    }
+    solo.hear(PEER, 200);
+    assert_eq!(solo.state(), State::Backup);
+    solo.run_to_master();
+    solo.hear(PEER, 50);
+    assert_eq!(sent(&solo.take()), [100]);
+}

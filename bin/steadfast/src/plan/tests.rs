@@ -1,0 +1,282 @@
+use super::*;
+use std::path::{Path, PathBuf};
+use steadfast_config::model::{Authentication, RealServer, Served, VirtualServer};
+use steadfast_config::source::{Options, ReadError, Reader};
+
+struct Text<'a>(&'a str);
+
+impl Reader for Text<'_> {
+    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+    fn glob(&self, _: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// What is planned between two texts.
+fn between(a: &str, b: &str) -> Vec<String> {
+    let read = |text| {
+        steadfast_config::load(Path::new("f"), &Text(text), &Options::default(), &steadfast_config::SystemHost).config
+    };
+    plan(&read(a), &read(b))
+}
+
+const BEFORE: &str = r#"
+global_defs {
+  router_id a
+  smtp_server 192.0.2.25 25
+  smtp_connect_timeout 10
+  vrrp_garp_interval 0.1
+}
+vrrp_script chk {
+  script "/bin/true a"
+  interval 2
+  weight 10
+}
+track_file f {
+  file /tmp/none
+  weight 1
+}
+static_routes {
+  198.51.100.0/24 via 192.0.2.1 dev eth0
+}
+vrrp_instance V {
+  interface eth0
+  virtual_router_id 51
+  preempt_delay 5
+  advert_int 1
+  unicast_src_ip 192.0.2.2
+  unicast_peer {
+    192.0.2.3
+  }
+  virtual_ipaddress {
+    192.0.2.7/24
+  }
+  virtual_routes {
+    10.77.0.0/16 via 192.0.2.9 dev eth0 metric 5
+  }
+  virtual_rules {
+    from 192.0.2.7 table 77 preference 1700
+  }
+  track_script {
+    chk weight 5
+  }
+  track_interface {
+    eth0 weight 5
+  }
+  notify_master "/bin/true a"
+  nopreempt
+}
+virtual_server 192.0.2.80 80 {
+  delay_loop 5
+  lb_algo wlc
+  lb_kind NAT
+  real_server 198.51.100.1 80 {
+    weight 1
+    TCP_CHECK {
+      connect_timeout 3
+    }
+  }
+  real_server 198.51.100.2 80 {
+    HTTP_GET {
+      url {
+        path /
+        status_code 200
+      }
+      connect_timeout 3
+    }
+  }
+}
+bfd_instance B {
+  neighbor_ip 192.0.2.3
+  min_rx 100
+}
+"#;
+
+const AFTER: &str = r#"
+global_defs {
+  router_id b
+  smtp_server 192.0.2.25 26
+  smtp_connect_timeout 11
+  vrrp_garp_interval 0.2
+}
+vrrp_script chk {
+  script "/bin/true b"
+  interval 3
+  weight 10 reverse
+}
+track_file f {
+  file /tmp/none
+  weight 2
+}
+static_routes {
+  198.51.100.0/24 via 192.0.2.1 dev eth0 metric 7
+}
+vrrp_instance V {
+  interface eth0
+  virtual_router_id 51
+  preempt_delay 6.5
+  advert_int 0.5
+  unicast_src_ip 192.0.2.2
+  unicast_peer {
+    192.0.2.3 min_ttl 4 max_ttl 255
+  }
+  virtual_ipaddress {
+    192.0.2.7/24
+  }
+  virtual_routes {
+    10.77.0.0/16 via 192.0.2.9 dev eth0 metric 6
+  }
+  virtual_rules {
+    from 192.0.2.7 table 78 preference 1700
+  }
+  track_script {
+    chk weight 7
+  }
+  notify_master "/bin/true b" nobody
+  state BACKUP
+  use_vmac
+  version 3
+}
+virtual_server 192.0.2.80 80 {
+  delay_loop 6
+  lb_algo rr
+  lb_kind DR
+  persistence_timeout 60
+  drain_time 10
+  real_server 198.51.100.1 80 {
+    weight 2
+    TCP_CHECK {
+      connect_timeout 4
+      retry 2
+    }
+  }
+  real_server 198.51.100.2 80 {
+    HTTP_GET {
+      url {
+        path /x
+        status_code 200-299
+      }
+      connect_timeout 3
+    }
+    MISC_CHECK {
+      misc_path "/bin/true c"
+    }
+  }
+}
+bfd_instance B {
+  neighbor_ip 192.0.2.3
+  min_rx 200
+}
+"#;
+
+const PLANNED: &str = r#"~ bfd_instance B > min_rx: 100 -> 200
+~ track_file f > weight: 1 -> 2
+~ global_defs > vrrp_garp_interval: 0.1 s -> 0.2 s
+~ global_defs > router_id: a -> b
+~ global_defs > smtp_connect_timeout: 10 -> 11
+~ global_defs > smtp_server: 192.0.2.25 25 -> 192.0.2.25 26
+~ vrrp_instance V > advert_int: 1 s -> 0.5 s
+~ vrrp_instance V > nopreempt: yes -> no
+~ vrrp_instance V > notify_master: "/bin/true a" -> "/bin/true b" as 65534:65534
+~ vrrp_instance V > preempt_delay: none -> 6.5 s
+~ vrrp_instance V > state: none -> BACKUP
+~ vrrp_instance V > track_script chk > weight: 5 -> 7
+~ vrrp_instance V > unicast_peer 192.0.2.3 > ttl: none -> min_ttl 4 max_ttl 255
+~ vrrp_instance V > use_vmac: none -> vrrp.51
+~ vrrp_instance V > version: 2 -> 3
+- vrrp_instance V > virtual_routes 10.77.0.0/16 via 192.0.2.9 dev eth0 metric 5
++ vrrp_instance V > virtual_routes 10.77.0.0/16 via 192.0.2.9 dev eth0 metric 6
+- vrrp_instance V > virtual_rules from 192.0.2.7/32 priority 1700 lookup 77
++ vrrp_instance V > virtual_rules from 192.0.2.7/32 priority 1700 lookup 78
+~ vrrp_instance V > vmac_xmit_base: no -> yes
+~ vrrp_script chk > interval: 2 s -> 3 s
+~ vrrp_script chk > script: "/bin/true a" -> "/bin/true b"
+~ vrrp_script chk > weight: 10 -> 10 reverse
+- static route 198.51.100.0/24 via 192.0.2.1 dev eth0
++ static route 198.51.100.0/24 via 192.0.2.1 dev eth0 metric 7
+~ virtual_server 192.0.2.80 80 > delay_loop: 5 s -> 6 s
+~ virtual_server 192.0.2.80 80 > drain_time: none -> 10 s
+~ virtual_server 192.0.2.80 80 > lb_kind: NAT -> DR
+~ virtual_server 192.0.2.80 80 > persistence_timeout: none -> 60
+~ virtual_server 192.0.2.80 80 > real_server 198.51.100.1 80 > TCP_CHECK > connect_timeout: 3 s -> 4 s
+~ virtual_server 192.0.2.80 80 > real_server 198.51.100.1 80 > TCP_CHECK > retry: none -> 2
+~ virtual_server 192.0.2.80 80 > real_server 198.51.100.1 80 > weight: 1 -> 2
+- virtual_server 192.0.2.80 80 > real_server 198.51.100.2 80 > HTTP_GET > url /
++ virtual_server 192.0.2.80 80 > real_server 198.51.100.2 80 > HTTP_GET > url /x
++ virtual_server 192.0.2.80 80 > real_server 198.51.100.2 80 > MISC_CHECK
+~ virtual_server 192.0.2.80 80 > lb_algo: wlc -> rr
+"#;
+
+#[test]
+fn what_is_planned_is_told_in_words_of_the_file() {
+    let planned = between(BEFORE, AFTER);
+    assert_eq!(planned.join("\n") + "\n", PLANNED);
+    assert_eq!(between(BEFORE, BEFORE), Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_password_is_told_and_not_shown() {
+    let with = |password: &str| {
+        let authentication =
+            Authentication { auth_pass: Some(steadfast_core::Secret::new(password)), ..Default::default() };
+        let i = VrrpInstance { name: "A".into(), authentication: Some(authentication), ..Default::default() };
+        Config { instances: vec![i], ..Default::default() }
+    };
+    assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
+    assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another"]);
+    assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
+}
+
+#[test]
+fn addresses_are_told_as_they_are_written_and_where_they_stand_is_no_difference() {
+    use steadfast_core::kernel::Address;
+    let with = |last: u8, column: u32| {
+        let cidr = steadfast_core::IpCidr { address: [192, 0, 2, last].into(), prefix: 24 };
+        let at = serde_json::json!({ "file": 0, "line": 3, "column": column, "width": 9 });
+        let at = serde_json::from_value(at).expect("place");
+        let virtual_ipaddress = vec![(Address::new(cidr, "eth0"), true, at)];
+        let i = VrrpInstance { name: "A".into(), virtual_ipaddress, ..Default::default() };
+        Config { instances: vec![i], ..Default::default() }
+    };
+    assert_eq!(plan(&with(7, 1), &with(7, 9)), Vec::<String>::new());
+    let lines = [
+        "- vrrp_instance A > virtual_ipaddress 192.0.2.7/24 dev eth0",
+        "+ vrrp_instance A > virtual_ipaddress 192.0.2.8/24 dev eth0",
+    ];
+    assert_eq!(plan(&with(7, 1), &with(8, 1)), lines);
+}
+
+#[test]
+fn what_comes_goes_and_changes() {
+    let instance =
+        |name: &str, priority| VrrpInstance { name: name.into(), priority: Some(priority), ..Default::default() };
+    let server =
+        |last: u8| RealServer { address: Some([192, 0, 2, last].into()), port: Some(80), ..Default::default() };
+    let service = |servers| VirtualServer { served: Served::Mark(7), real_servers: servers, ..Default::default() };
+    let a = Config {
+        instances: vec![instance("A", 100), instance("B", 100)],
+        virtual_servers: vec![service(vec![server(1), server(2)])],
+        ..Default::default()
+    };
+    let b = Config {
+        instances: vec![instance("A", 150), instance("C", 100)],
+        virtual_servers: vec![service(vec![server(1), server(3)])],
+        ..Default::default()
+    };
+    assert_eq!(plan(&a, &a), Vec::<String>::new());
+    assert_eq!(
+        plan(&a, &b),
+        [
+            "~ vrrp_instance A > priority: 100 -> 150",
+            "- vrrp_instance B",
+            "+ vrrp_instance C",
+            "- virtual_server fwmark 7 > real_server 192.0.2.2 80",
+            "+ virtual_server fwmark 7 > real_server 192.0.2.3 80",
+        ]
+    );
+}

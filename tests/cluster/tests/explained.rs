@@ -1,0 +1,196 @@
+//! What `steadfast` says of faults, also of the daemon's own.
+
+use nix::sys::signal::Signal;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use steadfast_test_cluster::daemon::{ask, send, steadfastd};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn conf(priority: u8, more: &str) -> String {
+    format!(
+        "vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n version 2\n priority {priority}\n advert_int 1\n {more}\n \
+         virtual_ipaddress {{\n 10.77.0.100/24\n }}\n}}\n"
+    )
+}
+
+/// Waits until an answer of the command has all these words.
+fn says(d: &Daemon, question: &[&str], words: &[&str]) {
+    let mut last = String::new();
+    let told = eventually(seconds(10), || {
+        last = ask(d, question);
+        words.iter().all(|w| last.contains(w))
+    });
+    assert!(told, "{words:?}:\n{last}\n{}", d.log());
+}
+
+#[test]
+fn two_masters_by_another_password_or_version_are_told_of() {
+    require!();
+    let lan = Lan::new(2);
+    let auth = |p: &str| format!("authentication {{\n auth_type PASS\n auth_pass {p}\n }}");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, &auth("right")));
+    let mut b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, &auth("wrong")));
+    let two = "adverts of 10.77.0.2 are thrown away: received an invalid passwd; where that is a master, there are two";
+    says(&a, &["status"], &["MASTER VI", two]);
+    says(&b, &["status"], &["MASTER VI", "adverts of 10.77.0.1 are thrown away"]);
+    let words = ["Adverts of 10.77.0.2 are thrown away (received an invalid passwd): ", "there are two masters"];
+    says(&a, &["explain", "VI"], &words);
+    b.signal(Signal::SIGTERM);
+    b.ended();
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, "").replace("version 2", "version 3"));
+    says(&a, &["status"], &["adverts of 10.77.0.2 are thrown away: version 3, expected 2"]);
+    // It ends by itself when the peers agree.
+    b.reload(&conf(100, &auth("right")));
+    let quiet = || !ask(&a, &["status"]).contains("thrown away") && !ask(&a, &["explain", "VI"]).contains("Adverts of");
+    assert!(eventually(seconds(10), quiet), "{}", ask(&a, &["explain", "VI"]));
+}
+
+#[test]
+fn a_cause_names_who_led() {
+    require!();
+    let lan = Lan::new(2);
+    let member = |name: &str, id: u8, priority: u8| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {id}\n priority {priority}\n advert_int 1\n \
+             virtual_ipaddress {{\n 10.77.0.{id}/24\n }}\n}}\n"
+        )
+    };
+    let group = |p: u8| {
+        format!(
+            "vrrp_sync_group G {{\n group {{\n ONE\n TWO\n }}\n}}\n{}{}",
+            member("ONE", 51, p),
+            member("TWO", 52, p)
+        )
+    };
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &group(150));
+    says(&a, &["explain", "ONE"], &["is MASTER", " BACKUP  an instance begins as BACKUP"]);
+    let led = |d: &Daemon| {
+        let both = ["ONE", "TWO"].map(|i| ask(d, &["explain", i])).concat();
+        both.contains("because of this: ONE of sync group G: ")
+            || both.contains("because of this: TWO of sync group G: ")
+    };
+    assert!(eventually(seconds(10), || led(&a)), "{}", ask(&a, &["explain", "TWO"]));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &group(100));
+    says(&b, &["explain", "ONE"], &["because of this: an instance begins as BACKUP.", "The master is 10.77.0.1"]);
+    // The master's priority falls below that of the backup, which says what it heard.
+    a.reload(&group(80));
+    let both = || ["ONE", "TWO"].map(|i| ask(&b, &["explain", i])).concat();
+    let heard = "10.77.0.1 announced priority 80, its own is 100.";
+    assert!(eventually(seconds(10), || both().matches(heard).count() == 2), "{}", both());
+    assert!(both().contains("of sync group G: 10.77.0.1 announced priority 80"), "{}", both());
+    // A planned stop is no silence.
+    assert_eq!(b.stop(), Some(0));
+    let both = || ["ONE", "TWO"].map(|i| ask(&a, &["explain", i])).concat();
+    assert!(eventually(seconds(10), || both().contains("10.77.0.2 said that it leaves (priority 0)")), "{}", both());
+}
+
+#[test]
+fn a_hung_and_a_dead_child_are_told_of() {
+    require!();
+    let lan = Lan::new(1);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, ""));
+    says(&d, &["status"], &["MASTER VI"]);
+    let vrrp = d.pid_of("vrrp.pid").expect("pid");
+    send(vrrp, Signal::SIGSTOP);
+    says(&d, &["explain", "VI"], &["What follows is what was said last: its process (pid ", "has been silent for"]);
+    assert!(!ask(&d, &["explain", "VI"]).contains("next time in"));
+    send(vrrp, Signal::SIGKILL);
+    let another = |old: i32| d.pid_of("vrrp.pid").filter(|p| *p != old);
+    assert!(eventually(seconds(10), || another(vrrp).is_some()), "{}", d.log());
+    says(&d, &["status"], &["MASTER VI", "died once"]);
+    // Several times within ten seconds: it waits, its addresses are withdrawn, and what it said last is still there.
+    let again = another(vrrp).expect("pid");
+    send(again, Signal::SIGKILL);
+    assert!(eventually(seconds(10), || another(again).is_some_and(|p| p != vrrp)), "{}", d.log());
+    says(&d, &["status"], &[" VI "]);
+    let again = another(again).expect("pid");
+    send(again, Signal::SIGKILL);
+    let words = ["not running, died 3 times, starts again in", "its addresses are withdrawn", " VI ", "10.77.0.100/24"];
+    says(&d, &["status"], &words);
+    assert!(ask(&d, &["explain", "VI"]).contains("its process died"), "{}", ask(&d, &["explain", "VI"]));
+    assert!(eventually(seconds(10), || another(again).is_some()), "{}", d.log());
+    says(&d, &["status"], &["MASTER VI"]);
+    assert!(!ask(&d, &["status"]).contains("withdrawn"));
+}
+
+#[test]
+fn a_refused_reload_says_why() {
+    require!();
+    let lan = Lan::new(1);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, ""));
+    says(&d, &["status"], &["VI"]);
+    for (text, why) in [
+        ("# nothing\n".to_string(), "the new configuration is empty"),
+        (conf(150, "prioritty 7"), "the new configuration has new faults"),
+        (conf(150, "").replace("interface eth0", ""), "the new configuration"),
+    ] {
+        std::fs::write(d.path("conf"), text).expect("file");
+        let told = ask(&d, &["reload"]);
+        assert!(
+            told.contains(&format!("steadfast: {why}")) && told.contains("the running configuration stays"),
+            "{told}"
+        );
+        let told = ask(&d, &["upgrade"]);
+        assert!(told.contains(&format!("steadfast: {why}")) && !told.contains("the log says why"), "{told}");
+        says(&d, &["status"], &["the last reload failed", why]);
+    }
+    std::fs::write(d.path("conf"), conf(140, "")).expect("file");
+    assert_eq!(ask(&d, &["reload"]), "");
+    assert!(!ask(&d, &["status"]).contains("failed"));
+}
+
+/// Starts another daemon with the files of `d`.
+fn beside(host: &Host, d: &Daemon) -> std::process::Child {
+    let mut c = host.command(steadfastd().to_str().expect("path"));
+    c.args(["-n", "-l", "-D", "-f"]).arg(d.path("conf"));
+    c.arg("-p").arg(d.path("pid")).arg("-r").arg(d.path("vrrp.pid")).arg("-c").arg(d.path("check.pid"));
+    let log = std::fs::File::create(d.path("other.log")).expect("log");
+    c.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start")
+}
+
+#[test]
+fn a_second_daemon_says_who_is_there_and_waits_for_one_that_stops() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let mut d = Daemon::start(host, Kind::Steadfast, &conf(150, ""));
+    says(&d, &["status"], &["MASTER VI"]);
+    let pid = d.pid_of("pid").expect("pid");
+    let log = d.path("other.log");
+    let other = || std::fs::read_to_string(&log).unwrap_or_default();
+    let status = beside(host, &d).wait().expect("wait");
+    let words = format!("daemon is already running: pid {pid}, pid file {}", d.path("pid").display());
+    assert!(status.code() == Some(0) && other().contains(&words), "{status}: {}", other());
+    // It hands over to nobody and takes its time: whoever starts now takes its place.
+    let begun = Instant::now();
+    d.signal(Signal::SIGTERM);
+    d.wait_log("Stopping", seconds(2));
+    let mut next = beside(host, &d);
+    let running = || d.pid_of("vrrp.pid").is_some() && d.pid_of("pid").is_some_and(|p| p != pid);
+    assert!(eventually(seconds(10), running), "{}", other());
+    println!("started {:?} after SIGTERM to the one before", begun.elapsed());
+    assert!(other().contains("another daemon stops"), "{}", other());
+    assert_eq!(d.ended(), Some(0));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", other());
+    send(d.pid_of("pid").expect("pid"), Signal::SIGTERM);
+    assert!(next.wait().expect("wait").success());
+}
+
+#[test]
+fn a_reload_is_over_when_it_is_in_effect() {
+    require!();
+    let lan = Lan::new(1);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, ""));
+    says(&d, &["status"], &["MASTER VI"]);
+    let vrrp = d.pid_of("vrrp.pid").expect("pid");
+    // Who is to take it over hangs, is ended, and takes it over in its next life.
+    send(vrrp, Signal::SIGSTOP);
+    std::fs::write(d.path("conf"), conf(140, "")).expect("file");
+    assert_eq!(ask(&d, &["reload"]), "");
+    assert!(d.pid_of("vrrp.pid").is_some_and(|p| p != vrrp), "{}", d.log());
+    assert!(ask(&d, &["status"]).contains("priority 140"), "{}", ask(&d, &["status"]));
+}
