@@ -20,6 +20,8 @@ pub struct Link {
     pub mac: Mac,
     /// Usable addresses in the kernel's order: no tentative and no failed ones. Ours are among them.
     pub addresses: Vec<IpCidr>,
+    /// It is a VRF.
+    pub vrf: bool,
 }
 
 /// A received protocol-112 packet.

@@ -498,7 +498,7 @@ impl Router {
             interfaces.extend(c.depends_on.iter().flat_map(Object::links));
             for track in &c.tracks {
                 match &track.what {
-                    Tracked::Interface(name) => interfaces.push(name),
+                    Tracked::Interface(name) | Tracked::Vrf(name) => interfaces.push(name),
                     other => {
                         let users = self.by_tracker.entry(other.clone()).or_default();
                         if users.last() != Some(&i) {

@@ -113,6 +113,7 @@ impl History {
 fn named(what: &Tracked) -> String {
     match what {
         Tracked::Interface(n) => format!("interface {n}"),
+        Tracked::Vrf(n) => format!("VRF {n}"),
         Tracked::Script(n) => format!("script {n}"),
         Tracked::File(n) => format!("file {n}"),
         Tracked::Process(n) => format!("process {n}"),

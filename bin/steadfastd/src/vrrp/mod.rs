@@ -631,7 +631,15 @@ impl Role {
 }
 
 fn link(l: &steadfast_net::netlink::Link) -> Link {
-    Link { name: l.name.clone(), index: l.index, up: l.up, mtu: l.mtu, mac: l.mac, addresses: l.addresses.clone() }
+    Link {
+        name: l.name.clone(),
+        index: l.index,
+        up: l.up,
+        mtu: l.mtu,
+        mac: l.mac,
+        addresses: l.addresses.clone(),
+        vrf: l.vrf_table.is_some(),
+    }
 }
 
 /// Scheduling as the file wants it; what cannot be had is said.
