@@ -306,6 +306,8 @@ pub struct View<'a> {
     pub master: Option<(IpAddr, u8)>,
     /// Interval of the master's adverts.
     pub master_interval: std::time::Duration,
+    /// Silence of the master after which it takes over.
+    pub master_down: std::time::Duration,
     /// When the state last changed.
     pub last_transition: steadfast_core::Time,
     /// Counters.

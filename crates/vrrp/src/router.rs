@@ -385,6 +385,7 @@ impl Router {
             objects_set: x.objects_set,
             master: x.master,
             master_interval: x.master_interval,
+            master_down: x.master_down(),
             last_transition: x.last_transition,
             counters: x.counters,
             source: x.assessed.source,
@@ -415,7 +416,16 @@ impl Router {
     /// What is due next for an instance, in words.
     pub fn due(&self, name: &str) -> Vec<(&'static str, Time)> {
         let at = |x: &Instance| x.config.name == name;
-        let Some(i) = self.order.iter().find(|i| self.slot(**i).is_some_and(at)) else { return Vec::new() };
+        let found = self.order.iter().find(|i| self.slot(**i).is_some_and(at));
+        found.map(|i| self.due_of(*i).collect()).unwrap_or_default()
+    }
+
+    /// When each instance acts next unless something happens, in the order of [`Router::views`].
+    pub fn dues(&self) -> impl Iterator<Item = Option<Time>> {
+        self.order.iter().filter(|i| self.slot(**i).is_some()).map(|i| self.due_of(*i).map(|(_, t)| t).min())
+    }
+
+    fn due_of(&self, i: u32) -> impl Iterator<Item = (&'static str, Time)> {
         let words = [
             (Which::Advert, "next advert"),
             (Which::Down, "takes over unless an advert is heard"),
@@ -423,7 +433,7 @@ impl Router {
             (Which::Release, "gives the addresses up unless a successor is heard"),
             (Which::Listen, "ends listening"),
         ];
-        words.into_iter().filter_map(|(w, text)| Some((text, self.timers.get(Key::Instance(*i, w))?))).collect()
+        words.into_iter().filter_map(move |(w, text)| Some((text, self.timers.get(Key::Instance(i, w))?)))
     }
 
     /// Names of instances that said priority 0 and serve on until their successor is heard. They count as MASTER until then.

@@ -2,6 +2,7 @@
 
 mod act;
 mod alarms;
+mod details;
 mod dump;
 mod linkbeat;
 mod listen;
@@ -90,6 +91,8 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
+    /// For dumps.
+    told: details::Told,
     teller: Teller,
     receivers: HashMap<usize, (Receiver, Vec<u8>, Vec<std::net::IpAddr>)>,
     by_link: HashMap<(u32, Family, bool), usize>,
@@ -480,6 +483,7 @@ impl Role {
                             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
                         }
                         self.save_state("pre", t);
+                        self.told = details::Told::new(&config);
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
@@ -555,11 +559,18 @@ impl Role {
     fn save_state(&mut self, word: &str, t: Time) {
         let Some(directory) = self.plan.save_dir.clone() else { return };
         self.saved += u32::from(word == "pre");
-        let text = steadfast_status::data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()));
+        let text = self.data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()), t);
         let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
         if let Err(e) = files::write_dump(&path, &text, None) {
             log::error!("config_save_dir: cannot write {}: {e}", path.display());
         }
+    }
+
+    /// The data dump.
+    fn data(&self, snapshot: &steadfast_status::Snapshot, t: Time) -> String {
+        let (mirror, wall) = (&self.system.mirror, files::wall_clock());
+        let details = details::details(&self.router, &self.plan, &self.told, mirror, t, wall);
+        steadfast_status::data(snapshot, &details)
     }
 
     fn dump(&mut self, what: Dump, t: Time) {
@@ -569,7 +580,7 @@ impl Role {
         let (path, text) = match what {
             Dump::Data => {
                 log::info!("Printing VRRP data for process({pid}) on signal");
-                (data, Some(steadfast_status::data(&snapshot)))
+                (data, Some(self.data(&snapshot, t)))
             }
             Dump::Stats | Dump::StatsClear => {
                 log::info!("Printing VRRP stats for process({pid}) on signal");

@@ -60,6 +60,7 @@ impl Role {
         }
         let respawned = !snapshots.is_empty();
         let mut plan = translate::plan(&config);
+        let told = details::Told::new(&config);
         drop(config);
         be_scheduled(&plan.scheduling);
         plan.names[0].iter().for_each(|name| schedule::name(name));
@@ -85,6 +86,7 @@ impl Role {
             system,
             router,
             plan,
+            told,
             teller: Teller::default(),
             receivers: HashMap::new(),
             by_link: HashMap::new(),
@@ -146,7 +148,7 @@ impl Role {
         }
         if options.dump {
             let snapshot = dump::snapshot(&role.router, &role.plan, t, files::wall_clock());
-            steadfast_status::data(&snapshot).lines().for_each(|l| log::info!("{l}"));
+            role.data(&snapshot, t).lines().for_each(|l| log::info!("{l}"));
         }
         role.tell_brother_all();
         role.parent.say(Message::Ready);

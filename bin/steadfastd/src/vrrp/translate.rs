@@ -532,6 +532,8 @@ fn instance(
                 5 => Tracked::Session(e.name.clone()),
                 _ => Tracked::Interface(e.name.clone()),
             };
+            // What the group tracks, too, counts once, with the group's weight.
+            c.tracks.retain(|t| t.what != what);
             c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
         }
     };
