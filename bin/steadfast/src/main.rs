@@ -255,7 +255,22 @@ fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), Strin
     if c.instances.is_empty() && c.statics.is_empty() && c.virtual_servers.is_empty() && c.bfd.is_empty() {
         return Err(format!("{} is empty: a reload would change nothing", file.display()));
     }
-    let lines = plan::plan(&running, &outcome.config);
+    let mut lines = plan::plan(&running, &outcome.config);
+    // What managers have set is not in the running file, and a reload ends it.
+    let live = ask::status(socket).map(|(whole, _)| whole.vrrp.map(|v| v.instances).unwrap_or_default());
+    for i in live.unwrap_or_default() {
+        let Some(wanted) = c.instances.iter().find(|w| w.name == i.name) else { continue };
+        let preempt = |on: bool| if on { "enabled" } else { "disabled" };
+        let priority = i.set_priority.zip(wanted.priority).filter(|(set, file)| set != file);
+        lines.extend(
+            priority.map(|(set, p)| format!("~ vrrp_instance {} > priority: {set}, set by SNMP -> {p}", i.name)),
+        );
+        let set = i.set_preempt.filter(|set| *set == wanted.nopreempt);
+        let file = preempt(!wanted.nopreempt);
+        lines.extend(
+            set.map(|s| format!("~ vrrp_instance {} > preemption: {}, set by SNMP -> {file}", i.name, preempt(s))),
+        );
+    }
     let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
     let known: Vec<String> =
         String::from_utf8_lossy(&ask::ask(socket, &["faults"])?).split_whitespace().map(str::to_string).collect();

@@ -124,6 +124,8 @@ pub(crate) struct Instance {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
+    /// Priority and preemption that a manager has set, until the next reload.
+    pub adjusted: (Option<u8>, Option<bool>),
     /// Authentication: what is fresh.
     pub guard: Memory,
     /// State that a former process handed over.
@@ -168,6 +170,7 @@ impl Instance {
             new_master: NewMaster::Never,
             protocol_error: 0,
             offender: None,
+            adjusted: (None, None),
             guard: Memory::default(),
             restored: None,
             orphaned: false,

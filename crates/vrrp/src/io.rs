@@ -324,4 +324,6 @@ pub struct View<'a> {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
+    /// Priority and preemption that a manager has set, until the next reload.
+    pub adjusted: (Option<u8>, Option<bool>),
 }

@@ -189,9 +189,10 @@ impl Router {
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
+        let former: HashMap<&str, &Snapshot> = snapshots.iter().rev().map(|s| (s.name.as_str(), s)).collect();
         for c in config.instances {
             let mut instance = Instance::new(c, now);
-            if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
+            if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
                 if instance.config.keyed() {
                     instance.guard.restore(&s.stamps);
@@ -394,6 +395,7 @@ impl Router {
             new_master: x.new_master,
             protocol_error: x.protocol_error,
             offender: x.offender,
+            adjusted: x.adjusted,
         }
     }
 

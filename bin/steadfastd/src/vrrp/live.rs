@@ -54,7 +54,7 @@ impl History {
     }
 
     /// Since when an instance is in its state, by the clock, where that is known.
-    fn since(&self, name: &str, state: &str) -> Option<f64> {
+    pub fn since(&self, name: &str, state: &str) -> Option<f64> {
         self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
@@ -171,6 +171,8 @@ impl Role {
                 faults: v.faults,
                 base_priority: c.priority,
                 priority: v.priority,
+                set_priority: v.adjusted.0,
+                set_preempt: v.adjusted.1,
                 parts: parts.collect(),
                 master: v.master.map(|(a, p)| (a.to_string(), p)),
                 advert_interval: c.advert_interval.as_secs_f64(),

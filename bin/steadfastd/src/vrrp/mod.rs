@@ -56,6 +56,10 @@ const SOCKETS: usize = 1000;
 const SETTINGS: &str = "\nsettings";
 /// Keys of the last changes of instances begin with this.
 const HISTORY: &str = "\thistory ";
+/// Keys of what instances counted begin with this; it is kept for an upgrade alone.
+const COUNTERS: &str = "\tcounters ";
+/// Keys of what managers have set begin with this.
+const ADJUSTED: &str = "\tadjusted ";
 /// Bytes of settings in one message.
 const PART: usize = 3000;
 
@@ -486,7 +490,10 @@ impl Role {
                         self.told = details::Told::new(&config);
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
+                        let adjusted = self.router.views().filter(|v| v.adjusted != (None, None));
+                        let adjusted: Vec<String> = adjusted.map(|v| v.config.name.clone()).collect();
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        adjusted.iter().for_each(|name| self.keep_adjusted(name, (None, None)));
                         let probes = &self.plan.probes;
                         self.results.retain(|name, _| probes.contains_key(name));
                         self.trim = Some(t + SETTLED);
@@ -522,6 +529,15 @@ impl Role {
                 }
                 Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
                     self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
+                    let set = self.router.view(&instance).map(|v| v.adjusted);
+                    self.keep_adjusted(&instance, set.unwrap_or_default());
+                }
+                Order::Message(Message::Save) => {
+                    for v in self.router.views() {
+                        if let Ok(bytes) = encode(&v.counters) {
+                            self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
+                        }
+                    }
                 }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),
@@ -559,11 +575,26 @@ impl Role {
     fn save_state(&mut self, word: &str, t: Time) {
         let Some(directory) = self.plan.save_dir.clone() else { return };
         self.saved += u32::from(word == "pre");
-        let text = self.data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()), t);
+        let text = self.data(&self.snapshot(t), t);
         let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
         if let Err(e) = files::write_dump(&path, &text, None) {
             log::error!("config_save_dir: cannot write {}: {e}", path.display());
         }
+    }
+
+    /// What a manager has set outlives this process, until the next reload.
+    fn keep_adjusted(&mut self, name: &str, set: (Option<u8>, Option<bool>)) {
+        let bytes = if set == (None, None) { Vec::new() } else { encode(&set).unwrap_or_default() };
+        self.parent.say(Message::Keep { key: format!("{ADJUSTED}{name}"), bytes });
+    }
+
+    /// What dumps show. A state may be older than this process.
+    fn snapshot(&self, t: Time) -> steadfast_status::Snapshot {
+        let mut snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        for i in &mut snapshot.instances {
+            i.last_transition = self.history.since(&i.name, i.state.word()).unwrap_or(i.last_transition);
+        }
+        snapshot
     }
 
     /// The data dump.
@@ -574,7 +605,7 @@ impl Role {
     }
 
     fn dump(&mut self, what: Dump, t: Time) {
-        let snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        let snapshot = self.snapshot(t);
         let [data, stats, json] = &self.plan.dumps;
         let pid = schedule::pid();
         let (path, text) = match what {

@@ -4,7 +4,7 @@ use super::plan::{
     Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
 };
 use crate::checker::traffic::Ages;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,18 +115,21 @@ pub fn plan(c: &Config) -> Plan {
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
     let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
+    // Of old (global_tracking): what one member tracks, all of them do.
+    let mut shared: HashMap<&str, Vec<Track>> = HashMap::new();
+    let mut known: HashSet<(&str, Tracked)> = HashSet::new();
+    for i in &c.instances {
+        let Some(gr) = of_group.get(i.name.as_str()).filter(|gr| gr.global_tracking) else { continue };
+        let tracks = instance(i, g, Some(gr), &defaults).tracks;
+        let new = tracks.into_iter().filter(|t| known.insert((&gr.name, t.what.clone())));
+        shared.entry(&gr.name).or_default().extend(new);
+    }
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
         let mut instance = instance(i, g, group, &defaults);
-        if let Some(members) = group.filter(|gr| gr.global_tracking).and_then(|gr| gr.group.as_ref()) {
-            // Of old: what one member tracks, all of them do.
-            for other in c.instances.iter().filter(|x| x.name != i.name && members.contains(&x.name)) {
-                for track in self::instance(other, g, group, &defaults).tracks {
-                    if !instance.tracks.iter().any(|t| t.what == track.what) {
-                        instance.tracks.push(track);
-                    }
-                }
-            }
+        if let Some(all) = group.and_then(|gr| shared.get(gr.name.as_str())) {
+            let own: HashSet<Tracked> = instance.tracks.iter().map(|t| t.what.clone()).collect();
+            instance.tracks.extend(all.iter().filter(|t| !own.contains(&t.what)).cloned());
         }
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
         let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
