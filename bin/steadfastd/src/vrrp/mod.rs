@@ -60,6 +60,8 @@ const HISTORY: &str = "\thistory ";
 const COUNTERS: &str = "\tcounters ";
 /// Keys of what managers have set begin with this.
 const ADJUSTED: &str = "\tadjusted ";
+/// Priority and preemption that a manager has set.
+type Adjusted = (Option<u8>, Option<bool>);
 /// Bytes of settings in one message.
 const PART: usize = 3000;
 
@@ -583,7 +585,7 @@ impl Role {
     }
 
     /// What a manager has set outlives this process, until the next reload.
-    fn keep_adjusted(&mut self, name: &str, set: (Option<u8>, Option<bool>)) {
+    fn keep_adjusted(&mut self, name: &str, set: Adjusted) {
         let bytes = if set == (None, None) { Vec::new() } else { encode(&set).unwrap_or_default() };
         self.parent.say(Message::Keep { key: format!("{ADJUSTED}{name}"), bytes });
     }

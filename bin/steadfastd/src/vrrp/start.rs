@@ -14,7 +14,7 @@ impl Role {
         let mut parts = Vec::new();
         let mut history = live::History::default();
         let mut counters: HashMap<String, steadfast_vrrp::Counters> = HashMap::new();
-        let mut adjusted: Vec<(String, (Option<u8>, Option<bool>))> = Vec::new();
+        let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -42,8 +42,7 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(ADJUSTED) => {
                         let name = key.strip_prefix(ADJUSTED).unwrap_or_default();
-                        adjusted
-                            .extend(decode::<(Option<u8>, Option<bool>)>(&bytes).ok().map(|a| (name.to_string(), a)));
+                        adjusted.extend(decode::<Adjusted>(&bytes).ok().map(|a| (name.to_string(), a)));
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
