@@ -79,8 +79,10 @@ enum Command {
         #[arg(long, short = 'i')]
         config_id: Option<String>,
     },
-    /// List the keywords of the language
+    /// List the keywords of the language with their syntax, range, default and meaning
     Keywords {
+        /// Only those of the sections with this in their name, or the keyword of this name
+        section: Option<String>,
         /// Separated by tabs: section, keyword, syntax, range, default, supported, meaning
         #[arg(long)]
         tsv: bool,
@@ -109,7 +111,7 @@ fn main() {
         Command::Drain { service, server } => told(drain(socket, &service, &server, "on")),
         Command::Undrain { service, server } => told(drain(socket, &service, &server, "off")),
         Command::Check { file, json, config_id } => check(&file, json, config_id),
-        Command::Keywords { tsv } => list(tsv),
+        Command::Keywords { section, tsv } => list(section.as_deref(), tsv),
     });
 }
 
@@ -285,7 +287,22 @@ fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), Strin
     if c.instances.is_empty() && c.statics.is_empty() && c.virtual_servers.is_empty() && c.bfd.is_empty() {
         return Err(format!("{} is empty: a reload would change nothing", file.display()));
     }
-    let lines = plan::plan(&running, &outcome.config);
+    let mut lines = plan::plan(&running, &outcome.config);
+    // What managers have set is not in the running file, and a reload ends it.
+    let live = ask::status(socket).map(|(whole, _)| whole.vrrp.map(|v| v.instances).unwrap_or_default());
+    for i in live.unwrap_or_default() {
+        let Some(wanted) = c.instances.iter().find(|w| w.name == i.name) else { continue };
+        let preempt = |on: bool| if on { "enabled" } else { "disabled" };
+        let priority = i.set_priority.zip(wanted.priority).filter(|(set, file)| set != file);
+        lines.extend(
+            priority.map(|(set, p)| format!("~ vrrp_instance {} > priority: {set}, set by SNMP -> {p}", i.name)),
+        );
+        let set = i.set_preempt.filter(|set| *set == wanted.nopreempt);
+        let file = preempt(!wanted.nopreempt);
+        lines.extend(
+            set.map(|s| format!("~ vrrp_instance {} > preemption: {}, set by SNMP -> {file}", i.name, preempt(s))),
+        );
+    }
     let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
     let known: Vec<String> =
         String::from_utf8_lossy(&ask::ask(socket, &["faults"])?).split_whitespace().map(str::to_string).collect();
@@ -320,21 +337,32 @@ fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i3
     if outcome.unreadable { 6 } else { outcome.diagnostics.exit_status() }
 }
 
-fn list(tsv: bool) -> i32 {
+/// Keywords of the sections with `wanted` in their name, and those of that name; 1 when there are none.
+fn list(wanted: Option<&str>, tsv: bool) -> i32 {
+    let fits = |k: &steadfast_config::Keyword| wanted.is_none_or(|w| k.word == w || k.section.contains(w));
     let mut out = std::io::stdout().lock();
-    for k in keywords() {
+    let mut any = false;
+    for k in keywords().filter(fits) {
+        any = true;
         let supported = if k.supported { "yes" } else { "not yet" };
         let doc = k.doc.trim();
         let written = if tsv {
             writeln!(out, "{}\t{}\t{}\t{}\t{}\t{supported}\t{doc}", k.section, k.word, k.syntax, k.range, k.default)
         } else {
-            writeln!(out, "{} > {} {}   {doc} [{supported}]", k.section, k.word, k.syntax)
+            let shown = |name: &str, what: &str| if what == "-" { String::new() } else { format!(" {name}: {what}.") };
+            let (syntax, later) =
+                (if k.syntax == "-" { "" } else { k.syntax }, if k.supported { "" } else { " Not supported yet." });
+            let bounds = format!("{}{}{later}", shown("Range", k.range), shown("Default", k.default));
+            writeln!(out, "{} > {} {syntax}\n    {doc}{bounds}", k.section, k.word)
         };
         if written.is_err() {
             return 0;
         }
     }
-    0
+    if !any {
+        eprintln!("steadfast: no section and no keyword {}", wanted.unwrap_or_default());
+    }
+    i32::from(!any)
 }
 
 #[cfg(test)]

@@ -57,6 +57,16 @@ fn sum(i: &Instance) -> String {
     text
 }
 
+/// What a manager has set: ` (priority set by SNMP)`.
+fn set(i: &Instance) -> &'static str {
+    match (i.set_priority, i.set_preempt) {
+        (None, None) => "",
+        (Some(_), None) => " (priority set by SNMP)",
+        (None, Some(_)) => " (preemption set by SNMP)",
+        (Some(_), Some(_)) => " (priority and preemption set by SNMP)",
+    }
+}
+
 /// Somebody is heard now, and proves nothing.
 fn recent(i: &Instance) -> Option<&Unproven> {
     i.unproven.as_ref().filter(|u| u.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0))
@@ -148,13 +158,14 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             let handing = if i.handing_over { ", hands over" } else { "" };
             let _ = writeln!(
                 out,
-                "{} {:<name$}  {:<link$} vrid {:<3}  since {}, priority {}{whose}{handing}",
+                "{} {:<name$}  {:<link$} vrid {:<3}  since {}, priority {}{}{whose}{handing}",
                 paint.state(&i.state, 6),
                 i.name,
                 i.interface,
                 i.vrid,
                 span(now - i.since),
                 sum(i),
+                set(i),
             );
             for f in &i.faults {
                 let _ = writeln!(out, "       {}", paint.bad(f));
@@ -424,7 +435,7 @@ pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
             "Where that one is the master, it is not heard as such: both have to be configured alike.".into()
         });
     }
-    say(format!("Its priority is {}.", sum(i)));
+    say(format!("Its priority is {}{}.", sum(i), set(i)));
     for p in &i.parts {
         let state = match p.good {
             None => "has not reported yet",

@@ -20,6 +20,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     crate::check_links::linkbeat(config, d);
+    crate::check_links::tables(config, at, d);
     // The checker child looks at its own scripts, whatever the VRRP child came to.
     let of_checks = crate::check_lvs::check(config, host, d);
     any_script |= of_checks;
@@ -238,43 +239,44 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let mut refused = false;
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
-        if instance(&mut i, &globals, host, at, d) {
-            i.track_script.retain(|t| {
-                // The order of the file matters to keepalived: a script is defined before it is tracked.
-                let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
-                if !early {
-                    d.push(
-                        Class::General,
-                        t.place.span(),
-                        format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
-                    );
-                }
-                early
-            });
-            known(&mut i.track_script, &scripts, "script", &i.name, d);
-            known(&mut i.track_file, &files, "file", &i.name, d);
-            known(&mut i.track_process, &processes, "process", &i.name, d);
-            known(&mut i.track_service, &services, "virtual server", &i.name, d);
-            known(&mut i.track_bfd, &bfd, "BFD session", &i.name, d);
-            if i.priority == Some(255) {
-                weighted(&mut i.track_script, &script_weights, &i.name, d);
-                weighted(&mut i.track_bfd, &bfd_weights, &i.name, d);
-            }
-            let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
-            let same = taken.entry(key).or_default();
-            if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
+        let good = instance(&mut i, &globals, host, at, d);
+        i.track_script.retain(|t| {
+            // The order of the file matters to keepalived: a script is defined before it is tracked.
+            let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
+            if !early {
                 d.push(
                     Class::General,
-                    at.of("vrrp_instance", &i.name, "virtual_router_id"),
-                    format!("({}) has the same interface and virtual_router_id as {other}", i.name),
+                    t.place.span(),
+                    format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
                 );
-                refused = true;
             }
-            same.push(i.name.clone());
-            keep.push(i);
-        } else {
+            early
+        });
+        known(&mut i.track_script, &scripts, "script", &i.name, d);
+        known(&mut i.track_file, &files, "file", &i.name, d);
+        known(&mut i.track_process, &processes, "process", &i.name, d);
+        known(&mut i.track_service, &services, "virtual server", &i.name, d);
+        known(&mut i.track_bfd, &bfd, "BFD session", &i.name, d);
+        if i.priority == Some(255) {
+            weighted(&mut i.track_script, &script_weights, &i.name, d);
+            weighted(&mut i.track_bfd, &bfd_weights, &i.name, d);
+        }
+        refused |= !good;
+        if !good {
+            continue;
+        }
+        let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
+        let same = taken.entry(key).or_default();
+        if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
+            d.push(
+                Class::General,
+                at.of("vrrp_instance", &i.name, "virtual_router_id"),
+                format!("({}) has the same interface and virtual_router_id as {other}", i.name),
+            );
             refused = true;
         }
+        same.push(i.name.clone());
+        keep.push(i);
     }
     config.instances = keep;
     synchronise(config, d);
@@ -304,9 +306,11 @@ fn instance(
             d.push(Class::$class, at.of("vrrp_instance", &name, $word), format!("({name}) {}", format_args!($($text)+)))
         };
     }
+    // A refused one is looked at to its end: who mends it shall not find the next fault only then.
+    let mut good = true;
     if i.virtual_router_id.is_none() {
         say!(General, "", "it has no usable virtual_router_id, the instance is refused");
-        return false;
+        good = false;
     }
     if i.interface.is_none() && !i.unicast_peer.is_empty() {
         // Unicast needs no link, only a table of routes.
@@ -315,11 +319,12 @@ fn instance(
         say!(General, "vrf", "vrf is for virtual links, and for unicast without an interface, ignoring it");
         i.vrf = None;
     }
-    let Some(interface) = i.interface.clone() else {
+    if i.interface.is_none() {
         say!(General, "", "it has no usable interface, the instance is refused");
-        return false;
-    };
-    if host.interface(&interface).is_none() && !globals.dynamic_interfaces {
+        good = false;
+    }
+    let interface = i.interface.clone().unwrap_or_default();
+    if i.interface.is_some() && host.interface(&interface).is_none() && !globals.dynamic_interfaces {
         say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
     }
     if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
@@ -376,9 +381,10 @@ fn instance(
     if i.virtual_ipaddress.is_empty() && !i.no_virtual_ipaddress {
         if version == 3 || strict {
             say!(General, "", "no virtual_ipaddress, the instance is refused");
-            return false;
+            good = false;
+        } else {
+            say!(General, "", "no virtual_ipaddress");
         }
-        say!(General, "", "no virtual_ipaddress");
     }
     // Intervals.
     let interval = i.advert_int.unwrap_or(Duration::from_secs(1));
@@ -463,7 +469,7 @@ fn instance(
         if first.is_none() {
             // going on without would take adverts of anybody
             say!(General, "auth_hmac", "auth_hmac has no usable key, the instance is refused");
-            return false;
+            good = false;
         }
         if i.authentication.as_ref().is_some_and(|a| a.auth_type == Some(AuthType::Ah)) {
             say!(General, "authentication", "auth_type AH does not go with auth_hmac, ignoring authentication");
@@ -495,7 +501,7 @@ fn instance(
         i.unicast_ttl = None;
     } else if strict {
         say!(General, "unicast_peer", "strict mode does not allow unicast, the instance is refused");
-        return false;
+        good = false;
     }
     if i.src_ip.is_some_and(|s| s.is_ipv6() != six && !i.virtual_ipaddress.is_empty()) {
         say!(General, "unicast_src_ip", "the source address is of the other family, ignoring it");
@@ -518,7 +524,7 @@ fn instance(
                 "use_ipvlan",
                 "IPv4 ipvlan requires a source ip address to be configured, the instance is refused"
             );
-            return false;
+            good = false;
         }
         i.src_ip = v.address.map(|a| a.address);
     }
@@ -578,7 +584,7 @@ fn instance(
             });
         }
     }
-    true
+    good
 }
 
 /// The daemon that copies IPVS connections follows an instance that there is.

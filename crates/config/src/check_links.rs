@@ -1,4 +1,4 @@
-//! Checks of static objects and of links that are configured outside instances.
+//! Checks of static objects, of links that are configured outside instances, and of tables of the firewall.
 
 use crate::diag::{Class, Diagnostics};
 use crate::host::Host;
@@ -70,6 +70,19 @@ pub(crate) fn default_interface(config: &mut Config, host: &dyn Host, d: &mut Di
             let waits = config.globals.dynamic_interfaces;
             d.push(if waits { Class::Note } else { Class::Fatal }, None, text);
         }
+    }
+}
+
+/// Each child of the daemon makes its tables anew: with one name for both, each would remove the other's.
+pub(crate) fn tables(config: &mut Config, at: &Places, d: &mut Diagnostics) {
+    let named = |t: &Option<String>, other: &str| t.clone().filter(|t| !t.is_empty()).unwrap_or_else(|| other.into());
+    let g = &mut config.globals;
+    let (blocked, marked) = (named(&g.nftables, "keepalived"), named(&g.nftables_ipvs, "keepalived_ipvs"));
+    if g.nftables_ipvs.is_some() && blocked == marked {
+        let other = format!("{marked}_ipvs");
+        let text = format!("nftables_ipvs: {marked} is the table of virtual addresses, using {other}");
+        d.push(Class::Note, at.of("global_defs", "", "nftables_ipvs"), text);
+        g.nftables_ipvs = Some(other);
     }
 }
 

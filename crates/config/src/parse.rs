@@ -45,6 +45,14 @@ fn inner(word: &str) -> Option<&'static str> {
     .find_map(|(block, there)| there.then_some(block))
 }
 
+/// A definition that a value names and that there is none of: the source stage leaves its name standing.
+fn undefined(text: &str) -> Option<String> {
+    let after = text.split_once('$')?.1;
+    let name = after.strip_prefix('{').map_or(Some(after), |inner| inner.split_once('}').map(|(name, _)| name))?;
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then(|| format!("`{name}` is not defined here: `${name}=VALUE` on a line above defines it"))
+}
+
 /// Parses everything.
 pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Places) {
     let mut c = Cx {
@@ -122,7 +130,11 @@ impl<'a> Cx<'a> {
 
     /// A report at a word.
     pub fn report_at(&mut self, class: Class, word: &Word, text: impl Into<String>) {
-        self.diagnostics.push(class, Some(word.span), text);
+        // Of a secret nothing is shown.
+        let secret = self.line.and_then(|l| l.words.first());
+        let secret = secret.is_some_and(|w| matches!(w.text.as_str(), "auth_pass" | "password" | "key"));
+        let help = if secret { None } else { undefined(&word.text) };
+        self.diagnostics.push_help(class, Some(word.span), text, help);
     }
 
     /// Says once for each keyword that it has no effect yet.
@@ -271,7 +283,7 @@ impl<'a> Cx<'a> {
     }
 
     /// The keyword of the line before a report on its value: a log has no caret.
-    fn named(&self) -> String {
+    pub fn named(&self) -> String {
         self.keyword().map(|k| format!("{k}: ")).unwrap_or_default()
     }
 
@@ -302,7 +314,7 @@ impl<'a> Cx<'a> {
         let Some(w) = self.value() else { return };
         let Some(n) = self.number(w, 0, most) else { return };
         if n < least {
-            self.report_at(Class::General, w, format!("{n} is too small, using {least}"));
+            self.report_at(Class::General, w, format!("{}{n} is too small, using {least}", self.named()));
         }
         *v = T::try_from(n.max(least)).ok();
     }
@@ -330,7 +342,8 @@ impl<'a> Cx<'a> {
         }
         let seconds: f64 = text.parse().unwrap_or(f64::MAX);
         if seconds < low || seconds > high {
-            self.report_at(Class::InvalidNumber, w, format!("{text} is not between {low} and {high} seconds"));
+            let text = format!("{}{text} is not between {low} and {high} seconds", self.named());
+            self.report_at(Class::InvalidNumber, w, text);
             return None;
         }
         let micros = format!("{decimals:0<6}").parse::<u64>().unwrap_or(0);

@@ -8,6 +8,26 @@ use std::collections::HashSet;
 use steadfast_core::kernel::Isolation;
 use steadfast_core::{Family, IpCidr, Mac};
 
+/// Why a link cannot have this name: the kernel's rules, and what would lead to another file of `/proc/sys`.
+pub(crate) fn bad_name(text: &str) -> Option<&'static str> {
+    if text.len() > 15 {
+        Some("is longer than 15 characters")
+    } else if matches!(text, "" | "." | "..") || text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
+        Some("is no name of a link")
+    } else {
+        None
+    }
+}
+
+/// `vrf IF`.
+pub(crate) fn vrf(c: &mut Cx<'_>, v: &mut Option<String>) {
+    let Some(w) = c.value() else { return };
+    match bad_name(&w.text) {
+        Some(why) => c.report_at(Class::General, w, format!("VRF interface name '{}' {why} - ignoring", w.text)),
+        None => *v = Some(w.text.clone()),
+    }
+}
+
 /// `use_vmac [name IF|IF] [MAC] [netlink_notify_msg] [group G]`.
 pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
     // A second line adds to the first.
@@ -43,10 +63,13 @@ pub(crate) fn line(c: &mut Cx<'_>, v: &mut Option<Vmac>) {
                 None if text.contains(':') => {
                     c.report_at(Class::General, w, format!("'{text}' is not a hardware address"));
                 }
-                None if text.len() > 15 => {
-                    c.report_at(Class::General, w, format!("interface name '{text}' is longer than 15 characters"));
-                }
-                None if new.name.is_none() => new.name = Some(text.to_string()),
+                None if new.name.is_none() => match bad_name(text) {
+                    Some(why) => {
+                        let text = format!("VMAC interface name '{text}' {why} - ignoring");
+                        c.report_at(Class::General, w, text);
+                    }
+                    None => new.name = Some(text.to_string()),
+                },
                 None => c.report_at(Class::General, w, format!("'{text}' is one name too many")),
             },
         }
@@ -90,10 +113,13 @@ pub(crate) fn ipvlan(c: &mut Cx<'_>, v: &mut Option<Ipvlan>) {
                     c.report_at(Class::General, w, format!("ipvlan address already specified - ignoring '{text}'"));
                 }
                 Ok(a) => new.address = Some(a),
-                Err(_) if text.len() > 15 => {
-                    c.report_at(Class::General, w, format!("IPVLAN interface name '{text}' too long - ignoring"));
-                }
-                Err(_) if new.name.is_none() => new.name = Some(text.to_string()),
+                Err(_) if new.name.is_none() => match bad_name(text) {
+                    Some(why) => {
+                        let text = format!("IPVLAN interface name '{text}' {why} - ignoring");
+                        c.report_at(Class::General, w, text);
+                    }
+                    None => new.name = Some(text.to_string()),
+                },
                 Err(_) => {
                     c.report_at(Class::General, w, format!("IPVLAN interface already specified - ignoring '{text}'"));
                 }

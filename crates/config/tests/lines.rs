@@ -237,3 +237,49 @@ fn track_groups() {
     let outcome = read(&instance.replace("virtual_ipaddress", &format!("{line}\n virtual_ipaddress")));
     assert!(outcome.config.instances[0].virtual_routes.is_empty());
 }
+
+/// The children of the daemon make their tables each; with one name they would remove each other's.
+#[test]
+fn tables_of_one_name_are_kept_apart() {
+    for (words, table) in [
+        ("nftables one\nnftables_ipvs one", Some("one_ipvs")),
+        ("nftables one\nnftables_ipvs two", Some("two")),
+        ("nftables_ipvs keepalived", Some("keepalived_ipvs")),
+        ("nftables keepalived_ipvs\nnftables_ipvs", Some("keepalived_ipvs_ipvs")),
+        ("nftables keepalived_ipvs", None),
+    ] {
+        let outcome = common::read(&format!("global_defs {{\n{words}\n}}\n"));
+        assert_eq!(outcome.config.globals.nftables_ipvs.as_deref(), table, "{words}");
+        let said = outcome.diagnostics.iter().any(|d| d.message.contains("is the table of virtual addresses"));
+        assert_eq!(said, table.is_some_and(|t| t.ends_with("_ipvs")), "{words}");
+        assert_eq!(outcome.diagnostics.exit_status(), 0, "{words}");
+    }
+}
+
+#[test]
+fn names_that_no_link_can_have_are_reported_where_they_stand() {
+    for line in [
+        "use_vmac a/b",
+        "use_vmac sixteen-letters-",
+        "use_ipvlan a/b 10.0.0.9",
+        "use_ipvlan .. 10.0.0.9",
+        "vrf a/b",
+        "vrf sixteen-letters-",
+    ] {
+        let text = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {line}\n virtual_ipaddress {{\n 10.0.0.5\n }}\n}}\n"
+        );
+        let outcome = common::read(&text);
+        let at: Vec<_> = outcome.diagnostics.iter().filter_map(|d| Some((d.span?.line, d.span?.column))).collect();
+        let column = line.find(' ').map_or(0, |n| n as u32 + 3);
+        assert!(at.contains(&(4, column)), "{line}: {at:?}");
+        assert_eq!(outcome.diagnostics.exit_status(), 5, "{line}");
+        let i = &outcome.config.instances[0];
+        let names = [
+            i.vrf.clone(),
+            i.use_vmac.as_ref().and_then(|v| v.name.clone()),
+            i.use_ipvlan.as_ref().and_then(|v| v.name.clone()),
+        ];
+        assert!(names.iter().flatten().all(|n| !n.contains('/') && n.len() < 16 && n != ".."), "{line}: {names:?}");
+    }
+}

@@ -254,6 +254,8 @@ pub enum Message {
     Act(Action),
     /// A part of the reports on the text that was read.
     Reports(Vec<u8>),
+    /// To a child: an upgrade is near; what changes all the time is to be kept now, too.
+    Save,
 }
 
 /// A message with the number of the sender's life; what an earlier life left in a pipe is dropped.

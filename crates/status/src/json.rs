@@ -131,9 +131,10 @@ fn data(i: &Instance) -> String {
         .bit("dont_track_primary", i.dont_track_primary)
         .bit("skip_check_adv_addr", i.skip_check_adv_addr)
         .bit("strict_mode", i.strict)
-        .text("vmac_ifname", "");
+        // Adverts go by the virtual link, if there is one, which is the interface then.
+        .text("vmac_ifname", if i.link == i.interface { "" } else { &i.link });
     if !i.interface.is_empty() {
-        o.text("ifp_ifname", &i.interface);
+        o.text("ifp_ifname", if i.link.is_empty() { &i.interface } else { &i.link });
     }
     o.raw("master_priority", i.master_priority)
         .raw("last_transition", format_args!("{:.6}", i.last_transition))

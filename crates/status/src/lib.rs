@@ -6,12 +6,16 @@
 #![deny(missing_docs)]
 
 mod data;
+mod details;
 mod json;
 pub mod live;
 mod schema;
 mod stats;
 
 pub use data::data;
+pub use details::{
+    Details, FileDetails, GroupDetails, InstanceDetails, InterfaceDetails, ScriptDetails, SessionDetails,
+};
 pub use json::json;
 pub use schema::{Instance, Process, Script, Snapshot, Statistics};
 pub use stats::stats;

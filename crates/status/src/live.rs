@@ -105,6 +105,11 @@ pub struct Instance {
     pub faults: Vec<String>,
     pub base_priority: u8,
     pub priority: u8,
+    /// What a manager has set by SNMP, until the next reload.
+    #[serde(default)]
+    pub set_priority: Option<u8>,
+    #[serde(default)]
+    pub set_preempt: Option<bool>,
     pub parts: Vec<Part>,
     /// Address and priority of the master that was heard last.
     pub master: Option<(String, u8)>,

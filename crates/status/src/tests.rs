@@ -57,7 +57,7 @@ fn statistics_keep_their_layout() {
 
 #[test]
 fn data_dump_has_the_keys_that_readers_split_on() {
-    let text = data(&sample());
+    let text = data(&sample(), &Details::default());
     for line in [
         " VRRP Instance = VI_1",
         "   State = MASTER",
@@ -82,7 +82,7 @@ fn counters_of_trailers_are_there_where_there_are_trailers() {
     ));
     assert!(text.contains("    Replay: 7\n  Priority Zero:\n"), "{text}");
     assert!(json(&s, 1).expect("json").contains(r#""pri_zero_sent":0,"auth_ext_missing":0,"#));
-    assert!(data(&s).contains("   Authentication type = IPSEC_AH\n"));
+    assert!(data(&s, &Details::default()).contains("   Authentication type = IPSEC_AH\n"));
 }
 
 #[test]

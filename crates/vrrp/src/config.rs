@@ -228,6 +228,8 @@ pub enum Tracked {
     Service(String),
     /// A BFD session, by name: it is up.
     Session(String),
+    /// A VRF, by name: it is there and up, and is one. What belongs into it must not serve outside.
+    Vrf(String),
 }
 
 /// One tracked object of an instance.

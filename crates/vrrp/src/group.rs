@@ -4,7 +4,8 @@ use crate::instance::{After, Instance};
 use crate::router::Router;
 use crate::{GroupConfig, Notice, Output};
 use log::Level;
-use steadfast_core::{State, Time};
+use std::collections::HashMap;
+use steadfast_core::{Name, State, Time};
 
 /// One sync group.
 #[derive(Clone, Debug)]
@@ -64,11 +65,14 @@ impl Router {
         for x in self.slots.iter_mut().flatten() {
             x.group = None;
         }
+        // A search for each member would take square time.
+        let named = |i: &u32| self.slot(*i).map(|x| (x.config.name.clone(), *i));
+        let slots: HashMap<Name, u32> = self.order.iter().rev().filter_map(named).collect();
         for config in configs {
             let members: Vec<u32> = config
                 .members
                 .iter()
-                .filter_map(|m| self.order.iter().copied().find(|i| self.name(*i) == m.as_str()))
+                .filter_map(|m| slots.get(m.as_str()).copied())
                 .filter(|i| self.slot(*i).is_some_and(|x| x.group.is_none()))
                 .collect();
             let g = self.groups.len() as u32;

@@ -130,6 +130,8 @@ pub(crate) struct Instance {
     pub checked: Time,
     /// Why it is about to change its state, where the log does not say so right before.
     pub cause: Option<Box<str>>,
+    /// Priority and preemption that a manager has set, until the next reload.
+    pub adjusted: (Option<u8>, Option<bool>),
     /// Authentication: what is fresh.
     pub guard: Memory,
     /// State that a former process handed over.
@@ -175,6 +177,7 @@ impl Instance {
             rejected: None,
             checked: now,
             cause: None,
+            adjusted: (None, None),
             guard: Memory::default(),
             restored: None,
             orphaned: false,

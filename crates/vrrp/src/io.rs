@@ -21,6 +21,8 @@ pub struct Link {
     pub mac: Mac,
     /// Usable addresses in the kernel's order: no tentative and no failed ones. Ours are among them.
     pub addresses: Vec<IpCidr>,
+    /// It is a VRF.
+    pub vrf: bool,
 }
 
 /// A received protocol-112 packet.
@@ -355,6 +357,8 @@ pub struct View<'a> {
     pub master: Option<(IpAddr, u8)>,
     /// Interval of the master's adverts.
     pub master_interval: std::time::Duration,
+    /// Silence of the master after which it takes over.
+    pub master_down: std::time::Duration,
     /// When the state last changed.
     pub last_transition: steadfast_core::Time,
     /// Counters.
@@ -373,6 +377,8 @@ pub struct View<'a> {
     pub offender: Option<IpAddr>,
     /// A router whose adverts are thrown away.
     pub rejected: Option<&'a Rejected>,
+    /// Priority and preemption that a manager has set, until the next reload.
+    pub adjusted: (Option<u8>, Option<bool>),
 }
 
 /// A router that sends adverts for a router id of ours which fail a check: where it is a master, there are two.

@@ -1,8 +1,9 @@
 //! What managers ask for beside the views, and what they change.
 
 use crate::router::Router;
-use crate::{NewMaster, Output};
+use crate::{Counters, NewMaster, Output};
 use log::Level;
+use std::collections::HashMap;
 use steadfast_core::Time;
 
 impl Router {
@@ -26,6 +27,15 @@ impl Router {
         self.trackers.links.values().map(|l| (l.name.as_str(), l.index, l.mac))
     }
 
+    /// What a former process counted goes on, by names of instances.
+    pub fn inherit_counters(&mut self, counters: &HashMap<String, Counters>) {
+        for x in self.slots.iter_mut().flatten() {
+            if let Some(known) = counters.get(x.config.name.as_str()) {
+                x.counters = known.clone();
+            }
+        }
+    }
+
     /// A manager changes an instance. The configuration's word holds again after a reload.
     pub(crate) fn adjust(
         &mut self,
@@ -40,6 +50,7 @@ impl Router {
         let Some(x) = self.slot_mut(i) else { return };
         if let Some(p) = priority.filter(|p| (1..=254).contains(p) && x.config.priority != 255) {
             let before = std::mem::replace(&mut x.config.priority, p);
+            x.adjusted.0 = Some(p);
             if before != p {
                 out.push(Output::Log(
                     Level::Info,
@@ -51,6 +62,7 @@ impl Router {
             && x.config.preempt != on
         {
             x.config.preempt = on;
+            x.adjusted.1 = Some(on);
             let word = if on { "enabled" } else { "disabled" };
             out.push(Output::Log(Level::Info, format!("({name}) preemption {word} by SNMP")));
         }
@@ -87,6 +99,23 @@ mod tests {
         let now = solo.now;
         solo.router.reload(now, one(vi(100)), &mut solo.out);
         assert_eq!((solo.view().config.priority, solo.view().config.preempt), (100, true));
+    }
+
+    #[test]
+    fn what_was_set_and_counted_is_shown_and_goes_on() {
+        let mut solo = Solo::master(one(vi(100)));
+        assert_eq!(solo.view().adjusted, (None, None));
+        solo.input(Input::Adjust("VI", Some(70), None));
+        assert_eq!(solo.view().adjusted, (Some(70), None));
+        let counters = solo.view().counters;
+        assert!(counters.advert_sent > 0 && counters.become_master == 1);
+        let mut next = Solo::new(one(vi(100)));
+        next.router.inherit_counters(&[("VI".to_string(), counters.clone())].into());
+        assert_eq!(next.view().counters.advert_sent, counters.advert_sent);
+        // The words of the file hold again after a reload, and nothing is said to be set.
+        let now = solo.now;
+        solo.router.reload(now, one(vi(100)), &mut solo.out);
+        assert_eq!((solo.view().adjusted, solo.view().config.priority), ((None, None), 100));
     }
 
     #[test]

@@ -55,6 +55,9 @@ impl Router {
             match same {
                 Some(i) => {
                     order.push(i);
+                    if let Some(x) = self.slot_mut(i) {
+                        x.adjusted = (None, None);
+                    }
                     if let Some(x) = self.slot_mut(i)
                         && x.mode == Mode::Releasing(After::Delete)
                     {

@@ -189,9 +189,10 @@ impl Router {
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
+        let former: HashMap<&str, &Snapshot> = snapshots.iter().rev().map(|s| (s.name.as_str(), s)).collect();
         for c in config.instances {
             let mut instance = Instance::new(c, now);
-            if let Some(s) = snapshots.iter().find(|s| s.name == instance.config.name) {
+            if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
                 if instance.config.keyed() {
                     instance.guard.restore(&s.stamps);
@@ -383,6 +384,7 @@ impl Router {
             objects_set: x.objects_set,
             master: x.master,
             master_interval: x.master_interval,
+            master_down: x.master_down(),
             last_transition: x.last_transition,
             counters: x.counters.clone(),
             source: x.assessed.source,
@@ -392,6 +394,7 @@ impl Router {
             protocol_error: x.protocol_error,
             offender: x.offender,
             rejected: x.rejected.as_deref(),
+            adjusted: x.adjusted,
         }
     }
 
@@ -414,7 +417,16 @@ impl Router {
     /// What is due next for an instance, in words.
     pub fn due(&self, name: &str) -> Vec<(&'static str, Time)> {
         let at = |x: &Instance| x.config.name == name;
-        let Some(i) = self.order.iter().find(|i| self.slot(**i).is_some_and(at)) else { return Vec::new() };
+        let found = self.order.iter().find(|i| self.slot(**i).is_some_and(at));
+        found.map(|i| self.due_of(*i).collect()).unwrap_or_default()
+    }
+
+    /// When each instance acts next unless something happens, in the order of [`Router::views`].
+    pub fn dues(&self) -> impl Iterator<Item = Option<Time>> {
+        self.order.iter().filter(|i| self.slot(**i).is_some()).map(|i| self.due_of(*i).map(|(_, t)| t).min())
+    }
+
+    fn due_of(&self, i: u32) -> impl Iterator<Item = (&'static str, Time)> {
         let words = [
             (Which::Advert, "next advert"),
             (Which::Down, "takes over unless an advert is heard"),
@@ -422,7 +434,7 @@ impl Router {
             (Which::Release, "gives the addresses up unless a successor is heard"),
             (Which::Listen, "ends listening"),
         ];
-        words.into_iter().filter_map(|(w, text)| Some((text, self.timers.get(Key::Instance(*i, w))?))).collect()
+        words.into_iter().filter_map(move |(w, text)| Some((text, self.timers.get(Key::Instance(i, w))?)))
     }
 
     /// Names of instances that said priority 0 and serve on until their successor is heard. They count as MASTER until then.
@@ -498,7 +510,7 @@ impl Router {
             interfaces.extend(c.depends_on.iter().flat_map(Object::links));
             for track in &c.tracks {
                 match &track.what {
-                    Tracked::Interface(name) => interfaces.push(name),
+                    Tracked::Interface(name) | Tracked::Vrf(name) => interfaces.push(name),
                     other => {
                         let users = self.by_tracker.entry(other.clone()).or_default();
                         if users.last() != Some(&i) {

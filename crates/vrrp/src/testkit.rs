@@ -37,6 +37,7 @@ pub fn link(index: u32, name: &str, up: bool, addresses: &[IpAddr]) -> Link {
             .iter()
             .map(|a| IpCidr { address: *a, prefix: if a.is_ipv4() { 24 } else { 64 } })
             .collect(),
+        vrf: false,
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     NoPeer,
     /// A static object that it depends on cannot be there.
     Static(String),
+    /// Its VRF is absent or down, or a link of another kind has the name.
+    Vrf(String, bool),
 }
 
 impl Fault {
@@ -65,6 +67,8 @@ impl fmt::Display for Fault {
             Fault::Service(s) => write!(f, "virtual server {s} has no quorum"),
             Fault::Session(s) => write!(f, "BFD session {s} failed"),
             Fault::Static(o) => write!(f, "static {o} is not there"),
+            Fault::Vrf(name, true) => write!(f, "{name} is not a VRF"),
+            Fault::Vrf(name, false) => write!(f, "VRF {name} is absent or down"),
             Fault::NoPeer => f.write_str("unicast without a peer"),
         }
     }
@@ -273,6 +277,11 @@ impl Trackers {
     fn track(&self, config: &InstanceConfig, track: &Track, sum: &mut i64, a: &mut Assessment) {
         let (good, fault) = match &track.what {
             Tracked::Interface(name) => (Some(self.up(name)), Fault::Interface(name.clone())),
+            Tracked::Vrf(name) => {
+                let link = self.links.get(name);
+                let good = link.is_some_and(|l| l.up && l.vrf);
+                (Some(good), Fault::Vrf(name.clone(), link.is_some_and(|l| !l.vrf)))
+            }
             Tracked::Script(name) => {
                 let script = self.script_index.get(name).and_then(|i| self.scripts.get(*i as usize));
                 if script.is_some_and(|s| s.pending()) {

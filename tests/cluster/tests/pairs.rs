@@ -163,3 +163,39 @@ fn scripts_and_fifos_are_told_in_keepalived_s_words() {
         assert!(ours.1.iter().filter(|l| l.contains(" STOP ")).count() == 2, "{ours:?}");
     }
 }
+
+/// RFC 9568 section 8.4: routers are moved one after the other from version 2 to version 3. Both run side by side, under router ids
+/// of their own, on a host that has been moved; the other one speaks version 2 still. keepalived is that one where it can be.
+#[test]
+fn version_2_and_version_3_stand_side_by_side_while_routers_are_moved() {
+    require!();
+    let lan = Lan::new(2);
+    let (moved, old) = (&lan.hosts[0], &lan.hosts[1]);
+    let kind = if keepalived().is_some() { Kind::Keepalived } else { Kind::Steadfast };
+    if kind == Kind::Steadfast {
+        println!("SKIPPED: version 2 beside keepalived: it is not installed");
+    }
+    let (first, second) = ("10.77.0.101", "10.77.0.102");
+    let two = |priority: u8| {
+        instance("OLD", 51, priority, "eth0", "", &format!("{first}/24"))
+            .replace("version 3\n advert_int 0.2", "version 2\n advert_int 1")
+    };
+    let three = |priority: u8| instance("NEW", 52, priority, "eth0", "", &format!("{second}/24"));
+    let db = Daemon::start(old, kind, &two(150));
+    holds(old, first, &db);
+    let da = Daemon::start(moved, Kind::Steadfast, &format!("{}{}", two(100), three(100)));
+    holds(moved, second, &da);
+    assert!(old.has(first) && !moved.has(first), "the higher priority of version 2 stays: {}", da.log());
+    // The old one is moved, too: version 3 with the higher priority takes both, and neither address is held twice.
+    assert_eq!(db.stop(), Some(0));
+    holds(moved, first, &da);
+    let db = Daemon::start(old, Kind::Steadfast, &format!("{}{}", two(150), three(150)));
+    holds(old, first, &db);
+    holds(old, second, &db);
+    assert!(eventually(seconds(10), || !moved.has(first) && !moved.has(second)), "{}", da.log());
+    // Version 2 goes from the files: what is left serves on.
+    da.reload(&three(100));
+    db.reload(&three(150));
+    assert!(eventually(seconds(10), || !old.has(first) && !moved.has(first)), "{}", db.log());
+    assert!(old.has(second) && !moved.has(second), "{}", db.log());
+}

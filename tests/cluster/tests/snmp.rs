@@ -246,6 +246,18 @@ fn managers_set_priority_and_preemption() {
     // Read-only is who only reads.
     let name = format!("{KEEPALIVED}.2.3.1.7.1");
     assert!(net.say("snmpset", "public", &[&name, "i", "9"]).contains("noAccess"));
+    // The successor of a process that dies goes on with it, and the operator is told.
+    let pid = d.pid_of("vrrp.pid").expect("pid");
+    send(pid, Signal::SIGKILL);
+    assert!(eventually(seconds(10), || d.pid_of("vrrp.pid").is_some_and(|p| p != pid)), "{}", d.log());
+    let told = "priority 120 (priority and preemption set by SNMP)";
+    assert!(eventually(seconds(10), || ask(&d, &["status"]).contains(told)), "{}", ask(&d, &["status"]));
+    assert!(ask(&d, &["explain", "ONE"]).contains("Its priority is 120 (priority and preemption set by SNMP)."));
+    let file = d.path("conf");
+    let planned = ask(&d, &["plan", &file.display().to_string()]);
+    for line in ["priority: 120, set by SNMP -> 150", "preemption: disabled, set by SNMP -> enabled"] {
+        assert!(planned.contains(line), "{planned}");
+    }
     // The file holds again after a reload.
     d.reload(&conf(&net, "", &rest.replace("advert_int 1", "advert_int 2")));
     assert!(eventually(seconds(10), || net.get("2.3.1.7.1") == "INTEGER: 150"), "{}", d.log());

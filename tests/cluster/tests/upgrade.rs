@@ -65,6 +65,15 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     let pids = |a: &Daemon| ["pid", "vrrp.pid", "check.pid"].map(|f| a.pid_of(f).expect("pid"));
     let [parent, vrrp, checker] = pids(&a);
 
+    let counted = || {
+        let (_, text) = steadfast(&a, &["status", "--json"]);
+        let number = |key: &str| {
+            let rest = text.split_once(&format!("\"{key}\":")).map_or("", |(_, rest)| rest);
+            rest.trim().split([',', '}', '\n']).next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default()
+        };
+        (number("adverts_sent"), number("became_master"), text)
+    };
+    let (sent, ..) = counted();
     let ended = Arc::new(AtomicBool::new(false));
     let (stop, interface) = (ended.clone(), index(&lan.hosts[2]));
     let watch = lan.hosts[2].inside(move || adverts(interface, 51, seconds(60), || stop.load(Ordering::Relaxed)));
@@ -88,6 +97,9 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
         );
         std::thread::sleep(seconds(2));
         assert!(lan.hosts[0].has(VIP));
+        // Counters go on.
+        let (now, masters, text) = counted();
+        assert!(now > sent + 15 * (round as u64 + 1) && masters == 1, "{sent} {now} {masters}\n{text}");
     }
     let [same, other, another] = pids(&a);
     assert!(same == parent && other != vrrp && another != checker, "{}", a.log());

@@ -179,3 +179,18 @@ fn a_planned_stop_with_virtual_macs_costs_a_client_next_to_nothing() {
     println!("planned stop with virtual MACs: the client lost {} of {} questions", asked.lost, asked.sent);
     assert!(asked.longest_gap < Duration::from_millis(300), "{asked:?}\n{}", b.log());
 }
+
+/// The instance would serve outside of the VRF that it belongs into.
+#[test]
+fn a_vrf_that_is_none_keeps_the_instance_in_fault() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    host.ip("link add other type bridge");
+    host.ip("link set other up");
+    let d = Daemon::start(host, Kind::Steadfast, &conf(200, "use_vmac\n vrf other"));
+    d.wait_log("entering FAULT state: other is not a VRF", seconds(10));
+    assert!(!host.has(VIP) && !host.has(VIP6));
+    d.reload(&conf(200, "use_vmac"));
+    assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+}

@@ -158,6 +158,45 @@ fn sets_go_by_the_number_of_the_link_as_keepalived_s_do() {
     }
 }
 
+/// Whoever saves the rules of a host and loads them again loads ours, too.
+#[test]
+fn a_listing_of_the_tables_can_be_read_back() {
+    require!();
+    if !std::path::Path::new("/usr/sbin/nft").exists() {
+        println!("SKIPPED: nft is not installed");
+        return;
+    }
+    for more in ["", "nftables_ifindex\n"] {
+        let lan = Lan::new(1);
+        let host = &lan.hosts[0];
+        let instance = |n: u8, addresses: &str| {
+            format!(
+                "vrrp_instance V{n} {{\n interface eth0\n virtual_router_id {n}\n priority 200\n version 3\n advert_int 0.2\n no_accept\n \
+                 use_vmac vv{n}\n virtual_ipaddress {{\n {addresses}\n }}\n}}\n"
+            )
+        };
+        let conf = format!(
+            "global_defs {{\n nftables\n{more}}}\n{}{}",
+            instance(4, "10.77.0.100"),
+            instance(6, "fe80::100\n fd77::100")
+        );
+        let d = Daemon::start(host, Kind::Steadfast, &conf);
+        let whole = || {
+            let list = nft(host, "list ruleset");
+            ["\"vv4\"", "fe80::100 . \"vv6\"", "10.77.0.100"].iter().all(|w| list.contains(w))
+        };
+        assert!(eventually(SOON, whole), "{}\n{}", nft(host, "list ruleset"), d.log());
+        let list = nft(host, "list ruleset");
+        let folder = tempfile::tempdir().expect("folder");
+        let saved = folder.path().join("saved.nft");
+        std::fs::write(&saved, &list).expect("saved");
+        d.crash();
+        nft(host, "flush ruleset");
+        nft(host, &format!("-f {}", saved.display()));
+        assert_eq!(nft(host, "list ruleset"), list);
+    }
+}
+
 /// Debian's keepalived resolves what leads to a script; it does not know the word yet that keeps paths as they are.
 #[test]
 fn paths_of_scripts_are_resolved_or_kept() {

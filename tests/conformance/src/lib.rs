@@ -125,6 +125,7 @@ fn start(words: &[&str]) -> World {
             mtu: 1500,
             mac: Mac::default(),
             addresses: addresses.iter().map(|a| cidr(a)).collect(),
+            vrf: false,
         };
         router.handle(Time::ZERO, Input::Link(link), &mut out);
     }
@@ -268,8 +269,15 @@ impl World {
             "hear" => self.hear(words),
             "link" => {
                 let up = words == ["up"];
-                let mut link =
-                    Link { name: "eth0".into(), index: 2, up, mtu: 1500, mac: Mac::default(), addresses: vec![] };
+                let mut link = Link {
+                    name: "eth0".into(),
+                    index: 2,
+                    up,
+                    mtu: 1500,
+                    mac: Mac::default(),
+                    addresses: vec![],
+                    vrf: false,
+                };
                 link.addresses = ["10.0.0.1/24", "fe80::1/64"].iter().map(|a| cidr(a)).collect();
                 self.router.handle(self.now, Input::Link(link), &mut self.out);
                 self.sort_out();

@@ -38,6 +38,7 @@ pub fn drive(bytes: &[u8]) -> u64 {
         mtu: 1500,
         mac: Mac([2, 0, 0, 0, 0, 1]),
         addresses: vec![IpCidr { address: address(1), prefix: 24 }],
+        vrf: false,
     };
     router.handle(at(0), Input::Link(link), &mut out);
     router.poll(at(0), &mut out);

@@ -105,7 +105,7 @@ impl Cluster {
         self.tell_wall(n);
         let addresses = vec![IpCidr { address: address(n + 1), prefix: 24 }];
         let mac = Mac([2, 0, 0, 0, 0, n as u8]);
-        let link = Link { name: "eth0".into(), index: 2, up: true, mtu: 1500, mac, addresses };
+        let link = Link { name: "eth0".into(), index: 2, up: true, mtu: 1500, mac, addresses, vrf: false };
         self.feed(n, |r, now, out| {
             r.handle(now, Input::Link(link), out);
             r.poll(now, out);

@@ -176,7 +176,7 @@ impl Node {
     pub fn link(&self, i: usize) -> Link {
         let name = format!("eth{i}");
         let addresses = std::iter::once(self.own).chain(self.kernel.addresses(&name)).collect();
-        Link { index: i as u32 + 1, up: self.links[i], mtu: 1500, mac: self.mac, addresses, name }
+        Link { index: i as u32 + 1, up: self.links[i], mtu: 1500, mac: self.mac, addresses, name, vrf: false }
     }
 
     /// The machine, where one runs.

@@ -131,7 +131,7 @@ fn link(index: u32, name: &str, own: &str, kernel: &Kernel) -> Link {
     let own = own.map(|address| IpCidr { address, prefix: 24 });
     let addresses = own.into_iter().chain(kernel.addresses(name)).collect();
     let mac = Mac([2, 0, 0, 0, 0, index as u8]);
-    Link { name: name.into(), index, up: true, mtu: 1500, mac, addresses }
+    Link { name: name.into(), index, up: true, mtu: 1500, mac, addresses, vrf: false }
 }
 
 impl Alone {

@@ -55,6 +55,8 @@ impl Daemon {
         log::info!("Upgrading: trying the new program");
         schedule::tell_manager(Tell::Reloading);
         self.then_upgrade = true;
+        // What they say comes while the new program reads the configuration.
+        self.roles.iter_mut().for_each(|r| r.say(steadfast_ipc::Message::Save));
         self.start_loader(true, false);
     }
 

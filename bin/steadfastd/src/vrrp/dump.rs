@@ -1,47 +1,50 @@
 //! What dumps show.
 
-use super::plan::{Plan, Probe};
+use super::plan::{Command, Notify, Plan, Probe};
 use steadfast_core::{State, Time};
 use steadfast_status as status;
 use steadfast_sys::procs::Arguments;
 use steadfast_vrrp::{Router, Tracked, Version};
+
+/// Keys of notify scripts, and the words that these are told.
+pub const SCRIPTS: [(&str, &str); 5] = [
+    ("script_backup", "BACKUP"),
+    ("script_master", "MASTER"),
+    ("script_fault", "FAULT"),
+    ("script_stop", "STOP"),
+    ("script_deleted", "DELETED"),
+];
+
+/// Notify scripts with their keys, in the order of dumps.
+pub fn scripts(n: &Notify) -> impl Iterator<Item = (&'static str, &Command)> {
+    let specific = SCRIPTS.iter().filter_map(|(key, word)| Some((*key, n.scripts.get(word)?)));
+    let generic = n.generic.as_ref().map(|s| ("script", s));
+    specific.chain(generic).chain(n.scripts.get("MASTER_RX_LOWER_PRI").map(|s| ("script_master_rx_lower_pri", s)))
+}
+
+/// An address as dumps show it.
+pub fn address(a: &steadfast_core::kernel::Address) -> String {
+    let scope = match a.scope {
+        0 => "global".to_string(),
+        200 => "site".into(),
+        253 => "link".into(),
+        254 => "host".into(),
+        n => n.to_string(),
+    };
+    let full = a.cidr.prefix == steadfast_core::Family::of(a.cidr.address).bits();
+    let shown = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
+    let label = a.label.as_ref().map(|l| format!(" label {l}")).unwrap_or_default();
+    format!("{shown} dev {} scope {scope}{label}", a.interface)
+}
 
 /// The schema's snapshot of a router. `wall` is the wall clock at `now`.
 pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::Snapshot {
     let instances = router.views().map(|v| {
         let c = v.config;
         let notify = plan.instances.get(c.name.as_str());
-        let scope = |s: u8| match s {
-            0 => "global".to_string(),
-            200 => "site".into(),
-            253 => "link".into(),
-            254 => "host".into(),
-            n => n.to_string(),
-        };
-        let address = |a: &steadfast_core::kernel::Address| {
-            let full = a.cidr.prefix == steadfast_core::Family::of(a.cidr.address).bits();
-            let shown = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
-            let label = a.label.as_ref().map(|l| format!(" label {l}")).unwrap_or_default();
-            format!("{shown} dev {} scope {}{label}", a.interface, scope(a.scope))
-        };
         let named =
             |f: &dyn Fn(&Tracked) -> Option<String>| c.tracks.iter().filter_map(|t| f(&t.what)).collect::<Vec<_>>();
-        let mut scripts = Vec::new();
-        for (key, word) in [
-            ("script_backup", "BACKUP"),
-            ("script_master", "MASTER"),
-            ("script_fault", "FAULT"),
-            ("script_stop", "STOP"),
-            ("script_deleted", "DELETED"),
-        ] {
-            scripts.extend(notify.and_then(|n| n.scripts.get(word)).map(|s| (key.to_string(), s.quoted())));
-        }
-        scripts.extend(notify.and_then(|n| n.generic.as_ref()).map(|s| ("script".to_string(), s.quoted())));
-        scripts.extend(
-            notify
-                .and_then(|n| n.scripts.get("MASTER_RX_LOWER_PRI"))
-                .map(|s| ("script_master_rx_lower_pri".to_string(), s.quoted())),
-        );
+        let scripts = notify.into_iter().flat_map(scripts).map(|(key, s)| (key.to_string(), s.quoted())).collect();
         let k = v.counters;
         status::Instance {
             name: c.name.to_string(),

@@ -61,7 +61,7 @@ impl History {
     }
 
     /// Since when an instance is in its state, by the clock, where that is known.
-    fn since(&self, name: &str, state: &str) -> Option<f64> {
+    pub fn since(&self, name: &str, state: &str) -> Option<f64> {
         self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
@@ -126,6 +126,7 @@ impl History {
 fn named(what: &Tracked) -> String {
     match what {
         Tracked::Interface(n) => format!("interface {n}"),
+        Tracked::Vrf(n) => format!("VRF {n}"),
         Tracked::Script(n) => format!("script {n}"),
         Tracked::File(n) => format!("file {n}"),
         Tracked::Process(n) => format!("process {n}"),
@@ -183,6 +184,8 @@ impl Role {
                 faults: v.faults,
                 base_priority: c.priority,
                 priority: v.priority,
+                set_priority: v.adjusted.0,
+                set_preempt: v.adjusted.1,
                 parts: parts.collect(),
                 master: v.master.map(|(a, p)| (a.to_string(), p)),
                 advert_interval: c.advert_interval.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 mod act;
 mod alarms;
+mod details;
 mod dump;
 mod linkbeat;
 mod listen;
@@ -56,6 +57,12 @@ const SOCKETS: usize = 1000;
 const SETTINGS: &str = "\nsettings";
 /// Keys of the last changes of instances begin with this.
 const HISTORY: &str = "\thistory ";
+/// Keys of what instances counted begin with this; it is kept for an upgrade alone.
+const COUNTERS: &str = "\tcounters ";
+/// Keys of what managers have set begin with this.
+const ADJUSTED: &str = "\tadjusted ";
+/// Priority and preemption that a manager has set.
+type Adjusted = (Option<u8>, Option<bool>);
 /// Bytes of settings in one message.
 const PART: usize = 3000;
 
@@ -99,6 +106,8 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
+    /// For dumps.
+    told: details::Told,
     teller: Teller,
     receivers: HashMap<usize, (Receiver, Vec<u8>, Vec<std::net::IpAddr>)>,
     by_link: HashMap<(u32, Family, bool), usize>,
@@ -495,9 +504,13 @@ impl Role {
                             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
                         }
                         self.save_state("pre", t);
+                        self.told = details::Told::new(&config);
                         self.plan = plan;
                         self.plan.names[0].iter().for_each(|name| schedule::name(name));
+                        let adjusted = self.router.views().filter(|v| v.adjusted != (None, None));
+                        let adjusted: Vec<String> = adjusted.map(|v| v.config.name.to_string()).collect();
                         self.router.reload(t, self.plan.take_machine(), &mut self.out);
+                        adjusted.iter().for_each(|name| self.keep_adjusted(name, (None, None)));
                         let probes = &self.plan.probes;
                         self.results.retain(|name, _| probes.contains_key(name));
                         self.trim = Some(t + SETTLED);
@@ -533,6 +546,15 @@ impl Role {
                 }
                 Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
                     self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
+                    let set = self.router.view(&instance).map(|v| v.adjusted);
+                    self.keep_adjusted(&instance, set.unwrap_or_default());
+                }
+                Order::Message(Message::Save) => {
+                    for v in self.router.views() {
+                        if let Ok(bytes) = encode(&v.counters) {
+                            self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
+                        }
+                    }
                 }
                 Order::Message(_) => {}
                 Order::Gone => self.stop(t),
@@ -570,21 +592,43 @@ impl Role {
     fn save_state(&mut self, word: &str, t: Time) {
         let Some(directory) = self.plan.save_dir.clone() else { return };
         self.saved += u32::from(word == "pre");
-        let text = steadfast_status::data(&dump::snapshot(&self.router, &self.plan, t, files::wall_clock()));
+        let text = self.data(&self.snapshot(t), t);
         let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
         if let Err(e) = files::write_dump(&path, &text, None) {
             log::error!("config_save_dir: cannot write {}: {e}", path.display());
         }
     }
 
+    /// What a manager has set outlives this process, until the next reload.
+    fn keep_adjusted(&mut self, name: &str, set: Adjusted) {
+        let bytes = if set == (None, None) { Vec::new() } else { encode(&set).unwrap_or_default() };
+        self.parent.say(Message::Keep { key: format!("{ADJUSTED}{name}"), bytes });
+    }
+
+    /// What dumps show. A state may be older than this process.
+    fn snapshot(&self, t: Time) -> steadfast_status::Snapshot {
+        let mut snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        for i in &mut snapshot.instances {
+            i.last_transition = self.history.since(&i.name, i.state.word()).unwrap_or(i.last_transition);
+        }
+        snapshot
+    }
+
+    /// The data dump.
+    fn data(&self, snapshot: &steadfast_status::Snapshot, t: Time) -> String {
+        let (mirror, wall) = (&self.system.mirror, files::wall_clock());
+        let details = details::details(&self.router, &self.plan, &self.told, mirror, t, wall);
+        steadfast_status::data(snapshot, &details)
+    }
+
     fn dump(&mut self, what: Dump, t: Time) {
-        let snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        let snapshot = self.snapshot(t);
         let [data, stats, json] = &self.plan.dumps;
         let pid = schedule::pid();
         let (path, text) = match what {
             Dump::Data => {
                 log::info!("Printing VRRP data for process({pid}) on signal");
-                (data, Some(steadfast_status::data(&snapshot)))
+                (data, Some(self.data(&snapshot, t)))
             }
             Dump::Stats | Dump::StatsClear => {
                 log::info!("Printing VRRP stats for process({pid}) on signal");
@@ -646,7 +690,15 @@ impl Role {
 }
 
 fn link(l: &steadfast_net::netlink::Link) -> Link {
-    Link { name: l.name.clone(), index: l.index, up: l.up, mtu: l.mtu, mac: l.mac, addresses: l.addresses.clone() }
+    Link {
+        name: l.name.clone(),
+        index: l.index,
+        up: l.up,
+        mtu: l.mtu,
+        mac: l.mac,
+        addresses: l.addresses.clone(),
+        vrf: l.vrf_table.is_some(),
+    }
 }
 
 /// Scheduling as the file wants it; what cannot be had is said.

@@ -13,6 +13,8 @@ impl Role {
         let mut inherited: Vec<Object> = Vec::new();
         let mut parts = Vec::new();
         let mut history = live::History::default();
+        let mut counters: HashMap<String, steadfast_vrrp::Counters> = HashMap::new();
+        let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -31,6 +33,16 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
                         history.inherit(key.strip_prefix(HISTORY).unwrap_or_default(), &bytes);
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(COUNTERS) => {
+                        let name = key.strip_prefix(COUNTERS).unwrap_or_default();
+                        counters.extend(decode::<steadfast_vrrp::Counters>(&bytes).ok().map(|c| (name.to_string(), c)));
+                        // It is worth something now, and nothing after the next crash.
+                        parent.say(Message::Keep { key, bytes: Vec::new() });
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key.starts_with(ADJUSTED) => {
+                        let name = key.strip_prefix(ADJUSTED).unwrap_or_default();
+                        adjusted.extend(decode::<Adjusted>(&bytes).ok().map(|a| (name.to_string(), a)));
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
                         inherited.extend(decode::<Object>(&bytes).ok());
@@ -60,6 +72,7 @@ impl Role {
         }
         let respawned = !snapshots.is_empty();
         let mut plan = translate::plan(&config);
+        let told = details::Told::new(&config);
         drop(config);
         be_scheduled(&plan.scheduling);
         plan.names[0].iter().for_each(|name| schedule::name(name));
@@ -77,7 +90,11 @@ impl Role {
         programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
-        let router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        router.inherit_counters(&counters);
+        for (name, (priority, preempt)) in &adjusted {
+            router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
+        }
         let mut role = Role {
             parent,
             signals,
@@ -85,6 +102,7 @@ impl Role {
             system,
             router,
             plan,
+            told,
             teller: Teller::default(),
             receivers: HashMap::new(),
             by_link: HashMap::new(),
@@ -147,8 +165,8 @@ impl Role {
             role.monitored = Some(role.system.mirror.links().map(of).collect());
         }
         if options.dump {
-            let snapshot = dump::snapshot(&role.router, &role.plan, t, files::wall_clock());
-            steadfast_status::data(&snapshot).lines().for_each(|l| log::info!("{l}"));
+            let snapshot = role.snapshot(t);
+            role.data(&snapshot, t).lines().for_each(|l| log::info!("{l}"));
         }
         role.tell_brother_all();
         role.parent.say(Message::Ready);

@@ -4,7 +4,7 @@ use super::plan::{
     Buffers, Command, Fifo, Linkbeat, Notify, Plan, Probe, ReceiveBuffer, Scheduling, TrackFile, TrackProcess,
 };
 use crate::checker::traffic::Ages;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,19 +115,22 @@ pub fn plan(c: &Config) -> Plan {
         c.groups.iter().flat_map(|gr| gr.group.iter().flatten().map(move |m| (m.as_str(), gr))).collect();
     let mut instances = HashMap::new();
     let mail_default = g.smtp_alert_vrrp.or(g.smtp_alert).unwrap_or(false);
+    // Of old (global_tracking): what one member tracks, all of them do.
+    let mut shared: HashMap<&str, Vec<Track>> = HashMap::new();
+    let mut known: HashSet<(&str, Tracked)> = HashSet::new();
+    for i in &c.instances {
+        let Some(gr) = of_group.get(i.name.as_str()).filter(|gr| gr.global_tracking) else { continue };
+        let instance = instance(i, g, Some(gr), &defaults);
+        let new = instance.tracks.iter().cloned().filter(|t| known.insert((&gr.name, t.what.clone())));
+        shared.entry(&gr.name).or_default().extend(new);
+    }
     let mut kinds = vrrp::Kinds::default();
     for i in &c.instances {
         let group = of_group.get(i.name.as_str()).copied();
         let mut instance = instance(i, g, group, &defaults);
-        if let Some(members) = group.filter(|gr| gr.global_tracking).and_then(|gr| gr.group.as_ref()) {
-            // Of old: what one member tracks, all of them do.
-            for other in c.instances.iter().filter(|x| x.name != i.name && members.contains(&x.name)) {
-                for track in &self::instance(other, g, group, &defaults).tracks {
-                    if !instance.tracks.iter().any(|t| t.what == track.what) {
-                        instance.tracks.push(track.clone());
-                    }
-                }
-            }
+        if let Some(all) = group.and_then(|gr| shared.get(gr.name.as_str())) {
+            let own: HashSet<Tracked> = instance.tracks.iter().map(|t| t.what.clone()).collect();
+            instance.tracks.extend(all.iter().filter(|t| !own.contains(&t.what)).cloned());
         }
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
         let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
@@ -535,6 +538,8 @@ fn instance(
                 5 => Tracked::Session(e.name.clone()),
                 _ => Tracked::Interface(e.name.clone()),
             };
+            // What the group tracks, too, counts once, with the group's weight.
+            c.tracks.retain(|t| t.what != what);
             c.tracks.push(Track { what, weight, reverse: e.reverse.unwrap_or(reverse) });
         }
     };
@@ -556,7 +561,7 @@ fn instance(
     }
     // Outside of its VRF it would serve whom it should not.
     let vrf = i.vrf.iter().filter(|v| i.interface.as_deref() != Some(v.as_str()));
-    c.tracks.extend(vrf.map(|v| Track { what: Tracked::Interface(v.clone()), weight: 0, reverse: false }));
+    c.tracks.extend(vrf.map(|v| Track { what: Tracked::Vrf(v.clone()), weight: 0, reverse: false }));
     c
 }
 

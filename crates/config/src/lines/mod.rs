@@ -89,6 +89,13 @@ struct Words<'c, 'a> {
 }
 
 impl<'a> Words<'_, 'a> {
+    /// A word that is no option of this kind of line, and the one of `known` that it may have been meant to be.
+    fn unknown(&mut self, o: &Word, text: String, known: &[Keyword]) {
+        let near = crate::diag::suggest(&o.text, known.iter().map(|k| k.word).filter(|k| !k.starts_with('(')));
+        let help = near.map(|k| format!("did you mean `{k}`?"));
+        self.c.diagnostics.push_help(Class::General, Some(o.span), text, help);
+    }
+
     fn next(&mut self) -> Option<&'a Word> {
         let w = self.c.word(self.n);
         self.n += 1;
@@ -268,9 +275,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
             }
             "use_vmac" if instance.is_some() => a.own_link = true,
             "track_group" if instance.is_none() => group = Some(w.interface(option)?),
-            other => {
-                w.c.report_at(Class::General, option, format!("unknown option '{other}' of an address, ignoring it"))
-            }
+            other => w.unknown(option, format!("unknown option '{other}' of an address, ignoring it"), ADDRESS_WORDS),
         }
     }
     Some((a, named, group))
@@ -343,7 +348,7 @@ pub(crate) fn peer(c: &mut Cx<'_>) -> Option<Peer> {
                 let high = u8::try_from(w.number(option, 0, 255)?).unwrap_or(255);
                 ttl = Some((ttl.map_or(0, |t: (u8, u8)| t.0), high));
             }
-            other => w.c.report_at(Class::General, option, format!("unknown option '{other}' of a peer")),
+            other => w.unknown(option, format!("unknown option '{other}' of a peer"), OTHER_WORDS),
         }
     }
     if let Some((low, high)) = ttl.filter(|(low, high)| low > high) {

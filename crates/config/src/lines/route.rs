@@ -358,7 +358,7 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
                 Some(d) if destination.is_none() => destination = Some(Some(d)),
                 _ => {
                     let text = format!("unknown option '{text}' of a route, ignoring the route");
-                    w.c.report_at(Class::General, o, text);
+                    w.unknown(o, text, WORDS);
                     return None;
                 }
             },

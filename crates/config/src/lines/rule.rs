@@ -187,7 +187,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
             "track_group" if statics => group = Some(w.interface(o)?),
             other => {
                 let text = format!("unknown option '{other}' of a rule, ignoring the rule");
-                w.c.report_at(Class::General, o, text);
+                w.unknown(o, text, WORDS);
                 return None;
             }
         }

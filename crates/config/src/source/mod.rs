@@ -120,7 +120,15 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
     match reader.read(path, BYTES) {
         Ok(bytes) => state.file(path, bytes, 0),
         Err(e) => {
-            state.out.diagnostics.push(Class::Note, None, format!("cannot read configuration {}: {e}", path.display()));
+            let path = path.display();
+            // keepalived's test passes over a file that is absent or is none, and fails at one that it may not read.
+            match &e {
+                ReadError::System(e) => {
+                    let text = format!("Unable to read configuration file {path}: {e}");
+                    state.out.diagnostics.push(Class::Fatal, None, text);
+                }
+                e => state.out.diagnostics.push(Class::Note, None, format!("cannot read configuration {path}: {e}")),
+            }
             state.out.unreadable = true;
         }
     }
@@ -135,7 +143,15 @@ impl State<'_> {
             Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
         };
         let file = self.out.files.add(path.display().to_string(), text.clone());
-        let mut lines = text.split('\n').enumerate();
+        let bare = text.strip_prefix('\u{feff}');
+        if bare.is_some() {
+            // Nobody sees it, so it is named; to keepalived it is a part of the first word.
+            let at = Span { file, line: 1, column: 1, width: 1 };
+            let help = Some("save the file as UTF-8 without a byte order mark".into());
+            let text = "the file begins with a byte order mark (U+FEFF), ignoring it";
+            self.out.diagnostics.push_help(Class::UnknownKeyword, Some(at), text, help);
+        }
+        let mut lines = bare.unwrap_or(&text).split('\n').enumerate();
         while let Some((n, line)) = lines.next() {
             let number = u32::try_from(n + 1).unwrap_or(u32::MAX);
             let span = Span { file, line: number, column: 1, width: 1 };

@@ -140,3 +140,37 @@ proptest! {
         let _ = load(Path::new("main"), &Memory(files), &Options::default());
     }
 }
+
+/// keepalived's test passes over a main file that is not there, and fails at one that it may not read.
+#[test]
+fn a_main_file_that_may_not_be_read_fails_the_test_and_an_absent_one_does_not() {
+    struct Closed;
+    impl Reader for Closed {
+        fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+            Err(ReadError::System(std::io::ErrorKind::PermissionDenied.into()))
+        }
+        fn glob(&self, _: &str) -> Vec<PathBuf> {
+            Vec::new()
+        }
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+    let absent = read(&[]);
+    assert!(absent.unreadable);
+    assert_eq!(absent.diagnostics.exit_status(), 0);
+    let closed = load(Path::new("main"), &Closed, &Options::default());
+    assert!(closed.unreadable);
+    assert_eq!(closed.diagnostics.exit_status(), 4);
+    let said: Vec<&str> = closed.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert!(said.iter().any(|m| m.starts_with("Unable to read configuration file main: ")), "{said:?}");
+}
+
+#[test]
+fn a_byte_order_mark_is_named_and_the_rest_is_read() {
+    let source = read(&[("main", "\u{feff}a b\ninclude more.conf\n"), ("more.conf", "\u{feff}c d\n")]);
+    assert_eq!(shown(&source), ["a|b", "c|d"]);
+    let marks = source.diagnostics.iter().filter(|d| d.message.contains("byte order mark"));
+    assert_eq!(marks.map(|d| d.span.map(|s| s.line)).collect::<Vec<_>>(), [Some(1), Some(1)]);
+    assert_eq!(source.diagnostics.exit_status(), 5);
+}

@@ -622,7 +622,7 @@ fn realtime(c: &mut Cx<'_>, v: &mut Option<i32>) {
     let Some(w) = c.value() else { return };
     let Some(n) = c.number(w, 0, i64::from(u32::MAX)) else { return };
     if !(1..=99).contains(&n) {
-        c.report_at(Class::General, w, format!("{n} is not between 1 and 99, using {}", n.clamp(1, 99)));
+        c.report_at(Class::General, w, format!("{}{n} is not between 1 and 99, using {}", c.named(), n.clamp(1, 99)));
     }
     *v = i32::try_from(n.clamp(1, 99)).ok();
 }

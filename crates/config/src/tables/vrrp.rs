@@ -186,7 +186,7 @@ section! {
         /// Adverts go by an ipvlan with an address of its own. IPv4 needs the address, IPv6 takes the link-local one without it.
         live "use_ipvlan" "[name IF|IF] [ADDR[/LEN]] [bridge|private|vepa] [group G]" "name of at most 15 characters" "off" => use_ipvlan: Option<Ipvlan> = None, |c, v| crate::vmac::ipvlan(c, v);
         /// VRF of the links that are made, and of unicast adverts.
-        live "vrf" "IF" "a VRF" "none" => vrf: Option<String> = None, |c, v| c.text(v);
+        live "vrf" "IF" "a VRF" "none" => vrf: Option<String> = None, |c, v| crate::vmac::vrf(c, v);
         /// Adverts go by the base link.
         live "vmac_xmit_base" "-" "-" "off" => vmac_xmit_base: bool = false, |c, v| c.flag(v);
         /// Drop packets to virtual addresses unless owner.
@@ -439,7 +439,7 @@ fn positive(c: &mut Cx<'_>, v: &mut Option<Duration>) {
     let Some(w) = c.value() else { return };
     match c.duration(w, 0.0, 4_294_967.0) {
         Some(d) if d.is_zero() => {
-            c.report_at(Class::General, w, "0 is too short, using 1");
+            c.report_at(Class::General, w, format!("{}0 is too short, using 1", c.named()));
             *v = Some(Duration::from_secs(1));
         }
         Some(d) => *v = Some(d),

@@ -168,7 +168,9 @@ fn set(s: &Settings, id: u32, name: &str, kind: u32, length: u32, flags: SetFlag
         SetAttribute::KeyLen(length),
         SetAttribute::Id(id),
     ];
-    if kind == TYPE_IFINDEX {
+    // Numbers and names of links are in the order of this host; without a word of it listing programs take names for big-endian
+    // numbers and show nothing.
+    if matches!(kind, TYPE_IFINDEX | TYPE_IFNAME) {
         attributes.push(SetAttribute::UserData(byte_order(0, HOST)));
     }
     NfTablesMessage::NewSet(SetMessage { attributes })

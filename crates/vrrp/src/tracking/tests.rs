@@ -398,3 +398,18 @@ fn a_master_that_sinks_says_so_at_once_and_one_that_rises_in_its_turn() {
         assert_eq!(sent(&solo.take()), [100]);
     }
 }
+
+#[test]
+fn a_link_of_another_kind_is_no_vrf() {
+    let mut c = vi();
+    c.tracks = vec![track(Tracked::Vrf("eth1".into()), 0, false)];
+    let said = |t: &Trackers| t.assess(&c, None).faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut t = world(true, true);
+    assert_eq!(said(&t), ["eth1 is not a VRF"]);
+    t.links.get_mut("eth1").expect("link").vrf = true;
+    assert!(said(&t).is_empty());
+    t.links.get_mut("eth1").expect("link").up = false;
+    assert_eq!(said(&t), ["VRF eth1 is absent or down"]);
+    t.links.remove("eth1");
+    assert_eq!(said(&t), ["VRF eth1 is absent or down"]);
+}

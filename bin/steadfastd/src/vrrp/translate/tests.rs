@@ -48,3 +48,34 @@ fn who_starts_late_waits_less() {
     let left = |wanted: Option<u64>, up| since_boot(wanted.map(Duration::from_secs), Duration::from_secs(up)).as_secs();
     assert_eq!([left(Some(60), 10), left(Some(60), 60), left(Some(60), 70), left(None, 10)], [50, 0, 0, 0]);
 }
+
+/// `global_tracking`: what one member tracks all of them do, their own weights first; and a file of many members is read in no time.
+#[test]
+fn members_of_a_group_of_old_track_what_the_others_do() {
+    let many = 2000;
+    let member = |n: usize| {
+        let tracked = match n {
+            0 => "one weight 5",
+            1 => "one weight 7\n two",
+            _ => "",
+        };
+        format!(
+            "vrrp_instance V{n} {{\n interface eth{}\n virtual_router_id {}\n track_interface {{\n {tracked}\n }}\n virtual_ipaddress {{\n \
+             10.0.{}.{}\n }}\n}}\n",
+            n / 200,
+            n % 200 + 1,
+            n / 200,
+            n % 200 + 1
+        )
+    };
+    let names: String = (0..many).map(|n| format!(" V{n}\n")).collect();
+    let members: String = (0..many).map(member).collect();
+    let text = format!("{members}vrrp_sync_group G {{\n group {{\n{names} }}\n global_tracking\n}}\n");
+    let host = FakeHost { all_interfaces: true, ..FakeHost::default() };
+    let outcome = steadfast_config::load(Path::new("conf"), &Text(&text), &Options::default(), &host);
+    let begun = std::time::Instant::now();
+    let machine = plan(&outcome.config).take_machine();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let tracks = |n: usize| machine.instances[n].tracks.iter().map(|t| t.weight).collect::<Vec<_>>();
+    assert_eq!([tracks(0), tracks(1), tracks(2), tracks(many - 1)], [vec![5, 0], vec![7, 0], vec![5, 0], vec![5, 0]]);
+}
