@@ -290,6 +290,10 @@ impl Ward {
                 self.resumed |= !self.ready && self.watch.total() > 0;
                 self.ready = true;
                 self.pending = false;
+                // A question that came while it began went by unheard.
+                if self.asked {
+                    self.say(Message::Ask)?;
+                }
                 self.served = true;
             }
             Message::Runner { hangs } => {
@@ -552,6 +556,11 @@ mod tests {
         ward.configure(b"").expect("fits");
         assert!(ward.pending);
         assert!(!ready(&mut ward, 2), "a reload is no new life");
+        // Whoever asked how it is while it began is answered all the same.
+        said(&mut ward);
+        ward.asked = true;
+        ready(&mut ward, 2);
+        assert_eq!(said(&mut ward), [Message::Ask]);
     }
 
     #[test]

@@ -234,6 +234,7 @@ impl Daemon {
                         if let Some(role) = self.roles.get_mut((n - ROLES) / 2) {
                             role.flush();
                             role.read(now());
+                            role.flush();
                         }
                     }
                 }
