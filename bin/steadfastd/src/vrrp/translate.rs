@@ -121,7 +121,7 @@ pub fn plan(c: &Config) -> Plan {
     for i in &c.instances {
         let Some(gr) = of_group.get(i.name.as_str()).filter(|gr| gr.global_tracking) else { continue };
         let instance = instance(i, g, Some(gr), &defaults);
-        let new = instance.tracks.iter().cloned().filter(|t| known.insert((&gr.name, t.what.clone())));
+        let new = instance.tracks.iter().filter(|t| known.insert((&gr.name, t.what.clone()))).cloned();
         shared.entry(&gr.name).or_default().extend(new);
     }
     let mut kinds = vrrp::Kinds::default();
