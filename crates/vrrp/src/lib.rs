@@ -33,6 +33,7 @@ mod testkit;
 pub mod timing;
 mod tracking;
 mod transitions;
+mod view;
 pub mod wire;
 mod world;
 

@@ -1,5 +1,6 @@
 //! The parent: starts roles, watches them, relays configurations that it does not read, keeps what a successor needs.
 
+mod begin;
 mod control;
 mod dump;
 mod ends;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, ParentScript, parse};
 use steadfast_supervisor::{End, Memory, Sequel, Watch};
-use steadfast_sys::pidfile::{PidError, PidFile};
+use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
 use steadfast_sys::signals::{JSON, STATS_CLEAR, Signals};
@@ -318,72 +319,6 @@ impl Daemon {
             _ => return None,
         };
         Some(path.with_extension("objects"))
-    }
-
-    /// First configuration: pid file, namespace, startup script, children.
-    fn begin(&mut self) -> Option<i32> {
-        if self.options.umask.is_none()
-            && let Some(mask) = self.facts.umask
-        {
-            schedule::umask(mask);
-        }
-        let path = self.pid_path("keepalived", &self.options.pid);
-        match self.lock_pid_file(&path) {
-            Ok(mut file) => {
-                if let Err(e) = file.write(schedule::pid()) {
-                    log::error!("cannot write {}: {e}", path.display());
-                }
-                self.pid_file = Some(file);
-            }
-            Err(PidError::Running | PidError::Ending) => {
-                let pid =
-                    files::read_limited(&path, 32).ok().and_then(|b| String::from_utf8(b).ok()).unwrap_or_default();
-                log::error!("daemon is already running: pid {}, pid file {}", pid.trim(), path.display());
-                return Some(0);
-            }
-            Err(PidError::System(e)) => {
-                log::error!("cannot make pid file {}: {e}", path.display());
-                return Some(1);
-            }
-        }
-        if self.options.namespace.is_none()
-            && let Some(name) = self.facts.namespace.clone()
-            && let Err(e) = schedule::enter_network_namespace(&name)
-        {
-            log::error!("cannot enter network namespace {name}: {e}");
-            return Some(1);
-        }
-        self.open_control();
-        self.await_former();
-        if !self.adopted {
-            run_script("startup_script", &self.facts.startup, self.facts.safe_programs);
-        }
-        self.withdraw_former();
-        self.start_wanted();
-        // All pid files are there when the caller goes on.
-        self.background.done(0);
-        if self.children().all(|r| r.pid.is_none()) {
-            log::warn!("there is nothing to run in this configuration");
-            self.ready();
-        }
-        None
-    }
-
-    /// A daemon that stops is waited for, as long as that may take.
-    fn lock_pid_file(&self, path: &std::path::Path) -> Result<PidFile, PidError> {
-        let limit = now() + Duration::from_secs(self.facts.child_wait.max(2)) + ENDING;
-        let mut said = false;
-        loop {
-            match PidFile::lock(path) {
-                Err(PidError::Ending) if now() < limit => {
-                    if !std::mem::replace(&mut said, true) {
-                        log::info!("another daemon stops ({}), waiting for its end", path.display());
-                    }
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                result => return result,
-            }
-        }
     }
 
     /// There is somebody to speak of.

@@ -2,6 +2,7 @@
 
 mod act;
 mod alarms;
+mod brothers;
 mod details;
 mod dump;
 mod linkbeat;
@@ -15,6 +16,7 @@ mod start;
 mod system;
 pub mod tell;
 pub mod translate;
+mod written;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
@@ -29,7 +31,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Action, Alarm, Dump, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
+use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
@@ -567,124 +569,6 @@ impl Role {
     fn stop(&mut self, t: Time) {
         if !std::mem::replace(&mut self.leaving, true) {
             self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
-        }
-    }
-
-    fn tell_states(&mut self) {
-        let notice = |s| match s {
-            steadfast_core::State::Master => Some(Notice::Master),
-            steadfast_core::State::Backup => Some(Notice::Backup),
-            steadfast_core::State::Fault => Some(Notice::Fault),
-            steadfast_core::State::Init => None,
-        };
-        let states: Vec<_> = self
-            .router
-            .views()
-            .filter_map(|v| Some((Subject::Instance, v.config.name.to_string(), notice(v.state)?, v.priority)))
-            .chain(self.router.group_states().into_iter().filter_map(|(n, s)| Some((Subject::Group, n, notice(s)?, 0))))
-            .collect();
-        for (subject, name, notice, priority) in states {
-            self.teller.tell(&self.plan, &mut self.programs, subject, &name, notice, priority);
-        }
-    }
-
-    /// config_save_dir: the state before and after a reload.
-    fn save_state(&mut self, word: &str, t: Time) {
-        let Some(directory) = self.plan.save_dir.clone() else { return };
-        self.saved += u32::from(word == "pre");
-        let text = self.data(&self.snapshot(t), t);
-        let path = directory.join(format!("keepalived_vrrp.{}.{}.{word}", schedule::pid(), self.saved));
-        if let Err(e) = files::write_dump(&path, &text, None) {
-            log::error!("config_save_dir: cannot write {}: {e}", path.display());
-        }
-    }
-
-    /// What a manager has set outlives this process, until the next reload.
-    fn keep_adjusted(&mut self, name: &str, set: Adjusted) {
-        let bytes = if set == (None, None) { Vec::new() } else { encode(&set).unwrap_or_default() };
-        self.parent.say(Message::Keep { key: format!("{ADJUSTED}{name}"), bytes });
-    }
-
-    /// What dumps show. A state may be older than this process.
-    fn snapshot(&self, t: Time) -> steadfast_status::Snapshot {
-        let mut snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
-        for i in &mut snapshot.instances {
-            i.last_transition = self.history.since(&i.name, i.state.word()).unwrap_or(i.last_transition);
-        }
-        snapshot
-    }
-
-    /// The data dump.
-    fn data(&self, snapshot: &steadfast_status::Snapshot, t: Time) -> String {
-        let (mirror, wall) = (&self.system.mirror, files::wall_clock());
-        let details = details::details(&self.router, &self.plan, &self.told, mirror, t, wall);
-        steadfast_status::data(snapshot, &details)
-    }
-
-    fn dump(&mut self, what: Dump, t: Time) {
-        let snapshot = self.snapshot(t);
-        let [data, stats, json] = &self.plan.dumps;
-        let pid = schedule::pid();
-        let (path, text) = match what {
-            Dump::Data => {
-                log::info!("Printing VRRP data for process({pid}) on signal");
-                (data, Some(self.data(&snapshot, t)))
-            }
-            Dump::Stats | Dump::StatsClear => {
-                log::info!("Printing VRRP stats for process({pid}) on signal");
-                (stats, Some(steadfast_status::stats(&snapshot)))
-            }
-            Dump::Json => {
-                log::info!("Printing VRRP as json for process({pid}) on signal");
-                (json, steadfast_status::json(&snapshot, self.plan.json_version))
-            }
-        };
-        if let Some(text) = text
-            && let Err(e) = files::write_dump(path, &text, self.mask.or(self.plan.mask))
-        {
-            log::error!("cannot write {}: {e}", path.display());
-        }
-        if what == Dump::StatsClear {
-            self.router.clear_counters();
-        }
-    }
-
-    /// The checker hears of every change.
-    fn tell_brother(&mut self, name: String, priority: u8) {
-        let Some(brother) = &mut self.brother else { return };
-        let state = self.router.view(&name).map_or(steadfast_core::State::Init, |v| v.state);
-        brother.say(Message::Instance { name, state, priority });
-    }
-
-    fn tell_brother_all(&mut self) {
-        let Some(brother) = &mut self.brother else { return };
-        for v in self.router.views() {
-            brother.say(Message::Instance { name: v.config.name.to_string(), state: v.state, priority: v.priority });
-        }
-    }
-
-    fn hear_brother(&mut self, t: Time) {
-        let Some(brother) = &mut self.brother else { return };
-        brother.flush();
-        for message in brother.hear() {
-            match message {
-                Message::Service { name, quorum } => {
-                    self.router.handle(t, Input::Service(&name, quorum), &mut self.out)
-                }
-                Message::Hello => self.tell_brother_all(),
-                _ => {}
-            }
-        }
-    }
-
-    fn hear_sessions(&mut self, t: Time) {
-        let Some(bfd) = &mut self.bfd else { return };
-        bfd.flush();
-        for message in bfd.hear() {
-            if let Message::Session { name, up } = message {
-                self.dirty = true;
-                self.router.handle(t, Input::Session(&name, up), &mut self.out);
-            }
         }
     }
 }
