@@ -7,7 +7,7 @@ use std::time::Duration;
 use steadfast_status::live::Whole;
 
 /// The daemon gives a reading of its configuration a minute.
-const READING: Duration = Duration::from_secs(70);
+const READING: Duration = Duration::from_secs(90);
 /// Everything else it answers at once; a hung daemon is not waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
 

@@ -36,6 +36,22 @@ pub fn read<T: Content>(path: &Path) -> Option<T> {
     }
 }
 
+/// Removes it, unless it speaks of another network namespace of this boot: then it is another daemon's.
+pub fn remove(path: &Path) {
+    let here = place();
+    let boot = |place: &str| place.split(' ').next().map(str::to_string);
+    let content =
+        files::read_own(path, LARGEST).ok().and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+    let elsewhere = content
+        .as_ref()
+        .and_then(|c| c.get("place"))
+        .and_then(|p| p.as_str())
+        .is_some_and(|p| p != here && boot(p) == boot(&here));
+    if !elsewhere {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 /// Writes it anew.
 pub fn write(path: &Path, content: &impl Serialize) {
     let written = serde_json::to_string(content)

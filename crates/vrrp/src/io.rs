@@ -233,6 +233,8 @@ pub struct Snapshot {
     pub master: Option<IpAddr>,
     /// Priority of the last known master.
     pub master_priority: u8,
+    /// How often it became master, and ceased to be.
+    pub mastership: (u64, u64),
     /// Verdicts of the scripts that it tracks.
     pub scripts: Vec<(String, bool)>,
     /// States of the BFD sessions that it tracks.

@@ -50,6 +50,7 @@ impl Router {
             master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
             master: x.master.map(|(a, _)| a),
             master_priority: x.master.map_or(0, |(_, p)| p),
+            mastership: (x.counters.become_master, x.counters.release_master),
             stamps: x.guard.stamps(),
             scripts: (x.config.tracks.iter())
                 .filter_map(|t| {

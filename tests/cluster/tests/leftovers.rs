@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use std::process::Stdio;
 use std::time::Duration;
 use steadfast_test_cluster::client::Client;
-use steadfast_test_cluster::daemon::send;
+use steadfast_test_cluster::daemon::{file, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const KEPT: &str = "static_ipaddress {\n 10.99.0.1/24 dev eth0\n}\nvrrp_instance STAYS {\n interface eth0\n virtual_router_id 51\n priority 200\n \
@@ -122,6 +122,32 @@ fn a_start_right_after_a_kill_of_all_processes_loses_no_question() {
     let asked = client.end();
     println!("killed and started again: the client lost {} of {} questions", asked.lost, asked.sent);
     assert!(asked.longest_gap < Duration::from_millis(200), "{asked:?}\n{}", again.log());
+}
+
+/// The two halves of a daemon may be two daemons (-P, -C), whose pid files of children have the same names unless somebody says
+/// otherwise: what the other holds is not a leftover.
+#[test]
+fn what_another_living_daemon_holds_is_left_alone() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().expect("folder");
+    let conf = file(folder.path(), "checks", UNMARKED);
+    let d = Daemon::start_with(host, Kind::Steadfast, NO_SERVER, &[("", "-P")]);
+    assert!(eventually(seconds(10), || host.has("10.77.0.100") && d.path("vrrp.objects").exists()), "{}", d.log());
+    for half in [Some("-C"), None] {
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut other = host.command(steadfastd().to_str().expect("path"));
+        other.args(["-n", "-l", "-D", "-f", &conf]).args(half).arg("-p").arg(folder.path().join("pid"));
+        other.arg("-r").arg(d.path("vrrp.pid")).arg("-c").arg(folder.path().join("check.pid"));
+        let mut other = other.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
+        let said = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(eventually(seconds(10), || folder.path().join("check.pid").exists()), "{}", said());
+        send(other.id() as i32, Signal::SIGTERM);
+        other.wait().expect("end");
+        assert!(host.has("10.77.0.100") && d.path("vrrp.objects").exists(), "{half:?}: {}", said());
+        assert!(!d.log().contains("putting it back") && !said().contains("is removed"), "{}{}", d.log(), said());
+    }
 }
 
 /// One IPVS service for a group, whose addresses get their mark from tables of nftables. This works without IPVS, too.

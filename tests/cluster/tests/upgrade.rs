@@ -78,13 +78,17 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     let (stop, interface) = (ended.clone(), index(&lan.hosts[2]));
     let watch = lan.hosts[2].inside(move || adverts(interface, 51, seconds(60), || stop.load(Ordering::Relaxed)));
     let ping = lan.hosts[2].ping(VIP);
-    // By the operator's command, and by the signal of `systemctl reload` after a package was installed.
-    for round in 0..2 {
+    // By the operator's commands, and by the signal, after a package was installed.
+    for round in 0..3 {
         install(a.folder.path(), &steadfastd());
         if round == 0 {
             let (fine, said) = steadfast(&a, &["upgrade"]);
             assert!(fine, "{said}: {}", a.log());
             println!("{}", said.trim());
+        } else if round == 1 {
+            // The unit's ExecReload: it must not fail because of what it has led to.
+            let (fine, said) = steadfast(&a, &["reload"]);
+            assert!(fine, "{said}: {}", a.log());
         } else {
             a.signal(Signal::SIGHUP);
         }
@@ -107,7 +111,7 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     let seen = watch.join().expect("observer");
     let gap = ping.longest_gap();
     let longest = seen.windows(2).map(|w| w[1].at - w[0].at).max().expect("adverts");
-    println!("two upgrades, adverts every 0.1 s: longest gap between adverts {longest:?}, for the client {gap:?}");
+    println!("three upgrades, adverts every 0.1 s: longest gap between adverts {longest:?}, for the client {gap:?}");
     assert!(seen.iter().all(|s| s.priority == 200), "no priority 0, and nobody else: {seen:?}");
     assert!(gap < Duration::from_millis(200) && longest < Duration::from_millis(330), "{gap:?} {longest:?}");
     assert_eq!(words(), before, "scripts hear nothing");

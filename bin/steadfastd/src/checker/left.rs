@@ -129,7 +129,7 @@ impl Record {
     /// Everything is taken away: there is nothing to say.
     pub fn remove(&mut self) {
         if let Some(path) = self.path.take() {
-            let _ = std::fs::remove_file(path);
+            record::remove(&path);
         }
     }
 }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const EFFECT: Duration = Duration::from_secs(20);
 /// A child beats each second.
 const BEATING: Duration = Duration::from_millis(1500);
-/// A client that neither asks nor reads is sent away after this.
+/// A client that neither asks nor reads is sent away after this. A reading of the configuration takes a minute at most.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Tokens of clients begin here; the listener has the one before.
 pub(super) const CONTROL: usize = 100;
@@ -190,6 +190,13 @@ impl Daemon {
         }
     }
 
+    /// Answers who waits for a configuration to take effect.
+    pub(super) fn in_effect(&mut self) {
+        for at in self.waiting(|w| matches!(w, Wish::Effect(_))) {
+            self.answer(at, b"ok\n".to_vec());
+        }
+    }
+
     fn waiting(&self, wish: impl Fn(&Wish) -> bool) -> Vec<usize> {
         let clients = self.control.clients.iter().enumerate();
         clients.filter(|(_, c)| c.as_ref().is_some_and(|(_, w, _)| wish(w))).map(|(at, _)| at).collect()
@@ -216,13 +223,10 @@ impl Daemon {
             self.answer(at, text.clone().into_bytes());
         }
         for at in 0..self.control.clients.len() {
-            if self
-                .control
-                .clients
-                .get(at)
-                .and_then(Option::as_ref)
-                .is_some_and(|(_, _, since)| t.since(*since) > LIMIT)
-            {
+            let stuck = |(_, wish, since): &(Client, Wish, Time)| {
+                t.since(*since) > if matches!(wish, Wish::Nothing) { LIMIT } else { LIMIT * 2 }
+            };
+            if self.control.clients.get(at).and_then(Option::as_ref).is_some_and(stuck) {
                 self.forget_client(at);
             }
         }

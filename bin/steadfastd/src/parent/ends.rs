@@ -31,7 +31,8 @@ impl Daemon {
         }
     }
 
-    /// What a role left that no configuration names any more, since all processes of an earlier daemon were killed.
+    /// What a role left that no configuration names any more, since all processes of an earlier daemon were killed. Where the other
+    /// half of a daemon is left out (-P, -C), it is another daemon's, which may be alive.
     pub(super) fn withdraw_former(&mut self) {
         for n in 0..self.roles.len() {
             let Some(name) =
@@ -39,6 +40,14 @@ impl Daemon {
             else {
                 continue;
             };
+            let (half, option, file) = match name {
+                "vrrp" => (self.options.check_only, &self.options.vrrp_pid, "vrrp"),
+                _ => (self.options.vrrp_only, &self.options.checkers_pid, "checkers"),
+            };
+            let owner = std::fs::read_to_string(self.pid_path(file, option)).ok().and_then(|t| t.trim().parse().ok());
+            if half || owner.is_some_and(is_child) {
+                continue;
+            }
             if self.record(name).is_some_and(|path| path.exists()) {
                 log::info!("{name}: what an earlier run left in the kernel is removed");
                 self.withdraw(n, true);

@@ -318,7 +318,13 @@ impl Daemon {
             "checker" => self.pid_path("checkers", &self.options.checkers_pid),
             _ => return None,
         };
-        Some(path.with_extension("objects"))
+        // pid files that differ in their last part alone have records of their own
+        if path.extension().is_some_and(|e| e == "pid") {
+            return Some(path.with_extension("objects"));
+        }
+        let mut name = path.into_os_string();
+        name.push(format!(".{role}.objects"));
+        Some(name.into())
     }
 
     /// There is somebody to speak of.
@@ -539,13 +545,23 @@ fn brothers() -> std::io::Result<[Vec<(pipe::Reader, pipe::Writer)>; 3]> {
 
 /// A role of a daemon like us, whose parent is gone.
 fn is_orphan(pid: i32) -> bool {
+    is_child(pid) && has_lost_its_parent(pid)
+}
+
+/// A process of a daemon's, of this one or of another.
+fn is_child(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"--role"))
+}
+
+fn has_lost_its_parent(pid: i32) -> bool {
     let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let status = String::from_utf8_lossy(&read("status")).into_owned();
     let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().trim().to_string();
     let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
     let words: Vec<&str> = line.split('\0').collect();
     let parent = words.windows(2).find(|w| w.first() == Some(&"--parent")).and_then(|w| w.get(1).copied());
-    words.contains(&"--role") && parent.is_some_and(|p| p != field("PPid:")) && !field("State:").starts_with('Z')
+    parent.is_some_and(|p| p != field("PPid:")) && !field("State:").starts_with('Z')
 }
 
 /// A script that the parent runs and waits for, with a limit.

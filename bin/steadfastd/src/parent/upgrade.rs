@@ -100,6 +100,8 @@ impl Daemon {
         keep.push(memory.fd());
         log::info!("Upgrading: handing over to {}", program.display());
         self.reading_ended(None);
+        // Who asked is not known to the new program, which has children of its own.
+        self.in_effect();
         logging::flush(Duration::from_secs(1));
         let mut arguments: Vec<OsString> = self.options.words.iter().map(Into::into).collect();
         arguments.extend(["--handover".into(), memory.fd().to_string().into()]);

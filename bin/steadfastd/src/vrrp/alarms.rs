@@ -28,6 +28,11 @@ fn kinds(c: &Counters) -> [(Alarm, u64); 6] {
 }
 
 impl Role {
+    /// What a former life counted is no news.
+    pub(super) fn has_raised(&mut self) {
+        self.alarms.0 = self.router.views().map(|v| (v.config.name.to_string(), v.counters)).collect();
+    }
+
     /// Tells of what was thrown away since the last time.
     pub(super) fn raise_alarms(&mut self) {
         if !self.plan.alarms {

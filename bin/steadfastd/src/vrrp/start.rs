@@ -142,6 +142,7 @@ impl Role {
         if respawned {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
         }
+        role.has_raised();
         role.tell_wall(t);
         role.learn_links()?;
         if !respawned {

@@ -66,10 +66,12 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         master_priority: 0,
         scripts: vec![("chk".into(), true)],
         sessions: vec![],
+        mastership: (1, 0),
         stamps: crate::Stamps::default(),
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
+    assert_eq!(solo.view().counters.become_master, 1);
 }
 
 #[test]
@@ -94,6 +96,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         master_priority: 0,
         scripts: vec![],
         sessions: vec![],
+        mastership: (1, 0),
         stamps: crate::Stamps::default(),
     };
     let mut out = Vec::new();
