@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_config::model::{Config, VrrpInstance};
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Address, Object};
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
@@ -27,14 +27,52 @@ fn name(v: &Value) -> Option<String> {
     Some(text)
 }
 
+/// An address as its line says it: whatever differs makes another one of it in the kernel.
+fn address(a: &Address) -> String {
+    let mut line = a.to_string();
+    let mut add = |word: &str, value: Option<String>| {
+        if let Some(value) = value {
+            line.push_str(&format!(" {word} {value}"));
+        }
+    };
+    add("brd", a.broadcast.map(|b| b.to_string()));
+    let scope = match a.scope {
+        0 => None,
+        200 => Some("site".to_string()),
+        253 => Some("link".into()),
+        254 => Some("host".into()),
+        n => Some(n.to_string()),
+    };
+    add("scope", scope);
+    add("label", a.label.as_ref().map(ToString::to_string));
+    add("peer", a.peer.as_ref().map(ToString::to_string));
+    add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
+    let flags = [
+        (a.nodad, "nodad"),
+        (a.home, "home"),
+        (a.mngtmpaddr, "mngtmpaddr"),
+        (a.noprefixroute, "noprefixroute"),
+        (a.autojoin, "autojoin"),
+        (a.no_track, "no_track"),
+        (a.own_link, "use_vmac"),
+    ];
+    flags.iter().filter(|(set, _)| *set).for_each(|(_, word)| line.push_str(&format!(" {word}")));
+    line
+}
+
 /// What is put into the kernel, in the words of its lines.
 fn object(o: &Object) -> String {
     // What nobody writes since it is so without a word.
-    let usual = [("prepend ", ""), (" via inet ", " via "), (" proto 18", ""), (" protocol 18", ""), (" tos 0x0", "")];
-    let short = |line: String| usual.iter().fold(line, |l, (from, to)| l.replacen(from, to, 1));
+    let usual =
+        [("prepend ", ""), (" via inet ", " via "), (" proto 18 ", " "), (" protocol 18 ", " "), (" tos 0x0 ", " ")];
+    let short = |line: String| {
+        let whole = usual.iter().fold(line + " ", |l, (from, to)| l.replacen(from, to, 1));
+        whole.trim_end().to_string()
+    };
     match o {
         Object::Route(r) => short(r.line().to_string()),
         Object::Rule(r) => short(r.line().to_string()),
+        Object::Address(a) => address(a),
         other => {
             let text = other.to_string();
             text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string)
@@ -157,6 +195,12 @@ fn words(key: &str, v: &Value) -> Option<String> {
             ("method", "Direct") => Some("DR".into()),
             ("method", _) => Some("TUN".into()),
             ("state" | "auth_type" | "protocol", word) => Some(word.to_uppercase()),
+            _ => None,
+        },
+        Value::Number(n) if key == "protocol" => match n.as_u64() {
+            Some(6) => Some("TCP".into()),
+            Some(17) => Some("UDP".into()),
+            Some(132) => Some("SCTP".into()),
             _ => None,
         },
         // The file says milliseconds.
