@@ -297,5 +297,5 @@ fn whatever_makes_another_address_of_it_is_told() {
     }
     let told = between(&with("", "").replace("priority 77", "priority 78"), &with("", ""));
     assert!(told.iter().any(|l| l.contains("priority 77 protocol 186 lookup 100")), "{told:?}");
-    assert!(between(&with("", ""), &with("", "protocol UDP")).concat().ends_with("protocol: TCP -> UDP"));
+    assert!(between(&with("", "protocol TCP"), &with("", "protocol UDP")).concat().ends_with("protocol: TCP -> UDP"));
 }
