@@ -9,6 +9,12 @@ use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outb
 const TRANSIENT: i32 = 70;
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
+
+/// There is room for what is in the kernel, whatever else is kept: a successor has to know whose it is.
+fn most(key: &str) -> usize {
+    if key.starts_with('\n') { 2 * KEPT } else { KEPT }
+}
+
 /// A restart that waits this long follows several deaths in a row.
 const POISONED: Duration = Duration::from_secs(4);
 /// A life that ended so early may have been ended by what it was given.
@@ -312,7 +318,7 @@ impl Ward {
             Message::Keep { key, bytes } if bytes.is_empty() => {
                 self.kept.remove(&key);
             }
-            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.has(&key) => {
+            Message::Keep { key, bytes } if self.kept.len() < most(&key) || self.kept.has(&key) => {
                 self.kept.put(&key, &bytes);
             }
             _ => {}
@@ -475,6 +481,17 @@ mod tests {
         ward.started(at(2), 2, b"c").expect("fits");
         let kept = Message::Keep { key: "V".into(), bytes: b"new".into() };
         assert_eq!(said(&mut ward), [kept, Message::Config { last: true, bytes: b"c".into() }]);
+    }
+
+    #[test]
+    fn what_is_in_the_kernel_is_kept_whatever_else_there_is() {
+        let mut ward = Ward::new(Memory::Lasting, true);
+        ward.started(at(0), 1, b"c").expect("fits");
+        (0..KEPT).for_each(|n| keep(&mut ward, 1, &n.to_string(), b"x"));
+        keep(&mut ward, 1, "one more", b"x");
+        keep(&mut ward, 1, "\nours", b"x");
+        assert_eq!(ward.kept().len(), KEPT + 1);
+        assert!(ward.kept().any(|(key, _)| key == "\nours"));
     }
 
     #[test]
