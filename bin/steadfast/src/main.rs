@@ -321,7 +321,9 @@ fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
     });
-    load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost)
+    let mut outcome = load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost);
+    outcome.diagnostics.sort();
+    outcome
 }
 
 fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i32 {
@@ -333,6 +335,8 @@ fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i3
         let _ = writeln!(out, "{text}");
     } else {
         let _ = write!(out, "{}", render(&outcome.diagnostics, &outcome.files, std::io::stdout().is_terminal()));
+        let summary = outcome.diagnostics.summary();
+        let _ = if summary.is_empty() { Ok(()) } else { writeln!(out, "{summary}") };
     }
     if outcome.unreadable { 6 } else { outcome.diagnostics.exit_status() }
 }
