@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_config::model::{Config, VrrpInstance};
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Address, Object};
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
@@ -35,11 +35,47 @@ fn object(o: &Object) -> String {
     match o {
         Object::Route(r) => short(r.line().to_string()),
         Object::Rule(r) => short(r.line().to_string()),
+        Object::Address(a) => address(a),
         other => {
             let text = other.to_string();
             text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string)
         }
     }
+}
+
+/// An address with all that a line may say of it.
+fn address(a: &Address) -> String {
+    let mut text = a.cidr.to_string();
+    let mut add = |word: &str, value: Option<String>| {
+        value.into_iter().for_each(|v| text += &format!(" {word}{}{v}", if v.is_empty() { "" } else { " " }));
+    };
+    add("peer", a.peer.as_ref().map(|p| p.to_string()));
+    add("dev", Some(a.interface.to_string()));
+    add("label", a.label.as_ref().map(|l| l.to_string()));
+    add("brd", a.broadcast.map(|b| b.to_string()));
+    let scope = match a.scope {
+        0 => None,
+        200 => Some("site".into()),
+        253 => Some("link".into()),
+        254 => Some("host".into()),
+        255 => Some("nowhere".into()),
+        n => Some(n.to_string()),
+    };
+    add("scope", scope);
+    add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
+    for (word, set) in
+        [("nodad", a.nodad), ("home", a.home), ("mngtmpaddr", a.mngtmpaddr), ("noprefixroute", a.noprefixroute)]
+    {
+        add(word, set.then(String::new));
+    }
+    text
+}
+
+/// What a tracker's line says behind the name: ` weight -5 reverse`.
+fn weighed(v: &Value) -> String {
+    let Some(o) = v.as_object().filter(|o| o.len() == 3 && o.contains_key("reverse")) else { return String::new() };
+    let weight = o.get("weight").and_then(Value::as_i64).map(|w| format!(" weight {w}")).unwrap_or_default();
+    weight + if o.get("reverse").and_then(Value::as_bool) == Some(true) { " reverse" } else { "" }
 }
 
 /// The same, where it is one.
@@ -263,13 +299,13 @@ fn compare(at: &At, field: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
                 let n = name(v).unwrap_or_default();
                 match find(y, &n) {
                     Some(other) => compare(&at.named(&n, field), field, v, &other, out),
-                    None => out.push(format!("- {}", at.named(&n, field).shown)),
+                    None => out.push(format!("- {}{}", at.named(&n, field).shown, weighed(v))),
                 }
             }
             for v in y {
                 let n = name(v).unwrap_or_default();
                 if find(x, &n).is_none() {
-                    out.push(format!("+ {}", at.named(&n, field).shown));
+                    out.push(format!("+ {}{}", at.named(&n, field).shown, weighed(v)));
                 }
             }
         }
