@@ -138,7 +138,10 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> i32 {
     let (bytes, digest) = match answer(&cli) {
         Ok(answer) => answer,
         Err(e) => {
-            eprintln!("{}: {e}", SocketAddr::new(cli.server, cli.port));
+            let text = e.to_string();
+            let plain = cli.use_ssl && text.contains("InvalidContentType");
+            let text = if plain { "it does not speak TLS on this port" } else { text.as_str() };
+            eprintln!("{}: {text}", SocketAddr::new(cli.server, cli.port));
             return 1;
         }
     };

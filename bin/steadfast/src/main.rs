@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use steadfast_config::diag::{json, render};
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
+use steadfast_status::live::{Server, Service};
 
 #[derive(Parser)]
 #[command(version, about = "Asks steadfastd how it is, and looks at its configurations")]
@@ -36,9 +37,9 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Say in sentences why an instance or a BFD session is in its state, and what would change it
+    /// Say in sentences why an instance, a sync group or a BFD session is in its state, and what would change it
     Explain {
-        /// The vrrp_instance or bfd_instance
+        /// The vrrp_instance, vrrp_sync_group or bfd_instance
         instance: String,
     },
     /// Read the configuration anew; fails when the new one is not taken over
@@ -169,12 +170,21 @@ fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
             closed(&show::explain_session(s, silence, wall()));
             return Ok(());
         }
-        let names = instances.iter().map(|i| &i.name).chain(sessions.iter().map(|s| &s.name));
+        if let Some((group, state)) = vrrp.groups.iter().find(|(group, _)| group == name) {
+            let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
+            closed(&show::explain_group(group, state, &instances, silence, wall()));
+            return Ok(());
+        }
+        let groups = vrrp.groups.iter().map(|(group, _)| group);
+        let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));
         let names: Vec<&str> = names.map(String::as_str).collect();
-        return Err(format!("there is no vrrp_instance or bfd_instance {name}; there are: {}", names.join(", ")));
+        return Err(format!(
+            "there is no vrrp_instance, vrrp_sync_group or bfd_instance {name}; there are: {}",
+            names.join(", ")
+        ));
     };
     let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
-    closed(&show::explain(i, silence, wall()));
+    closed(&show::explain(i, &instances, silence, wall()));
     Ok(())
 }
 
@@ -238,9 +248,8 @@ fn plain(name: &str) -> String {
         ["group", group] => return (*group).to_string(),
         _ => {}
     }
-    if let Some(group) = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0"))
-        && group.parse::<std::net::IpAddr>().is_err()
-    {
+    // The names of all others have a protocol in them.
+    if let Some(group) = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0")) {
         return group.to_string();
     }
     let name = words.join(":").replace(['[', ']'], "");
@@ -251,28 +260,41 @@ fn plain(name: &str) -> String {
 fn drain(socket: &std::path::Path, service: &str, server: &str, on: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let services = whole.checker.map(|c| c.services).unwrap_or_default();
-    let same = |name: &str, wanted: &str| name == wanted || plain(name) == plain(wanted);
-    let listed = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
-    let Some(s) = services.iter().find(|s| same(&s.name, service)) else {
-        return Err(format!(
-            "no virtual server {service}; there are: {}",
-            listed(services.iter().map(|s| &s.name).collect())
-        ));
-    };
-    let Some(r) = s.servers.iter().find(|r| same(&r.name, server)) else {
-        let all = listed(s.servers.iter().map(|r| &r.name).collect());
-        return Err(format!("{} has no real server {server}; it has: {all}", s.name));
-    };
-    ask::order(socket, &["drain", &s.name, &r.name, on])?;
-    let takes = |r: &steadfast_status::live::Server| r.up && r.weight > 0 && !r.drained;
-    if on == "on" && takes(r) && !s.servers.iter().any(|other| other.name != r.name && takes(other)) {
-        let then = match &s.sorry {
-            Some((sorry, _)) => format!("the sorry server {sorry} serves if the quorum is lost by this"),
-            None => "and there is no sorry server".into(),
-        };
-        eprintln!("warning: {} has no other server that takes connections, {then}", s.name);
+    let pairs = chosen(&services, service, server)?;
+    let takes = |r: &Server| r.up && r.weight > 0 && !r.drained;
+    for (s, r) in pairs {
+        ask::order(socket, &["drain", &s.name, &r.name, on])?;
+        if on == "on" && takes(r) && !s.servers.iter().any(|other| other.name != r.name && takes(other)) {
+            let then = match &s.sorry {
+                Some((sorry, _)) => format!("the sorry server {sorry} serves if the quorum is lost by this"),
+                None => "and there is no sorry server".into(),
+            };
+            eprintln!("warning: {} has no other server that takes connections, {then}", show::written(&s.name));
+        }
     }
     Ok(())
+}
+
+/// The servers that are meant: those of just these names, else all that fit, as of a service of several protocols.
+fn chosen<'a>(services: &'a [Service], service: &str, server: &str) -> Result<Vec<(&'a Service, &'a Server)>, String> {
+    let listed = |names: Vec<String>| names.join(", ");
+    let named = |exact: bool, name: &str, wanted: &str| name == wanted || (!exact && plain(name) == plain(wanted));
+    let of = |exact| services.iter().filter(|s| named(exact, &s.name, service)).collect::<Vec<_>>();
+    let found = Some(of(true)).filter(|all| !all.is_empty()).unwrap_or_else(|| of(false));
+    if found.is_empty() {
+        let all = listed(services.iter().map(|s| show::written(&s.name)).collect());
+        return Err(format!("no virtual server {service}; there are: {all}"));
+    }
+    let within = |exact| {
+        let pairs = found.iter().flat_map(|s| s.servers.iter().map(|r| (*s, r)));
+        pairs.filter(|(_, r)| named(exact, &r.name, server)).collect::<Vec<_>>()
+    };
+    let pairs = Some(within(true)).filter(|all| !all.is_empty()).unwrap_or_else(|| within(false));
+    if pairs.is_empty() {
+        let all = listed(found.iter().flat_map(|s| s.servers.iter().map(|r| r.name.clone())).collect());
+        return Err(format!("{service} has no real server {server}; it has: {all}"));
+    }
+    Ok(pairs)
 }
 
 fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
@@ -321,7 +343,9 @@ fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
     });
-    load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost)
+    let mut outcome = load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost);
+    outcome.diagnostics.sort();
+    outcome
 }
 
 fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i32 {
@@ -333,6 +357,8 @@ fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i3
         let _ = writeln!(out, "{text}");
     } else {
         let _ = write!(out, "{}", render(&outcome.diagnostics, &outcome.files, std::io::stdout().is_terminal()));
+        let summary = outcome.diagnostics.summary();
+        let _ = if summary.is_empty() { Ok(()) } else { writeln!(out, "{summary}") };
     }
     if outcome.unreadable { 6 } else { outcome.diagnostics.exit_status() }
 }
@@ -367,7 +393,38 @@ fn list(wanted: Option<&str>, tsv: bool) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{Server, Service, chosen, plain};
+
+    #[test]
+    fn the_server_that_is_named_is_meant_and_without_a_protocol_all_that_fit() {
+        let of = |name: &str, server: &str| Service {
+            name: name.into(),
+            servers: vec![Server { name: server.into(), ..Server::default() }],
+            ..Service::default()
+        };
+        let services = [
+            of("[10.9.0.9]:tcp:53", "[127.0.0.1]:tcp:53"),
+            of("[10.9.0.9]:udp:53", "[127.0.0.1]:udp:53"),
+            of("[10.9.0.3]:0", "[127.0.0.1]:tcp:53"),
+            of("[10.9.0.3]:0", "[127.0.0.1]:udp:53"),
+            of("FWM 5", "[10.0.0.1]:none:80"),
+            of("FWM 5", "[fd00::1]:none:80"),
+        ];
+        let names = |service: &str, server: &str| {
+            let all = chosen(&services, service, server).map(|all| all.iter().map(|(_, r)| r.name.clone()).collect());
+            all.unwrap_or_else(|e| vec![e])
+        };
+        assert_eq!(names("[10.9.0.9]:udp:53", "[127.0.0.1]:udp:53"), ["[127.0.0.1]:udp:53"]);
+        assert_eq!(names("10.9.0.9 53", "127.0.0.1 53"), ["[127.0.0.1]:tcp:53", "[127.0.0.1]:udp:53"]);
+        assert_eq!(names("group 10.9.0.3", "[127.0.0.1]:udp:53"), ["[127.0.0.1]:udp:53"]);
+        assert_eq!(names("fwmark 5", "fd00::1 80"), ["[fd00::1]:none:80"]);
+        let all = "[10.9.0.9]:tcp:53, [10.9.0.9]:udp:53, group 10.9.0.3, group 10.9.0.3, fwmark 5, fwmark 5";
+        assert_eq!(names("fwmark 7", "x"), [format!("no virtual server fwmark 7; there are: {all}")]);
+        assert_eq!(
+            names("fwmark 5", "x"),
+            ["fwmark 5 has no real server x; it has: [10.0.0.1]:none:80, [fd00::1]:none:80"]
+        );
+    }
 
     #[test]
     fn names_of_the_file_and_of_the_logs_are_the_same() {

@@ -27,39 +27,6 @@ fn name(v: &Value) -> Option<String> {
     Some(text)
 }
 
-/// An address as its line says it: whatever differs makes another one of it in the kernel.
-fn address(a: &Address) -> String {
-    let mut line = a.to_string();
-    let mut add = |word: &str, value: Option<String>| {
-        if let Some(value) = value {
-            line.push_str(&format!(" {word} {value}"));
-        }
-    };
-    add("brd", a.broadcast.map(|b| b.to_string()));
-    let scope = match a.scope {
-        0 => None,
-        200 => Some("site".to_string()),
-        253 => Some("link".into()),
-        254 => Some("host".into()),
-        n => Some(n.to_string()),
-    };
-    add("scope", scope);
-    add("label", a.label.as_ref().map(ToString::to_string));
-    add("peer", a.peer.as_ref().map(ToString::to_string));
-    add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
-    let flags = [
-        (a.nodad, "nodad"),
-        (a.home, "home"),
-        (a.mngtmpaddr, "mngtmpaddr"),
-        (a.noprefixroute, "noprefixroute"),
-        (a.autojoin, "autojoin"),
-        (a.no_track, "no_track"),
-        (a.own_link, "use_vmac"),
-    ];
-    flags.iter().filter(|(set, _)| *set).for_each(|(_, word)| line.push_str(&format!(" {word}")));
-    line
-}
-
 /// What is put into the kernel, in the words of its lines.
 fn object(o: &Object) -> String {
     // What nobody writes since it is so without a word.
@@ -78,6 +45,47 @@ fn object(o: &Object) -> String {
             text.strip_prefix("address ").map_or_else(|| text.clone(), str::to_string)
         }
     }
+}
+
+/// An address with all that a line may say of it.
+fn address(a: &Address) -> String {
+    let mut text = a.cidr.to_string();
+    let mut add = |word: &str, value: Option<String>| {
+        value.into_iter().for_each(|v| text += &format!(" {word}{}{v}", if v.is_empty() { "" } else { " " }));
+    };
+    add("peer", a.peer.as_ref().map(|p| p.to_string()));
+    add("dev", Some(a.interface.to_string()));
+    add("label", a.label.as_ref().map(|l| l.to_string()));
+    add("brd", a.broadcast.map(|b| b.to_string()));
+    let scope = match a.scope {
+        0 => None,
+        200 => Some("site".into()),
+        253 => Some("link".into()),
+        254 => Some("host".into()),
+        255 => Some("nowhere".into()),
+        n => Some(n.to_string()),
+    };
+    add("scope", scope);
+    add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
+    for (word, set) in [
+        ("nodad", a.nodad),
+        ("home", a.home),
+        ("mngtmpaddr", a.mngtmpaddr),
+        ("noprefixroute", a.noprefixroute),
+        ("autojoin", a.autojoin),
+        ("no_track", a.no_track),
+        ("use_vmac", a.own_link),
+    ] {
+        add(word, set.then(String::new));
+    }
+    text
+}
+
+/// What a tracker's line says behind the name: ` weight -5 reverse`.
+fn weighed(v: &Value) -> String {
+    let Some(o) = v.as_object().filter(|o| o.len() == 3 && o.contains_key("reverse")) else { return String::new() };
+    let weight = o.get("weight").and_then(Value::as_i64).map(|w| format!(" weight {w}")).unwrap_or_default();
+    weight + if o.get("reverse").and_then(Value::as_bool) == Some(true) { " reverse" } else { "" }
 }
 
 /// The same, where it is one.
@@ -307,13 +315,13 @@ fn compare(at: &At, field: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
                 let n = name(v).unwrap_or_default();
                 match find(y, &n) {
                     Some(other) => compare(&at.named(&n, field), field, v, &other, out),
-                    None => out.push(format!("- {}", at.named(&n, field).shown)),
+                    None => out.push(format!("- {}{}", at.named(&n, field).shown, weighed(v))),
                 }
             }
             for v in y {
                 let n = name(v).unwrap_or_default();
                 if find(x, &n).is_none() {
-                    out.push(format!("+ {}", at.named(&n, field).shown));
+                    out.push(format!("+ {}{}", at.named(&n, field).shown, weighed(v)));
                 }
             }
         }

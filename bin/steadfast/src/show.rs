@@ -57,6 +57,23 @@ fn sum(i: &Instance) -> String {
     text
 }
 
+/// Its virtual link: `vrrp.51 (00:00:5e:00:01:33)`.
+fn by_link(i: &Instance) -> Option<String> {
+    let (name, mac) = i.link.as_ref()?;
+    Some(mac.as_ref().map_or_else(|| name.clone(), |mac| format!("{name} ({mac})")))
+}
+
+/// The other members of its sync group, as a list of alternatives.
+fn fellows(i: &Instance, all: &[Instance]) -> Option<(String, String)> {
+    let group = i.group.clone()?;
+    let others = all.iter().filter(|o| o.group.as_ref() == Some(&group) && o.name != i.name);
+    let names: Vec<&str> = others.map(|o| o.name.as_str()).collect();
+    let (shown, rest) = names.split_at(names.len().min(5));
+    let more = (!rest.is_empty()).then(|| format!("{} more", rest.len()));
+    let named: Vec<String> = shown.iter().map(|n| n.to_string()).chain(more).collect();
+    (!named.is_empty()).then(|| (group, named.join(" or ")))
+}
+
 /// What a manager has set: ` (priority set by SNMP)`.
 fn set(i: &Instance) -> &'static str {
     match (i.set_priority, i.set_preempt) {
@@ -82,7 +99,10 @@ fn rejected(i: &Instance) -> Option<&Rejected> {
 /// Why it is in its state, what is due, and what it counts; `stale`: what was due is no more.
 fn details(i: &Instance, stale: bool) -> String {
     let cause = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty() && i.faults.is_empty());
-    let due = i.due.iter().filter(|_| !stale).map(|(what, s)| format!("{what} in {}", span(*s)));
+    let held = recent(i).filter(|u| u.holds && i.state == "BACKUP" && !stale);
+    let back = held.map(|u| format!("does not take over while {} is heard, whose adverts prove nothing", u.source));
+    let due = i.due.iter().filter(|(what, _)| !(stale || held.is_some() && what.starts_with("takes over")));
+    let due = back.into_iter().chain(due.map(|(what, s)| format!("{what} in {}", span(*s))));
     let refused = if i.refused > 0 { format!(", thrown away {}", i.refused) } else { String::new() };
     let master = times(i.became_master);
     let counts =
@@ -90,10 +110,15 @@ fn details(i: &Instance, stale: bool) -> String {
     cause.map(|c| c.cause.clone()).into_iter().chain(due).chain([counts]).collect::<Vec<_>>().join("; ")
 }
 
+/// For how long it is silent, where that is long, or where what it said last is old.
+fn quiet(c: &Child) -> Option<f64> {
+    c.age.filter(|a| *a > 2.0).map(|age| c.silent.unwrap_or(age))
+}
+
 /// What a child said last may not be so any more: why.
 pub fn silence(c: &Child) -> Option<String> {
     let again = c.due.map_or_else(String::new, |s| format!(" and is started again in {}", span(s)));
-    match (c.pid, c.age.filter(|a| *a > 2.0)) {
+    match (c.pid, quiet(c)) {
         (None, _) if c.withdrawn => {
             Some(format!("its process died{again}; peers were told to take over, and its addresses were taken away"))
         }
@@ -114,8 +139,7 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         } else {
             String::new()
         };
-        let old =
-            c.age.filter(|a| *a > 2.0).map(|a| paint.bad(&format!(", silent for {}", span(a)))).unwrap_or_default();
+        let old = quiet(c).map(|a| paint.bad(&format!(", silent for {}", span(a)))).unwrap_or_default();
         if c.pid.is_none() {
             let due = c.due.map_or_else(String::new, |s| format!(", starts again in {}", span(s)));
             let gone = if c.withdrawn { "; its addresses are withdrawn, peers were told to take over" } else { "" };
@@ -179,7 +203,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let text = format!("adverts of {} are thrown away: {}{two}", r.source, r.why);
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
-            let _ = writeln!(out, "       {}", paint.quiet(&i.addresses.join(", ")));
+            for o in &i.missing {
+                let _ = writeln!(out, "       {}", paint.bad(&format!("the kernel refuses {o}")));
+            }
+            let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
+            let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}", i.addresses.join(", "))));
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {
@@ -296,6 +324,15 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     lines.join("\n") + "\n"
 }
 
+/// The name of a virtual server as the file has it, where the log has another: `group WEB`, `fwmark 7`.
+pub fn written(name: &str) -> String {
+    if let Some(mark) = name.strip_prefix("FWM ") {
+        return format!("fwmark {mark}");
+    }
+    let group = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0"));
+    group.map_or_else(|| name.to_string(), |g| format!("group {g}"))
+}
+
 fn service(s: &Service, paint: Paint) -> String {
     let word = if s.quorum { paint.good("up    ") } else { paint.bad("down  ") };
     let rest = match (s.active, s.panic) {
@@ -303,7 +340,7 @@ fn service(s: &Service, paint: Paint) -> String {
         (_, true) => ", so many servers are down that all are kept",
         _ => "",
     };
-    let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", s.name, s.live_weight, s.needed);
+    let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", written(&s.name), s.live_weight, s.needed);
     let sorry = s.sorry.iter().map(|(name, _)| name.len());
     let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).max().unwrap_or(0);
     for r in &s.servers {
@@ -337,14 +374,19 @@ fn result(c: &Check, paint: Paint) -> Option<String> {
 
 /// `steadfast explain`: in sentences.
 ///
-/// `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
+/// `all`: the instances, itself among them; `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
         out.push('\n');
     };
-    say(format!("{} (vrid {} on {}) is {} since {}.", i.name, i.vrid, i.interface, i.state, span(now - i.since)));
+    let on = by_link(i).map(|l| format!(", by {l}")).unwrap_or_default();
+    say(format!("{} (vrid {} on {}{on}) is {} since {}.", i.name, i.vrid, i.interface, i.state, span(now - i.since)));
+    let fellows = fellows(i, all);
+    if let Some((group, others)) = &fellows {
+        say(format!("It is in sync group {group}, together with {}.", others.replace(" or ", ", ")));
+    }
     if let Some(last) = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty()) {
         say(format!("It became so because of this: {}.", last.cause.trim_end_matches('.')));
     }
@@ -357,10 +399,16 @@ pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
         "MASTER" => {
             let list = i.addresses.join(", ");
             say(if i.holds {
-                format!("It holds {list}.")
+                format!(
+                    "It holds {list}{}.",
+                    if i.missing.is_empty() { "" } else { ", but for what the kernel refuses" }
+                )
             } else {
                 format!("It should hold {list}, and does not yet.")
             });
+            i.missing
+                .iter()
+                .for_each(|o| say(format!("The kernel refuses {o}; the log says why. It is tried again and again.")));
             if i.handing_over {
                 say("It has said priority 0 and serves until a successor is heard.".into());
             } else {
@@ -369,7 +417,13 @@ pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
                     span(i.advert_interval),
                     due("next advert").map(|s| format!(", the next time in {s}")).unwrap_or_default()
                 ));
-                say("It stops being master when a router of higher priority is heard, when its link or a tracker of weight 0 fails, or at a stop.".into());
+                let (comma, group) = match &fellows {
+                    Some((group, others)) => (",", format!(", or when {others} of sync group {group} does")),
+                    None => (", or", String::new()),
+                };
+                say(format!(
+                    "It stops being master when a router of higher priority is heard, when its link or a tracker of weight 0 fails{comma} at a stop{group}."
+                ));
             }
         }
         "BACKUP" => {
@@ -449,7 +503,9 @@ pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
         say(format!("  - {} {state} ({effect})", p.what));
     }
     if i.refused > 0 {
-        say(format!("{} packets were thrown away; `kill -USR2` writes which kinds.", i.refused));
+        let kinds: Vec<String> = i.refused_by.iter().map(|(what, n)| format!("{what} {n}")).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(", by what was wrong: {}", kinds.join(", ")) };
+        say(format!("Packets that were thrown away: {}{kinds}.", i.refused));
     }
     if i.history.len() > 1 {
         say("Its last changes:".into());
@@ -458,6 +514,18 @@ pub fn explain(i: &Instance, silence: Option<String>, now: f64) -> String {
         }
     }
     out
+}
+
+/// `steadfast explain` of a sync group.
+pub fn explain_group(name: &str, state: &str, all: &[Instance], silence: Option<String>, now: f64) -> String {
+    let mut lines = vec![format!("Sync group {name} is {state}: its members go together.")];
+    for i in all.iter().filter(|i| i.group.as_deref() == Some(name)) {
+        let faults = if i.faults.is_empty() { String::new() } else { format!(": {}", i.faults.join(", ")) };
+        lines.push(format!("  - {} is {} since {}, priority {}{faults}", i.name, i.state, span(now - i.since), sum(i)));
+    }
+    lines.push("It is master once all of them may be, and in FAULT while one of them is.".into());
+    lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -503,6 +571,14 @@ mod tests {
     }
 
     #[test]
+    fn services_have_the_names_of_the_file() {
+        for (log, file) in [("FWM 7", "fwmark 7"), ("[WEB]:0", "group WEB"), ("[10.0.0.1]:tcp:80", "[10.0.0.1]:tcp:80")]
+        {
+            assert_eq!(written(log), file);
+        }
+    }
+
+    #[test]
     fn durations() {
         for (seconds, text) in
             [(0.25, "0.2 s"), (59.0, "59 s"), (300.0, "5 min"), (7800.0, "2 h 10 min"), (273_600.0, "3 d 4 h")]
@@ -529,7 +605,7 @@ mod tests {
             }),
             ..Instance::default()
         };
-        let text = explain(&i, None, 0.0);
+        let text = explain(&i, &[], None, 0.0);
         for words in [
             "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
             "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
@@ -540,7 +616,7 @@ mod tests {
         if let Some(u) = &mut i.unproven {
             u.last = 60.0;
         }
-        let text = explain(&i, None, 0.0);
+        let text = explain(&i, &[], None, 0.0);
         assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
     }
 
@@ -560,6 +636,50 @@ mod tests {
         i.state = "BACKUP".into();
         i.refused = 2;
         assert!(details(&i, true).starts_with("adverts sent 7, heard 0, thrown away 2;"));
+        i.due = vec![("takes over unless an advert is heard".into(), 1.5)];
+        i.unproven = Some(Unproven { source: "192.0.2.9".into(), last: 0.5, holds: true, ..Unproven::default() });
+        let held = "does not take over while 192.0.2.9 is heard, whose adverts prove nothing; adverts";
+        assert!(details(&i, false).starts_with(held), "{}", details(&i, false));
+    }
+
+    #[test]
+    fn a_member_of_a_group_names_it_and_the_group_its_members() {
+        let of = |name: &str, state: &str| Instance {
+            name: name.into(),
+            state: state.into(),
+            group: Some("SG".into()),
+            link: Some(("vrrp.4".into(), Some("00:00:5e:00:01:04".into()))),
+            addresses: vec!["192.0.2.4/24".into()],
+            missing: vec!["address 192.0.2.4/24 dev eth0".into()],
+            refused: 7,
+            refused_by: vec![("version".into(), 7)],
+            holds: true,
+            ..Instance::default()
+        };
+        let mut all = vec![of("W4", "MASTER"), of("W6", "MASTER")];
+        let text = explain(&all[1], &all, None, 0.0);
+        for words in [
+            "It is in sync group SG, together with W4.",
+            "fails, at a stop, or when W4 of sync group SG does.",
+            "by vrrp.4 (00:00:5e:00:01:04)) is MASTER",
+            "The kernel refuses address 192.0.2.4/24 dev eth0;",
+            "Packets that were thrown away: 7, by what was wrong: version 7.",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        all[0].faults = vec!["interface eth0 is down".into()];
+        let text = explain_group("SG", "FAULT", &all, None, 0.0);
+        assert!(
+            text.contains("Sync group SG is FAULT") && text.contains("W4 is MASTER") && text.contains("is down"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_sign_of_life() {
+        let c = Child { name: "vrrp".into(), pid: Some(7), age: Some(10.0), silent: Some(2.4), ..Child::default() };
+        assert!(silence(&c).is_some_and(|text| text.contains("silent for 2.4 s")));
+        assert_eq!(silence(&Child { age: Some(1.0), ..c }), None);
     }
 
     #[test]
@@ -582,7 +702,7 @@ mod tests {
             due: vec![("takes over unless an advert is heard".into(), 3.4)],
             ..Instance::default()
         };
-        let text = explain(&i, None, 10.0);
+        let text = explain(&i, &[], None, 10.0);
         for words in [
             "VI (vrid 51 on eth0) is BACKUP since 10 s.",
             "The master is 192.0.2.2 with priority 140, which is above its own 130.",

@@ -24,11 +24,21 @@ pub fn place() -> String {
     format!("{} {}", boot.trim(), namespace.display())
 }
 
+fn same_boot(one: &str, other: &str) -> bool {
+    one.split(' ').next() == other.split(' ').next()
+}
+
 /// What an earlier daemon wrote. A record of another boot or namespace says nothing, nor does one that others could have written.
 pub fn read<T: Content>(path: &Path) -> Option<T> {
     let bytes = files::read_own(path, LARGEST).ok()?;
     match serde_json::from_slice::<T>(&bytes) {
-        Ok(content) => (content.place() == place()).then_some(content),
+        Ok(content) if content.place() == place() => Some(content),
+        Ok(content) => {
+            if same_boot(content.place(), &place()) {
+                log::warn!("{} is of another network namespace: what an earlier run left there stays", path.display());
+            }
+            None
+        }
         Err(e) => {
             log::warn!("{} cannot be read, and what an earlier run left may stay: {e}", path.display());
             None
@@ -39,14 +49,13 @@ pub fn read<T: Content>(path: &Path) -> Option<T> {
 /// Removes it, unless it speaks of another network namespace of this boot: then it is another daemon's.
 pub fn remove(path: &Path) {
     let here = place();
-    let boot = |place: &str| place.split(' ').next().map(str::to_string);
     let content =
         files::read_own(path, LARGEST).ok().and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
     let elsewhere = content
         .as_ref()
         .and_then(|c| c.get("place"))
         .and_then(|p| p.as_str())
-        .is_some_and(|p| p != here && boot(p) == boot(&here));
+        .is_some_and(|p| p != here && same_boot(p, &here));
     if !elsewhere {
         let _ = std::fs::remove_file(path);
     }

@@ -109,6 +109,16 @@ impl ServiceId {
     }
 }
 
+impl ServiceId {
+    /// A name that no other id has, unlike the one in logs: a group that serves TCP and UDP is `[GROUP]:0` twice there.
+    pub(crate) fn exact(&self) -> String {
+        match self {
+            ServiceId::One(key) => key.exact(),
+            ServiceId::Group { name, protocol } => format!("group {name} {}", protocol.word()),
+        }
+    }
+}
+
 impl fmt::Display for ServiceId {
     /// As keepalived names virtual servers: `[192.0.2.1]:tcp:80`, `FWM 7`, `[GROUP]:0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

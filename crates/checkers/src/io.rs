@@ -126,6 +126,8 @@ pub enum Output {
     Quorum(ServiceId, bool),
     /// State to keep for a successor.
     Keep(Snapshot),
+    /// The object of this [`Snapshot::key`] is gone: there is nothing to keep of it.
+    Forget(String),
     /// A log line.
     Log(log::Level, String),
     /// Everything is said; the process may end.
@@ -177,6 +179,29 @@ pub enum Snapshot {
         /// The reason, as it is shown.
         text: String,
     },
+}
+
+impl Snapshot {
+    /// Names the object as no other is named. Names in logs are not enough: a group may serve TCP and UDP.
+    pub fn key(&self) -> String {
+        match self {
+            Snapshot::Service { id, .. } => Self::service_key(id),
+            Snapshot::Server { service, server, .. } => Self::server_key(service, server),
+            Snapshot::Reason { check, .. } => Self::reason_key(*check),
+        }
+    }
+
+    pub(crate) fn service_key(id: &ServiceId) -> String {
+        format!("service {}", id.exact())
+    }
+
+    pub(crate) fn server_key(service: &ServiceId, server: &DestinationKey) -> String {
+        format!("{} {}:{}", service.exact(), server.address, server.port)
+    }
+
+    pub(crate) fn reason_key(check: u64) -> String {
+        format!("reason {check:x}")
+    }
 }
 
 /// Verdict and counts of one check.

@@ -298,9 +298,26 @@ impl Pool {
                 self.tell_first_states(s, out);
             }
         }
-        self.heritage = Heritage::default();
+        self.forget_rest(out);
         self.reconsider(now, out);
         self.keep_all();
+    }
+
+    /// What a former life had and the configuration has not any more is kept no longer.
+    fn forget_rest(&mut self, out: &mut Vec<Output>) {
+        let Heritage { mut quorums, mut servers, mut reasons, .. } = std::mem::take(&mut self.heritage);
+        for v in self.services.iter().flatten() {
+            quorums.remove(&v.config.id);
+            for r in &v.servers {
+                servers.remove(&(v.config.id.clone(), r.key()));
+            }
+        }
+        for c in self.checkers.iter().flatten().filter(|c| !c.works()) {
+            reasons.remove(&c.state.fingerprint);
+        }
+        out.extend(quorums.keys().map(|id| Output::Forget(Snapshot::service_key(id))));
+        out.extend(servers.keys().map(|(id, server)| Output::Forget(Snapshot::server_key(id, server))));
+        out.extend(reasons.keys().map(|check| Output::Forget(Snapshot::reason_key(*check))));
     }
 
     fn tell_first_states(&self, s: u32, out: &mut Vec<Output>) {

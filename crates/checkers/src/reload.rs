@@ -227,6 +227,7 @@ impl Pool {
     ) {
         for real in gone.into_values() {
             let (name, service) = (&real.name, &v.name);
+            out.push(Output::Forget(Snapshot::server_key(&v.config.id, &real.key())));
             out.push(Output::Log(Level::Info, format!("Removing service {name} from VS {service}")));
             if real.up {
                 out.extend(real.config.notify_down.as_deref().cloned().map(Output::Notify));
@@ -297,6 +298,9 @@ fn remove(v: &Virtual, out: &mut Vec<Output>) {
     for (i, _) in v.servers.iter().enumerate().filter(|(_, r)| r.up) {
         v.tell_server(i, false, "=> Removing <=", out);
     }
+    let id = &v.config.id;
+    out.extend(v.servers.iter().map(|r| Output::Forget(Snapshot::server_key(id, &r.key()))));
+    out.push(Output::Forget(Snapshot::service_key(id)));
     if v.quorum {
         out.extend(v.config.quorum_down.clone().map(Output::Notify));
         out.push(Output::Fifo(format!("VS {} DOWN\n", v.name)));

@@ -3,6 +3,8 @@
 use crate::testkit::*;
 use crate::*;
 use std::time::Duration;
+use steadfast_core::Family;
+use steadfast_core::ipvs::{DestinationKey, Protocol, ServiceKey};
 
 /// Two servers, of which the first is dead.
 fn half_dead() -> World {
@@ -218,12 +220,7 @@ fn a_successor_goes_on_with_verdicts_and_counts() {
     let mut kept_by_parts: std::collections::HashMap<String, Snapshot> = Default::default();
     for (_, o) in &w.said {
         if let Output::Keep(snapshot) = o {
-            let key = match snapshot {
-                Snapshot::Service { id, .. } => id.to_string(),
-                Snapshot::Server { service, server, .. } => format!("{service} {server:?}"),
-                Snapshot::Reason { check, .. } => format!("{check}"),
-            };
-            kept_by_parts.insert(key, snapshot.clone());
+            kept_by_parts.insert(snapshot.key(), snapshot.clone());
         }
     }
     for snapshot in &kept {
@@ -283,4 +280,55 @@ fn a_successor_knows_why_a_server_is_down() {
     assert_eq!(told(&w).len(), 1);
     w.reload(config(service(vec![server(A, 1, tcp(A))])));
     assert_eq!(told(&w), [""; 0]);
+}
+
+/// What the parent keeps of a pool, by key.
+fn told(w: &World) -> std::collections::BTreeMap<String, Snapshot> {
+    let mut kept = std::collections::BTreeMap::new();
+    for (_, o) in &w.said {
+        match o {
+            Output::Keep(s @ Snapshot::Reason { text, .. }) if text.is_empty() => drop(kept.remove(&s.key())),
+            Output::Keep(s) => drop(kept.insert(s.key(), s.clone())),
+            Output::Forget(key) => drop(kept.remove(key)),
+            _ => {}
+        }
+    }
+    kept
+}
+
+#[test]
+fn services_of_one_name_are_kept_apart() {
+    let of = |id| VirtualServer { id, ..service(vec![server(A, 1, tcp(A))]) };
+    let group = |protocol| of(ServiceId::Group { name: "H".into(), protocol });
+    let mark = |family| of(ServiceId::One(ServiceKey::Mark { mark: 5, family }));
+    let all = [group(Protocol::Tcp), group(Protocol::Udp), mark(Family::V4), mark(Family::V6)];
+    let snapshots = all.iter().flat_map(|v| {
+        let server = DestinationKey { address: "10.0.0.1".parse().unwrap(), port: 80 };
+        let (up, seen_up, drained, recovering, checks) = (true, true, false, None, Vec::new());
+        let s = Snapshot::Server { service: v.id.clone(), server, up, seen_up, drained, recovering, checks };
+        [s, Snapshot::Service { id: v.id.clone(), quorum: true }]
+    });
+    let keys: std::collections::BTreeSet<String> = snapshots.map(|s| s.key()).collect();
+    assert_eq!(keys.len(), 8, "{keys:?}");
+}
+
+#[test]
+fn nothing_is_kept_of_what_left_the_file() {
+    let s = two();
+    let mut w = half_dead();
+    let kept = w.pool.snapshots();
+    assert!(kept.iter().any(|k| matches!(k, Snapshot::Reason { .. })));
+    let less = VirtualServer { servers: vec![s.servers[1].clone()], ..s.clone() };
+    w.reload(config(less.clone()));
+    let server = |k: &&String| !k.starts_with("service") && !k.starts_with("reason");
+    assert_eq!(told(&w).keys().filter(server).count(), 1, "{:?}", told(&w));
+    w.reload(Config::default());
+    assert!(told(&w).is_empty(), "{:?}", told(&w));
+
+    // What left it while nobody lived.
+    let mut heir = World::restore(config(less), &kept);
+    heir.run(0.0);
+    let gone: Vec<&String> =
+        heir.said.iter().filter_map(|(_, o)| if let Output::Forget(k) = o { Some(k) } else { None }).collect();
+    assert_eq!(gone.len(), 2, "the server and why it was down: {gone:?}");
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 pub struct FileId(pub u16);
 
 /// A place: line and column count from 1, column and width in characters of the file as written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Span {
     /// File.
     pub file: FileId,
@@ -132,6 +132,31 @@ impl Diagnostics {
     /// All reports.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
+        self.list.iter_mut()
+    }
+
+    /// Puts them in the order of the files; what has no place comes last.
+    pub fn sort(&mut self) {
+        self.list.sort_by_key(|d| (d.span.is_none(), d.span));
+    }
+
+    /// How many there are: `2 errors, 1 warning`. Empty when there are none.
+    pub fn summary(&self) -> String {
+        let mut of = [0u64; 3];
+        for d in &self.list {
+            of[match d.class {
+                Class::Note | Class::Unsupported => 2,
+                Class::Warning | Class::Deprecated | Class::Security => 1,
+                _ => 0,
+            }] += 1;
+        }
+        let said = of.iter().zip(["error", "warning", "note"]).filter(|(n, _)| **n > 0);
+        let said = said.map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" }));
+        let more = (self.more > 0).then(|| format!("{} more", self.more));
+        said.chain(more).collect::<Vec<_>>().join(", ")
     }
 
     /// Takes over the reports of another stage.

@@ -21,6 +21,7 @@ mod places;
 mod section;
 pub mod source;
 mod symlinks;
+mod undefined;
 mod vmac;
 
 pub use host::{Host, SystemHost};
@@ -50,6 +51,7 @@ pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options,
     check::check(&mut config, host, &places, &mut diagnostics);
     let mut all = source.diagnostics;
     all.append(diagnostics);
+    undefined::note(&source.lines, &mut all);
     Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }
 }
 

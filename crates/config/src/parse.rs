@@ -45,14 +45,6 @@ fn inner(word: &str) -> Option<&'static str> {
     .find_map(|(block, there)| there.then_some(block))
 }
 
-/// A definition that a value names and that there is none of: the source stage leaves its name standing.
-fn undefined(text: &str) -> Option<String> {
-    let after = text.split_once('$')?.1;
-    let name = after.strip_prefix('{').map_or(Some(after), |inner| inner.split_once('}').map(|(name, _)| name))?;
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    plain.then(|| format!("`{name}` is not defined here: `${name}=VALUE` on a line above defines it"))
-}
-
 /// Parses everything.
 pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Places) {
     let mut c = Cx {
@@ -130,11 +122,7 @@ impl<'a> Cx<'a> {
 
     /// A report at a word.
     pub fn report_at(&mut self, class: Class, word: &Word, text: impl Into<String>) {
-        // Of a secret nothing is shown.
-        let secret = self.line.and_then(|l| l.words.first());
-        let secret = secret.is_some_and(|w| matches!(w.text.as_str(), "auth_pass" | "password" | "key"));
-        let help = if secret { None } else { undefined(&word.text) };
-        self.diagnostics.push_help(class, Some(word.span), text, help);
+        self.diagnostics.push(class, Some(word.span), text);
     }
 
     /// Says once for each keyword that it has no effect yet.

@@ -78,6 +78,16 @@ impl ServiceKey {
     }
 }
 
+impl ServiceKey {
+    /// A name that no other key has, unlike the one in logs: a mark of either family is `FWM 7` there.
+    pub fn exact(&self) -> String {
+        match self {
+            ServiceKey::Address { .. } => self.to_string(),
+            ServiceKey::Mark { family, .. } => format!("{self} {family:?}"),
+        }
+    }
+}
+
 impl fmt::Display for ServiceKey {
     /// As keepalived names services: `[192.0.2.1]:tcp:80`, `FWM 7`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,6 +49,9 @@ pub struct Child {
     pub memory: u64,
     /// Age of what it last said of itself.
     pub age: Option<f64>,
+    /// How long it has been silent, alive or not.
+    #[serde(default)]
+    pub silent: Option<f64>,
     /// It is gone, and what it held was taken away: what it said last of its states is not so any more.
     #[serde(default)]
     pub withdrawn: bool,
@@ -77,7 +80,7 @@ pub struct Vrrp {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Tracker {
-    /// script, file, process, virtual server or BFD session.
+    /// script, file, process, interface, virtual server or BFD session.
     pub kind: String,
     pub name: String,
     /// Absent while it has not reported, and for files, whose value is what counts.
@@ -127,8 +130,20 @@ pub struct Instance {
     pub adverts_sent: u64,
     pub adverts_received: u64,
     pub became_master: u64,
-    /// Packets that were thrown away.
+    /// Packets that were thrown away. An advert of other addresses is used.
     pub refused: u64,
+    /// By what was wrong with them.
+    #[serde(default)]
+    pub refused_by: Vec<(String, u64)>,
+    /// What the kernel did not take of what it is to hold.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// Its sync group.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Its virtual link, and the link's hardware address while it is there.
+    #[serde(default)]
+    pub link: Option<(String, Option<String>)>,
     /// A router that is heard and whose adverts prove nothing.
     #[serde(default)]
     pub unproven: Option<Unproven>,

@@ -9,6 +9,12 @@ use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outb
 const TRANSIENT: i32 = 70;
 /// Objects whose state is kept at most.
 const KEPT: usize = 100_000;
+
+/// There is room for what is in the kernel, whatever else is kept: a successor has to know whose it is.
+fn most(key: &str) -> usize {
+    if key.starts_with('\n') { 2 * KEPT } else { KEPT }
+}
+
 /// A restart that waits this long follows several deaths in a row.
 const POISONED: Duration = Duration::from_secs(4);
 /// A life that ended so early may have been ended by what it was given.
@@ -317,7 +323,7 @@ impl Ward {
             Message::Keep { key, bytes } if bytes.is_empty() => {
                 self.kept.remove(&key);
             }
-            Message::Keep { key, bytes } if self.kept.len() < KEPT || self.kept.has(&key) => {
+            Message::Keep { key, bytes } if self.kept.len() < most(&key) || self.kept.has(&key) => {
                 self.kept.put(&key, &bytes);
             }
             _ => {}

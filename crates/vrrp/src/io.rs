@@ -381,6 +381,8 @@ pub struct View<'a> {
     pub offender: Option<IpAddr>,
     /// A router whose adverts are thrown away.
     pub rejected: Option<&'a Rejected>,
+    /// Its sync group.
+    pub group: Option<&'a str>,
     /// Priority and preemption that a manager has set, until the next reload.
     pub adjusted: (Option<u8>, Option<bool>),
 }

@@ -22,6 +22,12 @@ struct Entry {
     trouble: Option<Box<Trouble>>,
 }
 
+impl Entry {
+    fn is_refused(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|t| t.refusals > 0)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Trouble {
     losses: u32,
@@ -132,6 +138,16 @@ impl Held {
         let at = now + pause;
         e.repair = Some(at);
         Some((at, e.refusals == 1))
+    }
+
+    /// The kernel did not take it when last asked.
+    pub fn is_refused(&self, object: &Object) -> bool {
+        self.entries.get(object).is_some_and(Entry::is_refused)
+    }
+
+    /// There is one that the kernel did not take.
+    pub fn refuses(&self) -> bool {
+        self.entries.values().any(Entry::is_refused)
     }
 
     /// Routes whose preferred source is this.

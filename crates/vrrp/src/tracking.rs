@@ -22,8 +22,8 @@ pub(crate) enum Fault {
     NoSource(String),
     /// The configured source address is not there.
     SourceAbsent(IpAddr),
-    /// A tracked interface is down (or, reversed, up).
-    Interface(String),
+    /// A tracked interface is down, or, reversed, up.
+    Interface(String, bool),
     /// The link of one of its addresses is down.
     AddressLink(String),
     /// A script failed.
@@ -59,7 +59,7 @@ impl fmt::Display for Fault {
             Fault::VirtualLink(i) => write!(f, "virtual link {i} is absent or down"),
             Fault::NoSource(i) => write!(f, "interface {i} has no usable source address"),
             Fault::SourceAbsent(a) => write!(f, "source address {a} is not configured"),
-            Fault::Interface(i) => write!(f, "tracked interface {i} failed"),
+            Fault::Interface(i, up) => write!(f, "tracked interface {i} is {}", if *up { "up" } else { "down" }),
             Fault::AddressLink(i) => write!(f, "interface {i} of a virtual address is down"),
             Fault::Script(s) => write!(f, "script {s} failed"),
             Fault::File(n, v) => write!(f, "file {n} has value {v}"),
@@ -276,7 +276,10 @@ impl Trackers {
 
     fn track(&self, config: &InstanceConfig, track: &Track, sum: &mut i64, a: &mut Assessment) {
         let (good, fault) = match &track.what {
-            Tracked::Interface(name) => (Some(self.up(name)), Fault::Interface(name.clone())),
+            Tracked::Interface(name) => {
+                let up = self.up(name);
+                (Some(up), Fault::Interface(name.clone(), up))
+            }
             Tracked::Vrf(name) => {
                 let link = self.links.get(name);
                 let good = link.is_some_and(|l| l.up && l.vrf);

@@ -78,7 +78,7 @@ impl Router {
         self.instances().find(|x| x.config.name == name).map(|x| self.look_at(x))
     }
 
-    fn look_at<'a>(&self, x: &'a Instance) -> View<'a> {
+    fn look_at<'a>(&'a self, x: &'a Instance) -> View<'a> {
         let mut faults: Vec<String> = x.assessed.faults.iter().map(ToString::to_string).collect();
         if let Some(g) = x.group.and_then(|g| self.groups.get(g as usize)) {
             let members = g.members.iter().filter_map(|m| self.slot(*m));
@@ -106,8 +106,19 @@ impl Router {
             protocol_error: x.protocol_error,
             offender: x.offender,
             rejected: x.rejected.as_deref(),
+            group: x.group.and_then(|g| self.groups.get(g as usize)).map(|g| g.config.name.as_str()),
             adjusted: x.adjusted,
         }
+    }
+
+    /// What of these instances' objects the kernel did not take when last asked, by instance.
+    pub fn refused_objects(&self) -> HashMap<&str, Vec<Object>> {
+        if !self.held.refuses() {
+            return HashMap::new();
+        }
+        let holding = self.instances().filter(|x| x.objects_set);
+        let refused = |x: &Instance| Instance::objects(&x.config).filter(|o| self.held.is_refused(o)).collect();
+        holding.map(|x| (x.config.name.as_str(), refused(x))).filter(|(_, all): &(_, Vec<_>)| !all.is_empty()).collect()
     }
 
     /// Static addresses.

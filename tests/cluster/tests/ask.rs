@@ -257,7 +257,7 @@ fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_
     // The last one that takes connections.
     let drain = steadfast(&d, &["drain", "group WEB", "10.77.0.9 80"]);
     assert!(drain.status.success(), "{}", said(&drain));
-    assert!(said(&drain).contains("warning: [WEB]:0 has no other server that takes connections"), "{}", said(&drain));
+    assert!(said(&drain).contains("warning: group WEB has no other server that takes connections"), "{}", said(&drain));
     shows("serves [10.77.0.7]:tcp:80  sorry server");
     assert!(steadfast(&d, &["undrain", "group WEB", "10.77.0.9 80"]).status.success());
     assert!(eventually(seconds(5), || !status().contains("serves")), "{}", status());

@@ -252,6 +252,25 @@ fn addresses_are_told_as_they_are_written_and_where_they_stand_is_no_difference(
 }
 
 #[test]
+fn an_address_is_told_with_all_that_its_line_says_and_a_tracker_with_its_weight() {
+    let instance = |line: &str, tracked: &str| {
+        format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n {line}\n }}\n track_interface {{\n {tracked}\n }}\n}}\n"
+        )
+    };
+    let (old, new) = ("192.0.2.7/24 label eth0:x", "192.0.2.7/24 brd 192.0.2.255 scope link");
+    assert_eq!(
+        between(&instance(old, "eth1"), &instance(new, "eth2 weight -5 reverse")),
+        [
+            "- vrrp_instance V > track_interface eth1",
+            "+ vrrp_instance V > track_interface eth2 weight -5 reverse",
+            "- vrrp_instance V > virtual_ipaddress 192.0.2.7/24 dev eth0 label eth0:x",
+            "+ vrrp_instance V > virtual_ipaddress 192.0.2.7/24 dev eth0 brd 192.0.2.255 scope link",
+        ]
+    );
+}
+
+#[test]
 fn what_comes_goes_and_changes() {
     let instance =
         |name: &str, priority| VrrpInstance { name: name.into(), priority: Some(priority), ..Default::default() };

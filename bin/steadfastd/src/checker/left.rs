@@ -50,13 +50,21 @@ pub struct Left {
     pub groups: Groups,
     /// A life of this daemon left it, not an earlier daemon.
     pub handed: bool,
+    /// Keys as an older program made them: the parent is to forget them, as what they stood for is kept anew.
+    pub stale: Vec<String>,
+}
+
+fn service_key(service: &ServiceKey) -> String {
+    format!("{SERVICE} {}", service.exact())
 }
 
 impl Left {
     /// Takes what the parent kept; false if this is of something else.
     pub fn adopt(&mut self, key: &str, bytes: &[u8]) -> bool {
         if key.starts_with(SERVICE) {
-            self.services.extend(decode::<ServiceKey>(bytes).ok());
+            let service = decode::<ServiceKey>(bytes).ok();
+            self.stale.extend(service.filter(|s| service_key(s) != key).map(|_| key.to_string()));
+            self.services.extend(service);
         } else if key == SYNC {
             self.sync = true;
         } else if key.starts_with(marks::KEPT) {
@@ -112,7 +120,7 @@ impl Record {
         let kept = |there: bool, bytes: Vec<u8>| if there { bytes } else { Vec::new() };
         for (service, there) in balancer.news() {
             let bytes = kept(there, encode(&service).unwrap_or_default());
-            all.push(Message::Keep { key: format!("{SERVICE} {service}"), bytes });
+            all.push(Message::Keep { key: service_key(&service), bytes });
         }
         if let Some(runs) = balancer.sync_news() {
             all.push(Message::Keep { key: SYNC.into(), bytes: kept(runs, vec![1]) });

@@ -116,7 +116,13 @@ impl Role {
                 match order {
                     Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
-                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
+                        Ok(snapshot) => {
+                            left.stale.extend((snapshot.key() != key).then_some(key));
+                            snapshots.push(snapshot);
+                        }
+                        Err(_) => left.stale.push(key),
+                    },
                     Order::Gone if options.withdraw && config.is_none() => return Ok(None),
                     Order::Message(Message::Stop { .. }) | Order::Gone => stop = true,
                     Order::Message(_) => {}
@@ -134,7 +140,8 @@ impl Role {
             }
             return Ok(None);
         }
-        let Left { services, sync, mut groups, handed } = left;
+        let Left { services, sync, mut groups, handed, stale } = left;
+        stale.into_iter().for_each(|key| parent.say(Message::Keep { key, bytes: Vec::new() }));
         groups.configure(&config);
         let pools: Pools = translate::pool(&config, &groups.assigned);
         let settings = translate::balancer(&config);
@@ -521,16 +528,12 @@ impl Role {
                 }
             }
             Output::Keep(snapshot) => {
-                let key = match &snapshot {
-                    Snapshot::Service { id, .. } => format!("service {id}"),
-                    Snapshot::Reason { check, .. } => format!("reason {check:x}"),
-                    Snapshot::Server { service, server, .. } => format!("{service} {}:{}", server.address, server.port),
-                };
                 let nothing = matches!(&snapshot, Snapshot::Reason { text, .. } if text.is_empty());
                 if let Ok(bytes) = if nothing { Ok(Vec::new()) } else { encode(&snapshot) } {
-                    self.parent.say(Message::Keep { key, bytes });
+                    self.parent.say(Message::Keep { key: snapshot.key(), bytes });
                 }
             }
+            Output::Forget(key) => self.parent.say(Message::Keep { key, bytes: Vec::new() }),
             Output::Fifo(line) => {
                 if self.plan.structured {
                     log_change(line.trim_end());

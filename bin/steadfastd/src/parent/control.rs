@@ -252,8 +252,9 @@ impl Daemon {
                 let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
                 let due = r.ward.due().map_or("null".to_string(), |at| format!("{:.3}", at.since(t).as_secs_f64()));
                 let age = r.ward.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
+                let silent = r.pid.map_or("null".to_string(), |_| format!("{:.3}", r.ward.watch.silent_for(t).as_secs_f64()));
                 format!(
-                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"withdrawn\":{},\"due\":{due}}}",
+                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"silent\":{silent},\"withdrawn\":{},\"due\":{due}}}",
                     to_json(r.name),
                     wall - r.ward.watch.lived(t).as_secs_f64(),
                     r.ward.watch.total(),

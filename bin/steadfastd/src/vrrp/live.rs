@@ -1,11 +1,11 @@
 //! What the role says of itself when it is asked.
 
 use super::{Role, past};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use steadfast_core::{Kept, State, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
-use steadfast_vrrp::{Notice, ScriptEnd, Tracked, Version};
+use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
@@ -135,6 +135,27 @@ fn named(what: &Tracked) -> String {
     }
 }
 
+/// Packets that were thrown away, by what was wrong with them. One of other addresses is used, and told of in the log.
+fn thrown_away(k: &Counters) -> Vec<(String, u64)> {
+    let all = [
+        ("length", k.packet_len_err),
+        ("advert interval", k.advert_interval_err),
+        ("TTL", k.ip_ttl_err),
+        ("type", k.invalid_type_rcvd),
+        ("kind of authentication", k.invalid_authtype + k.authtype_mismatch),
+        ("password", k.auth_failure),
+        ("checksum", k.checksum_err),
+        ("version", k.version_err),
+        ("unknown sender", k.unknown_source),
+        ("no auth_hmac", k.auth_ext_missing),
+        ("malformed auth_hmac", k.auth_ext_malformed),
+        ("unknown key of auth_hmac", k.auth_ext_unknown_key),
+        ("wrong auth_hmac", k.auth_ext_invalid_hmac),
+        ("auth_hmac not fresh", k.auth_ext_stale + k.auth_ext_replay),
+    ];
+    all.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| (what.to_string(), n)).collect()
+}
+
 impl Role {
     /// Says how the role is.
     pub(super) fn say_status(&mut self, t: Time) {
@@ -156,10 +177,12 @@ impl Role {
 
     fn status(&self, t: Time) -> live::Vrrp {
         let wall = steadfast_sys::files::wall_clock();
+        let missing = self.router.refused_objects();
         let leaving: Vec<&str> = self.router.handing_over().collect();
         let instance = |v: steadfast_vrrp::View<'_>| {
             let c = v.config;
             let k = v.counters;
+            let refused_by = thrown_away(&k);
             let parts = self.router.parts(c).into_iter().map(|p| live::Part {
                 what: named(&p.what),
                 good: p.good,
@@ -199,23 +222,14 @@ impl Role {
                 adverts_sent: k.advert_sent,
                 adverts_received: k.advert_rcvd,
                 became_master: k.become_master,
-                refused: k.packet_len_err
-                    + k.advert_interval_err
-                    + k.ip_ttl_err
-                    + k.invalid_type_rcvd
-                    + k.addr_list_err
-                    + k.invalid_authtype
-                    + k.authtype_mismatch
-                    + k.auth_failure
-                    + k.checksum_err
-                    + k.version_err
-                    + k.unknown_source
-                    + k.auth_ext_missing
-                    + k.auth_ext_malformed
-                    + k.auth_ext_unknown_key
-                    + k.auth_ext_invalid_hmac
-                    + k.auth_ext_stale
-                    + k.auth_ext_replay,
+                refused: refused_by.iter().map(|(_, n)| n).sum(),
+                refused_by,
+                missing: missing.get(c.name.as_str()).into_iter().flatten().map(ToString::to_string).collect(),
+                group: v.group.map(str::to_string),
+                link: c
+                    .virtual_link
+                    .as_ref()
+                    .map(|l| (l.clone(), self.system.mirror.by_name(l).map(|l| l.mac.to_string()))),
                 rejected: v.rejected.map(|r| live::Rejected {
                     source: r.source.to_string(),
                     why: r.why.clone(),
@@ -278,7 +292,14 @@ impl Role {
         let sessions =
             self.router.session_states().map(|(n, up)| tracker("BFD session", n, Some(up), state(up).into()));
         let mut all: Vec<_> = scripts.chain(processes).chain(sessions).collect();
-        let mut rest: Vec<_> = files.chain(services).collect();
+        let tracked = self.router.views().flat_map(|v| &v.config.tracks);
+        let links: BTreeSet<&str> =
+            tracked.filter_map(|t| if let Tracked::Interface(n) = &t.what { Some(n.as_str()) } else { None }).collect();
+        let links = links.into_iter().map(|n| {
+            let up = self.system.mirror.by_name(n).is_some_and(|l| l.up);
+            tracker("interface", n, Some(up), state(up).into())
+        });
+        let mut rest: Vec<_> = files.chain(services).chain(links).collect();
         rest.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
         all.append(&mut rest);
         all

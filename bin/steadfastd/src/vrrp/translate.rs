@@ -560,8 +560,7 @@ fn instance(
         add(&gr.track_bfd, 5, true);
     }
     // Outside of its VRF it would serve whom it should not.
-    let vrf = i.vrf.iter().filter(|v| i.interface.as_deref() != Some(v.as_str()));
-    c.tracks.extend(vrf.map(|v| Track { what: Tracked::Vrf(v.clone()), weight: 0, reverse: false }));
+    c.tracks.extend(i.vrf.iter().map(|v| Track { what: Tracked::Vrf(v.clone()), weight: 0, reverse: false }));
     c
 }
 

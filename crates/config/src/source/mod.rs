@@ -142,8 +142,8 @@ impl State<'_> {
             Ok(t) => t,
             Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
         };
-        let file = self.out.files.add(path.display().to_string(), text.clone());
         let bare = text.strip_prefix('\u{feff}');
+        let file = self.out.files.add(path.display().to_string(), bare.unwrap_or(&text).to_string());
         if bare.is_some() {
             // Nobody sees it, so it is named; to keepalived it is a part of the first word.
             let at = Span { file, line: 1, column: 1, width: 1 };

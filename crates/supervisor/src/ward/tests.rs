@@ -19,6 +19,17 @@ fn said(ward: &mut Ward) -> Vec<Message> {
 }
 
 #[test]
+fn what_is_in_the_kernel_is_kept_whatever_else_there_is() {
+    let mut ward = Ward::new(Memory::Lasting, true);
+    ward.started(at(0), 1, b"c").expect("fits");
+    (0..KEPT).for_each(|n| keep(&mut ward, 1, &n.to_string(), b"x"));
+    keep(&mut ward, 1, "one more", b"x");
+    keep(&mut ward, 1, "\nours", b"x");
+    assert_eq!(ward.kept().len(), KEPT + 1);
+    assert!(ward.kept().any(|(key, _)| key == "\nours"));
+}
+
+#[test]
 fn a_successor_is_told_what_was_kept_before_its_configuration() {
     let mut ward = Ward::new(Memory::Brief, true);
     ward.started(at(0), 1, b"c").expect("fits");

@@ -101,7 +101,7 @@ fn the_reasons_of_a_fault_are_all_listed() {
         [
             "interface eth0 is down",
             "interface eth1 of a virtual address is down",
-            "tracked interface eth2 failed",
+            "tracked interface eth2 is down",
             "file f has value 3"
         ]
     );

@@ -79,3 +79,13 @@ fn members_of_a_group_of_old_track_what_the_others_do() {
     let tracks = |n: usize| machine.instances[n].tracks.iter().map(|t| t.weight).collect::<Vec<_>>();
     assert_eq!([tracks(0), tracks(1), tracks(2), tracks(many - 1)], [vec![5, 0], vec![7, 0], vec![5, 0], vec![5, 0]]);
 }
+
+/// Unicast without an interface goes by its VRF: it is in FAULT while that is absent or a link of another kind.
+#[test]
+fn a_vrf_is_tracked_as_such_also_where_it_stands_for_the_interface() {
+    let c = machine(
+        "vrrp_instance V {\n vrf red\n virtual_router_id 7\n unicast_src_ip 192.0.2.1\n unicast_peer {\n 192.0.2.2\n }\n virtual_ipaddress {\n 192.0.2.9\n }\n}\n",
+    );
+    let tracked: Vec<_> = c.instances[0].tracks.iter().map(|t| &t.what).collect();
+    assert_eq!(tracked, [&steadfast_vrrp::Tracked::Vrf("red".into())]);
+}

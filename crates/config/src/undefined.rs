@@ -1,0 +1,60 @@
+//! Definitions that the file names and that there are none of: the source stage leaves `$NAME` standing, as keepalived does, and what
+//! is wrong shows later, if at all (an instance waits for an interface `${IF}` for ever).
+
+use crate::diag::{Class, Diagnostics};
+use crate::source::{Line, LineKind, Word};
+use std::collections::HashMap;
+
+/// The advice, where a word names one.
+fn advice(text: &str) -> Option<String> {
+    let after = text.split_once('$')?.1;
+    let name = after.strip_prefix('{').map_or(Some(after), |inner| inner.split_once('}').map(|(name, _)| name))?;
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then(|| format!("`{name}` is not defined here: `${name}=VALUE` on a line above defines it"))
+}
+
+/// A dollar sign means something else there.
+fn is_foreign(keyword: &str) -> bool {
+    keyword.starts_with("notify")
+        || keyword.ends_with("fifo_script")
+        || matches!(
+            keyword,
+            "script" | "startup_script" | "shutdown_script" | "misc_path" | "quorum_up" | "quorum_down" | "regex"
+        )
+}
+
+/// Advice for the reports at words that name one, and a note at each word that nothing else is said of.
+pub(crate) fn note(lines: &[Line], all: &mut Diagnostics) {
+    let of = |line: &'_ Line| line.words.first().map(|w| w.text.clone()).unwrap_or_default();
+    let mut found: HashMap<_, (&Word, Option<String>)> = HashMap::new();
+    for line in lines.iter().filter(|l| l.kind == LineKind::Text) {
+        let keyword = of(line);
+        // Of a secret nothing is shown, and it may have a dollar sign in it.
+        let secret = matches!(keyword.as_str(), "auth_pass" | "password" | "key");
+        for w in line.words.iter().filter(|w| !w.quoted && !is_foreign(&keyword)) {
+            match advice(&w.text) {
+                Some(_) if secret && w.text.starts_with('$') => drop(found.insert(w.span, (w, None))),
+                Some(text) if !secret => drop(found.insert(w.span, (w, Some(text)))),
+                _ => {}
+            }
+        }
+    }
+    if found.is_empty() {
+        return;
+    }
+    for d in all.iter_mut() {
+        let Some((_, help)) = d.span.and_then(|span| found.remove(&span)) else { continue };
+        if d.help.is_none() {
+            d.help = help;
+        }
+    }
+    let mut rest: Vec<_> = found.into_values().collect();
+    rest.sort_by_key(|(w, _)| w.span);
+    for (w, help) in rest {
+        let text = match &help {
+            Some(_) => format!("'{}' stands as it is", w.text),
+            None => "a definition of this name is missing: it is taken as the secret itself".into(),
+        };
+        all.push_help(Class::Note, Some(w.span), text, help);
+    }
+}
