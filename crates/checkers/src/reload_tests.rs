@@ -301,7 +301,7 @@ fn services_of_one_name_are_kept_apart() {
     let of = |id| VirtualServer { id, ..service(vec![server(A, 1, tcp(A))]) };
     let group = |protocol| of(ServiceId::Group { name: "H".into(), protocol });
     let mark = |family| of(ServiceId::One(ServiceKey::Mark { mark: 5, family }));
-    let all = vec![group(Protocol::Tcp), group(Protocol::Udp), mark(Family::V4), mark(Family::V6)];
+    let all = [group(Protocol::Tcp), group(Protocol::Udp), mark(Family::V4), mark(Family::V6)];
     let snapshots = all.iter().flat_map(|v| {
         let server = DestinationKey { address: "10.0.0.1".parse().unwrap(), port: 80 };
         let (up, seen_up, drained, recovering, checks) = (true, true, false, None, Vec::new());

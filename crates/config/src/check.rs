@@ -162,8 +162,13 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
         ] {
             let Some(s) = s.as_ref().filter(|s| s.shell.is_none()) else { continue };
             let first = s.argv.first().map(String::as_str).unwrap_or("");
-            if matches!(host.script(first), ScriptFile::Missing) {
-                let text = format!("({}) {word} script '{first}' does not exist now", i.name);
+            let why = match host.script(first) {
+                ScriptFile::Missing => Some("does not exist now"),
+                ScriptFile::NotExecutable => Some("is not executable now"),
+                ScriptFile::Insecure(_) | ScriptFile::Good(_) => None,
+            };
+            if let Some(why) = why {
+                let text = format!("({}) {word} script '{first}' {why}", i.name);
                 d.push(Class::Note, at.of("vrrp_instance", &i.name, word), text);
             }
         }
@@ -326,18 +331,17 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             return false;
         };
         members.retain(|m| {
+            let here = at.of_member("vrrp_sync_group", &g.name, m);
             if !names.contains(m) {
-                d.push(
-                    Class::General,
-                    here("group"),
-                    format!("sync group {}: there is no instance {m}, ignoring it", g.name),
-                );
+                let refused = at.has("vrrp_instance", m);
+                let why = if refused { format!("instance {m} was refused") } else { format!("there is no instance {m}") };
+                d.push(Class::General, here, format!("sync group {}: {why}, ignoring it", g.name));
                 return false;
             }
             if !taken.insert(m.clone()) {
                 d.push(
                     Class::General,
-                    here("group"),
+                    here,
                     format!("sync group {}: {m} is a member of a group already, ignoring it", g.name),
                 );
                 return false;
