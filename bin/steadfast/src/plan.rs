@@ -30,8 +30,12 @@ fn name(v: &Value) -> Option<String> {
 /// What is put into the kernel, in the words of its lines.
 fn object(o: &Object) -> String {
     // What nobody writes since it is so without a word.
-    let usual = [("prepend ", ""), (" via inet ", " via "), (" proto 18", ""), (" protocol 18", ""), (" tos 0x0", "")];
-    let short = |line: String| usual.iter().fold(line, |l, (from, to)| l.replacen(from, to, 1));
+    let usual =
+        [("prepend ", ""), (" via inet ", " via "), (" proto 18 ", " "), (" protocol 18 ", " "), (" tos 0x0 ", " ")];
+    let short = |line: String| {
+        let whole = usual.iter().fold(line + " ", |l, (from, to)| l.replacen(from, to, 1));
+        whole.trim_end().to_string()
+    };
     match o {
         Object::Route(r) => short(r.line().to_string()),
         Object::Rule(r) => short(r.line().to_string()),
@@ -63,9 +67,15 @@ fn address(a: &Address) -> String {
     };
     add("scope", scope);
     add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
-    for (word, set) in
-        [("nodad", a.nodad), ("home", a.home), ("mngtmpaddr", a.mngtmpaddr), ("noprefixroute", a.noprefixroute)]
-    {
+    for (word, set) in [
+        ("nodad", a.nodad),
+        ("home", a.home),
+        ("mngtmpaddr", a.mngtmpaddr),
+        ("noprefixroute", a.noprefixroute),
+        ("autojoin", a.autojoin),
+        ("no_track", a.no_track),
+        ("use_vmac", a.own_link),
+    ] {
         add(word, set.then(String::new));
     }
     text
@@ -193,6 +203,12 @@ fn words(key: &str, v: &Value) -> Option<String> {
             ("method", "Direct") => Some("DR".into()),
             ("method", _) => Some("TUN".into()),
             ("state" | "auth_type" | "protocol", word) => Some(word.to_uppercase()),
+            _ => None,
+        },
+        Value::Number(n) if key == "protocol" => match n.as_u64() {
+            Some(6) => Some("TCP".into()),
+            Some(17) => Some("UDP".into()),
+            Some(132) => Some("SCTP".into()),
             _ => None,
         },
         // The file says milliseconds.

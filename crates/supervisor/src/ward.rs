@@ -20,6 +20,11 @@ const POISONED: Duration = Duration::from_secs(4);
 /// A life that ended so early may have been ended by what it was given.
 const YOUNG: Duration = Duration::from_secs(10);
 
+/// Keys of what is worth something to the child of a new program alone: after a crash it is old.
+pub const FOR_UPGRADE: &str = "\tcounters ";
+/// Keys of what a manager has set: it holds until the next reload.
+pub const UNTIL_RELOAD: &str = "\tadjusted ";
+
 /// How long what a life knew stays true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Memory {
@@ -335,14 +340,11 @@ impl Ward {
     pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
         let lived = std::mem::replace(&mut self.lives, false);
         self.outbox.clear();
+        // An upgrade that was refused has left it.
+        self.drop_kept(FOR_UPGRADE);
         if stopping || self.told_to_stop.is_some() {
             let in_order = end == End::Exited(0);
-            self.last_words = self.kept.clone();
-            if in_order {
-                self.kept.clear();
-            } else {
-                self.forget();
-            }
+            self.former_ended(in_order);
             let releases = self.memory.leaves_something() && self.told_to_stop == Some(false);
             return Sequel::Expected { withdraw: lived && releases && !in_order };
         }
@@ -381,6 +383,16 @@ impl Ward {
         heard
     }
 
+    /// A life that has no successor has ended. In order: then it has left nothing.
+    pub fn former_ended(&mut self, in_order: bool) {
+        self.last_words = self.kept.clone();
+        if in_order {
+            self.kept.clear();
+        } else {
+            self.forget();
+        }
+    }
+
     /// The number of its life.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -414,6 +426,11 @@ impl Ward {
         self.kept.len() < before
     }
 
+    /// Drops what is kept under keys that begin like this.
+    pub fn drop_kept(&mut self, begin: &str) {
+        self.kept.retain(|key| !key.starts_with(begin));
+    }
+
     /// Gives back room that it has to spare.
     pub fn shrink(&mut self) {
         self.kept.shrink();
@@ -445,188 +462,4 @@ impl Ward {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Time {
-        Time::from_millis(seconds * 1000)
-    }
-
-    fn keep(ward: &mut Ward, epoch: u64, key: &str, bytes: &[u8]) {
-        let message = Message::Keep { key: key.into(), bytes: bytes.into() };
-        ward.heard(at(1), &frame(&Envelope { epoch, message }).expect("frame")).expect("own frame");
-    }
-
-    fn said(ward: &mut Ward) -> Vec<Message> {
-        let mut all = Vec::new();
-        ward.flush(|f| {
-            all.push(parse(f).expect("own frame").message);
-            true
-        });
-        all
-    }
-
-    #[test]
-    fn a_successor_is_told_what_was_kept_before_its_configuration() {
-        let mut ward = Ward::new(Memory::Brief, true);
-        ward.started(at(0), 1, b"c").expect("fits");
-        assert_eq!(said(&mut ward).len(), 1);
-        keep(&mut ward, 1, "V", b"old");
-        keep(&mut ward, 1, "V", b"new");
-        keep(&mut ward, 1, "W", b"x");
-        keep(&mut ward, 1, "W", b"");
-        keep(&mut ward, 7, "V", b"of another life");
-        let end = ward.ended(at(2), End::Signalled(9), false);
-        assert_eq!(end, Sequel::Restart { delay: Duration::ZERO, forgotten: false, withdraw: false });
-        ward.started(at(2), 2, b"c").expect("fits");
-        let kept = Message::Keep { key: "V".into(), bytes: b"new".into() };
-        assert_eq!(said(&mut ward), [kept, Message::Config { last: true, bytes: b"c".into() }]);
-    }
-
-    #[test]
-    fn what_is_in_the_kernel_is_kept_whatever_else_there_is() {
-        let mut ward = Ward::new(Memory::Lasting, true);
-        ward.started(at(0), 1, b"c").expect("fits");
-        (0..KEPT).for_each(|n| keep(&mut ward, 1, &n.to_string(), b"x"));
-        keep(&mut ward, 1, "one more", b"x");
-        keep(&mut ward, 1, "\nours", b"x");
-        assert_eq!(ward.kept().len(), KEPT + 1);
-        assert!(ward.kept().any(|(key, _)| key == "\nours"));
-    }
-
-    #[test]
-    fn a_life_that_was_away_for_long_leaves_only_what_is_in_the_kernel() {
-        let mut ward = Ward::new(Memory::Brief, true);
-        let mut ends = Vec::new();
-        for n in 0..3 {
-            ward.started(at(n), n, b"").expect("fits");
-            keep(&mut ward, n, "V", b"state");
-            keep(&mut ward, n, "\nroute", b"object");
-            ends.push(ward.ended(at(n), End::Signalled(6), false));
-        }
-        let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
-        assert_eq!(ends, [restart(0, false, false), restart(1, true, true), restart(2, true, true)]);
-        assert_eq!(ward.kept().map(|(key, _)| key).collect::<Vec<_>>(), ["\nroute"]);
-        assert_eq!(ward.due(), Some(at(4)));
-    }
-
-    #[test]
-    fn who_was_told_to_stop_leaves_nothing_and_is_not_started_again() {
-        let mut ward = Ward::new(Memory::Lasting, true);
-        ward.started(at(0), 1, b"").expect("fits");
-        keep(&mut ward, 1, "\nroute", b"object");
-        ward.stop(false).expect("fits");
-        assert_eq!(ward.ended(at(1), End::Exited(0), false), Sequel::Expected { withdraw: false });
-        assert_eq!((ward.kept().len(), ward.due()), (0, None));
-    }
-
-    #[test]
-    fn whatever_ends_an_observer_the_daemon_goes_on() {
-        // -R, and the exit statuses that end the daemon when others die of them.
-        for end in [End::Signalled(11), End::Exited(1), End::Exited(2), End::Exited(4), End::Exited(0)] {
-            let mut ward = Ward::new(Memory::Nothing, false);
-            let mut delays = Vec::new();
-            for n in 0..4 {
-                ward.started(at(n), n, b"").expect("fits");
-                let Sequel::Restart { delay, withdraw, .. } = ward.ended(at(n), end, false) else {
-                    panic!("{end:?} ends the daemon")
-                };
-                assert!(!withdraw);
-                delays.push(delay.as_secs());
-            }
-            assert_eq!(delays, [0, 1, 2, 4], "{end:?}");
-        }
-    }
-
-    #[test]
-    fn an_observer_that_does_not_read_is_told_the_newest_of_each_object() {
-        let mut ward = Ward::new(Memory::Nothing, true);
-        ward.started(at(0), 1, b"c").expect("fits");
-        said(&mut ward);
-        let news = |name: &str, priority| News::Instance {
-            name: name.into(),
-            state: steadfast_core::State::Master,
-            priority,
-            end: None,
-        };
-        for priority in 1..200 {
-            ward.tell_news(&news("A", priority)).expect("fits");
-        }
-        ward.tell_news(&news("B", 7)).expect("fits");
-        assert_eq!(said(&mut ward), [Message::News(news("A", 199)), Message::News(news("B", 7))]);
-    }
-
-    #[test]
-    fn observers_are_to_hear_of_all_that_a_successor_resumes() {
-        let mut ward = Ward::new(Memory::Brief, true);
-        let ready = |ward: &mut Ward, life| {
-            let f = frame(&Envelope { epoch: life, message: Message::Ready }).expect("frame");
-            ward.heard(at(life), &f).expect("own frame");
-            std::mem::take(&mut ward.resumed)
-        };
-        ward.started(at(1), 1, b"").expect("fits");
-        assert!(ward.pending);
-        assert!(!ready(&mut ward, 1), "the first life is asked by whoever begins");
-        ward.ended(at(2), End::Signalled(9), false);
-        ward.started(at(2), 2, b"").expect("fits");
-        assert!(ready(&mut ward, 2) && !ward.pending);
-        ward.configure(b"").expect("fits");
-        assert!(ward.pending);
-        assert!(!ready(&mut ward, 2), "a reload is no new life");
-        // Whoever asked how it is while it began is answered all the same.
-        said(&mut ward);
-        ward.asked = true;
-        ready(&mut ward, 2);
-        assert_eq!(said(&mut ward), [Message::Ask]);
-    }
-
-    #[test]
-    fn questions_of_an_observer_are_paced() {
-        let mut ward = Ward::new(Memory::Nothing, true);
-        ward.started(at(0), 1, b"").expect("fits");
-        let hear = |ward: &mut Ward, t, message| {
-            ward.heard(at(t), &frame(&Envelope { epoch: 1, message }).expect("frame")).expect("own frame");
-        };
-        assert_eq!(ward.survey_due(), None);
-        hear(&mut ward, 1, Message::Survey);
-        assert_eq!(ward.survey_due(), Some(at(1)));
-        ward.begin_survey(at(1), &[Reporter::Vrrp]);
-        hear(&mut ward, 1, Message::Survey);
-        assert_eq!(ward.survey_due(), None, "one is under way");
-        ward.awaits.clear();
-        assert_eq!(ward.survey_due(), Some(at(2)));
-        for _ in 0..1000 {
-            hear(&mut ward, 1, Message::Act(Action::Reload));
-        }
-        assert_eq!(ward.take_actions().len(), ACTIONS);
-    }
-
-    #[test]
-    fn only_observers_may_want_something_done() {
-        let mut ward = Ward::new(Memory::Brief, true);
-        ward.started(at(0), 1, b"").expect("fits");
-        for message in [Message::Act(Action::Reload), Message::Survey] {
-            ward.heard(at(1), &frame(&Envelope { epoch: 1, message }).expect("frame")).expect("own frame");
-        }
-        assert_eq!((ward.take_actions().len(), ward.survey_due()), (0, None));
-    }
-
-    #[test]
-    fn what_a_stop_that_was_cut_short_left_is_taken_away() {
-        for (memory, keep_objects, withdraw) in [
-            (Memory::Brief, false, true),
-            (Memory::Brief, true, false),
-            (Memory::Lasting, false, true),
-            (Memory::Lasting, true, false),
-            (Memory::Sessions, false, false),
-            (Memory::Nothing, false, false),
-        ] {
-            let mut ward = Ward::new(memory, true);
-            ward.started(at(0), 1, b"").expect("fits");
-            keep(&mut ward, 1, "\nroute", b"object");
-            ward.stop(keep_objects).expect("fits");
-            assert_eq!(ward.ended(at(1), End::Signalled(9), true), Sequel::Expected { withdraw });
-            assert_eq!(ward.kept().len(), 1);
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A pid file, locked while this value lives and removed by [`PidFile::remove`]. The number in it is never trusted: whether
@@ -41,9 +41,31 @@ fn lock(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<libc
     Ok(libc::c_int::from(lock.l_type))
 }
 
+/// The file is still the one of that path.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
+        _ => false,
+    }
+}
+
+/// Times that a file may be removed right after it was opened.
+const AGAIN: usize = 100;
+
 impl PidFile {
-    /// Opens and locks the file; a stale one is used again.
+    /// Opens and locks the file; a stale one is used again. What has been removed between the two is nobody's lock: another daemon
+    /// makes the file anew.
     pub fn lock(path: &Path) -> Result<Self, PidError> {
+        for _ in 0..AGAIN {
+            let file = Self::lock_once(path)?;
+            if is_at(&file.file, path) {
+                return Ok(file);
+            }
+        }
+        Err(PidError::Running)
+    }
+
+    fn lock_once(path: &Path) -> Result<Self, PidError> {
         if let Some(directory) = path.parent() {
             let _ = std::fs::create_dir_all(directory);
         }
@@ -82,5 +104,29 @@ impl PidFile {
     /// Removes the file and lets the lock go.
     pub fn remove(self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who waits for the file opens it, the ending daemon removes it and lets go, then the lock succeeds: of a file that is not there.
+    #[test]
+    fn a_lock_of_a_file_that_is_gone_is_not_had() {
+        let path = std::env::temp_dir().join(format!("steadfast-pid-{}", std::process::id()));
+        let former = PidFile::lock(&path).expect("free");
+        former.ending();
+        let opened = File::open(&path).expect("there");
+        assert!(is_at(&opened, &path));
+        assert!(matches!(PidFile::lock(&path), Err(PidError::Ending)));
+        former.remove();
+        assert!(!is_at(&opened, &path), "nothing is there");
+        let mut next = PidFile::lock(&path).expect("free");
+        assert!(!is_at(&opened, &path) && is_at(&next.file, &path), "another one is there");
+        next.write(7).expect("write");
+        assert!(matches!(PidFile::lock(&path), Err(PidError::Running)));
+        next.remove();
+        assert!(!path.exists());
     }
 }

@@ -94,10 +94,12 @@ pub enum Input<'a> {
 /// Which signal ends a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kill {
-    /// SIGTERM.
+    /// SIGTERM: it has had its time.
     Term,
     /// SIGKILL.
     Kill,
+    /// SIGTERM, and nobody wants its result: a reload has another command or none, or the router stops.
+    Unwanted,
 }
 
 /// State word of a notification. The first five are states; the others are events of keepalived's FIFO language.

@@ -306,7 +306,7 @@ impl Router {
                     let mut script = Script::new(config.clone(), verdict);
                     let mut limit = None;
                     if former.is_some_and(|(_, s)| s.running()) {
-                        out.push(Output::KillScript(config.name.clone(), Kill::Term));
+                        out.push(Output::KillScript(config.name.clone(), Kill::Unwanted));
                         limit = Some(now + script.wait_for_former());
                     }
                     timers.push((u32::MAX, id, limit));
@@ -324,7 +324,7 @@ impl Router {
         gone.sort_by_key(|(id, _)| *id);
         for (_, script) in &gone {
             if script.running() {
-                out.push(Output::KillScript(script.config.name.clone(), Kill::Term));
+                out.push(Output::KillScript(script.config.name.clone(), Kill::Unwanted));
             }
         }
         // timers follow their scripts to the new numbers

@@ -523,7 +523,7 @@ impl Router {
             if let Some(s) = self.trackers.scripts.get(id as usize)
                 && s.running()
             {
-                out.push(Output::KillScript(s.config.name.clone(), Kill::Term));
+                out.push(Output::KillScript(s.config.name.clone(), Kill::Unwanted));
             }
         }
         self.life = Life::Stopping { keep };

@@ -16,6 +16,8 @@ pub(crate) struct Outcome {
     pub status_changed: bool,
     /// It was ended by us.
     pub timed_out: bool,
+    /// It was a former command's, and the present one was due meanwhile.
+    pub overdue: bool,
 }
 
 /// One script.
@@ -31,6 +33,8 @@ pub(crate) struct Script {
     last: Option<ScriptEnd>,
     /// The present run is of a former command; its result means nothing.
     foreign: bool,
+    /// The present command was due while the former one's run was waited for.
+    overdue: bool,
     /// That result has been counted as a failure.
     stuck: bool,
 }
@@ -44,7 +48,7 @@ impl Script {
             (_, Some(false)) | (true, None) => (0, Some(false)),
             (false, None) => (rise - 1, None),
         };
-        Script { config, counter, verdict, run: None, last: None, foreign: false, stuck: false }
+        Script { config, counter, verdict, run: None, last: None, foreign: false, overdue: false, stuck: false }
     }
 
     /// OK, KO, or not known yet.
@@ -70,6 +74,7 @@ impl Script {
     /// It is time for a run. True: start it; false: the last one has not ended, and none is doubled.
     pub fn due(&mut self) -> bool {
         if self.run.is_some() {
+            self.overdue = self.foreign && !self.stuck;
             return false;
         }
         self.run = Some(0);
@@ -112,9 +117,10 @@ impl Script {
     /// A run has ended.
     pub fn ended(&mut self, end: ScriptEnd) -> Outcome {
         self.stuck = false;
+        let overdue = std::mem::take(&mut self.overdue);
         if std::mem::take(&mut self.foreign) {
             self.run = None;
-            return Outcome::default();
+            return Outcome { overdue, ..Outcome::default() };
         }
         let timed_out = self.run.is_some_and(|signals| signals > 0);
         self.run = None;
@@ -131,7 +137,7 @@ impl Script {
         // a first failure decides at once, whatever `fall` says; with an assumed past it counts like any other
         let now = if first && !success && self.verdict.is_none() { false } else { self.counter >= rise };
         let changed = self.verdict.replace(now) != Some(now);
-        Outcome { changed, status_changed, timed_out }
+        Outcome { changed, status_changed, timed_out, overdue: false }
     }
 
     /// The configuration changed in timing only.

@@ -297,6 +297,10 @@ impl Router {
         }
         self.timers.cancel(Key::ScriptLimit(id));
         let outcome = script.ended(end);
+        // the verdict of the former command holds until then: not for another interval. A stop has no timer left
+        if outcome.overdue && self.timers.get(Key::ScriptRun(id)).is_some() {
+            self.timers.set(Key::ScriptRun(id), now);
+        }
         let good = script.verdict() == Some(true);
         if outcome.changed {
             let text = match (good, outcome.timed_out, end) {

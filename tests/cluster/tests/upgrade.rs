@@ -124,6 +124,41 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     assert!(!lan.hosts[0].has(VIP));
 }
 
+/// What the new program's file does not name any more is left in order by the child of the old one: the peer is told, and nothing
+/// stays. With an advert interval of 4 s nobody can be heard within the 2 s of a short patience.
+#[test]
+fn what_an_upgrade_does_without_is_given_up_in_order() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = home();
+    // The owner of an address is master at once.
+    let text = conf(255, folder.path()).replace("advert_int 0.1", "advert_int 4");
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    assert!(eventually(seconds(20), || lan.hosts[0].has(VIP) && a.path("vrrp.objects").exists()), "{}", a.log());
+    let (instance, service) = text.split_once("virtual_server").expect("both");
+    let globals = instance.split_once("vrrp_instance").expect("globals").0;
+    std::fs::write(a.path("conf"), format!("{globals}virtual_server{service}")).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let ended = Arc::new(AtomicBool::new(false));
+    let (stop, interface) = (ended.clone(), index(&lan.hosts[1]));
+    let watch = lan.hosts[1].inside(move || adverts(interface, 51, seconds(30), || stop.load(Ordering::Relaxed)));
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(fine, "{said}: {}", a.log());
+    assert!(eventually(seconds(10), || !lan.hosts[0].has(VIP)), "{}", a.log());
+    let up = || a.log().matches("Startup complete").count() == 2;
+    assert!(eventually(seconds(10), up), "{}", a.log());
+    ended.store(true, Ordering::Relaxed);
+    let seen = watch.join().expect("observer");
+    assert!(seen.iter().any(|s| s.priority == 0), "{seen:?}\n{}", a.log());
+    assert!(!lan.hosts[0].has(VIP) && !a.path("vrrp.objects").exists(), "{}", a.log());
+    for wrong in ["putting it back", "earlier run left", "left in the kernel"] {
+        assert!(!a.log().contains(wrong), "{}", a.log());
+    }
+    assert!(steadfast(&a, &["status"]).0);
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_new_program_that_does_not_start_changes_nothing() {
     require!();

@@ -316,3 +316,22 @@ fn what_comes_goes_and_changes() {
         ]
     );
 }
+
+#[test]
+fn whatever_makes_another_address_of_it_is_told() {
+    let with = |rest: &str, vs: &str| {
+        format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n 10.9.0.1/24 dev eth0 {rest}\n }}\n \
+             virtual_rules {{\n from 10.9.0.1 table 100 priority 77 protocol 186\n }}\n}}\n\
+             virtual_server 10.9.0.1 80 {{\n {vs}\n real_server 10.9.0.2 80 {{\n }}\n}}\n"
+        )
+    };
+    let at = "vrrp_instance A > virtual_ipaddress";
+    for more in ["label eth0:x", "scope host", "brd 10.9.0.255", "preferred_lft 0"] {
+        let told = between(&with("", ""), &with(more, ""));
+        assert_eq!(told, [format!("- {at} 10.9.0.1/24 dev eth0"), format!("+ {at} 10.9.0.1/24 dev eth0 {more}")]);
+    }
+    let told = between(&with("", "").replace("priority 77", "priority 78"), &with("", ""));
+    assert!(told.iter().any(|l| l.contains("priority 77 protocol 186 lookup 100")), "{told:?}");
+    assert!(between(&with("", "protocol TCP"), &with("", "protocol UDP")).concat().ends_with("protocol: TCP -> UDP"));
+}

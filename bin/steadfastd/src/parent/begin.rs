@@ -1,6 +1,6 @@
 //! The beginning: what is made before the first child is started.
 
-use super::{Daemon, ENDING, run_script};
+use super::{Daemon, ENDING, SIGINT, SIGTERM, run_script};
 use std::time::Duration;
 use steadfast_sys::pidfile::{PidError, PidFile};
 use steadfast_sys::{files, now, schedule};
@@ -15,6 +15,7 @@ impl Daemon {
         }
         let path = self.pid_path("keepalived", &self.options.pid);
         match self.lock_pid_file(&path) {
+            Err(_) if self.stopping.is_some() => return Some(0),
             Ok(mut file) => {
                 if let Err(e) = file.write(schedule::pid()) {
                     log::error!("cannot write {}: {e}", path.display());
@@ -55,15 +56,25 @@ impl Daemon {
         None
     }
 
-    /// A daemon that stops is waited for, as long as that may take.
-    pub(super) fn lock_pid_file(&self, path: &std::path::Path) -> Result<PidFile, PidError> {
-        let limit = now() + Duration::from_secs(self.facts.child_wait.max(2)) + ENDING;
+    /// A daemon that stops is waited for, as long as that may take by this configuration, unless this one is to stop, too.
+    pub(super) fn lock_pid_file(&mut self, path: &std::path::Path) -> Result<PidFile, PidError> {
+        let script = self.facts.shutdown.as_ref().map_or(0, |(_, _, limit)| *limit);
+        let limit = now() + Duration::from_secs(self.facts.child_wait.max(2).saturating_add(script)) + ENDING;
         let mut said = false;
         loop {
             match PidFile::lock(path) {
                 Err(PidError::Ending) if now() < limit => {
                     if !std::mem::replace(&mut said, true) {
                         log::info!("another daemon stops ({}), waiting for its end", path.display());
+                    }
+                    while let Some(signal) = self.signals.next() {
+                        // No child is there that could have ended.
+                        if matches!(signal, SIGTERM | SIGINT) {
+                            self.signal(signal);
+                        }
+                    }
+                    if self.stopping.is_some() {
+                        return Err(PidError::Ending);
                     }
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -35,11 +35,8 @@ impl Daemon {
     /// half of a daemon is left out (-P, -C), it is another daemon's, which may be alive.
     pub(super) fn withdraw_former(&mut self) {
         for n in 0..self.roles.len() {
-            let Some(name) =
-                self.roles.get(n).map(|r| r.name).filter(|name| !self.wanted(name) && !self.options.keeps(name))
-            else {
-                continue;
-            };
+            let idle = |r: &&Role| !r.has_former() && !self.wanted(r.name) && !self.options.keeps(r.name);
+            let Some(name) = self.roles.get(n).filter(idle).map(|r| r.name) else { continue };
             let (half, option, file) = match name {
                 "vrrp" => (self.options.check_only, &self.options.vrrp_pid, "vrrp"),
                 _ => (self.options.vrrp_only, &self.options.checkers_pid, "checkers"),

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, ParentScript, parse};
-use steadfast_supervisor::{End, Memory, Sequel, Watch};
+use steadfast_supervisor::{End, Memory, Sequel, UNTIL_RELOAD, Watch};
 use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
@@ -38,8 +38,11 @@ const ROLES: usize = 10;
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
 const FORMER: Duration = Duration::from_secs(3);
-/// What a daemon does after its children have ended takes no longer than this.
-const ENDING: Duration = Duration::from_secs(8);
+/// A child of an older program that has no successor has this long to leave in order: the others wait meanwhile.
+const FORMER_STOP: Duration = Duration::from_secs(10);
+/// What a daemon does after its children have ended takes no longer than this, besides its shutdown script: it takes away what two of
+/// them left, with two attempts of seven seconds each.
+const ENDING: Duration = Duration::from_secs(30);
 /// A child needs this long for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(1800);
 
@@ -367,12 +370,16 @@ impl Daemon {
             self.brothers = brothers().ok();
         }
         self.prepare_runners();
+        let patience = Duration::from_secs(self.facts.child_wait.max(2)).min(FORMER_STOP);
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let wanted = self.wanted(role.name);
             let due = wanted && role.pid.is_none() && role.ward.due().is_none();
             if let Some(role) = self.roles.get_mut(n) {
-                role.end_former(wanted);
+                role.end_former(wanted, patience);
+            }
+            if !wanted {
+                self.withdraw_dead(n);
             }
             if due {
                 self.start(n);

@@ -191,6 +191,10 @@ impl Daemon {
             let (wanted, runs) = (self.wanted(role.name), role.pid.is_some());
             let keep = self.options.keeps(role.name);
             let Some(role) = self.roles.get_mut(n) else { continue };
+            if !runs {
+                // The words of the file hold again; one that runs does so itself.
+                role.ward.drop_kept(UNTIL_RELOAD);
+            }
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),
                 (false, true) => role.tell(|w| w.stop(keep)),

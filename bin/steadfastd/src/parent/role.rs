@@ -1,5 +1,6 @@
 //! One child: its process, its pipes, its pid file.
 
+use super::{LAST_WORDS, SIGKILL, SIGTERM};
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
@@ -104,13 +105,30 @@ impl Role {
         self.ward.inherit(kept);
     }
 
-    /// The child of the older program ends: without a word, when it has a successor, else in order. What it had said to its parent
-    /// until then counts.
-    pub fn end_former(&mut self, wanted: bool) {
+    /// A child of an older program still does the work.
+    pub fn has_former(&self) -> bool {
+        self.former.is_some()
+    }
+
+    /// The child of the older program ends: without a word, when it has a successor, else in order, within `patience`. What it had
+    /// said to its parent until then counts.
+    pub fn end_former(&mut self, wanted: bool, patience: Duration) {
         let Some((pid, epoch, pipes)) = self.former.take() else { return };
-        spawn::signal(pid, if wanted { 9 } else { 15 });
-        if !spawn::wait_for(pid, Duration::from_secs(2)) {
-            spawn::signal(pid, 9);
+        let end = if wanted {
+            spawn::signal(pid, SIGKILL);
+            spawn::end_of(pid, Duration::from_secs(2))
+        } else {
+            // As in a stop: told a second time it does not wait for its successor any more.
+            let pressed = LAST_WORDS.min(patience / 2);
+            [patience - pressed, pressed].into_iter().find_map(|time| {
+                spawn::signal(pid, SIGTERM);
+                spawn::end_of(pid, time)
+            })
+        };
+        if end.is_none() {
+            log::error!("process {pid} of the older program does not end, killing it");
+            spawn::signal(pid, SIGKILL);
+            spawn::wait_for(pid, Duration::from_secs(1));
         }
         let mut buffer = [0; PACKET];
         // The first of its pipes is the one that it wrote into.
@@ -118,6 +136,9 @@ impl Role {
             if self.ward.heard_of_former(epoch, buffer.get(..n).unwrap_or_default()).is_err() {
                 break;
             }
+        }
+        if !wanted {
+            self.ward.former_ended(end == Some(spawn::End::Exited(0)));
         }
     }
 

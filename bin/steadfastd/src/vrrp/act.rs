@@ -48,8 +48,9 @@ impl Role {
             Output::Announce { interface, address } => self.system.announce(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
-                let signal = if kill == Kill::Term { 15 } else { 9 };
+                let signal = if kill == Kill::Kill { 9 } else { 15 };
                 for (job, run) in self.probes.iter_mut().filter(|(_, run)| run.name == name) {
+                    run.unwanted |= kill == Kill::Unwanted;
                     run.overran.get_or_insert(t.since(run.begun));
                     self.programs.signal(*job, signal);
                 }
@@ -112,7 +113,8 @@ impl Role {
     pub(super) fn start_script(&mut self, t: Time, name: String) {
         let end = match self.plan.probes.get(&name) {
             Some(Probe::Program(command)) => {
-                self.probes.insert(self.programs.check(command), Run { name, begun: t, overran: None });
+                self.probes
+                    .insert(self.programs.check(command), Run { name, begun: t, overran: None, unwanted: false });
                 return;
             }
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),

@@ -35,6 +35,7 @@ use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode
 use steadfast_net::netlink::Event;
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
+use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
@@ -59,10 +60,6 @@ const SOCKETS: usize = 1000;
 const SETTINGS: &str = "\nsettings";
 /// Keys of the last changes of instances begin with this.
 const HISTORY: &str = "\thistory ";
-/// Keys of what instances counted begin with this; it is kept for an upgrade alone.
-const COUNTERS: &str = "\tcounters ";
-/// Keys of what managers have set begin with this.
-const ADJUSTED: &str = "\tadjusted ";
 /// Priority and preemption that a manager has set.
 type Adjusted = (Option<u8>, Option<bool>);
 /// Bytes of settings in one message.
@@ -99,6 +96,8 @@ struct Run {
     begun: Time,
     /// It was told to end after so long.
     overran: Option<Duration>,
+    /// Its command is not that of this name any more: what becomes of it is not shown.
+    unwanted: bool,
 }
 
 struct Role {
@@ -150,6 +149,8 @@ struct Role {
     initialised: BTreeSet<String>,
     /// A stop is under way.
     leaving: bool,
+    /// By a signal.
+    signalled: bool,
     /// -u.
     mask: Option<u32>,
     /// -a: addresses by link, to tell what changes.
@@ -449,8 +450,11 @@ impl Role {
 
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
-            // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone.
-            if signal == 15 {
+            // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone. Who signals twice
+            // does not want it to wait for its successor.
+            if signal == 15 && std::mem::replace(&mut self.signalled, true) {
+                self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
+            } else if signal == 15 {
                 self.stop(t);
             }
         }
@@ -462,7 +466,7 @@ impl Role {
             if self.teller.ended(job, &end) {
                 continue;
             }
-            if let Some(Run { name, overran, .. }) = self.probes.remove(&job) {
+            if let Some(Run { name, overran, unwanted, .. }) = self.probes.remove(&job) {
                 let end = match end {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
@@ -476,7 +480,9 @@ impl Role {
                         continue;
                     }
                 };
-                self.keep_result(&name, &end, overran, said);
+                if !unwanted {
+                    self.keep_result(&name, &end, overran, said);
+                }
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
             }
         }

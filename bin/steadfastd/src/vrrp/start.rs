@@ -25,7 +25,12 @@ impl Role {
             // All of what came: a stop may be right behind the configuration.
             for order in parent.orders() {
                 match order {
-                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Config(bytes) => {
+                        // What was set before a reload does not outlive it.
+                        if config.replace(decode(&bytes).map_err(io::Error::other)?).is_some() {
+                            adjusted.drain(..).for_each(|(name, _)| parent.say(not_adjusted(&name)));
+                        }
+                    }
                     // They come in the order of their keys.
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(SETTINGS) => {
                         parts.extend(bytes);
@@ -93,6 +98,9 @@ impl Role {
         let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
         router.inherit_counters(&counters);
         for (name, (priority, preempt)) in &adjusted {
+            if router.view(name).is_none() {
+                parent.say(not_adjusted(name));
+            }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
         let mut role = Role {
@@ -132,6 +140,7 @@ impl Role {
             listen_again: false,
             initialised: BTreeSet::new(),
             leaving: false,
+            signalled: false,
             mask: options.umask,
             monitored: None,
             history,
@@ -198,6 +207,11 @@ impl Role {
             self.keep_object(&o, false);
         }
     }
+}
+
+/// Nobody is to know of what a manager has set.
+fn not_adjusted(name: &str) -> Message {
+    Message::Keep { key: format!("{ADJUSTED}{name}"), bytes: Vec::new() }
 }
 
 /// The longest that a peer of the lowest priority waits after a priority of 0, at one advert a second.

@@ -176,12 +176,31 @@ fn a_script_with_another_command_waits_for_the_former_run_and_begins_anew() {
     solo.run_ms(10_000);
     assert_eq!(solo.state(), State::Master);
     let out = reload(&mut solo, with_script("b", 10));
-    assert!(out.contains(&Output::KillScript("chk".into(), Kill::Term)));
+    assert!(out.contains(&Output::KillScript("chk".into(), Kill::Unwanted)));
     assert_eq!(solo.state(), State::Master, "the unknown is no failure");
     solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(1)));
     assert_eq!(solo.state(), State::Master, "the former command's result");
     solo.run_ms(10_000);
     assert!(solo.take().contains(&Output::StartScript("chk".into())));
+}
+
+/// The verdict of the former command holds until then: an interval may be an hour.
+#[test]
+fn another_command_runs_as_soon_as_the_former_one_has_ended() {
+    let mut solo = Solo::new(with_script("a", 3600));
+    reload(&mut solo, with_script("b", 3600));
+    solo.run_ms(500);
+    assert!(!solo.take().contains(&Output::StartScript("chk".into())), "none is doubled");
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Signalled(15)));
+    solo.run_ms(1);
+    assert!(solo.take().contains(&Output::StartScript("chk".into())));
+    // None begins in a stop.
+    reload(&mut solo, with_script("c", 3600));
+    solo.run_ms(500);
+    solo.input(Input::Stop { keep_objects: false });
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Signalled(15)));
+    solo.run_ms(1);
+    assert!(!solo.take().contains(&Output::StartScript("chk".into())));
 }
 
 #[test]
