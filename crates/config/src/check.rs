@@ -198,6 +198,18 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
     any
 }
 
+/// Keeps the scripts that are defined before they are tracked: the order of the file matters to keepalived.
+fn defined_before(entries: &mut Vec<Track>, lines: &HashMap<String, u32>, owner: &str, d: &mut Diagnostics) {
+    entries.retain(|t| {
+        let early = lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
+        if !early {
+            let text = format!("({owner}) script '{}' is tracked before it is defined, ignoring it", t.name);
+            d.push(Class::General, t.place.span(), text);
+        }
+        early
+    });
+}
+
 /// Keeps the entries that name something known.
 fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &str, d: &mut Diagnostics) {
     entries.retain(|t| {
@@ -235,6 +247,14 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let bfd_weights: HashMap<String, i32> = config.bfd.iter().map(|b| (b.name.clone(), b.weight.0)).collect();
     let services: HashSet<String> = config.virtual_servers.iter().map(|v| v.served.to_string()).collect();
     for g in &mut config.groups {
+        defined_before(&mut g.track_script, &script_lines, &g.name, d);
+        known(&mut g.track_script, &scripts, "script", &g.name, d);
+        known(&mut g.track_file, &files, "file", &g.name, d);
+        known(&mut g.track_process, &processes, "process", &g.name, d);
+        for t in g.track_interface.iter().filter(|t| host.interface(&t.name).is_none() && !globals.dynamic_interfaces) {
+            let text = format!("({}) tracked interface {} does not exist now", g.name, t.name);
+            d.push(Class::General, t.place.span(), text);
+        }
         known(&mut g.track_service, &services, "virtual server", &g.name, d);
         known(&mut g.track_bfd, &bfd, "BFD session", &g.name, d);
     }
@@ -244,18 +264,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
         let good = instance::instance(&mut i, &globals, host, at, d);
-        i.track_script.retain(|t| {
-            // The order of the file matters to keepalived: a script is defined before it is tracked.
-            let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
-            if !early {
-                d.push(
-                    Class::General,
-                    t.place.span(),
-                    format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
-                );
-            }
-            early
-        });
+        defined_before(&mut i.track_script, &script_lines, &i.name, d);
         known(&mut i.track_script, &scripts, "script", &i.name, d);
         known(&mut i.track_file, &files, "file", &i.name, d);
         known(&mut i.track_process, &processes, "process", &i.name, d);
