@@ -52,8 +52,8 @@ enum Command {
     Upgrade,
     /// Say what a reload would do: + what comes, - what goes, ~ what changes
     Plan {
-        /// The file
-        file: PathBuf,
+        /// The file; without it the daemon's own
+        file: Option<PathBuf>,
     },
     /// Give a real server no new connections
     Drain {
@@ -72,6 +72,7 @@ enum Command {
     /// Check a configuration; exit status as with steadfastd -t, but 6 for a file that cannot be read
     Check {
         /// The file
+        #[arg(default_value = "/etc/keepalived/keepalived.conf")]
         file: PathBuf,
         /// Reports for tools
         #[arg(long)]
@@ -108,7 +109,7 @@ fn main() {
         Command::Explain { instance } => told(explain(socket, &instance)),
         Command::Reload { force } => reload(socket, force),
         Command::Upgrade => upgrade(socket),
-        Command::Plan { file } => told(planned(socket, &file)),
+        Command::Plan { file } => told(planned(socket, file)),
         Command::Drain { service, server } => told(drain(socket, &service, &server, "on")),
         Command::Undrain { service, server } => told(drain(socket, &service, &server, "off")),
         Command::Check { file, json, config_id } => check(&file, json, config_id),
@@ -297,7 +298,12 @@ fn chosen<'a>(services: &'a [Service], service: &str, server: &str) -> Result<Ve
     Ok(pairs)
 }
 
-fn planned(socket: &std::path::Path, file: &std::path::Path) -> Result<(), String> {
+fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String> {
+    let file = match file {
+        Some(file) => file,
+        None => ask::status(socket)?.0.file.into(),
+    };
+    let file = file.as_path();
     let bytes = ask::ask(socket, &["config"])?;
     let running = steadfast_ipc::decode(&bytes).map_err(|e| format!("the daemon is of another version: {e}"))?;
     let outcome = read(file, None);

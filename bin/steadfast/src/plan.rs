@@ -345,6 +345,19 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     };
     let mut out = Vec::new();
     compare(&At::default(), "", &value(running), &value(wanted), &mut out);
+    // A running process stays where it is.
+    let fixed = ["net_namespace", "use_pid_dir", "instance"].map(|word| format!("~ process > {word}: "));
+    for line in out.iter_mut().filter(|l| fixed.iter().any(|f| l.starts_with(f))) {
+        line.push_str(" (at a restart, not by a reload)");
+    }
+    // Another router to everybody: the old one leaves, the new one listens first.
+    let anew = |l: &str| {
+        let field = l.strip_prefix("~ vrrp_instance ").and_then(|l| l.split_once(" > ")).map(|(_, field)| field);
+        field.is_some_and(|f| f.starts_with("virtual_router_id: ") || f.starts_with("interface: "))
+    };
+    for line in out.iter_mut().filter(|l| anew(l)) {
+        line.push_str(" (it begins anew: its addresses are away for some seconds)");
+    }
     // keys are never shown, but that they change is
     for i in &running.instances {
         let same = |w: &&VrrpInstance| w.name == i.name;

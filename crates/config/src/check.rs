@@ -162,8 +162,13 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
         ] {
             let Some(s) = s.as_ref().filter(|s| s.shell.is_none()) else { continue };
             let first = s.argv.first().map(String::as_str).unwrap_or("");
-            if matches!(host.script(first), ScriptFile::Missing) {
-                let text = format!("({}) {word} script '{first}' does not exist now", i.name);
+            let why = match host.script(first) {
+                ScriptFile::Missing => Some("does not exist now"),
+                ScriptFile::NotExecutable => Some("is not executable now"),
+                ScriptFile::Insecure(_) | ScriptFile::Good(_) => None,
+            };
+            if let Some(why) = why {
+                let text = format!("({}) {word} script '{first}' {why}", i.name);
                 d.push(Class::Note, at.of("vrrp_instance", &i.name, word), text);
             }
         }
@@ -191,6 +196,18 @@ fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostic
         );
     }
     any
+}
+
+/// Keeps the scripts that are defined before they are tracked: the order of the file matters to keepalived.
+fn defined_before(entries: &mut Vec<Track>, lines: &HashMap<String, u32>, owner: &str, d: &mut Diagnostics) {
+    entries.retain(|t| {
+        let early = lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
+        if !early {
+            let text = format!("({owner}) script '{}' is tracked before it is defined, ignoring it", t.name);
+            d.push(Class::General, t.place.span(), text);
+        }
+        early
+    });
 }
 
 /// Keeps the entries that name something known.
@@ -230,6 +247,14 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let bfd_weights: HashMap<String, i32> = config.bfd.iter().map(|b| (b.name.clone(), b.weight.0)).collect();
     let services: HashSet<String> = config.virtual_servers.iter().map(|v| v.served.to_string()).collect();
     for g in &mut config.groups {
+        defined_before(&mut g.track_script, &script_lines, &g.name, d);
+        known(&mut g.track_script, &scripts, "script", &g.name, d);
+        known(&mut g.track_file, &files, "file", &g.name, d);
+        known(&mut g.track_process, &processes, "process", &g.name, d);
+        for t in g.track_interface.iter().filter(|t| host.interface(&t.name).is_none() && !globals.dynamic_interfaces) {
+            let text = format!("({}) tracked interface {} does not exist now", g.name, t.name);
+            d.push(Class::General, t.place.span(), text);
+        }
         known(&mut g.track_service, &services, "virtual server", &g.name, d);
         known(&mut g.track_bfd, &bfd, "BFD session", &g.name, d);
     }
@@ -239,18 +264,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
         let good = instance::instance(&mut i, &globals, host, at, d);
-        i.track_script.retain(|t| {
-            // The order of the file matters to keepalived: a script is defined before it is tracked.
-            let early = script_lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
-            if !early {
-                d.push(
-                    Class::General,
-                    t.place.span(),
-                    format!("({}) script '{}' is tracked before it is defined, ignoring it", i.name, t.name),
-                );
-            }
-            early
-        });
+        defined_before(&mut i.track_script, &script_lines, &i.name, d);
         known(&mut i.track_script, &scripts, "script", &i.name, d);
         known(&mut i.track_file, &files, "file", &i.name, d);
         known(&mut i.track_process, &processes, "process", &i.name, d);
@@ -326,18 +340,17 @@ fn groups(config: &mut Config, at: &Places, d: &mut Diagnostics) {
             return false;
         };
         members.retain(|m| {
+            let here = at.of_member("vrrp_sync_group", &g.name, m);
             if !names.contains(m) {
-                d.push(
-                    Class::General,
-                    here("group"),
-                    format!("sync group {}: there is no instance {m}, ignoring it", g.name),
-                );
+                let refused = at.has("vrrp_instance", m);
+                let why = if refused { format!("instance {m} was refused") } else { format!("there is no instance {m}") };
+                d.push(Class::General, here, format!("sync group {}: {why}, ignoring it", g.name));
                 return false;
             }
             if !taken.insert(m.clone()) {
                 d.push(
                     Class::General,
-                    here("group"),
+                    here,
                     format!("sync group {}: {m} is a member of a group already, ignoring it", g.name),
                 );
                 return false;

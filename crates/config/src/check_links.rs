@@ -95,7 +95,7 @@ pub(crate) fn track_groups(config: &mut Config, at: &Places, d: &mut Diagnostics
             let known = names.contains(m.as_str());
             if !known {
                 let text = format!("track_group {}: there is no instance {m}, ignoring it", g.name);
-                d.push(Class::General, here, text);
+                d.push(Class::General, at.of_member("track_group", &g.name, m), text);
             }
             known
         });

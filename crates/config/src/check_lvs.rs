@@ -8,12 +8,13 @@ use std::net::IpAddr;
 
 /// Checks all; true when there are scripts that run.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
+    let instances: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
     let groups: HashSet<String> = config.server_groups.iter().map(|g| g.name.clone()).collect();
     let files: HashSet<String> = config.files.iter().map(|f| f.name.clone()).collect();
     let bfd: HashSet<String> = config.bfd.iter().filter(|b| b.is_for_checker()).map(|b| b.name.clone()).collect();
     let mut any_script = false;
     config.virtual_servers.retain_mut(|v| {
-        let keep = service(v, &groups, d);
+        let keep = service(v, &groups, &instances, d);
         let authorities = config.ssl.as_ref().is_some_and(|s| s.ca.is_some());
         for r in &mut v.real_servers {
             let asked = |c: &Checker| {
@@ -111,7 +112,7 @@ fn named(s: &Served) -> String {
     }
 }
 
-fn service(v: &mut VirtualServer, groups: &HashSet<String>, d: &mut Diagnostics) -> bool {
+fn service(v: &mut VirtualServer, groups: &HashSet<String>, instances: &HashSet<String>, d: &mut Diagnostics) -> bool {
     let (name, at) = (named(&v.served), v.place.span());
     let mut say = |class, text: String| d.push(class, at, format!("virtual server {name}: {text}"));
     if v.real_servers.is_empty() {
@@ -135,6 +136,9 @@ fn service(v: &mut VirtualServer, groups: &HashSet<String>, d: &mut Diagnostics)
     }
     if matches!(v.served, Served::Mark(_)) && v.ha_suspend.take_if(|i| i.is_none()).is_some() {
         say(Class::General, "ha_suspend does not go with a mark, ignoring it".into());
+    }
+    if let Some(Some(i)) = v.ha_suspend.take_if(|i| i.as_ref().is_some_and(|i| !instances.contains(i))) {
+        say(Class::General, format!("ha_suspend: there is no vrrp_instance {i}, ignoring it"));
     }
     if v.ops && v.protocol.is_some_and(|p| p != 17) {
         say(Class::General, "ops goes with UDP only, ignoring it".into());

@@ -463,7 +463,13 @@ impl<'a> Cx<'a> {
 
     /// Every word of a block's lines.
     pub fn names(&mut self, v: &mut Vec<String>) {
-        self.list(|c| v.extend(c.words().iter().map(|w| w.text.clone())));
+        let (kind, name) = self.block.clone();
+        self.list(|c| {
+            for w in c.words() {
+                c.places.put_member(&kind, &name, &w.text, w.span);
+                v.push(w.text.clone());
+            }
+        });
     }
 
     /// A user, and perhaps a group: words from `n` on.

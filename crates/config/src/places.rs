@@ -22,6 +22,22 @@ impl Places {
         }
     }
 
+    /// Notes where a name in the `group` of a block is.
+    pub fn put_member(&mut self, kind: &str, name: &str, member: &str, span: Span) {
+        self.put(kind, name, &format!("group {member}"), Some(span));
+    }
+
+    /// Where a name in the `group` of a block is.
+    pub fn of_member(&self, kind: &str, name: &str, member: &str) -> Option<Span> {
+        let own = self.0.get(&key(kind, name, &format!("group {member}")));
+        own.copied().or_else(|| self.of(kind, name, "group"))
+    }
+
+    /// There is such a block, whatever became of it.
+    pub fn has(&self, kind: &str, name: &str) -> bool {
+        self.0.contains_key(&key(kind, name, ""))
+    }
+
     /// Where a keyword is; where its block begins when it was not written.
     pub fn of(&self, kind: &str, name: &str, word: &str) -> Option<Span> {
         self.0.get(&key(kind, name, word)).or_else(|| self.0.get(&key(kind, name, ""))).copied()

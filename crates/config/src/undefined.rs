@@ -5,12 +5,22 @@ use crate::diag::{Class, Diagnostics};
 use crate::source::{Line, LineKind, Word};
 use std::collections::HashMap;
 
-/// The advice, where a word names one.
-fn advice(text: &str) -> Option<String> {
+/// The advice, where a word names one; true: all behind the dollar sign is the name.
+fn advice(text: &str) -> Option<(String, bool)> {
+    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let after = text.split_once('$')?.1;
-    let name = after.strip_prefix('{').map_or(Some(after), |inner| inner.split_once('}').map(|(name, _)| name))?;
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    plain.then(|| format!("`{name}` is not defined here: `${name}=VALUE` on a line above defines it"))
+    let inner = after.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| name);
+    if let Some(name) = inner.or(Some(after)).filter(|name| is_plain(name)) {
+        return Some((format!("`{name}` is not defined here: `${name}=VALUE` on a line above defines it"), true));
+    }
+    let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+    let name = after.get(..end).filter(|name| is_plain(name))?;
+    Some((
+        format!(
+            "`${name}` is replaced before a blank, a comma, a bracket and at the end of a line: write `${{{name}}}`"
+        ),
+        false,
+    ))
 }
 
 /// A dollar sign means something else there.
@@ -33,8 +43,8 @@ pub(crate) fn note(lines: &[Line], all: &mut Diagnostics) {
         let secret = matches!(keyword.as_str(), "auth_pass" | "password" | "key");
         for w in line.words.iter().filter(|w| !w.quoted && !is_foreign(&keyword)) {
             match advice(&w.text) {
-                Some(_) if secret && w.text.starts_with('$') => drop(found.insert(w.span, (w, None))),
-                Some(text) if !secret => drop(found.insert(w.span, (w, Some(text)))),
+                Some((_, true)) if secret && w.text.starts_with('$') => drop(found.insert(w.span, (w, None))),
+                Some((text, _)) if !secret => drop(found.insert(w.span, (w, Some(text)))),
                 _ => {}
             }
         }

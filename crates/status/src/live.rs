@@ -138,6 +138,9 @@ pub struct Instance {
     /// What the kernel did not take of what it is to hold.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// What is sent to its addresses is dropped (no_accept, strict_mode).
+    #[serde(default)]
+    pub closed: bool,
     /// Its sync group.
     #[serde(default)]
     pub group: Option<String>,

@@ -41,7 +41,7 @@ impl Router {
         let x = self.slot(i)?;
         match (x.master, x.zero_heard, x.fast) {
             (Some((master, p)), None, Some(_)) => {
-                Some(format!("{master} announced priority {p}, its own is {}", x.priority()))
+                Some(format!("{master} announced priority {p}, its own was {}", x.priority()))
             }
             (Some((master, _)), Some(_), _) => Some(format!("{master} said that it leaves (priority 0)")),
             _ => None,

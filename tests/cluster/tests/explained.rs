@@ -80,7 +80,7 @@ fn a_cause_names_who_led() {
     // The master's priority falls below that of the backup, which says what it heard.
     a.reload(&group(80));
     let both = || ["ONE", "TWO"].map(|i| ask(&b, &["explain", i])).concat();
-    let heard = "10.77.0.1 announced priority 80, its own is 100.";
+    let heard = "10.77.0.1 announced priority 80, its own was 100.";
     assert!(eventually(seconds(10), || both().matches(heard).count() == 2), "{}", both());
     assert!(both().contains("of sync group G: 10.77.0.1 announced priority 80"), "{}", both());
     // A planned stop is no silence.

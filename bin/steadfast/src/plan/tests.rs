@@ -271,6 +271,23 @@ fn an_address_is_told_with_all_that_its_line_says_and_a_tracker_with_its_weight(
 }
 
 #[test]
+fn what_only_a_restart_changes_is_marked() {
+    let lines = between("net_namespace in1\nvrrp_instance V {\n}\n", "vrrp_instance V {\n}\n");
+    assert!(
+        lines.contains(&"~ process > net_namespace: in1 -> none (at a restart, not by a reload)".to_string()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_instance_that_begins_anew_is_marked() {
+    let of = |vrid| format!("vrrp_instance V {{\n interface eth0\n virtual_router_id {vrid}\n}}\n");
+    let line =
+        "~ vrrp_instance V > virtual_router_id: 51 -> 53 (it begins anew: its addresses are away for some seconds)";
+    assert_eq!(between(&of(51), &of(53)), [line]);
+}
+
+#[test]
 fn what_comes_goes_and_changes() {
     let instance =
         |name: &str, priority| VrrpInstance { name: name.into(), priority: Some(priority), ..Default::default() };

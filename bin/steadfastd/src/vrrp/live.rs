@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use steadfast_core::{Kept, State, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
+use steadfast_sys::files;
 use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
@@ -108,7 +109,10 @@ impl History {
         if !matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop) {
             return;
         }
-        let told = self.causes.remove(name).unwrap_or_default();
+        let mut told = self.causes.remove(name).unwrap_or_default();
+        if told.is_empty() && self.line.strip_prefix('(').and_then(|l| l.strip_suffix(") removed")) == Some(name) {
+            told = "removed from the configuration".into();
+        }
         if self.causes.is_empty() {
             self.causes.shrink_to_fit();
         }
@@ -170,7 +174,7 @@ impl Role {
 
     /// Says all that there is to know, for observers.
     pub(super) fn report(&mut self, t: Time) {
-        let snapshot = super::dump::snapshot(&self.router, &self.plan, t, steadfast_sys::files::wall_clock());
+        let snapshot = super::dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
         match encode(&snapshot) {
             Ok(bytes) => report_pieces(Reporter::Vrrp, &bytes).for_each(|piece| self.parent.say(piece)),
             Err(e) => log::error!("report: {e}"),
@@ -178,7 +182,7 @@ impl Role {
     }
 
     fn status(&self, t: Time) -> live::Vrrp {
-        let wall = steadfast_sys::files::wall_clock();
+        let wall = files::wall_clock();
         let missing = self.router.refused_objects();
         let leaving: Vec<&str> = self.router.handing_over().collect();
         let instance = |v: steadfast_vrrp::View<'_>| {
@@ -227,6 +231,7 @@ impl Role {
                 refused: refused_by.iter().map(|(_, n)| n).sum(),
                 refused_by,
                 missing: missing.get(c.name.as_str()).into_iter().flatten().map(ToString::to_string).collect(),
+                closed: !c.accept,
                 group: v.group.map(str::to_string),
                 link: c
                     .virtual_link
@@ -277,14 +282,20 @@ impl Role {
             let known = self.results.get(name).cloned().unwrap_or_default();
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
-        let files = self.router.file_states().map(|(n, value)| tracker("file", n, None, format!("value {value}")));
+        let files = self.router.file_states().map(|(n, value)| {
+            let path = self.plan.files.iter().find(|f| f.name == n).map(|f| f.path.as_path());
+            let absent = path.is_some_and(|p| !files::readable(p));
+            tracker("file", n, None, format!("value {value}{}", if absent { ", it cannot be read" } else { "" }))
+        });
         let processes = self.router.process_states().map(|(p, count, ok, _)| {
             let wanted = match p.quorum_max {
                 u32::MAX => format!("at least {}", p.quorum),
                 most if most == p.quorum => most.to_string(),
                 most => format!("{} to {most}", p.quorum),
             };
-            let result = count.map_or_else(String::new, |c| format!("{c} there, {wanted} wanted"));
+            let watched = self.plan.processes.iter().find(|w| w.matcher.name == p.name);
+            let of = watched.map(|w| format!(" of {}", w.matcher.argv.join(" "))).unwrap_or_default();
+            let result = count.map_or_else(String::new, |c| format!("{c} there{of}, {wanted} wanted"));
             tracker("process", &p.name, Some(ok), result)
         });
         let quorum = |up| if up { "has its quorum" } else { "has no quorum" };
@@ -321,7 +332,7 @@ impl Role {
             (ScriptEnd::Signalled(signal), _) => format!("ended by signal {signal}"),
             (ScriptEnd::NotStarted, _) => "cannot be started".to_string(),
         };
-        let at = Some(steadfast_sys::files::wall_clock());
+        let at = Some(files::wall_clock());
         let known = self.plan.probes.contains_key(name);
         if known {
             self.results.insert(name.into(), live::Tracker { result, at, said, ..Default::default() });
@@ -359,5 +370,6 @@ mod tests {
         assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
         let free = ["(V) still in FAULT state: no usable source address", "(V) Entering BACKUP STATE"];
         assert_eq!(cause(&mut h, &free, Notice::Backup, &[]), "nothing is at fault any more");
+        assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
     }
 }

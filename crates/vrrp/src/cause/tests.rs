@@ -65,7 +65,7 @@ fn a_takeover_tells_what_was_heard_of_the_master() {
         solo.run_ms(50);
     }
     let got = causes(&solo.take());
-    assert_eq!(pairs(&got), [("VI MASTER", "10.0.0.9 announced priority 80, its own is 100")]);
+    assert_eq!(pairs(&got), [("VI MASTER", "10.0.0.9 announced priority 80, its own was 100")]);
     let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
     solo.hear("10.0.0.9", 200);
     solo.take();

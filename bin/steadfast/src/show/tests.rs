@@ -1,0 +1,206 @@
+//! What people are shown, from what the daemon says.
+
+use super::*;
+
+#[test]
+fn servers_show_what_their_checks_came_to() {
+    use steadfast_status::live::Server;
+    let check = |kind: &str, good, reason: Option<&str>, said: &str| Check {
+        kind: kind.into(),
+        good,
+        reason: reason.map(Into::into),
+        took: Some(0.0012),
+        said: said.into(),
+    };
+    let server = |name: &str, up, checks| Server { name: name.into(), up, weight: 1, checks, ..Server::default() };
+    let mut s = Service {
+        name: "[192.0.2.1]:tcp:80".into(),
+        needed: 1,
+        active: true,
+        sorry: Some(("[10.0.0.9]:tcp:80".into(), true)),
+        servers: vec![
+            server("[10.0.0.1]:tcp:80", true, vec![check("TCP_CHECK", true, None, "")]),
+            server("[10.0.0.2]:tcp:80", false, vec![check("MISC_CHECK", false, Some("timed out after 3 s"), "asking")]),
+        ],
+        ..Service::default()
+    };
+    s.servers[0].agent_drains = true;
+    assert_eq!(
+        service(&s, Paint(false)),
+        "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed\n  \
+         up     [10.0.0.1]:tcp:80  weight 1, drained by its agent  TCP_CHECK 1.2 ms\n  \
+         down   [10.0.0.2]:tcp:80  weight 1  MISC_CHECK: timed out after 3 s\n         MISC_CHECK: asking\n  \
+         serves [10.0.0.9]:tcp:80  sorry server\n"
+    );
+    s.sorry = s.sorry.map(|(name, _)| (name, false));
+    assert!(service(&s, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
+}
+
+#[test]
+fn services_have_the_names_of_the_file() {
+    for (log, file) in [("FWM 7", "fwmark 7"), ("[WEB]:0", "group WEB"), ("[10.0.0.1]:tcp:80", "[10.0.0.1]:tcp:80")] {
+        assert_eq!(written(log), file);
+    }
+}
+
+#[test]
+fn durations() {
+    for (seconds, text) in
+        [(0.25, "0.2 s"), (59.0, "59 s"), (300.0, "5 min"), (7800.0, "2 h 10 min"), (273_600.0, "3 d 4 h")]
+    {
+        assert_eq!(span(seconds), text);
+    }
+}
+
+#[test]
+fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
+    let mut i = Instance {
+        name: "VI".into(),
+        state: "BACKUP".into(),
+        master_interval: 1.0,
+        due: vec![("takes over unless an advert is heard".into(), 3.4)],
+        unproven: Some(Unproven {
+            source: "192.0.2.9".into(),
+            why: "unknown key".into(),
+            since: 20.0,
+            last: 0.5,
+            count: 21,
+            holds: true,
+            ..Unproven::default()
+        }),
+        ..Instance::default()
+    };
+    let text = explain(&i, &[], None, 0.0);
+    for words in [
+        "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
+        "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
+        "Keys, key ids and kinds of authentication have to be the same",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    if let Some(u) = &mut i.unproven {
+        u.last = 60.0;
+    }
+    let text = explain(&i, &[], None, 0.0);
+    assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
+}
+
+#[test]
+fn a_line_of_status_says_why_what_is_due_and_what_is_counted() {
+    let mut i = Instance {
+        state: "MASTER".into(),
+        due: vec![("next advert".into(), 0.6)],
+        history: vec![steadfast_status::live::Change { at: 0.0, state: "MASTER".into(), cause: "a reason".into() }],
+        adverts_sent: 7,
+        became_master: 1,
+        ..Instance::default()
+    };
+    let counts = "adverts sent 7, heard 0; became master once";
+    assert_eq!(details(&i, false), format!("a reason; next advert in 0.6 s; {counts}"));
+    assert_eq!(details(&i, true), format!("a reason; {counts}"));
+    i.state = "BACKUP".into();
+    i.refused = 2;
+    assert!(details(&i, true).starts_with("adverts sent 7, heard 0, thrown away 2;"));
+    i.due = vec![("takes over unless an advert is heard".into(), 1.5)];
+    i.unproven = Some(Unproven { source: "192.0.2.9".into(), last: 0.5, holds: true, ..Unproven::default() });
+    let held = "does not take over while 192.0.2.9 is heard, whose adverts prove nothing; adverts";
+    assert!(details(&i, false).starts_with(held), "{}", details(&i, false));
+}
+
+#[test]
+fn a_member_of_a_group_names_it_and_the_group_its_members() {
+    let of = |name: &str, state: &str| Instance {
+        name: name.into(),
+        state: state.into(),
+        group: Some("SG".into()),
+        link: Some(("vrrp.4".into(), Some("00:00:5e:00:01:04".into()))),
+        addresses: vec!["192.0.2.4/24".into()],
+        missing: vec!["address 192.0.2.4/24 dev eth0".into()],
+        refused: 7,
+        refused_by: vec![("version".into(), 7)],
+        holds: true,
+        closed: true,
+        ..Instance::default()
+    };
+    let mut all = vec![of("W4", "MASTER"), of("W6", "MASTER")];
+    let text = explain(&all[1], &all, None, 0.0);
+    for words in [
+        "It is in sync group SG, together with W4.",
+        "fails, at a stop, or when W4 of sync group SG does.",
+        "What is sent to these addresses themselves, pings too, is dropped",
+        "by vrrp.4 (00:00:5e:00:01:04)) is MASTER",
+        "The kernel refuses address 192.0.2.4/24 dev eth0;",
+        "Packets that were thrown away: 7, by what was wrong: version 7.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    all[0].faults = vec!["interface eth0 is down".into()];
+    let text = explain_group("SG", "FAULT", &all, None, 0.0);
+    assert!(
+        text.contains("Sync group SG is FAULT") && text.contains("W4 is MASTER") && text.contains("is down"),
+        "{text}"
+    );
+}
+
+#[test]
+fn silence_is_counted_from_the_last_sign_of_life() {
+    let c = Child { name: "vrrp".into(), pid: Some(7), age: Some(10.0), silent: Some(2.4), ..Child::default() };
+    assert!(silence(&c).is_some_and(|text| text.contains("silent for 2.4 s")));
+    assert_eq!(silence(&Child { age: Some(1.0), ..c }), None);
+}
+
+#[test]
+fn a_backup_is_explained() {
+    let i = Instance {
+        name: "VI".into(),
+        interface: "eth0".into(),
+        vrid: 51,
+        state: "BACKUP".into(),
+        base_priority: 150,
+        priority: 130,
+        preempt: true,
+        master: Some(("192.0.2.2".into(), 140)),
+        parts: vec![steadfast_status::live::Part {
+            what: "script chk".into(),
+            good: Some(false),
+            change: -20,
+            weight: -20,
+        }],
+        due: vec![("takes over unless an advert is heard".into(), 3.4)],
+        ..Instance::default()
+    };
+    let text = explain(&i, &[], None, 10.0);
+    for words in [
+        "VI (vrid 51 on eth0) is BACKUP since 10 s.",
+        "The master is 192.0.2.2 with priority 140, which is above its own 130.",
+        "It takes over in 3.4 s, unless an advert is heard before.",
+        "Its priority is 130 = 150 - 20 (script chk).",
+        "script chk is bad (weight -20, now -20)",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_session_is_explained() {
+    let mut s = Session {
+        name: "peer".into(),
+        neighbor: "192.0.2.2".into(),
+        state: "Up".into(),
+        up: true,
+        remote_state: "Up".into(),
+        detect_time: Some(0.03),
+        tx_interval: 0.01,
+        heard: Some(9.992),
+        ..Session::default()
+    };
+    let text = explain_session(&s, None, 10.0);
+    for words in ["peer (BFD with 192.0.2.2) is Up since 10 s.", "heard 8 ms ago", "every 10 ms", "for 30 ms takes"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    s.state = "Down".into();
+    assert!(explain_session(&s, None, 10.0).contains("which is no failure"));
+    s.up = false;
+    s.diag = "Control Detection Time Expired".into();
+    assert!(explain_session(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
+}
