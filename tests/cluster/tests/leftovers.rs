@@ -168,6 +168,15 @@ fn what_another_living_daemon_holds_is_left_alone() {
         assert!(host.has("10.77.0.100") && d.path("vrrp.objects").exists(), "{half:?}: {}", said());
         assert!(!d.log().contains("putting it back") && !said().contains("is removed"), "{}{}", d.log(), said());
     }
+    // One that wants the same half is one too many, as with keepalived.
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let mut other = host.command(steadfastd().to_str().expect("path"));
+    other.args(["-n", "-l", "-f"]).arg(d.path("conf")).arg("-p").arg(folder.path().join("pid"));
+    other.arg("-r").arg(d.path("vrrp.pid")).arg("-c").arg(folder.path().join("check.pid"));
+    let status = other.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).status().expect("start");
+    let said = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    assert!(status.code() == Some(0) && said.contains("daemon is already running"), "{status}: {said}");
+    assert!(host.has("10.77.0.100") && !d.log().contains("putting it back"), "{}", d.log());
 }
 
 /// One IPVS service for a group, whose addresses get their mark from tables of nftables. This works without IPVS, too.

@@ -1,6 +1,7 @@
 //! The beginning: what is made before the first child is started.
 
-use super::{Daemon, ENDING, SIGINT, SIGTERM, run_script};
+use super::{Daemon, ENDING, SIGINT, SIGTERM, is_child, is_orphan, run_script};
+use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_sys::pidfile::{PidError, PidFile};
 use steadfast_sys::{files, now, schedule};
@@ -43,6 +44,10 @@ impl Daemon {
             log::error!("cannot enter network namespace {name}: {e}");
             return Some(1);
         }
+        if let Some((pid, path)) = self.rival() {
+            log::error!("daemon is already running: pid {pid}, pid file {}", path.display());
+            return Some(0);
+        }
         self.open_control();
         self.await_former();
         if !self.adopted {
@@ -57,6 +62,20 @@ impl Daemon {
             self.ready();
         }
         None
+    }
+
+    /// A child of a living daemon that has the pid file of one of ours, and with it the record of what is in the kernel.
+    fn rival(&self) -> Option<(i32, PathBuf)> {
+        let files = [
+            ("vrrp", "vrrp", &self.options.vrrp_pid),
+            ("checker", "checkers", &self.options.checkers_pid),
+            ("bfd", "bfd", &self.options.bfd_pid),
+        ];
+        files.into_iter().filter(|(role, ..)| !self.adopted && self.wanted(role)).find_map(|(_, name, option)| {
+            let path = self.pid_path(name, option);
+            let pid = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+            (is_child(pid) && !is_orphan(pid)).then_some((pid, path))
+        })
     }
 
     /// A daemon that stops is waited for, as long as that may take by this configuration, unless this one is to stop, too.
