@@ -98,6 +98,29 @@ fn a_file_without_virtual_routers_leaves_no_blocked_address_behind() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// The same where the tables have another name in the file by now, in the next life and after a death of all.
+#[test]
+fn a_table_of_a_former_name_blocks_nobody() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = start(host, GOES, tempfile::tempdir().expect("folder"));
+    let blocked = || rules(host).contains("table ip keepalived") && rules(host).contains("10.77.0.102");
+    assert!(eventually(seconds(10), || blocked() && host.has("10.77.0.102")), "{}\n{}", rules(host), d.log());
+    let kept = || std::fs::read_to_string(d.path("vrrp.objects")).unwrap_or_default().contains("\"keepalived\"");
+    assert!(eventually(seconds(5), kept), "the name is written down");
+    for file in ["pid", "vrrp.pid"] {
+        send(d.pid_of(file).expect("pid"), Signal::SIGKILL);
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(d.path("vrrp.objects"), folder.path().join("vrrp.objects")).expect("record");
+    let text = format!("global_defs {{\n nftables other\n}}\n{}", GOES.replace(" no_accept\n", ""));
+    let d = start(host, &text, folder);
+    assert!(eventually(seconds(10), || host.has("10.77.0.102")), "{}", d.log());
+    assert!(eventually(seconds(5), || !rules(host).contains("table ip keepalived")), "{}\n{}", rules(host), d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
 #[test]
 fn a_record_that_others_could_have_written_is_not_believed() {
     require!();

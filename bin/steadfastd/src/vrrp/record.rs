@@ -46,8 +46,8 @@ pub struct Left {
 pub struct Record {
     path: Option<PathBuf>,
     place: String,
-    /// Number of the objects, and of the settings.
-    written: Option<(u64, usize)>,
+    /// Number of the objects and of the settings, and the tables.
+    written: Option<(u64, usize, String)>,
 }
 
 impl Record {
@@ -59,9 +59,10 @@ impl Record {
 
     /// Writes what is there now, where it has changed; `version` changes with every change.
     pub fn keep<'a>(&mut self, version: u64, objects: impl Iterator<Item = &'a Object>, settings: &Settings) {
-        let version = (version, settings.count());
-        let Some(path) = self.path.as_deref().filter(|_| self.written != Some(version)) else { return };
-        self.written = Some(version);
+        let same =
+            |(v, n, table): &(u64, usize, String)| (*v, *n, table) == (version, settings.count(), &settings.table);
+        let Some(path) = self.path.as_deref().filter(|_| !self.written.as_ref().is_some_and(same)) else { return };
+        self.written = Some((version, settings.count(), settings.table.clone()));
         // Blocks of traffic are a table of ours, which is made anew as a whole.
         let objects = objects.filter(|o| !matches!(o, Object::Block(_))).cloned().collect();
         record::write(path, &Content { place: self.place.clone(), objects, settings: settings.clone() });

@@ -9,6 +9,9 @@ use steadfast_sys::files;
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Settings {
     before: Vec<(String, String)>,
+    /// The tables of blocked traffic that were made; empty: none. A later file may have another name for them.
+    #[serde(default)]
+    pub table: String,
 }
 
 /// What `name` of a link is under.

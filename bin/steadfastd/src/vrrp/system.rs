@@ -45,7 +45,7 @@ fn entry(b: &Block) -> Entry {
 impl System {
     /// Opens what is needed at once.
     pub fn open(plan: &Plan, settings: Settings) -> io::Result<Self> {
-        Ok(System {
+        let mut system = System {
             mirror: Mirror::open(plan.buffers.monitor)?,
             kernel: Kernel::open(plan.buffers.command)?,
             settings,
@@ -56,7 +56,13 @@ impl System {
             announcer: Announcer::open()?,
             send_failure: None,
             prepared: HashMap::new(),
-        })
+        };
+        // An earlier life had another name for what would block our addresses now.
+        let former = std::mem::take(&mut system.settings.table);
+        if !former.is_empty() && former != plan.firewall.table {
+            system.discard(Some(&former));
+        }
+        Ok(system)
     }
 
     /// It is there on our behalf, or on its way.
@@ -108,6 +114,14 @@ impl System {
             Ok(false) => {}
             Err(e) => log::error!("nftables: {e}; traffic of virtual addresses is not blocked"),
         }
+        self.remember_table();
+    }
+
+    fn remember_table(&mut self) {
+        let table = self.firewall.table().unwrap_or_default();
+        if self.settings.table != table {
+            self.settings.table = table.to_string();
+        }
     }
 
     /// A configuration, which may want other tables.
@@ -115,6 +129,7 @@ impl System {
         if let Err(e) = self.firewall.configure(&plan.firewall) {
             log::error!("nftables: {e}; traffic of virtual addresses is not blocked");
         }
+        self.remember_table();
     }
 
     /// Takes away what no configuration wants any more: tables without an element where nothing is to be blocked, and settings of the
@@ -133,7 +148,11 @@ impl System {
 
     /// Traffic may still be blocked by an earlier daemon.
     pub fn discard_blocks(&mut self) {
-        match self.firewall.discard() {
+        self.discard(None);
+    }
+
+    fn discard(&mut self, table: Option<&str>) {
+        match self.firewall.discard(table) {
             Ok(true) => self.new_socket = self.firewall.fd(),
             Ok(false) => {}
             Err(e) => log::debug!("nftables: {e}"),

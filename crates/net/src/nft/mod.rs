@@ -151,12 +151,19 @@ impl Firewall {
         Ok(opened)
     }
 
-    /// Removes tables of our name, which an earlier daemon has left. True: a socket was opened, its descriptor is to be watched.
-    pub fn discard(&mut self) -> io::Result<bool> {
+    /// The name of the tables, where they have been made.
+    pub fn table(&self) -> Option<&str> {
+        self.tables.contains(&true).then_some(self.settings.table.as_str())
+    }
+
+    /// Removes tables of our name or of another, which an earlier daemon has left. True: a socket was opened, its descriptor is to be
+    /// watched.
+    pub fn discard(&mut self, other: Option<&str>) -> io::Result<bool> {
         let opened = self.kernel.open(1usize << 16)?;
-        let messages = FAMILIES
-            .into_iter()
-            .flat_map(|family| build::no_table(&self.settings).into_iter().map(move |m| (family, m)));
+        let mut settings = self.settings.clone();
+        other.iter().for_each(|name| settings.table = name.to_string());
+        let messages =
+            FAMILIES.into_iter().flat_map(|family| build::no_table(&settings).into_iter().map(move |m| (family, m)));
         self.kernel.send(messages.collect())?;
         Ok(opened)
     }
