@@ -34,20 +34,19 @@ impl Link {
     ///
     /// Fails when it does not fit into a frame.
     pub fn say(&mut self, message: Message) -> Result<(), FrameError> {
-        let key = match &message {
-            Message::Heartbeat { .. } => Some("heartbeat".to_string()),
-            Message::News(news) => Some(news.key()),
+        let first = match &message {
+            // Who has much to say is alive: no name sorts before this one.
+            Message::Heartbeat { .. } => Some(String::new()),
             // Whoever comes after us must know of it, however much of a report is under way.
-            Message::Keep { key, .. } => {
-                let key = key.clone();
-                return self.outbox.urgent(&key, &Envelope { epoch: self.epoch, message });
-            }
+            Message::Keep { key, .. } => Some(key.clone()),
             _ => None,
         };
+        let key = if let Message::News(news) = &message { Some(news.key()) } else { None };
         let envelope = Envelope { epoch: self.epoch, message };
-        match key {
-            Some(key) => self.outbox.state(&key, &envelope),
-            None => self.outbox.command(&envelope),
+        match (first, key) {
+            (Some(key), _) => self.outbox.urgent(&key, &envelope),
+            (None, Some(key)) => self.outbox.state(&key, &envelope),
+            (None, None) => self.outbox.command(&envelope),
         }
     }
 
@@ -126,6 +125,21 @@ fn hash<T: Hash + ?Sized>(what: &T) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_ten_thousand_things_to_say_is_heard_to_live() {
+        let mut link = Link::new(1);
+        for n in 0..10_000 {
+            link.say(Message::Keep { key: format!("\n{n}"), bytes: vec![1] }).expect("fits");
+        }
+        link.say(Message::Heartbeat { late: 0 }).expect("fits");
+        let mut said = Vec::new();
+        link.flush(|f| {
+            said.push(parse(f).expect("own frame").message);
+            said.len() < 3
+        });
+        assert!(matches!(said.as_slice(), [Message::Heartbeat { .. }, Message::Keep { .. }, ..]), "{said:?}");
+    }
 
     #[test]
     fn only_what_changed_is_said_and_what_went_is_emptied() {

@@ -409,6 +409,11 @@ impl Ward {
         self.last_words.clear();
     }
 
+    /// What it left has been taken away, and it will come back: peers serve, and are not told again.
+    pub fn peers_told(&mut self) {
+        self.last_words.retain(|key| key.starts_with('\n'));
+    }
+
     /// Whether the next life must do without the state of this one.
     fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
         match self.memory {
@@ -419,10 +424,11 @@ impl Ward {
     }
 
     /// Drops the state that was kept; true when there was some. What a life has left in the kernel (its key begins with a line
-    /// break) is never forgotten: somebody must take it away.
+    /// break) is never forgotten: somebody must take it away. What is no state (a tabulator: past changes, what a manager has set)
+    /// is as true as before.
     fn forget(&mut self) -> bool {
         let before = self.kept.len();
-        self.kept.retain(|key| key.starts_with('\n'));
+        self.kept.retain(|key| key.starts_with(['\n', '\t']));
         self.kept.len() < before
     }
 

@@ -158,7 +158,9 @@ fn a_second_daemon_says_who_is_there_and_waits_for_one_that_stops() {
     require!();
     let lan = Lan::new(2);
     let host = &lan.hosts[0];
-    let mut d = Daemon::start(host, Kind::Steadfast, &conf(150, ""));
+    // An owner is master at once; with this interval it hands over for three seconds.
+    let text = conf(255, "").replace("version 2", "version 3").replace("advert_int 1", "advert_int 3");
+    let mut d = Daemon::start(host, Kind::Steadfast, &text);
     says(&d, &["status"], &["MASTER VI"]);
     let pid = d.pid_of("pid").expect("pid");
     let log = d.path("other.log");
@@ -170,6 +172,11 @@ fn a_second_daemon_says_who_is_there_and_waits_for_one_that_stops() {
     let begun = Instant::now();
     d.signal(Signal::SIGTERM);
     d.wait_log("Stopping", seconds(2));
+    let mut impatient = beside(host, &d);
+    assert!(eventually(seconds(3), || other().contains("another daemon stops")), "{}", other());
+    send(impatient.id() as i32, Signal::SIGTERM);
+    assert_eq!(impatient.wait().expect("wait").code(), Some(0));
+    assert!(d.pid_of("pid") == Some(pid), "it did not wait for the end: {}", d.log());
     let mut next = beside(host, &d);
     let running = || d.pid_of("vrrp.pid").is_some() && d.pid_of("pid").is_some_and(|p| p != pid);
     assert!(eventually(seconds(10), running), "{}", other());
@@ -194,4 +201,28 @@ fn a_reload_is_over_when_it_is_in_effect() {
     assert_eq!(ask(&d, &["reload"]), "");
     assert!(d.pid_of("vrrp.pid").is_some_and(|p| p != vrrp), "{}", d.log());
     assert!(ask(&d, &["status"]).contains("priority 140"), "{}", ask(&d, &["status"]));
+}
+
+/// A reload with another command ends a run that did nothing wrong, and the new command is not kept waiting for an interval.
+#[test]
+fn a_script_that_a_reload_replaced_did_not_time_out() {
+    require!();
+    let lan = Lan::new(1);
+    let text = |command: &str| {
+        let script =
+            format!("vrrp_script chk {{\n script \"{command}\"\n interval 600\n timeout 300\n init_fail\n}}\n");
+        let conf = conf(200, "track_script {\n chk weight 5\n }");
+        format!("global_defs {{\n script_user root\n}}\n{script}{conf}")
+    };
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text("/bin/sleep 200.71"));
+    let runs = |command: &str| {
+        let all = lan.hosts[0].command("pgrep").args(["-f", command]).output().expect("pgrep").stdout;
+        !all.is_empty()
+    };
+    assert!(eventually(seconds(10), || runs("bin/sleep 200.71")), "{}", d.log());
+    d.reload(&text("/bin/sleep 2.53"));
+    assert!(eventually(seconds(5), || runs("bin/sleep 2.53")), "{}", d.log());
+    let said = ask(&d, &["status"]);
+    assert!(said.contains("script chk") && !said.contains("timed out") && !said.contains("signal 15"), "{said}");
+    says(&d, &["status"], &["script chk: exit status 0"]);
 }

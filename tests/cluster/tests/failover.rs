@@ -540,12 +540,21 @@ fn a_child_that_dies_again_and_again_holds_no_address_while_it_is_away() {
             a.wait_log("continuing in MASTER state", seconds(5));
         }
     }
-    a.wait_log("its addresses are withdrawn", seconds(2));
     a.wait_log("peers are told to take over", seconds(5));
+    // Who withdraws listens for the successor, and lets go as soon as it is heard.
+    let taken = eventually(seconds(5), || lan.hosts[1].has(VIP)).then(std::time::Instant::now);
     assert!(eventually(seconds(5), || holder_is(&lan, 1)), "{}\n{}", a.log(), b.log());
+    let doubled = taken.expect("taken over").elapsed();
     let asked = client.end();
-    println!("two deaths in a row: the client lost {} of {} questions", asked.lost, asked.sent);
+    println!(
+        "two deaths in a row: the client lost {} of {} questions, both had it for {doubled:?}",
+        asked.lost, asked.sent
+    );
     assert!(asked.longest_gap < Duration::from_millis(400), "{asked:?}");
+    assert!(doubled < Duration::from_millis(300), "{doubled:?}\n{}", a.log());
+    a.wait_log("its addresses are withdrawn", seconds(2));
+    let log = a.log();
+    assert!(log.find("peers are told") < log.find("its addresses are withdrawn"), "not before it is so: {log}");
     // It comes back by itself, and takes its place again.
     assert!(eventually(seconds(15), || holder_is(&lan, 0)), "{}\n{}", a.log(), b.log());
     assert_eq!(a.stop(), Some(0));

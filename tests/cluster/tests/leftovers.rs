@@ -78,6 +78,26 @@ fn nothing_is_left_behind_or_doubled_after_all_processes_were_killed() {
     assert!(free(), "{}", rules(host));
 }
 
+/// A table that blocks an address would make it unreachable on this host for whoever has it later.
+#[test]
+fn a_file_without_virtual_routers_leaves_no_blocked_address_behind() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = start(host, GOES, tempfile::tempdir().expect("folder"));
+    assert!(eventually(seconds(10), || rules(host).contains("10.77.0.102")), "{}\n{}", rules(host), d.log());
+    assert!(eventually(seconds(10), || host.has("10.77.0.102") && d.path("vrrp.objects").exists()), "{}", d.log());
+    for file in ["pid", "vrrp.pid"] {
+        send(d.pid_of(file).expect("pid"), Signal::SIGKILL);
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(d.path("vrrp.objects"), folder.path().join("vrrp.objects")).expect("record");
+    let d = start(host, UNMARKED, folder);
+    let free = || !rules(host).contains("keepalived") && !kernel(host).contains("10.77.0.10");
+    assert!(eventually(seconds(10), free), "{}\n{}\n{}", rules(host), kernel(host), d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
 #[test]
 fn a_record_that_others_could_have_written_is_not_believed() {
     require!();

@@ -5,6 +5,9 @@ use std::time::Duration;
 use steadfast_sys::pidfile::{PidError, PidFile};
 use steadfast_sys::{files, now, schedule};
 
+/// A daemon takes a signal within this.
+const TAKEN: Duration = Duration::from_millis(200);
+
 impl Daemon {
     /// First configuration: pid file, namespace, startup script, children.
     pub(super) fn begin(&mut self) -> Option<i32> {
@@ -60,9 +63,12 @@ impl Daemon {
     pub(super) fn lock_pid_file(&mut self, path: &std::path::Path) -> Result<PidFile, PidError> {
         let script = self.facts.shutdown.as_ref().map_or(0, |(_, _, limit)| *limit);
         let limit = now() + Duration::from_secs(self.facts.child_wait.max(2).saturating_add(script)) + ENDING;
+        let taken = now() + TAKEN;
         let mut said = false;
         loop {
             match PidFile::lock(path) {
+                // Whoever was told to stop a moment ago may not have said so yet.
+                Err(PidError::Running) if now() < taken => std::thread::sleep(Duration::from_millis(5)),
                 Err(PidError::Ending) if now() < limit => {
                     if !std::mem::replace(&mut said, true) {
                         log::info!("another daemon stops ({}), waiting for its end", path.display());

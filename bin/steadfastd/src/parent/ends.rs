@@ -68,8 +68,10 @@ impl Daemon {
         if !self.withdraw_with(n, all, true) {
             self.withdraw_with(n, all, false);
         }
-        if let Some(role) = self.roles.get_mut(n).filter(|_| all) {
-            role.ward.settled();
+        match self.roles.get_mut(n) {
+            Some(role) if all => role.ward.settled(),
+            Some(role) => role.ward.peers_told(),
+            None => {}
         }
     }
 
@@ -180,11 +182,11 @@ impl Daemon {
                     log::info!("Restart of {title} process delayed {} seconds", delay.as_secs());
                 }
                 if withdraw {
+                    self.withdraw(n, false);
                     log::error!(MESSAGE_ID = events::WITHDRAWN;
                         "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
-                    self.withdraw(n, false);
                     if let Some(role) = self.roles.get_mut(n) {
                         role.withdrawn = true;
                     }

@@ -58,7 +58,12 @@ impl Role {
             Output::Instance { name, notice, priority } => {
                 self.dirty = true;
                 let faults = self.router.faults(&name);
-                self.history.changed(&name, notice, files::wall_clock(), &faults);
+                // Whatever word the file wants for a removal: nobody asks for the past of what is gone.
+                if self.router.view(&name).is_some() {
+                    self.history.changed(&name, notice, files::wall_clock(), &faults);
+                } else {
+                    self.history.forget(&name);
+                }
                 self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(&name) });
                 self.teller.tell(&self.plan, &mut self.programs, Subject::Instance, &name, notice, priority);
                 let known = || self.router.view(&name).map(|v| v.state);

@@ -1,6 +1,7 @@
 //! Sockets that adverts come in by.
 
 use super::*;
+use steadfast_net::vrrp_socket::Packet;
 
 impl Role {
     /// One receiving socket for each present (interface, family) that is listened on.
@@ -68,15 +69,7 @@ impl Role {
             for _ in 0..PACKETS {
                 match receiver.receive() {
                     Ok(Some(p)) => {
-                        let packet = Received {
-                            interface,
-                            source: p.source,
-                            destination: p.destination,
-                            hop_limit: p.hop_limit,
-                            payload: p.payload,
-                            header: p.header,
-                        };
-                        self.router.handle(t, Input::Packet(packet), &mut self.out);
+                        self.router.handle(t, Input::Packet(received(interface, p)), &mut self.out);
                     }
                     Ok(None) => {
                         self.readable.remove(&token);
@@ -90,5 +83,17 @@ impl Role {
                 }
             }
         }
+    }
+}
+
+/// A packet as the machine takes it.
+pub(super) fn received(interface: u32, p: Packet<'_>) -> Received<'_> {
+    Received {
+        interface,
+        source: p.source,
+        destination: p.destination,
+        hop_limit: p.hop_limit,
+        payload: p.payload,
+        header: p.header,
     }
 }

@@ -97,14 +97,16 @@ impl History {
         entered
     }
 
+    /// An instance is in the configuration no more.
+    pub fn forget(&mut self, name: &str) {
+        self.of.remove(name);
+        self.causes.remove(name);
+    }
+
     /// An instance changed; `faults` are the reasons of a FAULT.
     pub fn changed(&mut self, name: &str, notice: Notice, wall: f64, faults: &[String]) {
         let state = notice.word();
-        if !matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop | Notice::Deleted) {
-            return;
-        }
-        if notice == Notice::Deleted {
-            self.of.remove(name);
+        if !matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop) {
             return;
         }
         let mut told = self.causes.remove(name).unwrap_or_default();

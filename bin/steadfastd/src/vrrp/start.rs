@@ -1,5 +1,6 @@
 //! The role's start: what it is told, what the host has, and what an earlier life has left there.
 
+use super::listen::received;
 use super::*;
 
 impl Role {
@@ -69,7 +70,8 @@ impl Role {
         inherited.extend(left.objects.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
-                release(&config, &inherited, &snapshots, settings, stop.is_some())?;
+                let blocks = left.any || inherited.iter().any(|o| matches!(o, Object::Link(_) | Object::Block(_)));
+                release(&config, &inherited, &snapshots, settings, (stop.is_some(), blocks))?;
                 // The next life finds nothing to keep.
                 record.remove();
             }
@@ -234,36 +236,70 @@ fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Obje
     router.leftovers(inherited, |a| system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
 }
 
-/// Tells the peers of masters to take over, with a priority of 0 (RFC 9568 section 5.2.4), and waits for as long as the last of them
-/// may take: the addresses serve until then.
-fn farewell(router: &mut Router, system: &mut System) {
+/// Tells the peers of masters to take over, with a priority of 0 (RFC 9568 section 5.2.4). The addresses serve until the successor of
+/// each is heard, for as long as the last of them may take at most. What is there while the daemon runs stays.
+fn farewell(router: &mut Router, system: &mut System, reactor: &mut Reactor, statics: &[Object]) -> io::Result<()> {
     let t = now();
     let mut out = Vec::new();
     let links: Vec<Link> = system.mirror.links().map(link).collect();
     links.into_iter().for_each(|l| router.handle(t, Input::Link(l), &mut out));
     router.poll(t, &mut out);
     out.clear();
-    router.handle(t, Input::Stop { keep_objects: false }, &mut out);
-    let mut told = false;
-    for o in out {
-        if let Output::Send(s) = o {
-            system.send(&s, t);
-            told = true;
+    let mut receivers = Vec::new();
+    for listen in router.listening() {
+        let Some(l) = system.mirror.by_name(&listen.interface) else { continue };
+        let opened =
+            Receiver::open(&l.name, &[l.index], (listen.family, listen.ah), &listen.groups, &listen.vrids, None);
+        match opened.and_then(|r| reactor.watch(r.fd(), SOCKETS + receivers.len()).map(|()| r)) {
+            Ok(receiver) => receivers.push(receiver),
+            Err(e) => log::debug!("cannot listen on {}: {e}", listen.interface),
         }
     }
-    if told {
-        log::info!("peers are told to take over");
-        std::thread::sleep(SKEW);
+    router.handle(t, Input::Stop { keep_objects: false }, &mut out);
+    let (limit, mut ready, mut told) = (t + SKEW, Vec::new(), false);
+    loop {
+        let t = now();
+        let mut over = t >= limit;
+        for o in std::mem::take(&mut out) {
+            match o {
+                Output::Send(s) => {
+                    system.send(&s, t);
+                    if !std::mem::replace(&mut told, true) {
+                        log::info!("peers are told to take over");
+                    }
+                }
+                Output::Remove(object) if !statics.contains(&object) => system.remove_foreign(object),
+                Output::Stopped => over = true,
+                _ => {}
+            }
+        }
+        system.flush();
+        if over {
+            break;
+        }
+        reactor.wait(router.poll_at().map_or(Some(limit), |at| Some(at.min(limit))), false, &mut ready)?;
+        let t = now();
+        for receiver in &mut receivers {
+            let interface = receiver.interface;
+            for _ in 0..PACKETS {
+                let Ok(Some(p)) = receiver.receive() else { break };
+                router.handle(t, Input::Packet(received(interface, p)), &mut out);
+            }
+        }
+        router.poll(t, &mut out);
     }
+    receivers.iter().for_each(|r| reactor.forget(r.fd()));
+    Ok(())
 }
 
-/// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us.
+/// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us, and
+/// the tables of blocked traffic, where there may be some.
 fn release(
     config: &Config,
     inherited: &[Object],
     snapshots: &[Snapshot],
     settings: Settings,
-    all: bool,
+    (all, blocks): (bool, bool),
 ) -> io::Result<()> {
     let mut plan = translate::plan(config);
     let mut system = System::open(&plan, settings)?;
@@ -279,7 +315,7 @@ fn release(
         snapshots.iter().filter(|s| s.state == steadfast_core::State::Master).cloned().collect();
     if !masters.is_empty() {
         let mut leaving = Router::restore(machine.clone(), &masters, 0, now(), &mut Vec::new());
-        farewell(&mut leaving, &mut system);
+        farewell(&mut leaving, &mut system, &mut reactor, &machine.statics)?;
     }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
@@ -297,6 +333,9 @@ fn release(
         system.kernel.read(&system.mirror, &mut failed)?;
     }
     if all {
+        if blocks {
+            system.discard_blocks();
+        }
         system.close();
     }
     Ok(())

@@ -54,11 +54,23 @@ fn a_life_that_was_away_for_long_leaves_only_what_is_in_the_kernel() {
         ward.started(at(n), n, b"").expect("fits");
         keep(&mut ward, n, "V", b"state");
         keep(&mut ward, n, "\nroute", b"object");
+        keep(&mut ward, n, "\tadjusted V", b"200");
         ends.push(ward.ended(at(n), End::Signalled(6), false));
     }
     let restart = |s, forgotten, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten, withdraw };
     assert_eq!(ends, [restart(0, false, false), restart(1, true, true), restart(2, true, true)]);
-    assert_eq!(ward.kept().map(|(key, _)| key).collect::<Vec<_>>(), ["\nroute"]);
+    assert_eq!(ward.kept().map(|(key, _)| key).collect::<Vec<_>>(), ["\tadjusted V", "\nroute"]);
+    // Its addresses are withdrawn once: a peer that serves since is not told again.
+    let told = |ward: &Ward| {
+        let words = ward.words_to_withdraw(9, b"", true, true);
+        words
+            .iter()
+            .filter(|f| matches!(parse(f), Ok(Envelope { message: Message::Keep { key, .. }, .. }) if key == "V"))
+            .count()
+    };
+    assert_eq!(told(&ward), 1);
+    ward.peers_told();
+    assert_eq!(told(&ward), 0);
     assert_eq!(ward.due(), Some(at(4)));
 }
 
