@@ -25,6 +25,11 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
                 d.push(Class::General, r.place.span(), "tls_verify needs ca in SSL; the check will fail");
             }
             for c in &mut r.checkers {
+                let program = if let Checker::Misc(m) = c { m.misc_path.as_ref() } else { None };
+                let first = program.filter(|s| s.shell.is_none()).and_then(|s| s.argv.first());
+                if let Some(first) = first.filter(|first| matches!(host.script(first), ScriptFile::Missing)) {
+                    d.push(Class::Note, r.place.span(), format!("MISC_CHECK: program '{first}' does not exist now"));
+                }
                 reach(c, r.address, r.place.span(), d);
             }
             r.checkers.retain(|c| known(c, &files, &bfd, r.place.span(), d));

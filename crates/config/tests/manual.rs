@@ -4,7 +4,10 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use steadfast_config::{Keyword, keywords};
+use steadfast_config::diag::render_compat;
+use steadfast_config::host::FakeHost;
+use steadfast_config::source::{Options, ReadError, Reader};
+use steadfast_config::{Keyword, keywords, load};
 
 const MARK: &str = ".\\\" The lists are made of the declarations of the keywords.\n";
 
@@ -95,4 +98,48 @@ fn groff_has_nothing_to_say_of_the_manuals() {
         seen += 1;
     }
     assert!(seen >= 4, "{seen}");
+}
+
+/// One file, whatever is asked for.
+struct Text<'a>(&'a str);
+
+impl Reader for Text<'_> {
+    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
+        vec![pattern.into()]
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn samples_check_clean() {
+    let frame = std::fs::read_to_string(folder().join("steadfast.conf.in")).expect("frame");
+    let samples = frame.split(".Bd -literal -offset indent\n").skip(1);
+    let samples: Vec<&str> = samples.filter_map(|s| s.split_once(".Ed\n")).map(|(sample, _)| sample).collect();
+    assert!(samples.len() >= 3);
+    let checks = std::fs::read_to_string(folder().join("../checks.md")).expect("page");
+    let indented: Vec<&str> =
+        checks.lines().map(|l| if l.is_empty() { l } else { l.strip_prefix("    ").unwrap_or("##") }).collect();
+    let indented = indented.join("\n");
+    let of_checks = indented.split("##").max_by_key(|s| s.len()).expect("a sample");
+    let (users, options) =
+        ([("nobody".to_string(), (65534, 65534))].into(), Options { config_id: "lb1".into(), ..Default::default() });
+    let host = FakeHost { all_interfaces: true, all_scripts: true, users, ..FakeHost::default() };
+    for sample in samples.into_iter().chain([of_checks]) {
+        let text = match sample {
+            s if s.starts_with('@') => format!(
+                "vrrp_instance V {{\ninterface eth0\nvirtual_router_id 1\n{s}\nvirtual_ipaddress {{\n192.0.2.1/24\n}}\n}}\n"
+            ),
+            s if s.starts_with('~') => {
+                format!("vrrp_instance V {{\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {{\n{s}\n}}\n}}\n")
+            }
+            s => s.to_string(),
+        };
+        let outcome = load(Path::new("conf"), &Text(&text), &options, &host);
+        assert_eq!(outcome.diagnostics.counted(), 0, "{}\n{text}", render_compat(&outcome.diagnostics, &outcome.files));
+    }
 }

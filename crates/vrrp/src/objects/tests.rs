@@ -57,6 +57,17 @@ fn a_refused_object_is_tried_again_with_growing_pauses() {
 }
 
 #[test]
+fn what_the_kernel_refuses_is_told_until_it_takes_it() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    let told = |solo: &Solo| solo.router.refused_objects().get("VI").cloned().unwrap_or_default();
+    assert!(told(&solo).is_empty());
+    solo.input(Input::ObjectRefused(&vip(), 22));
+    assert_eq!(told(&solo), [vip()]);
+    solo.input(Input::ObjectAdded(&vip()));
+    assert!(told(&solo).is_empty());
+}
+
+#[test]
 fn an_address_of_two_instances_stays_until_the_last_lets_go() {
     let mut h = Held::default();
     assert!(h.hold(&vip()));
