@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -374,6 +374,18 @@ impl InstanceConfig {
         header + self.trailer().map_or(0, |_| crate::wire::trailer::LENGTH)
     }
 
+    /// Leaves each object once, however often it is listed: who gives one of two up would leave the other's in the kernel.
+    pub fn unite(&mut self) {
+        let mut seen = HashSet::new();
+        let mut first = |a: &Address| seen.insert((a.interface.clone(), a.cidr));
+        self.addresses.retain(|a| first(a));
+        self.excluded.retain(|a| first(a));
+        let mut seen = HashSet::new();
+        self.routes.retain(|r| seen.insert(r.clone()));
+        let mut seen = HashSet::new();
+        self.rules.retain(|r| seen.insert(r.clone()));
+    }
+
     /// The link that adverts go by and come in by.
     pub fn link(&self) -> &str {
         self.virtual_link.as_deref().filter(|_| !self.by_base).unwrap_or(&self.interface)
@@ -492,6 +504,16 @@ pub struct ProcessConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_that_is_listed_twice_is_one() {
+        let mut c = InstanceConfig::new("V", "eth0", 1, Family::V4);
+        let cidr = |last| steadfast_core::IpCidr { address: [192, 0, 2, last].into(), prefix: 24 };
+        c.addresses.extend([Address::new(cidr(1), "eth0"), Address::new(cidr(2), "eth0")]);
+        c.excluded.extend([2, 3, 3].map(|n| Address { label: Some("eth0:x".into()), ..Address::new(cidr(n), "eth0") }));
+        c.unite();
+        assert_eq!((c.addresses.len(), c.excluded.iter().map(|a| a.cidr).collect::<Vec<_>>()), (2, vec![cidr(3)]));
+    }
 
     #[test]
     fn what_is_alike_is_kept_once_and_changed_alone() {

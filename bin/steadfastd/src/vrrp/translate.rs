@@ -462,6 +462,7 @@ fn instance(
     c.accept = i.accept.unwrap_or(!strict) || c.priority == 255;
     c.routes = i.virtual_routes.clone();
     c.rules = i.virtual_rules.clone();
+    c.unite();
     if !i.unicast_peer.is_empty() || i.unicast_fault_no_peer {
         c.unicast = Some(vrrp::Unicast {
             peers: i

@@ -73,9 +73,12 @@ pub(super) fn instance(
         }
         true
     });
-    for (a, named, _) in &mut i.virtual_ipaddress_excluded {
+    for (a, named, place) in &mut i.virtual_ipaddress_excluded {
         if !*named {
             a.interface = interface.clone().into();
+        }
+        if !seen.insert(a.cidr.address) {
+            d.push(Class::Note, place.span(), format!("({name}) address {} is given already", a.cidr));
         }
     }
     for r in &mut i.virtual_routes {
