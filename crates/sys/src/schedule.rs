@@ -224,17 +224,27 @@ pub fn give_memory_back() {
     // SAFETY: malloc_trim only touches memory that nobody uses; the callback is called while this call lasts.
     unsafe {
         libc::malloc_trim(0);
-        libc::dl_iterate_phdr(Some(forget_program), std::ptr::null_mut());
+        libc::dl_iterate_phdr(Some(advise_program), std::ptr::from_ref(&libc::MADV_DONTNEED).cast_mut().cast());
     }
 }
 
-/// Called for the program first, which it is about, and for each library.
+/// Fetches the pages of the program that were given back: something is about to happen that must not wait for them.
+pub fn fetch_program() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as above. A kernel that does not know this advice (before 5.14) refuses it, and the pages come one by one.
+    unsafe {
+        libc::dl_iterate_phdr(Some(advise_program), std::ptr::from_ref(&libc::MADV_POPULATE_READ).cast_mut().cast());
+    }
+}
+
+/// Called for the program first, which it is about, and for each library. `advice` points to a `c_int`.
 #[cfg(target_env = "gnu")]
-unsafe extern "C" fn forget_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
+unsafe extern "C" fn advise_program(info: *mut libc::dl_phdr_info, _: usize, advice: *mut libc::c_void) -> libc::c_int {
     // SAFETY: the loader passes a description that is whole, of segments that stay.
-    let (base, segments) = unsafe {
+    let (base, segments, advice) = unsafe {
         let info = &*info;
-        (info.dlpi_addr, std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)))
+        let segments = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
+        (info.dlpi_addr, segments, *advice.cast::<libc::c_int>())
     };
     // What the loader has relocated is in writable segments, also where it is read-only by now.
     for s in segments.iter().filter(|s| s.p_type == libc::PT_LOAD && s.p_flags & libc::PF_W == 0) {
@@ -243,7 +253,7 @@ unsafe extern "C" fn forget_program(info: *mut libc::dl_phdr_info, _: usize, _: 
         let length = base + s.p_vaddr + s.p_memsz - begin;
         // SAFETY: the pages are a file's and were never written, so that they can be read from it again. Locked ones stay.
         unsafe {
-            libc::madvise(begin as *mut libc::c_void, length as usize, libc::MADV_DONTNEED);
+            libc::madvise(begin as *mut libc::c_void, length as usize, advice);
         }
     }
     1

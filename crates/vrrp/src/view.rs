@@ -8,6 +8,14 @@ use steadfast_core::kernel::Object;
 use steadfast_core::{Family, State, Time};
 
 impl Router {
+    /// A master has not been heard when it was due.
+    pub fn expects_takeover(&self, now: Time) -> bool {
+        self.instances().any(|x| {
+            let interval = x.timing_interval();
+            x.state == State::Backup && x.last_heard.is_some_and(|heard| now.since(heard) > interval + interval / 4)
+        })
+    }
+
     /// Sockets that are needed.
     pub fn listening(&self) -> Vec<Listen> {
         let mut all: Vec<Listen> = Vec::new();

@@ -344,6 +344,11 @@ impl Role {
                 self.system.kernel.shrink();
                 schedule::give_memory_back();
             }
+            // A takeover is near: it must not wait for pages of the program, and gives them back again afterwards.
+            if self.trim.is_none() && self.router.expects_takeover(t) {
+                schedule::fetch_program();
+                self.trim = Some(t + SETTLED);
+            }
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
             self.beats = self.beats.wrapping_add(1);
             self.dirty |= self.beats.is_multiple_of(5);

@@ -234,3 +234,14 @@ fn who_overslept_leaves_with_priority_0() {
     solo.hear(PEER, 200);
     assert_eq!((solo.state(), sent(&solo.take())), (State::Backup, vec![0]));
 }
+
+#[test]
+fn a_takeover_is_expected_when_the_master_is_late() {
+    let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
+    solo.hear(PEER, 200);
+    let heard = solo.now;
+    let expects = |solo: &Solo, ms| solo.router.expects_takeover(heard + Duration::from_millis(ms));
+    assert_eq!([1000, 1200, 1300, 2000].map(|ms| expects(&solo, ms)), [false, false, true, true]);
+    solo.run_ms(4000);
+    assert_eq!((solo.state(), expects(&solo, 4000)), (State::Master, false));
+}
