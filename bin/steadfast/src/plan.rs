@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_config::model::{Config, VrrpInstance};
-use steadfast_core::kernel::{Address, Object};
+use steadfast_core::kernel::{Address, Object, scope_word};
 
 /// How an object is called, if it is one of a list.
 fn name(v: &Value) -> Option<String> {
@@ -57,15 +57,8 @@ fn address(a: &Address) -> String {
     add("dev", Some(a.interface.to_string()));
     add("label", a.label.as_ref().map(|l| l.to_string()));
     add("brd", a.broadcast.map(|b| b.to_string()));
-    let scope = match a.scope {
-        0 => None,
-        200 => Some("site".into()),
-        253 => Some("link".into()),
-        254 => Some("host".into()),
-        255 => Some("nowhere".into()),
-        n => Some(n.to_string()),
-    };
-    add("scope", scope);
+    let scope = || scope_word(a.scope).map_or_else(|| a.scope.to_string(), Into::into);
+    add("scope", (a.scope != 0).then(scope));
     add("preferred_lft", a.preferred_lifetime.map(|s| s.to_string()));
     for (word, set) in [
         ("nodad", a.nodad),

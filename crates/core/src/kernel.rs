@@ -67,6 +67,18 @@ impl Address {
     }
 }
 
+/// The word for a scope of rtnetlink, where it has one.
+pub const fn scope_word(scope: u8) -> Option<&'static str> {
+    match scope {
+        0 => Some("global"),
+        200 => Some("site"),
+        253 => Some("link"),
+        254 => Some("host"),
+        255 => Some("nowhere"),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} dev {}", self.cidr, self.interface)

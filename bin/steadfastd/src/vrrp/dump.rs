@@ -1,6 +1,7 @@
 //! What dumps show.
 
 use super::plan::{Command, Notify, Plan, Probe};
+use steadfast_core::kernel::{Address, scope_word};
 use steadfast_core::{State, Time};
 use steadfast_status as status;
 use steadfast_sys::procs::Arguments;
@@ -23,14 +24,8 @@ pub fn scripts(n: &Notify) -> impl Iterator<Item = (&'static str, &Command)> {
 }
 
 /// An address as dumps show it.
-pub fn address(a: &steadfast_core::kernel::Address) -> String {
-    let scope = match a.scope {
-        0 => "global".to_string(),
-        200 => "site".into(),
-        253 => "link".into(),
-        254 => "host".into(),
-        n => n.to_string(),
-    };
+pub fn address(a: &Address) -> String {
+    let scope = scope_word(a.scope).map_or_else(|| a.scope.to_string(), Into::into);
     let full = a.cidr.prefix == steadfast_core::Family::of(a.cidr.address).bits();
     let shown = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
     let label = a.label.as_ref().map(|l| format!(" label {l}")).unwrap_or_default();

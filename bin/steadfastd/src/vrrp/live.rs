@@ -2,7 +2,7 @@
 
 use super::{Role, past};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use steadfast_core::{Kept, State, Time};
+use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::files;
@@ -201,13 +201,7 @@ impl Role {
                 interface: c.interface.to_string(),
                 vrid: c.vrid,
                 version: if c.version == Version::V3 { 3 } else { 2 },
-                state: match v.state {
-                    State::Master => "MASTER",
-                    State::Backup => "BACKUP",
-                    State::Fault => "FAULT",
-                    State::Init => "INIT",
-                }
-                .to_string(),
+                state: v.state.word().to_string(),
                 since: (self.history.since(&v.config.name, v.state.word()))
                     .unwrap_or(wall - t.since(v.last_transition).as_secs_f64()),
                 faults: v.faults,
@@ -255,15 +249,9 @@ impl Role {
                 }),
             }
         };
-        let state = |s: State| match s {
-            State::Master => "MASTER",
-            State::Backup => "BACKUP",
-            State::Fault => "FAULT",
-            State::Init => "INIT",
-        };
         live::Vrrp {
             instances: self.router.views().map(instance).collect(),
-            groups: self.router.group_states().into_iter().map(|(n, s)| (n, state(s).to_string())).collect(),
+            groups: self.router.group_states().into_iter().map(|(n, s)| (n, s.word().to_string())).collect(),
             scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
             processes: self.router.process_states().map(|(p, count, ok, _)| (p.name.clone(), count, ok)).collect(),
             trackers: self.trackers(),
