@@ -66,16 +66,10 @@ impl Daemon {
 
     /// A child of a living daemon that has the pid file of one of ours, and with it the record of what is in the kernel.
     fn rival(&self) -> Option<(i32, PathBuf)> {
-        let files = [
-            ("vrrp", "vrrp", &self.options.vrrp_pid),
-            ("checker", "checkers", &self.options.checkers_pid),
-            ("bfd", "bfd", &self.options.bfd_pid),
-        ];
-        files.into_iter().filter(|(role, ..)| !self.adopted && self.wanted(role)).find_map(|(_, name, option)| {
-            let path = self.pid_path(name, option);
-            let pid = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
-            (is_child(pid) && !is_orphan(pid)).then_some((pid, path))
-        })
+        let wanted = ["vrrp", "checker", "bfd"].into_iter().filter(|role| !self.adopted && self.wanted(role));
+        wanted
+            .filter_map(|role| Some((self.child_on_file(role)?, self.child_file(role)?)))
+            .find(|(pid, _)| is_child(*pid) && !is_orphan(*pid))
     }
 
     /// A daemon that stops is waited for, as long as that may take by this configuration, unless this one is to stop, too.

@@ -5,18 +5,8 @@ use super::*;
 impl Daemon {
     /// Children of a daemon whose parent died hand over what they hold, and end; they must not meet their successors.
     pub(super) fn await_former(&self) {
-        let files = [
-            ("vrrp", &self.options.vrrp_pid),
-            ("checkers", &self.options.checkers_pid),
-            ("bfd", &self.options.bfd_pid),
-        ];
         let limit = now() + FORMER;
-        for (name, option) in files {
-            let Some(pid) =
-                std::fs::read_to_string(self.pid_path(name, option)).ok().and_then(|t| t.trim().parse().ok())
-            else {
-                continue;
-            };
+        for pid in ["vrrp", "checker", "bfd"].into_iter().filter_map(|role| self.child_on_file(role)) {
             if self.roles.iter().any(|r| r.pid == Some(pid)) || !is_orphan(pid) || self.adopted {
                 continue;
             }
@@ -37,12 +27,8 @@ impl Daemon {
         for n in 0..self.roles.len() {
             let idle = |r: &&Role| !r.has_former() && !self.wanted(r.name) && !self.options.keeps(r.name);
             let Some(name) = self.roles.get(n).filter(idle).map(|r| r.name) else { continue };
-            let (half, option, file) = match name {
-                "vrrp" => (self.options.check_only, &self.options.vrrp_pid, "vrrp"),
-                _ => (self.options.vrrp_only, &self.options.checkers_pid, "checkers"),
-            };
-            let owner = std::fs::read_to_string(self.pid_path(file, option)).ok().and_then(|t| t.trim().parse().ok());
-            if half || owner.is_some_and(is_child) {
+            let half = if name == "vrrp" { self.options.check_only } else { self.options.vrrp_only };
+            if half || self.child_on_file(name).is_some_and(is_child) {
                 continue;
             }
             if self.record(name).is_some_and(|path| path.exists()) {

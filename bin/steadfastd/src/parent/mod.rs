@@ -314,13 +314,24 @@ impl Daemon {
         }
     }
 
-    /// Where a role writes down what is ours in the kernel.
-    fn record(&self, role: &str) -> Option<PathBuf> {
-        let path = match role {
+    /// Pid file of a role, if it has one.
+    fn child_file(&self, role: &str) -> Option<PathBuf> {
+        Some(match role {
             "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
             "checker" => self.pid_path("checkers", &self.options.checkers_pid),
+            "bfd" => self.pid_path("bfd", &self.options.bfd_pid),
             _ => return None,
-        };
+        })
+    }
+
+    /// The process that is named there.
+    fn child_on_file(&self, role: &str) -> Option<i32> {
+        std::fs::read_to_string(self.child_file(role)?).ok()?.trim().parse().ok()
+    }
+
+    /// Where a role writes down what is ours in the kernel.
+    fn record(&self, role: &str) -> Option<PathBuf> {
+        let path = self.child_file(role).filter(|_| role != "bfd")?;
         // pid files that differ in their last part alone have records of their own
         if path.extension().is_some_and(|e| e == "pid") {
             return Some(path.with_extension("objects"));
