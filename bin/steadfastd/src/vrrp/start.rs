@@ -105,6 +105,7 @@ impl Role {
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
+        let reread = Reread::new(&reactor)?;
         let mut role = Role {
             parent,
             signals,
@@ -112,6 +113,7 @@ impl Role {
             system,
             router,
             plan,
+            reread,
             told,
             teller: Teller::default(),
             receivers: HashMap::new(),
