@@ -378,6 +378,23 @@ fn an_agent_speaks_for_its_host() {
         "which is said once"
     );
 
+    // a host that said down is down until it says up, whatever is heard meanwhile, and whoever hears it
+    assert_eq!(say(&mut w, "down"), "");
+    let reason = |w: &World| w.pool.services()[0].servers[0].checks[1].reason.clone();
+    w.manner(B, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(say(&mut w, " "), "", "an empty answer");
+    assert_eq!(say(&mut w, "30%"), "");
+    assert_eq!(reason(&w).as_deref(), Some("agent says down"));
+    let mut s = service(vec![server(A, 10, tcp(A))]);
+    s.servers[0].checks.push(Check { kind: CheckKind::Agent { target: target(B), send: vec![] }, timing: timing() });
+    let mut heir = World::restore_at(config(s), &w.pool.snapshots(), w.now);
+    heir.manner(A, up());
+    heir.run(0.5);
+    assert_eq!(say(&mut heir, "40%"), "");
+    assert_eq!(reason(&heir).as_deref(), Some("agent says down"));
+    assert_eq!(say(&mut heir, "up"), "10.0.0.1:80=4");
+
     // nobody waits for an agent, neither with alpha nor after a reload that brings one to a server that is down
     let mut s = server(A, 10, tcp(A));
     s.checks[0].timing.alpha = true;
