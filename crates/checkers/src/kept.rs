@@ -5,7 +5,7 @@ use crate::pool::Pool;
 use crate::{CheckState, Output, ServiceId, Snapshot};
 use std::collections::HashMap;
 use steadfast_core::Time;
-use steadfast_core::ipvs::DestinationKey;
+use steadfast_core::ipvs::{Destination, DestinationKey};
 
 /// State of a server handed over by a former life.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,9 @@ pub(crate) struct Inherited {
     pub recovering: Option<Time>,
 }
 
+/// A server that left the file: how it is in the table, and until when.
+pub(crate) type Leaver = (DestinationKey, Destination, Time);
+
 /// State handed over by a former life, by object.
 #[derive(Debug, Default)]
 pub(crate) struct Heritage {
@@ -23,6 +26,7 @@ pub(crate) struct Heritage {
     pub servers: HashMap<(ServiceId, DestinationKey), Inherited>,
     pub checks: HashMap<u64, CheckState>,
     pub reasons: HashMap<u64, String>,
+    pub leaving: HashMap<ServiceId, Vec<Leaver>>,
 }
 
 impl Heritage {
@@ -41,6 +45,9 @@ impl Heritage {
                     h.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
                 }
                 Snapshot::Reason { check, text } => drop(h.reasons.insert(*check, text.clone())),
+                Snapshot::Leaving { service, server, destination, until } => {
+                    h.leaving.entry(service.clone()).or_default().push((*server, *destination, *until));
+                }
             }
         }
         h
@@ -50,7 +57,7 @@ impl Heritage {
 impl Pool {
     /// What a former life had and the configuration has not any more is kept no longer.
     pub(crate) fn forget_rest(&mut self, out: &mut Vec<Output>) {
-        let Heritage { mut quorums, mut servers, mut reasons, .. } = std::mem::take(&mut self.heritage);
+        let Heritage { mut quorums, mut servers, mut reasons, leaving, .. } = std::mem::take(&mut self.heritage);
         for v in self.services.iter().flatten() {
             quorums.remove(&v.config.id);
             for r in &v.servers {
@@ -62,6 +69,9 @@ impl Pool {
         }
         out.extend(quorums.keys().map(|id| Output::Forget(Snapshot::service_key(id))));
         out.extend(servers.keys().map(|(id, server)| Output::Forget(Snapshot::server_key(id, server))));
+        // what a virtual server of the file had is with it by now
+        let left = leaving.iter().flat_map(|(id, all)| all.iter().map(move |(server, ..)| (id, server)));
+        out.extend(left.map(|(id, server)| Output::Forget(Snapshot::leaving_key(id, server))));
         out.extend(reasons.keys().map(|check| Output::Forget(Snapshot::reason_key(*check))));
     }
 
@@ -94,6 +104,12 @@ impl Pool {
         for s in &self.order {
             let Some(v) = self.service(*s) else { continue };
             all.push(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum });
+            all.extend(v.leaving.iter().map(|(server, destination, until)| Snapshot::Leaving {
+                service: v.config.id.clone(),
+                server: *server,
+                destination: *destination,
+                until: *until,
+            }));
             all.extend((0..v.servers.len()).filter_map(|i| self.server_snapshot((*s, i as u32))));
         }
         all

@@ -236,10 +236,11 @@ impl Pool {
     /// Looks at these servers of a virtual server anew.
     pub(crate) fn evaluate(&mut self, s: u32, touched: &[u32], cause: &Cause, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        let quorum = v.quorum;
+        let (quorum, begun) = (v.quorum, v.begun);
         let changes = v.evaluate(touched, &self.checkers, cause, now, out);
         self.keep.extend(changes.servers.iter().map(|i| (s, *i)));
-        if v.quorum != quorum {
+        // also the first one: whoever was told that there is none is not told again
+        if v.quorum != quorum || !begun {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
         }
         for i in changes.servers {
@@ -388,14 +389,11 @@ impl Pool {
 
     fn leave(&mut self, s: u32, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        let name = v.name.clone();
-        v.leaving.retain(|(key, _, until)| {
-            if *until <= now {
-                let server = crate::health::server_name(&v.config, key.address, key.port);
-                out.push(Output::Log(Level::Info, format!("Service {server} of VS {name} has drained")));
-            }
-            *until > now
-        });
+        for (key, ..) in v.leaving.iter().filter(|(.., until)| *until <= now) {
+            let server = crate::health::server_name(&v.config, key.address, key.port);
+            out.push(Output::Log(Level::Info, format!("Service {server} of VS {} has drained", v.name)));
+        }
+        v.let_go(|(.., until)| *until <= now, out);
         if let Some(at) = v.leaving.iter().map(|(_, _, until)| *until).min() {
             self.timers.set(Key::Leave(s), at);
         }
