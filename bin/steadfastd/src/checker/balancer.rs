@@ -1,6 +1,6 @@
 //! The kernel's table, as the pool wants it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
@@ -236,7 +236,7 @@ impl Balancer {
         let mut all = Table::new();
         for w in self.wanted.values() {
             for key in &w.keys {
-                all.insert(*key, w.service.clone(), w.destinations.iter().map(|d| placed(key, *d)));
+                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
             }
         }
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
@@ -263,15 +263,20 @@ impl Balancer {
     }
 }
 
-/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it.
-fn placed(service: &ServiceKey, (mut key, d): (DestinationKey, Destination)) -> (DestinationKey, Destination) {
-    if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
-        key.port = match service {
-            ServiceKey::Address { port, .. } => *port,
-            ServiceKey::Mark { .. } => 0,
-        };
+/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
+/// ports of one host, which are one destination then, the one with more weight counts: the other may be down, or about to leave.
+fn placed(service: &ServiceKey, wanted: &[(DestinationKey, Destination)]) -> BTreeMap<DestinationKey, Destination> {
+    let mut all = BTreeMap::new();
+    for (mut key, d) in wanted.iter().copied() {
+        if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
+            key.port = match service {
+                ServiceKey::Address { port, .. } => *port,
+                ServiceKey::Mark { .. } => 0,
+            };
+        }
+        all.entry(key).and_modify(|b: &mut Destination| *b = if d.weight > b.weight { d } else { *b }).or_insert(d);
     }
-    (key, d)
+    all
 }
 
 /// A synchronisation daemon as the kernel is told of it.
@@ -284,5 +289,28 @@ fn daemon(s: &SyncDaemon, state: DaemonState) -> Daemon {
         group: s.group,
         port: s.port,
         ttl: s.ttl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::ipvs::Protocol;
+
+    #[test]
+    fn of_two_ports_that_are_one_destination_the_greater_weight_counts() {
+        let address = "10.0.0.1".parse().expect("address");
+        let service = ServiceKey::Address { address, port: 80, protocol: Protocol::Tcp };
+        let table = |forward, weights: [u32; 2]| {
+            let one = |(port, weight)| {
+                (DestinationKey { address, port }, Destination { forward, weight, ..Destination::default() })
+            };
+            let wanted: Vec<_> = [80, 8080].into_iter().zip(weights).map(one).collect();
+            placed(&service, &wanted).into_iter().map(|(k, d)| (k.port, d.weight)).collect::<Vec<_>>()
+        };
+        // The one that a reload took out drains, the one in its place is alive.
+        assert_eq!(table(Forward::Direct, [5, 0]), [(80, 5)]);
+        assert_eq!(table(Forward::Direct, [0, 5]), [(80, 5)]);
+        assert_eq!(table(Forward::Nat, [5, 0]), [(80, 5), (8080, 0)]);
     }
 }
