@@ -37,6 +37,8 @@ pub struct Balancer {
     kept: BTreeSet<ServiceKey>,
     untold: bool,
     settings: Settings,
+    /// What the kernel has not been told of the settings, since it had no load balancer: to empty its table, and the time limits.
+    due: [bool; 2],
     /// Receive buffer of the netlink socket.
     buffer: Buffer,
     /// Synchronisation daemons that are to run; `None` while it is not known.
@@ -61,6 +63,7 @@ impl Balancer {
             untold: !ours.is_empty(),
             ours,
             settings: Settings::default(),
+            due: [false; 2],
             buffer,
             daemons: None,
             running: Vec::new(),
@@ -76,10 +79,7 @@ impl Balancer {
         });
         match read {
             Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
-            Err(why) => {
-                log::error!("IPVS: {why}; servers are checked, nothing is balanced");
-                b.trouble = Some(why);
-            }
+            Err(why) => b.trouble = Some(why),
         }
         b
     }
@@ -106,19 +106,9 @@ impl Balancer {
     /// Settings of the file. `flush`: the daemon starts, and may empty the table. What a predecessor made is not flushed.
     pub fn configure(&mut self, settings: Settings, flush: bool) {
         let before = std::mem::replace(&mut self.settings, settings);
-        if let Some(ipvs) = &mut self.ipvs {
-            if flush && self.settings.flush {
-                match ipvs.ask(&Request::Flush, Family::V4) {
-                    Ok(_) => self.kernel = Table::new(),
-                    Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
-                }
-            }
-            if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|t| before.timeouts != Some(*t))
-                && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
-            {
-                log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
-            }
-        }
+        self.due[0] |= flush && self.settings.flush;
+        self.due[1] |= before.timeouts != self.settings.timeouts;
+        self.prepare();
         let orphans = self.told_of_daemons && self.settings.sync.is_none();
         if before.sync != self.settings.sync || orphans {
             // Without an instance to follow it sends and receives at once.
@@ -130,6 +120,23 @@ impl Balancer {
             };
             self.look_at_daemons();
             self.changed = true;
+        }
+    }
+
+    /// Tells the kernel what is due.
+    fn prepare(&mut self) {
+        let Some(ipvs) = &mut self.ipvs else { return };
+        let [flush, timeouts] = std::mem::take(&mut self.due);
+        if flush {
+            match ipvs.ask(&Request::Flush, Family::V4) {
+                Ok(_) => self.kernel = Table::new(),
+                Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
+            }
+        }
+        if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|_| timeouts)
+            && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
+        {
+            log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
         }
     }
 
@@ -198,8 +205,11 @@ impl Balancer {
 
     /// Whether synchronisation daemons are ours now, if that has changed since the last call.
     pub fn sync_news(&mut self) -> Option<bool> {
-        let wanted = self.daemons.as_ref()?;
-        let ours = !wanted.is_empty() || !self.running.is_empty();
+        let wanted = match &self.daemons {
+            None if self.settings.sync.is_some() => return None,
+            wanted => wanted.as_ref().is_some_and(|w| !w.is_empty()),
+        };
+        let ours = wanted || !self.running.is_empty();
         (std::mem::replace(&mut self.told_of_daemons, ours) != ours).then_some(ours)
     }
 
@@ -216,6 +226,7 @@ impl Balancer {
             if self.ipvs.is_some() {
                 self.trouble = None;
                 log::info!("IPVS: the kernel has a load balancer now");
+                self.prepare();
             }
         }
         let Some(ipvs) = &mut self.ipvs else { return };
@@ -259,6 +270,10 @@ impl Balancer {
                 (Ok(_), _) => {}
                 (Err(e), _) => log::error!("IPVS: the kernel refused {request:?}: {e}"),
             }
+        }
+        if self.settings.sync.is_none() && self.running.is_empty() {
+            // Ours are gone. One that comes now is the operator's.
+            self.daemons = None;
         }
     }
 }

@@ -79,7 +79,11 @@ impl Left {
     /// Takes it out of the kernel.
     pub fn withdraw(mut self, config: &Config) {
         let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
+        let ours = self.services.len();
         let mut balancer = Balancer::open(self.services, self.sync, buffer);
+        if let Some(why) = balancer.trouble().filter(|_| ours > 0 || self.sync) {
+            log::warn!("IPVS: {why}; {ours} virtual servers of ours cannot be taken away");
+        }
         balancer.configure(translate::balancer(config), false);
         balancer.stop(false);
         self.groups.flush();

@@ -194,6 +194,9 @@ impl Role {
             late: Duration::ZERO,
             eager: Default::default(),
         };
+        if let Some(why) = role.balancer.trouble() {
+            log::error!("IPVS: {why}; servers are checked, nothing is balanced");
+        }
         role.balancer.configure(settings, !handed);
         role.configure();
         role.learn_addresses()?;
