@@ -131,8 +131,9 @@ impl Role {
         }
         let config = config.unwrap_or_default();
         let plan = crate::vrrp::plan_of(&config);
-        enter_namespace(plan.checker_namespace.as_deref())?;
-        let mut record = Record::open(options.record.clone(), &mut left);
+        let namespace = plan.checker_namespace.as_deref();
+        enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
+        let mut record = Record::open(options.record.clone(), namespace, &mut left);
         if options.withdraw || stop {
             if !options.keep_ipvs {
                 left.withdraw(&config);
