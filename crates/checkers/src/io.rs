@@ -37,7 +37,7 @@ pub enum Input<'a> {
     Eof(ProbeId, bool),
     /// The probe cannot go on, for this reason.
     Failed(ProbeId, &'a str),
-    /// The program of a probe ended, and the last line that it wrote.
+    /// The program of a probe ended, and the last line that it wrote; why it could not be started.
     ScriptEnded(ProbeId, ScriptEnd, &'a str),
     /// A tracked file (by name) has this value.
     File(&'a str, i64),

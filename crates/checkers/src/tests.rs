@@ -264,6 +264,25 @@ fn a_program_that_overran_says_so_and_its_last_line_is_shown() {
 }
 
 #[test]
+fn a_program_that_cannot_be_started_is_named_once() {
+    let mut w = world(service(vec![server(A, 1, misc(false))]));
+    let mut tries = 0;
+    for _ in 0..100 {
+        w.run(0.05);
+        let under_way = w.pool.checkers.iter().flatten().find_map(|c| c.probe.as_ref().map(|p| p.id));
+        if let Some(id) = under_way {
+            w.tell(Input::ScriptEnded(id, ScriptEnd::NotStarted, "No such file or directory"));
+            tries += 1;
+        }
+    }
+    assert!(tries >= 5, "{tries}");
+    assert_eq!(w.table(), "");
+    let line = "Misc check for [[10.0.0.1]:tcp:80 VS [192.0.2.1]:tcp:80] by [/probe] failed: could not be started: No such file or directory";
+    assert_eq!(w.heard().iter().filter(|l| l.contains("could not be started")).collect::<Vec<_>>(), [line]);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, "");
+}
+
+#[test]
 fn misc_dynamic_sets_the_weight_and_never_accumulates() {
     let mut w = World::new(config(service(vec![server(A, 5, misc(true))])));
     w.exits.insert("/probe x".into(), 0);

@@ -375,13 +375,10 @@ impl Role {
                 continue;
             }
             if let Some(id) = self.scripts.remove(&job) {
-                let end = match end {
-                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
-                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
-                    JobEnd::NotStarted(why) => {
-                        log::warn!("MISC_CHECK cannot be started: {why}");
-                        ScriptEnd::NotStarted
-                    }
+                let (end, said) = match end {
+                    JobEnd::Exited(s) => (ScriptEnd::Exited(s), said),
+                    JobEnd::Signalled(s) => (ScriptEnd::Signalled(s), said),
+                    JobEnd::NotStarted(why) => (ScriptEnd::NotStarted, why),
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }
