@@ -106,7 +106,11 @@ pub fn enter_network_namespace(name: &str) -> io::Result<()> {
 
 /// Enters the network namespace of a file.
 pub fn enter_namespace_at(path: &str) -> io::Result<()> {
-    let file = std::fs::File::open(path)?;
+    enter_namespace_of(&std::fs::File::open(path)?)
+}
+
+/// Enters the network namespace that is open.
+pub fn enter_namespace_of(file: &std::fs::File) -> io::Result<()> {
     Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
 }
 

@@ -7,6 +7,8 @@ use steadfast_test_vm::lab::Lab;
 use steadfast_test_vm::talk;
 
 mod ipvs;
+mod kernel;
+mod large;
 mod links;
 mod systemd;
 
@@ -22,7 +24,8 @@ fn main() {
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            for (name, test) in ipvs::TESTS.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
+            let all = [ipvs::TESTS, large::TESTS, kernel::TESTS].concat();
+            for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();
                 let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&mut lab)));
