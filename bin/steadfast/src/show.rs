@@ -206,6 +206,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             for o in &i.missing {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("the kernel refuses {o}")));
             }
+            for o in &i.unchanged {
+                let text = format!("the kernel refuses the change of {o}: it is as before the reload");
+                let _ = writeln!(out, "       {}", paint.bad(&text));
+            }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
             let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
             let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}{closed}", i.addresses.join(", "))));
@@ -413,6 +417,11 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             i.missing
                 .iter()
                 .for_each(|o| say(format!("The kernel refuses {o}; the log says why. It is tried again and again.")));
+            i.unchanged.iter().for_each(|o| {
+                say(format!(
+                    "The kernel refuses the change of {o}, which is as it was before the reload; the log says why."
+                ));
+            });
             if i.handing_over {
                 say("It has said priority 0 and serves until a successor is heard.".into());
             } else {

@@ -138,6 +138,9 @@ pub struct Instance {
     /// What the kernel did not take of what it is to hold.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// What it did not take in the place of another, which serves on.
+    #[serde(default)]
+    pub unchanged: Vec<String>,
     /// What is sent to its addresses is dropped (no_accept, strict_mode).
     #[serde(default)]
     pub closed: bool,

@@ -76,6 +76,8 @@ pub enum Input<'a> {
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).
     ObjectRefused(&'a Object, i32),
+    /// The kernel refused it in the place of another (errno), which is there as before.
+    ObjectUnchanged(&'a Object, i32),
     /// The wall clock, as time since 1970. Told once a turn of the loop where authentication needs it: it may be set at any time.
     Wall(std::time::Duration),
     /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.
@@ -167,6 +169,8 @@ pub enum Output {
     Add(Object),
     /// Take it out (not there is success).
     Remove(Object),
+    /// Put the second into the place of the first, which has its key and is there. Where the kernel refuses, the first stays.
+    Replace(Object, Object),
     /// One gratuitous ARP (IPv4) or unsolicited neighbour advertisement (IPv6, router and override flags) for an address.
     Announce {
         /// Interface name.

@@ -184,6 +184,10 @@ impl Role {
     fn status(&self, t: Time) -> live::Vrrp {
         let wall = files::wall_clock();
         let missing = self.router.refused_objects();
+        let not_taken = |name: &str, stays: bool| {
+            let of = missing.get(name).into_iter().flatten().filter(|(_, s)| *s == stays);
+            of.map(|(o, _)| o.to_string()).collect::<Vec<_>>()
+        };
         let leaving: Vec<&str> = self.router.handing_over().collect();
         let instance = |v: steadfast_vrrp::View<'_>| {
             let c = v.config;
@@ -224,7 +228,8 @@ impl Role {
                 became_master: k.become_master,
                 refused: refused_by.iter().map(|(_, n)| n).sum(),
                 refused_by,
-                missing: missing.get(c.name.as_str()).into_iter().flatten().map(ToString::to_string).collect(),
+                missing: not_taken(&c.name, false),
+                unchanged: not_taken(&c.name, true),
                 closed: !c.accept,
                 group: v.group.map(str::to_string),
                 link: c
