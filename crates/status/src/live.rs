@@ -156,6 +156,9 @@ pub struct Instance {
     /// A router whose adverts are thrown away for whatever reason.
     #[serde(default)]
     pub rejected: Option<Rejected>,
+    /// Others, and the same for other reasons.
+    #[serde(default)]
+    pub also_rejected: Vec<Rejected>,
 }
 
 /// A router whose adverts are thrown away: where it is a master, there are two.

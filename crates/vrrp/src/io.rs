@@ -383,8 +383,8 @@ pub struct View<'a> {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
-    /// A router whose adverts are thrown away.
-    pub rejected: Option<&'a Rejected>,
+    /// Routers whose adverts are thrown away, the last one first.
+    pub rejected: Vec<&'a Rejected>,
     /// Its sync group.
     pub group: Option<&'a str>,
     /// Priority and preemption that a manager has set, until the next reload.

@@ -113,7 +113,7 @@ impl Router {
             new_master: x.new_master,
             protocol_error: x.protocol_error,
             offender: x.offender,
-            rejected: x.rejected.as_deref(),
+            rejected: x.rejected.all(),
             group: x.group.and_then(|g| self.groups.get(g as usize)).map(|g| g.config.name.as_str()),
             adjusted: x.adjusted,
         }

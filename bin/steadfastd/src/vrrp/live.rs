@@ -193,6 +193,13 @@ impl Role {
             let c = v.config;
             let k = v.counters;
             let refused_by = thrown_away(&k);
+            let mut rejected = v.rejected.iter().map(|r| live::Rejected {
+                source: r.source.to_string(),
+                why: r.why.clone(),
+                since: t.since(r.since).as_secs_f64(),
+                last: t.since(r.last).as_secs_f64(),
+                count: r.count,
+            });
             let parts = self.router.parts(c).into_iter().map(|p| live::Part {
                 what: named(&p.what),
                 good: p.good,
@@ -236,13 +243,8 @@ impl Role {
                     .virtual_link
                     .as_ref()
                     .map(|l| (l.clone(), self.system.mirror.by_name(l).map(|l| l.mac.to_string()))),
-                rejected: v.rejected.map(|r| live::Rejected {
-                    source: r.source.to_string(),
-                    why: r.why.clone(),
-                    since: t.since(r.since).as_secs_f64(),
-                    last: t.since(r.last).as_secs_f64(),
-                    count: r.count,
-                }),
+                rejected: rejected.next(),
+                also_rejected: rejected.collect(),
                 unproven: v.sighting.map(|s| live::Unproven {
                     source: s.source.to_string(),
                     why: s.why.to_string(),
