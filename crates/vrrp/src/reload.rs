@@ -142,10 +142,6 @@ impl Router {
     fn hold_fresh(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i).filter(|x| x.objects_set) else { return };
         if x.state != State::Master {
-            // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
-            if !Instance::objects(before).eq(Instance::objects(&x.config)) {
-                self.let_orphans_of(i, before, out);
-            }
             return;
         }
         let leads = x.leads();
@@ -173,8 +169,13 @@ impl Router {
     /// The rest of the difference of one instance.
     fn change(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i) else { return };
-        let (set, leads) = (x.objects_set, x.leads());
+        let (mut set, leads) = (x.objects_set, x.leads());
         let after = x.config.clone();
+        // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
+        if set && x.state != State::Master && !Instance::objects(before).eq(Instance::objects(&after)) {
+            self.let_orphans_of(i, before, out);
+            set = false;
+        }
         if set {
             let new: HashSet<Object> = Instance::objects(&after).collect();
             // What has been replaced is not held any more.
