@@ -34,7 +34,7 @@ use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
 use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
-use steadfast_net::netlink::Event;
+use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
@@ -386,17 +386,20 @@ impl Role {
     }
 
     fn netlink(&mut self, t: Time) {
-        let mut failed = Vec::new();
-        if let Err(e) = self.system.kernel.read(&self.system.mirror, &mut failed) {
+        let mut outcomes = Vec::new();
+        if let Err(e) = self.system.kernel.read(&self.system.mirror, &mut outcomes) {
             log::error!("netlink: {e}");
         }
-        for f in failed {
-            if f.add && f.errno == 0 {
-                self.router.handle(t, Input::ObjectAdded(&f.object), &mut self.out);
-            } else if f.add {
-                self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
-            } else {
-                log::warn!("the kernel did not remove {}: {}", f.object, io::Error::from_raw_os_error(f.errno));
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Added(o) => self.router.handle(t, Input::ObjectAdded(&o), &mut self.out),
+                Outcome::Refused(o, e) => self.router.handle(t, Input::ObjectRefused(&o, e), &mut self.out),
+                Outcome::Unchanged(o, e) => self.router.handle(t, Input::ObjectUnchanged(&o, e), &mut self.out),
+                Outcome::NotRemoved(o, e) => {
+                    log::warn!("the kernel did not remove {o}: {}", io::Error::from_raw_os_error(e));
+                }
+                Outcome::Replaced(o) if !self.system.owns(&o) => self.keep_object(&o, false),
+                Outcome::Replaced(_) => {}
             }
         }
         if !self.netlink_more {
@@ -435,6 +438,7 @@ impl Role {
             for object in self.system.kernel.missing(&self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
+            self.system.kernel.expect_nothing();
             self.system.kernel.affirm(&self.system.mirror);
         }
         if links {
