@@ -4,7 +4,7 @@ use crate::diag::{Class, Diagnostics, Span, suggest};
 use crate::host::Host;
 use crate::model::{Config, Root, Script, User};
 use crate::places::Places;
-use crate::section::Section;
+use crate::section::{Section, surplus};
 use crate::source::{Line, LineKind, Word, split_command};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -68,7 +68,9 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         match line.kind {
             LineKind::Text => {
                 let Some(word) = c.keyword() else { continue };
-                if !root.take(&word, &mut c) {
+                if root.take(&word, &mut c) {
+                    surplus(&line.words, Root::KEYWORDS, &mut c);
+                } else {
                     c.unknown(&word, Root::KEYWORDS.iter().map(|k| k.word));
                 }
             }

@@ -1,6 +1,8 @@
 //! Keywords declared once.
 
+use crate::diag::Class;
 use crate::parse::Cx;
+use crate::source::Word;
 
 /// A keyword as the reference shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +25,34 @@ pub struct Keyword {
     pub supported: bool,
 }
 
+impl Keyword {
+    /// How many words may follow it; `None` where that is open.
+    fn most_words(&self) -> Option<usize> {
+        let open = ["...", "{", "COMMAND", "SCRIPT", "as "].iter().any(|word| self.syntax.contains(word));
+        match self.syntax {
+            _ if open => None,
+            "-" | "" => Some(0),
+            syntax => Some(syntax.split_whitespace().count()),
+        }
+    }
+}
+
+/// Notes words that follow what a keyword takes: keepalived passes them over in silence, too, and who wrote them meant something.
+pub(crate) fn surplus(words: &[Word], keywords: &[Keyword], c: &mut Cx<'_>) {
+    let Some((first, rest)) = words.split_first() else { return };
+    let known = |w: &Word| keywords.iter().find(|k| k.word == w.text);
+    let Some(most) = known(first).and_then(Keyword::most_words) else { return };
+    let Some(extra) = rest.get(most) else { return };
+    let takes = match most {
+        0 => "no value".to_string(),
+        1 => "one value".into(),
+        n => format!("at most {n} values"),
+    };
+    let help = known(extra).filter(|_| !extra.quoted).map(|k| format!("`{}` begins a line of its own", k.word));
+    let text = format!("'{}' is not read: {} takes {takes}", extra.text, first.text);
+    c.diagnostics.push_help(Class::Note, Some(extra.span), text, help);
+}
+
 /// A block of keywords.
 pub(crate) trait Section: Default {
     /// Its keywords.
@@ -39,7 +69,9 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
     while c.next() {
         let Some(word) = c.keyword() else { continue };
         c.mark(S::KEYWORDS.first().map_or("", |k| k.section), &word);
+        let words = c.words();
         if section.take(&word, c) {
+            surplus(words, S::KEYWORDS, c);
             continue;
         }
         c.unknown(&word, S::KEYWORDS.iter().map(|k| k.word));
