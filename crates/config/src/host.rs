@@ -270,6 +270,8 @@ pub struct FakeHost {
     pub users: HashMap<String, (u32, u32)>,
     /// Every script exists.
     pub all_scripts: bool,
+    /// Every file of a key, and every credential, exists.
+    pub all_keys: bool,
 }
 
 impl Host for FakeHost {
@@ -312,6 +314,16 @@ impl Host for FakeHost {
     }
     fn own_user(&self) -> (u32, u32) {
         (0, 0)
+    }
+    fn key_file(&self, _: &Path) -> KeyFile {
+        if self.all_keys {
+            KeyFile::Good(Secret::new(vec![7; 32]))
+        } else {
+            KeyFile::Unreadable("there is no such file".into())
+        }
+    }
+    fn credentials(&self) -> Option<PathBuf> {
+        self.all_keys.then(|| "/credentials".into())
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use steadfast_config::diag::render_compat;
 use steadfast_config::host::FakeHost;
-use steadfast_config::source::{Options, ReadError, Reader};
-use steadfast_config::{Keyword, keywords, load};
+use steadfast_config::source::Options;
+use steadfast_config::{Keyword, keywords, load_text};
 
 const MARK: &str = ".\\\" The lists are made of the declarations of the keywords.\n";
 
@@ -100,46 +100,71 @@ fn groff_has_nothing_to_say_of_the_manuals() {
     assert!(seen >= 4, "{seen}");
 }
 
-/// One file, whatever is asked for.
-struct Text<'a>(&'a str);
+/// Blocks of configuration within a page, those of each piece of it together: a line that begins with a keyword and opens a brace,
+/// to its end. Who stands within another section in a file gets one around.
+fn blocks(piece: &str) -> String {
+    let roots: Vec<&str> = keywords().filter(|k| k.section == "(root)").map(|k| k.word).collect();
+    let (mut text, mut block, mut depth) = (String::new(), String::new(), 0usize);
+    for line in piece.lines() {
+        let bare = line.split('#').next().unwrap_or_default().trim();
+        let first = bare.split(' ').next().unwrap_or_default();
+        let is_begin = line.starts_with("  ") && bare.contains('{') && keywords().any(|k| k.word == first);
+        if depth == 0 && !is_begin {
+            continue;
+        }
+        depth = (depth + bare.matches('{').count()).saturating_sub(bare.matches('}').count());
+        block.push_str(line);
+        block.push('\n');
+        if depth == 0 {
+            let first = block.split_whitespace().next().unwrap_or_default();
+            text.push_str(&if roots.contains(&first) { block.clone() } else { instance(&block) });
+            block.clear();
+        }
+    }
+    text
+}
 
-impl Reader for Text<'_> {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Ok(self.0.as_bytes().to_vec())
-    }
-    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
-        vec![pattern.into()]
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
+/// Lines of a virtual router.
+fn instance(lines: &str) -> String {
+    let base = "interface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n192.0.2.1/24\n}\n";
+    format!("vrrp_instance V {{\n{base}{lines}}}\n")
 }
 
 #[test]
 fn samples_check_clean() {
-    let frame = std::fs::read_to_string(folder().join("steadfast.conf.in")).expect("frame");
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("page");
+    let frame = read(folder().join("steadfast.conf.in"));
     let samples = frame.split(".Bd -literal -offset indent\n").skip(1);
-    let samples: Vec<&str> = samples.filter_map(|s| s.split_once(".Ed\n")).map(|(sample, _)| sample).collect();
-    assert!(samples.len() >= 3);
-    let checks = std::fs::read_to_string(folder().join("../checks.md")).expect("page");
-    let indented: Vec<&str> =
-        checks.lines().map(|l| if l.is_empty() { l } else { l.strip_prefix("    ").unwrap_or("##") }).collect();
-    let indented = indented.join("\n");
-    let of_checks = indented.split("##").max_by_key(|s| s.len()).expect("a sample");
+    let of_manual = samples.filter_map(|s| s.split_once(".Ed\n")).map(|(sample, _)| match sample {
+        s if s.starts_with('@') => instance(s),
+        s if s.starts_with('~') => instance(&format!("virtual_ipaddress_excluded {{\n{s}\n}}\n")),
+        s => s.to_string(),
+    });
+    let mut samples: Vec<(PathBuf, String)> = of_manual.map(|s| (folder().join("steadfast.conf.in"), s)).collect();
+    let docs = folder().join("..");
+    let pages = std::fs::read_dir(&docs).expect("docs").flatten().map(|e| e.path());
+    let pages = pages.chain([docs.join("../README.md")]).filter(|p| p.extension().is_some_and(|e| e == "md"));
+    for path in pages.filter(|p| !p.ends_with("architecture.md")) {
+        // What is fenced counts as indented. Headings part the pieces of a page.
+        let mut fenced = false;
+        let lines: Vec<String> = read(path.clone())
+            .lines()
+            .map(|l| {
+                fenced ^= l.starts_with("```");
+                if fenced { format!("    {l}") } else { l.to_string() }
+            })
+            .collect();
+        let page = lines.join("\n");
+        samples.extend(page.split("\n#").map(|piece| (path.clone(), blocks(piece))).filter(|(_, s)| !s.is_empty()));
+    }
+    let files: std::collections::BTreeSet<_> = samples.iter().filter_map(|(path, _)| path.file_name()).collect();
+    assert!(files.len() >= 7 && samples.len() >= 9, "{} in {files:?}", samples.len());
     let (users, options) =
         ([("nobody".to_string(), (65534, 65534))].into(), Options { config_id: "lb1".into(), ..Default::default() });
-    let host = FakeHost { all_interfaces: true, all_scripts: true, users, ..FakeHost::default() };
-    for sample in samples.into_iter().chain([of_checks]) {
-        let text = match sample {
-            s if s.starts_with('@') => format!(
-                "vrrp_instance V {{\ninterface eth0\nvirtual_router_id 1\n{s}\nvirtual_ipaddress {{\n192.0.2.1/24\n}}\n}}\n"
-            ),
-            s if s.starts_with('~') => {
-                format!("vrrp_instance V {{\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {{\n{s}\n}}\n}}\n")
-            }
-            s => s.to_string(),
-        };
-        let outcome = load(Path::new("conf"), &Text(&text), &options, &host);
-        assert_eq!(outcome.diagnostics.counted(), 0, "{}\n{text}", render_compat(&outcome.diagnostics, &outcome.files));
+    let host = FakeHost { all_interfaces: true, all_scripts: true, all_keys: true, users, ..FakeHost::default() };
+    for (path, text) in samples {
+        let outcome = load_text(&text, &options, &host);
+        let faults = render_compat(&outcome.diagnostics, &outcome.files);
+        assert!(faults.is_empty(), "{}: {faults}\n{text}", path.display());
     }
 }

@@ -5,7 +5,7 @@ mod expand;
 mod fs;
 mod words;
 
-pub use fs::{FsReader, ReadError, Reader};
+pub use fs::{FakeReader, FsReader, ReadError, Reader};
 pub use words::{CommandError, split_command};
 
 use crate::diag::{Class, Diagnostics, Files, Span};

@@ -120,13 +120,13 @@ checker! {
     /// No ICMP error comes, or a reply that fits.
     UdpCheck, "real_server > UDP_CHECK" {
         /// Bytes to send.
-        live "payload" "HEX" "even number of digits" "empty" => payload: Vec<u8> = Vec::new(), |c, v| {
+        live "payload" "HEX ..." "even number of digits" "empty" => payload: Vec<u8> = Vec::new(), |c, v| {
             if let Some(pairs) = crate::lvs::hex(c, false) {
                 *v = pairs.into_iter().map(|p| p.0).collect();
             }
         };
         /// A reply must come, and match where digits are given.
-        live "require_reply" "[HEX]" "x: any digit" "off" => require_reply: Option<Vec<(u8, u8)>> = None, |c, v| {
+        live "require_reply" "[HEX ...]" "x: any digit" "off" => require_reply: Option<Vec<(u8, u8)>> = None, |c, v| {
             *v = if c.word(1).is_some() { crate::lvs::hex(c, true) } else { Some(Vec::new()) };
         };
         /// Least length of a reply.
