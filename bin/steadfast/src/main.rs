@@ -382,9 +382,18 @@ fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i3
 fn list(wanted: Option<&str>, tsv: bool) -> i32 {
     let fits = |k: &steadfast_config::Keyword| wanted.is_none_or(|w| k.word == w || k.section.contains(w));
     let mut out = std::io::stdout().lock();
-    let mut any = false;
-    for k in keywords().filter(fits) {
-        any = true;
+    let mut all: Vec<_> = keywords().filter(fits).collect();
+    // For people within each section by name; programs get them as they are declared.
+    if !tsv {
+        let mut sections = std::collections::HashMap::new();
+        let mut of = |k: &steadfast_config::Keyword| {
+            let next = sections.len();
+            *sections.entry(k.section).or_insert(next)
+        };
+        all.sort_by_cached_key(|k| (of(k), k.word.trim_matches(['(', ')']).to_lowercase()));
+    }
+    let any = !all.is_empty();
+    for k in all {
         let supported = if k.supported { "yes" } else { "not yet" };
         let doc = k.doc.trim();
         let written = if tsv {

@@ -51,6 +51,92 @@ fn entry(k: &Keyword, page: &mut String) {
     }
 }
 
+/// What long lists are about, in parts: each keyword is in the first part that has its name, or the beginning (`x*`) or end (`*x`) of it.
+const SUBJECTS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "global_defs",
+        &[
+            ("The host", "router_id default_interface dynamic_interfaces random_seed iproute_*"),
+            (
+                "Scripts and accounts",
+                "script_user enable_script_security use_symlink_paths set_supplementary_groups umask startup_* shutdown_*",
+            ),
+            ("Mail", "smtp_* notification_* no_email_faults no_checker_emails"),
+            ("Notification", "*notify_fifo *notify_fifo_script vrrp_notify_* fifo_* rs_init_notifies"),
+            ("Gratuitous ARP and neighbour adverts", "vrrp_garp_* vrrp_gna_* vrrp_min_garp vrrp_vmac_garp_*"),
+            (
+                "Processes",
+                "*_priority *_no_swap *_cpu_affinity *_rlimit_rttime *_rlimit_rtime *process_name process_names *_auto_priority_delay",
+            ),
+            ("Buffers", "*_bufs *_bufs_force vrrp_rx_*"),
+            (
+                "Firewall and virtual links",
+                "nftables_ipvs* nftables* vmac_* disable_local_igmp vrrp_iptables vrrp_ipsets",
+            ),
+            ("Virtual routers", "vrrp_*"),
+            ("Virtual servers", "lvs_* checker_*"),
+            ("SNMP and D-Bus", "enable_* snmp_* dbus_*"),
+            (
+                "Reloads, dumps and logs",
+                "reload_* config_save_dir include_check *_dump_file json_version data_use_instance tmp_config_directory log_*",
+            ),
+        ],
+    ),
+    (
+        "vrrp_instance",
+        &[
+            ("The virtual router", "state interface virtual_router_id priority advert_int version native_ipv6"),
+            ("Addresses, routes, rules", "virtual_* no_virtual_ipaddress promote_secondaries accept no_accept"),
+            ("Unicast and multicast", "unicast_* mcast_* check_unicast_src old_unicast_checksum track_src_ip"),
+            (
+                "Takeover and return",
+                "nopreempt preempt preempt_delay fast_takeover soft_release *timer* lower_prio_* higher_prio_* owner_*",
+            ),
+            ("Tracking", "track_* dont_track_primary linkbeat_*"),
+            ("Authentication", "auth*"),
+            ("Virtual links", "use_* vrf vmac_xmit_base"),
+            ("Gratuitous ARP and neighbour adverts", "garp_* vmac_garp_*"),
+            ("Notification", "notify* smtp_alert"),
+            (
+                "The rest",
+                "strict_mode skip_check_adv_addr v3_checksum_as_v2 debug kernel_rx_buf_size lvs_sync_daemon_interface",
+            ),
+        ],
+    ),
+    (
+        "virtual_server",
+        &[
+            ("Balancing", "ip_family protocol lb_* lvs_* ops persistence_* (scheduler* hashed flag-* sh-* mh-* weight"),
+            ("Checks", "delay_loop retry delay_before_retry warmup connect_timeout alpha ha_suspend virtualhost"),
+            ("Quorum", "quorum* hysteresis omega sorry_* panic_threshold"),
+            ("Servers", "real_server inhibit_on_failure slow_start drain_time"),
+            ("Names and mail", "snmp_name smtp_alert"),
+        ],
+    ),
+];
+
+fn is_of(word: &str, names: &str) -> bool {
+    names.split(' ').any(|n| match (n.strip_prefix('*'), n.strip_suffix('*')) {
+        (Some(_), Some(_)) => word.contains(n.trim_matches('*')),
+        (Some(end), _) => word.ends_with(end),
+        (_, Some(start)) => word.starts_with(start),
+        _ => word == n,
+    })
+}
+
+/// Keywords of a section as a reader looks for them: by subject in long sections, and by name.
+fn parts(section: &str) -> Vec<(&'static str, Vec<Keyword>)> {
+    let mut all: Vec<Keyword> = keywords().filter(|k| k.section == section).collect();
+    all.sort_by_key(|k| k.word.trim_matches(['(', ')']).to_lowercase());
+    let Some((_, subjects)) = SUBJECTS.iter().find(|(name, _)| *name == section) else { return vec![("", all)] };
+    let mut parts: Vec<(&str, Vec<Keyword>)> = subjects.iter().map(|(title, _)| (*title, Vec::new())).collect();
+    for k in all {
+        let at = subjects.iter().position(|(_, names)| is_of(k.word, names));
+        parts[at.unwrap_or_else(|| panic!("{section} > {} has no subject: give it one in SUBJECTS", k.word))].1.push(k);
+    }
+    parts
+}
+
 fn page(frame: &str) -> String {
     let (head, tail) = frame.split_once(MARK).expect("mark");
     let mut page = head.to_string();
@@ -62,9 +148,15 @@ fn page(frame: &str) -> String {
     }
     for section in sections {
         let title = if section == "(root)" { "outside blocks" } else { section };
-        let _ = writeln!(page, ".Ss {}\n.Bl -tag -width Ds", one(title));
-        keywords().filter(|k| k.section == section).for_each(|k| entry(&k, &mut page));
-        page.push_str(".El\n");
+        let _ = writeln!(page, ".Ss {}", one(title));
+        for (subject, words) in parts(section) {
+            if !subject.is_empty() {
+                let _ = writeln!(page, ".Pp\n.Em {}", one(subject));
+            }
+            page.push_str(".Bl -tag -width Ds\n");
+            words.iter().for_each(|k| entry(k, &mut page));
+            page.push_str(".El\n");
+        }
     }
     page + tail
 }
@@ -79,6 +171,25 @@ fn the_manual_has_every_keyword_with_its_range_and_default() {
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == page, "stale: STEADFAST_WRITE=1 cargo test -p steadfast-config --test manual");
+}
+
+#[test]
+fn long_lists_of_the_manual_are_in_parts_with_headings() {
+    for (section, subjects) in SUBJECTS {
+        for (title, words) in parts(section) {
+            assert!(!words.is_empty(), "{section}: {title}");
+            assert!(words.is_sorted_by_key(|k| k.word.trim_matches(['(', ')']).to_lowercase()), "{section}: {title}");
+        }
+        // No name stands there for nothing.
+        for name in subjects.iter().flat_map(|(_, names)| names.split(' ')) {
+            assert!(keywords().any(|k| k.section == *section && is_of(k.word, name)), "{section}: {name}");
+        }
+    }
+    let long = |section: &str| keywords().filter(|k| k.section == section).count() > 40;
+    let unparted = |k: &Keyword| long(k.section) && SUBJECTS.iter().all(|(s, _)| *s != k.section);
+    let unparted: std::collections::BTreeSet<_> = keywords().filter(unparted).map(|k| k.section).collect();
+    // Words of a line are looked up by name.
+    assert_eq!(unparted.into_iter().collect::<Vec<_>>(), ["route line (virtual_routes, static_routes)"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ words! { ALL, SECTION,
     "hoplimit" "N" "0-255" "none" "Hop limit.";
     "advmss" "[lock] N" "uint32" "none" "Advertised MSS in bytes.";
     "rtt" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/8 ms" "none" "Round-trip time.";
-    "rttvar" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/4 ms" "none" "Its variance.";
+    "rttvar" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/4 ms" "none" "Variance of rtt.";
     "reordering" "[lock] N" "uint32" "none" "Reordering of packets.";
     "window" "N" "uint32" "none" "Greatest TCP window in bytes.";
     "cwnd" "[lock] N" "uint32" "none" "Greatest congestion window in packets.";

@@ -269,7 +269,8 @@ section! {
         live "vrrp_check_unicast_src" "[BOOL]" "-" "on" => check_unicast_src: Option<bool> = None, |c, v| c.boolean(v);
         /// Do not check the address list of the known master.
         live "vrrp_skip_check_adv_addr" "[BOOL]" "-" "off" => skip_check_adv_addr: Option<bool> = None, |c, v| c.boolean(v);
-        /// Enforce the RFC.
+        /// strict_mode for every instance that does not say otherwise: no unicast, no authentication, and virtual addresses that answer
+        /// nothing.
         live "vrrp_strict" "[BOOL]" "-" "off" => strict: Option<bool> = None, |c, v| c.boolean(v);
         /// Nice value of the VRRP child.
         live "vrrp_priority" "N" "-20-19" "0" => vrrp_priority: Option<i32> = None, |c, v| c.some_int(v, -20, 19);
@@ -283,11 +284,11 @@ section! {
         live "vrrp_rlimit_rttime" "USECS" ">=1" "10000" => vrrp_rlimit_rttime: Option<u64> = None, |c, v| c.at_least(v, 1);
         /// FIFO of all events.
         live "notify_fifo" "PATH [USER [GROUP]]" "-" "none" => notify_fifo: Option<Script> = None, |c, v| c.script(v);
-        /// Its reader.
+        /// Reader of notify_fifo.
         live "notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
         /// FIFO of VRRP events.
         live "vrrp_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => vrrp_notify_fifo: Option<Script> = None, |c, v| c.script(v);
-        /// Its reader.
+        /// Reader of vrrp_notify_fifo.
         live "vrrp_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => vrrp_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
         /// FIFO lines for priority changes too.
         live "vrrp_notify_priority_changes" "[BOOL]" "-" "off" => notify_priority_changes: Option<bool> = None, |c, v| c.boolean(v);
@@ -352,7 +353,7 @@ section! {
         live "checker_log_all_failures" "[BOOL]" "-" "off" => checker_log_all_failures: Option<bool> = None, |c, v| c.boolean(v);
         /// FIFO of LVS events.
         live "lvs_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => lvs_notify_fifo: Option<Script> = None, |c, v| c.script(v);
-        /// Its reader.
+        /// Reader of lvs_notify_fifo.
         live "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => lvs_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
         /// No mail of servers.
         live "no_checker_emails" "-" "-" "off" => no_checker_emails: bool = false, |c, v| c.flag(v);

@@ -281,11 +281,11 @@ checker! {
     MiscCheck, "real_server > MISC_CHECK" {
         /// The program.
         live "misc_path" "SCRIPT [ARGS]" "-" "required" => misc_path: Option<Script> = None, |c, v| c.command_line(v);
-        /// Its limit.
+        /// Limit of a run of misc_path.
         live "misc_timeout" "SECS" "0-4294" "delay_loop" => misc_timeout: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 4294.0);
-        /// Its exit status is a weight.
+        /// The exit status of misc_path is a weight.
         live "misc_dynamic" "-" "-" "off" => misc_dynamic: bool = false, |c, v| c.flag(v);
-        /// Who runs it.
+        /// Account that misc_path runs as.
         live "user" "USER [GROUP]" "-" "script_user" => user: Option<Option<User>> = None, |c, v| {
             if c.value().is_some() {
                 *v = Some(c.user(1));
@@ -448,7 +448,7 @@ section! {
         live "UDP_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = UdpCheck::default(); block(&mut x, c); s.checkers.push(Checker::Udp(x)); };
         /// Pages answer as they should.
         live "HTTP_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, false);
-        /// The same over TLS.
+        /// HTTP_GET over TLS.
         live "SSL_GET" "{ ... }" "-" "-" => |c, s| crate::lvs::http(c, s, true);
         /// A name server answers.
         live "DNS_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = DnsCheck::default(); block(&mut x, c); s.checkers.push(Checker::Dns(x)); };
