@@ -255,7 +255,6 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     ]
     .into_iter()
     .flatten()
-    .copied()
 }
 
 /// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.

@@ -3,7 +3,7 @@
 use super::{PROTOCOLS, SCOPES, TABLES, Words, cidr, number, words};
 use crate::diag::Class;
 use crate::parse::Cx;
-use crate::section::Keyword;
+use crate::section::Declared;
 use crate::source::Word;
 use std::net::IpAddr;
 use steadfast_core::kernel::{Encap, Metric, NextHop, Placement, Route, RouteKind};
@@ -64,7 +64,7 @@ words! { ALL, SECTION,
     "track_group" "NAME" "static routes" "none" "Instances that its loss concerns.";
     "lock" "-" "-" "off" "Before a metric's value: the stack may not change it.";
 }
-pub(super) const WORDS: &[Keyword] = ALL;
+pub(super) const WORDS: Declared = ALL;
 
 /// The metric of a word, whether it takes `lock`, and the greatest value.
 fn metric(word: &str) -> Option<(Metric, bool, u32)> {
