@@ -129,8 +129,10 @@ pub enum ReceivePolicy {
 /// The longest time that whole-second keywords take.
 const LONG: i64 = 4294;
 
+include!("tables/root.rs");
 include!("tables/global.rs");
 include!("tables/vrrp.rs");
+include!("tables/checks.rs");
 include!("tables/lvs.rs");
 include!("tables/bfd.rs");
 

@@ -1,5 +1,6 @@
 //! Keywords declared once.
 
+use crate::diag::Class;
 use crate::parse::Cx;
 
 /// A keyword as the reference shows it.
@@ -21,6 +22,26 @@ pub struct Keyword {
     pub doc: &'static str,
     /// It has its effect; otherwise it is known, kept, and said to be not supported yet.
     pub supported: bool,
+}
+
+/// Notes a word behind what the keyword of the line takes: keepalived passes it over in silence, too, and who wrote it meant something.
+pub(crate) fn surplus(c: &mut Cx<'_>, syntax: &str, keywords: Declared) {
+    let [first, rest @ ..] = c.words() else { return };
+    // How many those are is open in some.
+    if rest.is_empty() || ["...", "{", "COMMAND", "SCRIPT", "as "].iter().any(|word| syntax.contains(word)) {
+        return;
+    }
+    let most = if syntax == "-" { 0 } else { syntax.split_whitespace().count() };
+    let Some(extra) = rest.get(most) else { return };
+    let takes = match most {
+        0 => "no value".to_string(),
+        1 => "one value".into(),
+        n => format!("at most {n} values"),
+    };
+    let another = keywords.words().find(|word| !extra.quoted && *word == extra.text);
+    let help = another.map(|word| format!("`{word}` begins a line of its own"));
+    let text = format!("'{}' is not read: {} takes {takes}", extra.text, first.text);
+    c.diagnostics.push_help(Class::Note, Some(extra.span), text, help);
 }
 
 /// Keywords of a section, as one text: a table of them would consist of addresses, which are written anew in every process when it
@@ -163,11 +184,13 @@ macro_rules! section {
                 match word {
                     $( $word => {
                         if !section!(@ $support) { c.unsupported($word); }
+                        crate::section::surplus(c, $syntax, Self::KEYWORDS);
                         let read: fn(&mut crate::parse::Cx<'_>, &mut $ty) = $read;
                         read(c, &mut self.$field);
                     } )*
                     $( $aword => {
                         if !section!(@ $asupport) { c.unsupported($aword); }
+                        crate::section::surplus(c, $asyntax, Self::KEYWORDS);
                         let read: fn(&mut crate::parse::Cx<'_>, &mut $name) = $aread;
                         read(c, self);
                     } )*
