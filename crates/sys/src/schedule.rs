@@ -221,6 +221,15 @@ pub enum Tell {
     Alive,
 }
 
+/// Threads share one heap: what one of them made for another would otherwise keep a heap of its own from being given back.
+pub fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no memory is involved; glibc only notes the number.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Gives back what a start or a reload needed and what comes after does not: memory that is free inside this process, and the
 /// pages of the program. Those that are needed are found in the page cache again, at about a microsecond each.
 pub fn give_memory_back() {

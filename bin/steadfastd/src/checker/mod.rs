@@ -108,13 +108,16 @@ impl Role {
         let mut left = Left::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
-        let mut stop = false;
+        let (mut stop, mut configs) = (false, 0);
         while config.is_none() && (!stop || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
             for order in parent.orders() {
                 match order {
-                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Config(bytes) => {
+                        config = Some(decode(&bytes).map_err(io::Error::other)?);
+                        configs += 1;
+                    }
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
@@ -205,7 +208,7 @@ impl Role {
         let t = now();
         role.pool.poll(t, &mut role.out);
         role.act(t);
-        role.parent.say(Message::Ready);
+        (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
     }
 
