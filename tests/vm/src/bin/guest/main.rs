@@ -1,4 +1,4 @@
-//! The program inside the guest: `guest ipvs` runs the tests of the load balancer; `serve`, `ask` and `hold` are its servers and
+//! The program inside the guest: `guest ipvs` runs the tests of the load balancer; `serve`, `ask`, `pour` and `hold` are its servers and
 //! clients.
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod kernel;
 mod large;
 mod links;
 mod systemd;
+mod web;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +19,7 @@ fn main() {
     match words.as_slice() {
         ["serve", name, address] => talk::serve(name, address),
         ["ask", address, times] => println!("{}", talk::ask(address, times.parse().unwrap_or(1))),
+        ["pour", address, file] => talk::pour(address, file),
         ["hold", address, millis] => {
             println!("{}", talk::hold(address, Duration::from_millis(millis.parse().unwrap_or(1000))));
         }
@@ -25,7 +27,7 @@ fn main() {
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            let all = [ipvs::TESTS, large::TESTS, kernel::TESTS].concat();
+            let all = [ipvs::TESTS, web::TESTS, large::TESTS, kernel::TESTS].concat();
             for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();
@@ -40,7 +42,7 @@ fn main() {
         ["links", only @ ..] => run(links::TESTS, only),
         _ => {
             eprintln!(
-                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | hold ADDRESS MILLISECONDS"
+                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"
             );
             std::process::exit(2);
         }
