@@ -48,7 +48,7 @@ pub(super) struct Control {
 impl Daemon {
     /// Opens the socket beside the pid file.
     pub(super) fn open_control(&mut self) {
-        let path = self.pid_path("keepalived", &self.options.pid).with_extension("control");
+        let path = self.control_path();
         match Listener::bind(&path) {
             Ok(listener) => {
                 if self.reactor.watch(listener.fd(), CONTROL - 1).is_ok() {
