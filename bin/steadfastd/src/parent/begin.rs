@@ -13,6 +13,7 @@ const TAKEN: Duration = Duration::from_millis(200);
 impl Daemon {
     /// First configuration: pid file, namespace, startup script, children.
     pub(super) fn begin(&mut self) -> Option<i32> {
+        self.fixed.clone_from(&self.facts.fixed);
         if self.options.umask.is_none()
             && let Some(mask) = self.facts.umask
         {

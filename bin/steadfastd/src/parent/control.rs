@@ -159,6 +159,11 @@ impl Daemon {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
             }
+            // What runs, and what was read last.
+            ["fixed"] => {
+                let answer = serde_json::json!([self.fixed, self.facts.fixed]);
+                self.answer(at, format!("{answer}\n").into_bytes());
+            }
             ["config"] => {
                 let bytes = self.config.clone();
                 self.answer(at, bytes);

@@ -83,6 +83,8 @@ struct Daemon {
     signals: Signals,
     background: Background,
     facts: Facts,
+    /// What holds of [`Facts::fixed`]: as it was at the start.
+    fixed: Vec<(String, String)>,
     config: Vec<u8>,
     roles: Vec<Role>,
     loading: Option<Loading>,
@@ -167,6 +169,7 @@ pub fn run(options: Box<Options>) -> i32 {
         signals,
         background,
         facts: Facts::default(),
+        fixed: Vec::new(),
         config: Vec::new(),
         roles: vec![
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
