@@ -71,9 +71,8 @@ enum Command {
     },
     /// Check a configuration; exit status as with steadfastd -t, but 6 for a file that cannot be read
     Check {
-        /// The file
-        #[arg(default_value = "/etc/keepalived/keepalived.conf")]
-        file: PathBuf,
+        /// The file; without it the running daemon's own, else /etc/keepalived/keepalived.conf
+        file: Option<PathBuf>,
         /// Reports for tools
         #[arg(long)]
         json: bool,
@@ -94,7 +93,7 @@ enum Command {
 fn main() {
     let cli = Cli::parse();
     let found = match &cli.command {
-        Command::Check { .. } | Command::Keywords { .. } => Ok(PathBuf::new()),
+        Command::Check { file: Some(_), .. } | Command::Keywords { .. } => Ok(PathBuf::new()),
         _ => ask::socket(cli.socket, cli.pid),
     };
     let socket = match &found {
@@ -112,7 +111,7 @@ fn main() {
         Command::Plan { file } => told(planned(socket, file)),
         Command::Drain { service, server } => told(drain(socket, &service, &server, "on")),
         Command::Undrain { service, server } => told(drain(socket, &service, &server, "off")),
-        Command::Check { file, json, config_id } => check(&file, json, config_id),
+        Command::Check { file, json, config_id } => check(&file.unwrap_or_else(|| usual(socket)), json, config_id),
         Command::Keywords { section, tsv } => list(section.as_deref(), tsv),
     });
 }
@@ -356,6 +355,16 @@ fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String
     Ok(())
 }
 
+/// The file of the running daemon, else the usual one.
+fn usual(socket: &std::path::Path) -> PathBuf {
+    let usual = PathBuf::from("/etc/keepalived/keepalived.conf");
+    let own = ask::status(socket).map_or_else(|_| usual.clone(), |(whole, _)| whole.file.into());
+    if own != usual {
+        eprintln!("the running daemon's file: {}", own.display());
+    }
+    own
+}
+
 fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::Outcome {
     let config_id = config_id.unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -385,9 +394,18 @@ fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i3
 fn list(wanted: Option<&str>, tsv: bool) -> i32 {
     let fits = |k: &steadfast_config::Keyword| wanted.is_none_or(|w| k.word == w || k.section.contains(w));
     let mut out = std::io::stdout().lock();
-    let mut any = false;
-    for k in keywords().filter(fits) {
-        any = true;
+    let mut all: Vec<_> = keywords().filter(fits).collect();
+    // For people within each section by name; programs get them as they are declared.
+    if !tsv {
+        let mut sections = std::collections::HashMap::new();
+        let mut of = |k: &steadfast_config::Keyword| {
+            let next = sections.len();
+            *sections.entry(k.section).or_insert(next)
+        };
+        all.sort_by_cached_key(|k| (of(k), k.word.trim_matches(['(', ')']).to_lowercase()));
+    }
+    let any = !all.is_empty();
+    for k in all {
         let supported = if k.supported { "yes" } else { "not yet" };
         let doc = k.doc.trim();
         let written = if tsv {

@@ -58,6 +58,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
+    /// A test counts it among its reports.
+    pub bad_facility: Option<String>,
     /// All words, to hand on to roles.
     pub words: Vec<String>,
 }
@@ -108,6 +110,7 @@ impl Default for Options {
             withdraw: false,
             record: None,
             handover: None,
+            bad_facility: None,
             words: Vec::new(),
         }
     }
@@ -222,7 +225,7 @@ pub fn parse(arguments: &[String]) -> Request {
     let mut test = false;
     let mut role = None;
     let mut rest = arguments.iter().skip(1);
-    let mut unknown = Vec::new();
+    let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
     while let Some(word) = rest.next() {
         let mut found: Vec<(&str, Option<String>)> = Vec::new();
         if let Some(long) = word.strip_prefix("--").filter(|l| !l.is_empty()) {
@@ -275,7 +278,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "log-detail" => o.detail += 1,
                 "log-facility" => match facility(&text) {
                     Some(f) => o.facility = f,
-                    None => return Request::Print(format!("Invalid log facility '{text}'\n"), 1),
+                    None => o.bad_facility = Some(format!("Invalid log facility '{text}', ignoring it")),
                 },
                 "log-file" => o.log_file = Some(path().unwrap_or_else(|| "/tmp/keepalived.log".into())),
                 "no-syslog" => o.no_syslog = true,
@@ -286,7 +289,7 @@ pub fn parse(arguments: &[String]) -> Request {
                     );
                     match parsed.filter(|m| *m <= 0o777) {
                         Some(m) => o.umask = Some(m),
-                        None => return Request::Print(format!("Invalid umask '{text}'\n"), 1),
+                        None => wrong.push(format!("Invalid umask '{text}', ignoring it")),
                     }
                 }
                 "genhash" => return Request::Print("-T must be the first option\n".into(), 1),
@@ -343,8 +346,12 @@ pub fn parse(arguments: &[String]) -> Request {
             }
         }
     }
-    if !unknown.is_empty() && role.is_none() {
-        eprintln!("Unexpected argument(s): {}", unknown.join(" "));
+    if !unknown.is_empty() {
+        wrong.push(format!("Unexpected argument(s): {}", unknown.join(" ")));
+    }
+    // A start that works with keepalived works here; a role has the same words as its parent, who has said it.
+    if role.is_none() {
+        wrong.iter().chain(o.bad_facility.iter().filter(|_| !test)).for_each(|text| eprintln!("{text}"));
     }
     match role {
         Some(role) => Request::Role(role, o),
@@ -374,6 +381,16 @@ mod tests {
             (o.file.to_str(), o.pid.as_deref().and_then(|p| p.to_str()), o.facility),
             (Some("/c"), Some("/b"), 19)
         );
+    }
+
+    #[test]
+    fn values_that_are_none_do_not_hinder_a_start() {
+        let usual = Options::default();
+        for line in ["k -S 99", "k --log-facility=local9", "k -S nobody -u 0x1ff -u 999"] {
+            let o = options(line);
+            assert_eq!((o.facility, o.umask.is_some()), (usual.facility, line.contains("-u")), "{line}");
+        }
+        assert_eq!(options("k -u 022 -u x").umask, Some(0o22));
     }
 
     #[test]

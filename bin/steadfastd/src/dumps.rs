@@ -22,7 +22,10 @@ pub struct Paths {
 /// `.NAMESPACE_INSTANCE` with data_use_instance.
 pub fn paths(c: &Config) -> Paths {
     let g = &c.globals;
-    let data = g.state_dump_file.as_deref().unwrap_or("/tmp/keepalived.data");
+    // keepalived heeds this variable, too.
+    let folder = std::env::var("TMPDIR").ok().filter(|t| t.starts_with('/')).unwrap_or_else(|| "/tmp".into());
+    let usual = |name: &str| format!("{}/{name}", folder.trim_end_matches('/'));
+    let data = &g.state_dump_file.clone().unwrap_or_else(|| usual("keepalived.data"));
     let own: Vec<&str> =
         [&c.process.net_namespace, &c.process.instance].into_iter().flatten().map(String::as_str).collect();
     let suffix = match own.as_slice() {
@@ -35,8 +38,8 @@ pub fn paths(c: &Config) -> Paths {
         checker: of("_check"),
         bfd: of("_bfd"),
         parent: of("_parent"),
-        stats: g.stats_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.stats".into()),
-        json: g.json_dump_file.clone().unwrap_or_else(|| "/tmp/keepalived.json".into()),
+        stats: g.stats_dump_file.clone().unwrap_or_else(|| usual("keepalived.stats")),
+        json: g.json_dump_file.clone().unwrap_or_else(|| usual("keepalived.json")),
     }
 }
 

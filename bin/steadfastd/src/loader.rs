@@ -35,7 +35,10 @@ fn wants_snmp(outcome: &Outcome) -> bool {
 
 /// `-t`.
 pub fn test(options: &Options) -> i32 {
-    let outcome = load(options);
+    let mut outcome = load(options);
+    if let Some(text) = &options.bad_facility {
+        outcome.diagnostics.push(Class::General, None, text);
+    }
     let colour = options.test_report.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let text = render(&outcome.diagnostics, &outcome.files, colour);
     match &options.test_report {

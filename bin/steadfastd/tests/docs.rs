@@ -57,3 +57,15 @@ fn the_tests_of_the_clients_demands_are_there() {
     }
     assert!(seen > 15, "{seen}");
 }
+
+#[test]
+fn a_facility_that_is_none_is_a_report_and_no_end() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("facility.conf");
+    std::fs::write(&path, "global_defs {\n router_id a\n}\n").expect("file");
+    let test = |facility| run(&["-t", "-S", facility, "-f", path.to_str().expect("path")]);
+    assert_eq!(test("5"), (Some(0), String::new()));
+    let (status, text) = test("99");
+    assert!(status == Some(5) && text.contains("Invalid log facility '99'"), "{status:?}: {text}");
+    let unmasked = run(&["-t", "-u", "999", "-f", path.to_str().expect("path")]);
+    assert_eq!(unmasked, (Some(0), "Invalid umask '999', ignoring it\n".into()));
+}

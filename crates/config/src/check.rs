@@ -2,10 +2,11 @@
 //! and said.
 
 mod instance;
+mod scripts;
 
 use crate::diag::{Class, Diagnostics};
-use crate::host::{Host, ScriptFile};
-use crate::model::{Config, Script, SyncDaemon, Track, User, VrrpInstance};
+use crate::host::Host;
+use crate::model::{Config, SyncDaemon, Track, VrrpInstance};
 use crate::places::Places;
 use std::collections::{HashMap, HashSet};
 
@@ -13,9 +14,10 @@ use std::collections::{HashMap, HashSet};
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     crate::bfd::check(config, at, d);
     crate::check_links::default_interface(config, host, d);
-    let mut any_script = scripts(config, host, at, d);
+    let mut any_script = scripts::check(config, host, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
+    shared(config, d);
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     crate::check_links::linkbeat(config, d);
@@ -35,167 +37,6 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
             Some("put enable_script_security into global_defs".into()),
         );
     }
-}
-
-/// Looks at every script; true when there are any that run.
-fn scripts(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) -> bool {
-    let security = config.globals.enable_script_security;
-    let default_user =
-        config.globals.script_user.or_else(|| host.user("keepalived_script").map(|(uid, gid)| User { uid, gid }));
-    let root = default_user.is_none() && host.own_user().0 == 0;
-    let mut any = false;
-    let used: HashSet<&str> = config
-        .instances
-        .iter()
-        .flat_map(|i| &i.track_script)
-        .chain(config.groups.iter().flat_map(|g| &g.track_script))
-        .map(|t| t.name.as_str())
-        .collect();
-    for s in &mut config.scripts {
-        let named = format!("vrrp_script {}", s.name);
-        let here = |word: &str| at.of("vrrp_script", &s.name, word);
-        let Some(script) = &s.script else {
-            d.push(Class::General, here(""), format!("{}: no script given, ignoring it", named));
-            s.disabled = true;
-            continue;
-        };
-        // A script that nobody tracks is looked at all the same, and never run.
-        s.disabled = !used.contains(s.name.as_str());
-        if s.disabled {
-            d.push(Class::Note, here(""), format!("{}: nobody tracks it", named));
-        }
-        if s.user == Some(None) {
-            d.push(Class::General, here("user"), format!("{}: its user does not exist, ignoring it", named));
-            s.disabled = true;
-            continue;
-        }
-        let first = script.argv.first().map(String::as_str).unwrap_or("");
-        if first.starts_with('<') {
-            continue;
-        }
-        if security && root && s.user.is_none() {
-            d.push_help(
-                Class::General,
-                here("script"),
-                format!("{}: with script security a script needs an account, ignoring it", named),
-                Some("give script_user in global_defs, or make an account named keepalived_script".into()),
-            );
-            s.disabled = true;
-            continue;
-        }
-        let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
-        if let Some(why) = script.shell.as_ref().and_then(|_| crate::host::unsafe_shell_text(host, &script.text))
-            && as_root
-            && security
-        {
-            d.push(
-                Class::General,
-                here("script"),
-                format!("{}: script '{}' is unsafe, ignoring it: {why}", named, script.text),
-            );
-            s.disabled = true;
-            continue;
-        }
-        if let Some(shell) = &script.shell {
-            // keepalived takes the first word for a program and the rest for its arguments; here a shell runs the text.
-            let program = !matches!(host.script(first), ScriptFile::Missing);
-            any |= program;
-            d.push(
-                if program { Class::Note } else { Class::Warning },
-                here("script"),
-                format!("{}: '{}' is shell text, running it by {shell}", named, script.text),
-            );
-            continue;
-        }
-        match host.script(first) {
-            ScriptFile::Missing => {
-                d.push(Class::General, here("script"), format!("{}: script '{first}' not found, ignoring it", named));
-                s.disabled = true;
-            }
-            ScriptFile::NotExecutable => {
-                d.push(
-                    Class::General,
-                    here("script"),
-                    format!("{}: script '{first}' is not executable, ignoring it", named),
-                );
-                s.disabled = true;
-            }
-            ScriptFile::Insecure(why) if as_root && security => {
-                d.push(
-                    Class::General,
-                    here("script"),
-                    format!("{}: script '{first}' is unsafe, ignoring it: {why}", named),
-                );
-                s.disabled = true;
-            }
-            ScriptFile::Insecure(why) if as_root => {
-                any = true;
-                d.push(Class::Note, here("script"), format!("{}: script '{first}' is unsafe: {why}", named));
-            }
-            ScriptFile::Insecure(_) | ScriptFile::Good(_) => any = true,
-        }
-    }
-    // Notification scripts that are missing are silent in a test, and they count as scripts only when they exist.
-    let mut exists = |s: &Script| {
-        let first = s.argv.first().map(String::as_str).unwrap_or("");
-        s.shell.is_none() && !matches!(host.script(first), ScriptFile::Missing)
-    };
-    let notify = config.instances.iter().flat_map(|i| {
-        [&i.notify, &i.notify_backup, &i.notify_fault, &i.notify_master, &i.notify_stop, &i.notify_master_rx_lower_pri]
-    });
-    let notify = notify.chain(
-        config
-            .groups
-            .iter()
-            .flat_map(|g| [&g.notify, &g.notify_backup, &g.notify_fault, &g.notify_master, &g.notify_stop]),
-    );
-    any |= notify.flatten().any(&mut exists);
-    // Silent in keepalived's test; a note, which changes no exit status, helps who mistyped a path.
-    for i in &config.instances {
-        for (word, s) in [
-            ("notify", &i.notify),
-            ("notify_backup", &i.notify_backup),
-            ("notify_fault", &i.notify_fault),
-            ("notify_master", &i.notify_master),
-            ("notify_stop", &i.notify_stop),
-            ("notify_master_rx_lower_pri", &i.notify_master_rx_lower_pri),
-        ] {
-            let Some(s) = s.as_ref().filter(|s| s.shell.is_none()) else { continue };
-            let first = s.argv.first().map(String::as_str).unwrap_or("");
-            let why = match host.script(first) {
-                ScriptFile::Missing => Some("does not exist now"),
-                ScriptFile::NotExecutable => Some("is not executable now"),
-                ScriptFile::Insecure(_) | ScriptFile::Good(_) => None,
-            };
-            if let Some(why) = why {
-                let text = format!("({}) {word} script '{first}' {why}", i.name);
-                d.push(Class::Note, at.of("vrrp_instance", &i.name, word), text);
-            }
-        }
-    }
-    // With script security nobody is left to run the scripts that name no account.
-    let orphan = |s: &&Script| s.user.is_none();
-    let of_instance = config.instances.iter().find_map(|i| {
-        [
-            ("notify", &i.notify),
-            ("notify_backup", &i.notify_backup),
-            ("notify_fault", &i.notify_fault),
-            ("notify_master", &i.notify_master),
-            ("notify_stop", &i.notify_stop),
-        ]
-        .into_iter()
-        .find(|(_, s)| s.as_ref().filter(orphan).is_some())
-        .map(|(word, _)| at.of("vrrp_instance", &i.name, word))
-    });
-    if let Some(place) = of_instance.filter(|_| security && root) {
-        d.push_help(
-            Class::General,
-            place,
-            "with script security a script needs an account, and none is named keepalived_script",
-            Some("give script_user in global_defs".into()),
-        );
-    }
-    any
 }
 
 /// Keeps the scripts that are defined before they are tracked: the order of the file matters to keepalived.
@@ -320,6 +161,27 @@ fn synchronise(config: &mut Config, d: &mut Diagnostics) {
             let text = format!("lvs_sync_daemon: there is no vrrp_instance {name}, ignoring it");
             d.push(Class::Note, None, text);
             config.globals.lvs_sync_daemon = None;
+        }
+    }
+}
+
+/// Notes addresses that two instances have on one link, unless a group changes them together.
+fn shared(config: &Config, d: &mut Diagnostics) {
+    let groups = || config.groups.iter().filter_map(|g| g.group.as_ref());
+    let group: HashMap<&str, usize> =
+        groups().enumerate().flat_map(|(n, all)| all.iter().map(move |m| (m.as_str(), n))).collect();
+    let mut seen: HashMap<(&str, std::net::IpAddr), &str> = HashMap::new();
+    for i in &config.instances {
+        for (a, _, place) in i.virtual_ipaddress.iter().chain(&i.virtual_ipaddress_excluded) {
+            let other = *seen.entry((&a.interface, a.cidr.address)).or_insert(&i.name);
+            let apart = group.get(other).is_none_or(|g| group.get(i.name.as_str()) != Some(g));
+            if other != i.name && apart {
+                let text = format!(
+                    "({}) address {} is {other}'s, too: two hosts hold it while one is master here and the other there",
+                    i.name, a.cidr.address
+                );
+                d.push(Class::Note, place.span(), text);
+            }
         }
     }
 }

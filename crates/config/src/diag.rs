@@ -248,10 +248,13 @@ fn masked(line: &str) -> String {
     shown
 }
 
-/// The known word nearest to a misspelt one, if one is near.
+/// The known word nearest to a misspelt one, if one is near, else the only one that a word cut short begins.
 pub fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
-    candidates.map(|c| (distance(word, c), c)).filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+    let all: Vec<&str> = candidates.collect();
+    let near = all.iter().map(|c| (distance(word, c), *c)).filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d);
+    let mut longer = all.iter().filter(|c| word.len() >= 3 && c.starts_with(word));
+    near.map(|(_, c)| c).or_else(|| longer.next().copied().filter(|_| longer.next().is_none()))
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) between two words.
@@ -396,6 +399,8 @@ mod tests {
         assert_eq!(suggest("prioritiy", known.into_iter()), Some("priority"));
         assert_eq!(suggest("pirority", known.into_iter()), Some("priority"));
         assert_eq!(suggest("banana", known.into_iter()), None);
+        assert_eq!(suggest("inter", known.into_iter()), Some("interface"));
+        assert_eq!(suggest("pri", ["priority", "primary"].into_iter()), None);
     }
 
     #[test]

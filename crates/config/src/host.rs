@@ -41,6 +41,10 @@ pub trait Host {
     fn group(&self, name: &str) -> Option<u32>;
     /// What a script's first word is: a path, or a name searched in PATH.
     fn script(&self, word: &str) -> ScriptFile;
+    /// The program that a script's first line names, where it is absent.
+    fn absent_interpreter(&self, _word: &str) -> Option<String> {
+        None
+    }
     /// A number in one of iproute2's tables ("rt_tables", "rt_scopes", "rt_protos") in the first of these directories that has it.
     fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32>;
     /// Whether a host name has an address.
@@ -70,6 +74,16 @@ fn entry(file: &str, name: &str) -> Option<Vec<String>> {
     let fields = |l: &str| l.split(':').map(str::to_string).collect::<Vec<_>>();
     let number = name.parse::<u32>().is_ok();
     text.lines().map(fields).find(|f| f.get(if number { 2 } else { 0 }).is_some_and(|x| x == name))
+}
+
+/// Where a program is: by its path, or the first of this name in PATH.
+fn program(word: &str) -> Option<PathBuf> {
+    if word.contains('/') {
+        return Some(word.into());
+    }
+    let path =
+        std::env::var("PATH").unwrap_or_else(|_| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    path.split(':').map(|d| Path::new(d).join(word)).find(|p| p.is_file())
 }
 
 /// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way.
@@ -167,16 +181,7 @@ impl Host for SystemHost {
 
     fn script(&self, word: &str) -> ScriptFile {
         use std::os::unix::fs::PermissionsExt;
-        let path = if word.contains('/') {
-            PathBuf::from(word)
-        } else {
-            let path = std::env::var("PATH")
-                .unwrap_or_else(|_| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
-            match path.split(':').map(|d| Path::new(d).join(word)).find(|p| p.is_file()) {
-                Some(p) => p,
-                None => return ScriptFile::Missing,
-            }
-        };
+        let Some(path) = program(word) else { return ScriptFile::Missing };
         let Ok(real) = std::fs::canonicalize(&path) else { return ScriptFile::Missing };
         let Ok(metadata) = std::fs::metadata(&real) else { return ScriptFile::Missing };
         if !metadata.is_file() {
@@ -189,6 +194,18 @@ impl Host for SystemHost {
             return ScriptFile::Insecure(why);
         }
         ScriptFile::Good(real)
+    }
+
+    fn absent_interpreter(&self, word: &str) -> Option<String> {
+        use std::io::Read;
+        // As much of the first line as the kernel looks at.
+        let mut first = Vec::new();
+        let path = program(word)?;
+        std::fs::metadata(&path).ok().filter(|m| m.is_file())?;
+        std::fs::File::open(path).ok()?.take(256).read_to_end(&mut first).ok()?;
+        let text = String::from_utf8_lossy(&first);
+        let name = text.strip_prefix("#!")?.lines().next()?.split_whitespace().next()?;
+        (!Path::new(name).exists()).then(|| name.to_string())
     }
 
     fn table(&self, directories: &[String], table: &str, name: &str) -> Option<u32> {
@@ -270,6 +287,8 @@ pub struct FakeHost {
     pub users: HashMap<String, (u32, u32)>,
     /// Every script exists.
     pub all_scripts: bool,
+    /// Every file of a key, and every credential, exists.
+    pub all_keys: bool,
 }
 
 impl Host for FakeHost {
@@ -312,6 +331,16 @@ impl Host for FakeHost {
     }
     fn own_user(&self) -> (u32, u32) {
         (0, 0)
+    }
+    fn key_file(&self, _: &Path) -> KeyFile {
+        if self.all_keys {
+            KeyFile::Good(Secret::new(vec![7; 32]))
+        } else {
+            KeyFile::Unreadable("there is no such file".into())
+        }
+    }
+    fn credentials(&self) -> Option<PathBuf> {
+        self.all_keys.then(|| "/credentials".into())
     }
 }
 

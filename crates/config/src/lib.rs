@@ -56,6 +56,11 @@ pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options,
     Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }
 }
 
+/// The same of a text in memory, for tests.
+pub fn load_text(text: impl AsRef<[u8]>, options: &source::Options, host: &dyn Host) -> Outcome {
+    load(Path::new("main"), &source::FakeReader(text.as_ref()), options, host)
+}
+
 /// Exit status that the daemon ends with when it cannot run with what was read: 6 unreadable files, 2 a missing value or an
 /// instance without what it needs; `None` when it can run.
 pub fn run_failure(outcome: &Outcome) -> Option<i32> {

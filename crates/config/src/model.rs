@@ -129,8 +129,10 @@ pub enum ReceivePolicy {
 /// The longest time that whole-second keywords take.
 const LONG: i64 = 4294;
 
+include!("tables/root.rs");
 include!("tables/global.rs");
 include!("tables/vrrp.rs");
+include!("tables/checks.rs");
 include!("tables/lvs.rs");
 include!("tables/bfd.rs");
 
@@ -255,7 +257,6 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     ]
     .into_iter()
     .flatten()
-    .copied()
 }
 
 /// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.

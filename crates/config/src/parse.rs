@@ -28,13 +28,14 @@ pub(crate) struct Cx<'a> {
     /// Keyword and line of each block that is open.
     open_blocks: Vec<(String, u32)>,
     pub places: Places,
+    pub patterns: crate::lvs::Patterns,
     /// Kind and name of the block being read.
     block: (String, String),
 }
 
 /// The kind of block that a word belongs into.
 fn inner(word: &str) -> Option<&'static str> {
-    let of = |all: &[crate::section::Keyword]| all.iter().any(|k| k.word == word);
+    let of = |all: crate::section::Declared| all.words().any(|k| k == word);
     [
         ("vrrp_instance", of(crate::model::VrrpInstance::KEYWORDS)),
         ("virtual_server", of(crate::model::VirtualServer::KEYWORDS)),
@@ -59,6 +60,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         eof_said: false,
         open_blocks: Vec::new(),
         places: Places::default(),
+        patterns: Default::default(),
         block: Default::default(),
     };
     let mut root = Root::default();
@@ -69,7 +71,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
             LineKind::Text => {
                 let Some(word) = c.keyword() else { continue };
                 if !root.take(&word, &mut c) {
-                    c.unknown(&word, Root::KEYWORDS.iter().map(|k| k.word));
+                    c.unknown(&word, Root::KEYWORDS.words());
                 }
             }
             LineKind::Open => {
@@ -137,16 +139,16 @@ impl<'a> Cx<'a> {
 
     /// Reports an unknown keyword and passes over its block, if it has one.
     pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
-        let roots = || Root::KEYWORDS.iter().map(|k| k.word);
+        let roots = || Root::KEYWORDS.words();
         let outer = self.open_blocks.len().saturating_sub(1);
         let of_outer = self.open_blocks.iter().take(outer).any(|(block, _)| {
-            let keywords: &[crate::section::Keyword] = match block.as_str() {
+            let keywords = match block.as_str() {
                 "vrrp_instance" => crate::model::VrrpInstance::KEYWORDS,
                 "virtual_server" => crate::model::VirtualServer::KEYWORDS,
                 "real_server" => crate::model::RealServer::KEYWORDS,
-                _ => &[],
+                _ => return false,
             };
-            keywords.iter().any(|k| k.word == word)
+            keywords.words().any(|k| k == word)
         });
         let help = if of_outer {
             let (block, line) = self.open_blocks.last().cloned().unwrap_or_default();
@@ -450,6 +452,11 @@ impl<'a> Cx<'a> {
         }
         let at = self.word(1).map(|w| w.span).or_else(|| self.place());
         self.places.put(&self.block.0, &self.block.1, word, at);
+    }
+
+    /// Where this keyword was in the block being read.
+    pub fn marked(&self, word: &str) -> Option<Span> {
+        self.places.of(&self.block.0, &self.block.1, word)
     }
 
     /// Lines of words until the block ends.

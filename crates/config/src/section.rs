@@ -1,5 +1,6 @@
 //! Keywords declared once.
 
+use crate::diag::Class;
 use crate::parse::Cx;
 
 /// A keyword as the reference shows it.
@@ -23,10 +24,104 @@ pub struct Keyword {
     pub supported: bool,
 }
 
+/// Notes a word behind what the keyword of the line takes: keepalived passes it over in silence, too, and who wrote it meant something.
+pub(crate) fn surplus(c: &mut Cx<'_>, syntax: &str, keywords: Declared) {
+    let [first, rest @ ..] = c.words() else { return };
+    // How many those are is open in some.
+    if rest.is_empty() || ["...", "{", "COMMAND", "SCRIPT", "as "].iter().any(|word| syntax.contains(word)) {
+        return;
+    }
+    let most = if syntax == "-" { 0 } else { syntax.split_whitespace().count() };
+    let Some(extra) = rest.get(most) else { return };
+    let takes = match most {
+        0 => "no value".to_string(),
+        1 => "one value".into(),
+        n => format!("at most {n} values"),
+    };
+    let another = keywords.words().find(|word| !extra.quoted && *word == extra.text);
+    let help = another.map(|word| format!("`{word}` begins a line of its own"));
+    let text = format!("'{}' is not read: {} takes {takes}", extra.text, first.text);
+    c.diagnostics.push_help(Class::Note, Some(extra.span), text, help);
+}
+
+/// Keywords of a section, as one text: a table of them would consist of addresses, which are written anew in every process when it
+/// starts and are memory of its own from then on, though only a reading ever looks at them.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared {
+    /// Path of the section.
+    pub section: &'static str,
+    /// A row for each keyword, ended by a record separator; its parts, in the order of [`Keyword`], are ended by unit separators.
+    pub rows: &'static str,
+}
+
+impl Declared {
+    /// The words alone.
+    pub(crate) fn words(self) -> impl Iterator<Item = &'static str> {
+        self.into_iter().map(|k| k.word)
+    }
+}
+
+impl IntoIterator for Declared {
+    type Item = Keyword;
+    type IntoIter = Rows;
+
+    fn into_iter(self) -> Rows {
+        Rows { section: self.section, rows: self.rows.split_terminator('\u{1e}') }
+    }
+}
+
+/// The rows of a section.
+pub(crate) struct Rows {
+    section: &'static str,
+    rows: std::str::SplitTerminator<'static, char>,
+}
+
+impl Iterator for Rows {
+    type Item = Keyword;
+
+    fn next(&mut self) -> Option<Keyword> {
+        let mut parts = self.rows.next()?.split_terminator('\u{1f}');
+        let mut part = || parts.next().unwrap_or_default();
+        Some(Keyword {
+            section: self.section,
+            word: part(),
+            field: part(),
+            syntax: part(),
+            range: part(),
+            default: part(),
+            doc: part(),
+            supported: part() == "true",
+        })
+    }
+}
+
+/// A row of [`Declared`].
+macro_rules! row {
+    ($word:literal, $field:expr, $syntax:literal, $range:literal, $shown:literal, $doc:expr, $supported:expr) => {
+        concat!(
+            $word,
+            "\u{1f}",
+            $field,
+            "\u{1f}",
+            $syntax,
+            "\u{1f}",
+            $range,
+            "\u{1f}",
+            $shown,
+            "\u{1f}",
+            $doc,
+            "\u{1f}",
+            $supported,
+            "\u{1f}\u{1e}"
+        )
+    };
+}
+pub(crate) use row;
+
 /// A block of keywords.
 pub(crate) trait Section: Default {
     /// Its keywords.
-    const KEYWORDS: &'static [Keyword];
+    const KEYWORDS: Declared;
     /// Takes the current line; false when its first word is no keyword here.
     fn take(&mut self, word: &str, c: &mut Cx<'_>) -> bool;
 }
@@ -38,11 +133,11 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
     }
     while c.next() {
         let Some(word) = c.keyword() else { continue };
-        c.mark(S::KEYWORDS.first().map_or("", |k| k.section), &word);
+        c.mark(S::KEYWORDS.section, &word);
         if section.take(&word, c) {
             continue;
         }
-        c.unknown(&word, S::KEYWORDS.iter().map(|k| k.word));
+        c.unknown(&word, S::KEYWORDS.words());
     }
 }
 
@@ -76,27 +171,26 @@ macro_rules! section {
         }
 
         impl crate::section::Section for $name {
-            const KEYWORDS: &'static [crate::section::Keyword] = &[
-                $( crate::section::Keyword {
-                    section: $path, word: $word, field: stringify!($field), syntax: $syntax, range: $range, default: $shown,
-                    doc: concat!($($doc),*), supported: section!(@ $support),
-                }, )*
-                $( crate::section::Keyword {
-                    section: $path, word: $aword, field: "", syntax: $asyntax, range: $arange, default: $ashown,
-                    doc: concat!($($adoc),*), supported: section!(@ $asupport),
-                }, )*
-            ];
+            const KEYWORDS: crate::section::Declared = crate::section::Declared {
+                section: $path,
+                rows: concat!(
+                    $( crate::section::row!($word, stringify!($field), $syntax, $range, $shown, concat!($($doc),*), section!(@ $support)), )*
+                    $( crate::section::row!($aword, "", $asyntax, $arange, $ashown, concat!($($adoc),*), section!(@ $asupport)), )*
+                ),
+            };
 
             #[allow(clippy::redundant_closure_call, unused_variables)]
             fn take(&mut self, word: &str, c: &mut crate::parse::Cx<'_>) -> bool {
                 match word {
                     $( $word => {
                         if !section!(@ $support) { c.unsupported($word); }
+                        crate::section::surplus(c, $syntax, Self::KEYWORDS);
                         let read: fn(&mut crate::parse::Cx<'_>, &mut $ty) = $read;
                         read(c, &mut self.$field);
                     } )*
                     $( $aword => {
                         if !section!(@ $asupport) { c.unsupported($aword); }
+                        crate::section::surplus(c, $asyntax, Self::KEYWORDS);
                         let read: fn(&mut crate::parse::Cx<'_>, &mut $name) = $aread;
                         read(c, self);
                     } )*

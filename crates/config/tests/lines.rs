@@ -283,3 +283,21 @@ fn names_that_no_link_can_have_are_reported_where_they_stand() {
         assert!(names.iter().flatten().all(|n| !n.contains('/') && n.len() < 16 && n != ".."), "{line}: {names:?}");
     }
 }
+
+#[test]
+fn an_address_of_two_instances_is_noted_unless_a_group_moves_them_together() {
+    let instance = |name: &str, id: u8, list: &str, link: &str| {
+        format!(
+            "vrrp_instance {name} {{\ninterface {link}\nvirtual_router_id {id}\nvirtual_ipaddress {{\n10.0.0.{id}\n}}\n{list} {{\n10.0.0.9/24\n}}\n}}\n"
+        )
+    };
+    let both = instance("A", 1, "virtual_ipaddress_excluded", "eth0")
+        + &instance("B", 2, "virtual_ipaddress_excluded", "eth0");
+    let noted = |text: &str| read(text).diagnostics.iter().map(|d| d.message.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        noted(&both),
+        ["(B) address 10.0.0.9 is A's, too: two hosts hold it while one is master here and the other there"]
+    );
+    assert!(noted(&format!("vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\n{both}")).is_empty());
+    assert!(noted(&both.replacen("eth0", "eth1", 1)).is_empty());
+}

@@ -1,29 +1,14 @@
 //! What the tables show. The values of virtual servers are those that keepalived 2.2.7 gives for this file in a guest with IPVS.
 
-use std::path::{Path, PathBuf};
 use steadfast_config::host::FakeHost;
-use steadfast_config::source::{Options, ReadError, Reader};
-use steadfast_config::{Config, load};
+use steadfast_config::source::Options;
+use steadfast_config::{Config, load_text};
 use steadfast_core::State;
 use steadfast_snmp::mib::{Event, Facts, Known, Parts, binds, view};
 use steadfast_snmp::wire::Value;
 use steadfast_snmp::{Oid, Setting, View};
 use steadfast_status::live::{Check, Checker, Server, Service, Traffic};
 use steadfast_status::{Instance, Snapshot};
-
-struct One(&'static str);
-
-impl Reader for One {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        if path == Path::new("main") { Ok(self.0.into()) } else { Err(ReadError::NotFound) }
-    }
-    fn glob(&self, _: &str) -> Vec<PathBuf> {
-        Vec::new()
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 const FILE: &str = "
 global_defs {
@@ -97,7 +82,7 @@ virtual_server group VG {
 
 fn config() -> Config {
     let host = FakeHost { all_interfaces: true, all_scripts: true, ..Default::default() };
-    load(Path::new("main"), &One(FILE), &Options::default(), &host).config
+    load_text(FILE, &Options::default(), &host).config
 }
 
 fn server(name: &str, up: bool, weight: u32) -> Server {

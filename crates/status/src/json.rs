@@ -131,10 +131,10 @@ fn data(i: &Instance) -> String {
         .bit("dont_track_primary", i.dont_track_primary)
         .bit("skip_check_adv_addr", i.skip_check_adv_addr)
         .bit("strict_mode", i.strict)
-        // Adverts go by the virtual link, if there is one, which is the interface then.
-        .text("vmac_ifname", if i.link == i.interface { "" } else { &i.link });
+        // A virtual link is the interface, also where adverts go by the one below.
+        .text("vmac_ifname", &i.virtual_link);
     if !i.interface.is_empty() {
-        o.text("ifp_ifname", if i.link.is_empty() { &i.interface } else { &i.link });
+        o.text("ifp_ifname", if i.virtual_link.is_empty() { &i.interface } else { &i.virtual_link });
     }
     o.raw("master_priority", i.master_priority)
         .raw("last_transition", format_args!("{:.6}", i.last_transition))

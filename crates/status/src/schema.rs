@@ -112,6 +112,8 @@ pub struct Instance {
     pub protocol_error: u8,
     /// The link that adverts go by.
     pub link: String,
+    /// The virtual link (a MAC of its own, or an ipvlan), whichever link adverts go by; empty without one.
+    pub virtual_link: String,
     /// Addresses in adverts.
     pub advertised: Vec<IpAddr>,
     /// Where adverts go, unless by unicast.

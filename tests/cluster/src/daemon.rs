@@ -84,6 +84,8 @@ impl Daemon {
         command.args(["-n", "-l", "-D", "-f"]).arg(path("conf"));
         command.arg("-p").arg(path("pid")).arg("-r").arg(path("vrrp.pid")).arg("-c").arg(path("check.pid"));
         command.arg("-b").arg(path("bfd.pid"));
+        // Dumps go there.
+        command.env("TMPDIR", folder.path());
         for (name, value) in variables {
             if name.is_empty() {
                 command.arg(value);
@@ -92,11 +94,8 @@ impl Daemon {
             }
         }
         let bfd = configuration.contains("bfd_instance");
-        if kind == Kind::Keepalived {
-            command.env("TMPDIR", folder.path());
-            if !bfd {
-                command.arg("-B");
-            }
+        if kind == Kind::Keepalived && !bfd {
+            command.arg("-B");
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
         let daemon = Daemon { folder, child, dead: false };

@@ -115,6 +115,10 @@ fn reload_and_plan_tell_what_comes_of_them() {
     let mistyped = file(folder.path(), "mistyped", &text.replace("priority 150", "priority 150\n prioritty 160"));
     let plan = steadfast(&d, &["plan", &mistyped]);
     assert!(!plan.status.success() && said(&plan).contains("a reload would change nothing"), "{}", said(&plan));
+    // Without a file the daemon's own is looked at.
+    let own = said(&steadfast(&d, &["check"]));
+    assert!(own.contains(&format!("the running daemon's file: {}", d.path("conf").display())), "{own}");
+    assert!(own.contains("interface absent0 does not exist now"), "{own}");
     // What does not work changes nothing, and the exit status and the place of the fault tell.
     std::fs::write(
         d.path("conf"),

@@ -117,6 +117,43 @@ fn vmac_xmit_base_keeps_adverts_on_the_base_link() {
     assert!(eventually(seconds(5), || lan.hosts[1].has(VIP)), "{}", e.log());
 }
 
+/// Whichever link adverts go by: readers ask the JSON dump which link carries the addresses.
+#[test]
+fn the_json_dump_names_the_virtual_link_as_keepalived_s_does() {
+    require!();
+    let lan = Lan::new(1);
+    for more in ["use_vmac\n vmac_xmit_base", "use_vmac", "vmac_xmit_base", ""] {
+        let named = |kind| {
+            let d = Daemon::start(&lan.hosts[0], kind, &conf(200, more));
+            let there = || lan.hosts[0].has(VIP) && lan.hosts[0].has(VIP6);
+            assert!(eventually(seconds(10), there), "{kind:?}: {}", d.log());
+            // SIGRTMIN + 2
+            let pid = d.pid_of("pid").expect("pid").to_string();
+            std::process::Command::new("kill").args(["-36", &pid]).status().expect("kill");
+            let names = || {
+                let whole: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(d.path("keepalived.json")).ok()?).ok()?;
+                let of = |i: &serde_json::Value, key: &str| i["data"][key].as_str().unwrap_or("none").to_string();
+                let all = whole.as_array()?.iter().map(|i| [of(i, "vmac_ifname"), of(i, "ifp_ifname")]);
+                Some(all.collect::<Vec<_>>())
+            };
+            assert!(eventually(seconds(10), || names().is_some()), "{kind:?}: {}", d.log());
+            let names = names().expect("names");
+            assert_eq!(d.stop(), Some(0));
+            names
+        };
+        let ours = named(Kind::Steadfast);
+        let links =
+            if more.starts_with("use_vmac") { ["vrrp.51", "vrrp6.51"].map(|l| [l, l]) } else { [["", "eth0"]; 2] };
+        assert_eq!(ours, links, "{more}");
+        if keepalived().is_some() {
+            assert_eq!(ours, named(Kind::Keepalived), "{more}");
+        } else {
+            println!("SKIPPED: the JSON dump of keepalived: it is not installed");
+        }
+    }
+}
+
 #[test]
 fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
     require!();

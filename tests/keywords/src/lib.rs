@@ -18,8 +18,8 @@
 
 use std::path::{Path, PathBuf};
 use steadfast_config::host::{Host, ScriptFile};
-use steadfast_config::source::{Options, ReadError, Reader};
-use steadfast_config::{Outcome, load};
+use steadfast_config::source::Options;
+use steadfast_config::{Outcome, load_text};
 
 /// A keyword's row.
 #[derive(Clone, Debug, Default)]
@@ -106,21 +106,6 @@ fn parse(text: &str) -> Vec<Row> {
     rows
 }
 
-/// A file from memory; nothing else is there.
-struct One<'a>(&'a str);
-
-impl Reader for One<'_> {
-    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        if path == Path::new("main") { Ok(self.0.as_bytes().to_vec()) } else { Err(ReadError::NotFound) }
-    }
-    fn glob(&self, _: &str) -> Vec<PathBuf> {
-        Vec::new()
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 /// A host that has every link whose name does not begin with `absent`, every script, the accounts root and nobody, and in the folder
 /// `/names` the name `known`.
 struct Everything;
@@ -155,5 +140,5 @@ impl Host for Everything {
 
 /// Reads a configuration on that host.
 pub fn read(text: &str) -> Outcome {
-    load(Path::new("main"), &One(text), &Options::default(), &Everything)
+    load_text(text, &Options::default(), &Everything)
 }

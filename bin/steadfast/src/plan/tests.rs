@@ -1,27 +1,10 @@
 use super::*;
-use std::path::{Path, PathBuf};
 use steadfast_config::model::{Authentication, RealServer, Served, VirtualServer};
-use steadfast_config::source::{Options, ReadError, Reader};
-
-struct Text<'a>(&'a str);
-
-impl Reader for Text<'_> {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Ok(self.0.as_bytes().to_vec())
-    }
-    fn glob(&self, _: &str) -> Vec<PathBuf> {
-        Vec::new()
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-}
+use steadfast_config::source::Options;
 
 /// What is planned between two texts.
 fn between(a: &str, b: &str) -> Vec<String> {
-    let read = |text| {
-        steadfast_config::load(Path::new("f"), &Text(text), &Options::default(), &steadfast_config::SystemHost).config
-    };
+    let read = |text| steadfast_config::load_text(text, &Options::default(), &steadfast_config::SystemHost).config;
     plan(&read(a), &read(b))
 }
 

@@ -2,12 +2,20 @@
 
 use super::Role;
 use std::collections::HashMap;
+use steadfast_core::Name;
 use steadfast_ipc::{Alarm, Message, News};
-use steadfast_vrrp::Counters;
+use steadfast_vrrp::{Counters, View};
 
-/// Counters of each instance when it was looked at last.
+/// What had been counted when it was looked at last, of instances that had anything: most never have.
 #[derive(Default)]
-pub struct Alarms(HashMap<String, Counters>);
+pub struct Alarms(HashMap<Name, [u64; 6]>);
+
+impl Alarms {
+    fn of<'a>(views: impl Iterator<Item = View<'a>>) -> Self {
+        let counts = views.map(|v| (v.config.name.clone(), kinds(&v.counters).map(|(_, n)| n)));
+        Alarms(counts.filter(|(_, counts)| *counts != [0; 6]).collect())
+    }
+}
 
 /// Kinds of alarms, by the numbers of RFC 2787 and RFC 6527.
 fn kinds(c: &Counters) -> [(Alarm, u64); 6] {
@@ -30,7 +38,7 @@ fn kinds(c: &Counters) -> [(Alarm, u64); 6] {
 impl Role {
     /// What a former life counted is no news.
     pub(super) fn has_raised(&mut self) {
-        self.alarms.0 = self.router.views().map(|v| (v.config.name.to_string(), v.counters)).collect();
+        self.alarms = Alarms::of(self.router.views());
     }
 
     /// Tells of what was thrown away since the last time.
@@ -39,16 +47,14 @@ impl Role {
             return;
         }
         let mut news = Vec::new();
-        let mut next = HashMap::new();
         for v in self.router.views() {
-            let before = self.alarms.0.get(v.config.name.as_str()).cloned().unwrap_or_default();
-            let pairs = kinds(&v.counters).into_iter().zip(kinds(&before));
-            for ((alarm, _), _) in pairs.filter(|((_, now), (_, before))| now > before) {
+            let before = self.alarms.0.get(&v.config.name).copied().unwrap_or_default();
+            for ((alarm, _), _) in kinds(&v.counters).into_iter().zip(before).filter(|((_, now), before)| now > before)
+            {
                 news.push(News::Alarm { name: v.config.name.to_string(), alarm, source: v.offender });
             }
-            next.insert(v.config.name.to_string(), v.counters);
         }
-        self.alarms.0 = next;
+        self.has_raised();
         news.into_iter().for_each(|n| self.parent.say(Message::News(n)));
     }
 }

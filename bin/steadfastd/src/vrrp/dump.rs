@@ -90,6 +90,7 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             new_master: v.new_master as u8,
             protocol_error: v.protocol_error,
             link: c.link().to_string(),
+            virtual_link: c.virtual_link.clone().unwrap_or_default(),
             advertised: c.addresses.iter().map(|a| a.cidr.address).collect(),
             multicast: c.unicast.is_none().then_some(c.group),
             offender: v.offender,

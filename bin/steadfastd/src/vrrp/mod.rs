@@ -11,6 +11,7 @@ mod live;
 mod past;
 pub mod plan;
 mod record;
+mod reread;
 mod settings;
 mod start;
 mod system;
@@ -24,6 +25,7 @@ use crate::events;
 use crate::programs::Programs;
 use plan::{Plan, Probe};
 use record::Record;
+use reread::Reread;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -53,6 +55,7 @@ const FIREWALL: usize = 7;
 const PROCESSES: usize = 8;
 const PROGRAMS: usize = 9;
 const BFD: usize = 10;
+const READ: usize = 11;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -107,6 +110,7 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
+    reread: Reread,
     /// For dumps.
     told: details::Told,
     teller: Teller,
@@ -250,7 +254,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> = (0..=BFD).map(Ready::perhaps).collect();
+        let mut ready: Vec<Ready> = (0..=READ).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -280,6 +284,7 @@ impl Role {
         let mut brother = false;
         let mut programs = false;
         let mut sessions = false;
+        let mut read = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -290,6 +295,7 @@ impl Role {
                 BROTHER => brother = true,
                 PROGRAMS => programs = true,
                 BFD => sessions = true,
+                READ => read = true,
                 KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -311,6 +317,9 @@ impl Role {
         if parent {
             self.parent.flush();
             self.orders(t);
+        }
+        if read {
+            self.reload(t);
         }
         if brother {
             self.hear_brother(t);
@@ -510,40 +519,7 @@ impl Role {
     fn orders(&mut self, t: Time) {
         for order in self.parent.orders() {
             match order {
-                Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(config) => {
-                        let mut plan = translate::plan(&config);
-                        plan.remember(&self.plan);
-                        // A file that is tracked from now on is read before anybody judges by it.
-                        for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
-                            let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
-                            let value = first.unwrap_or_else(|| files::read_number(&f.path));
-                            self.router.handle(t, Input::File(&f.name, value), &mut self.out);
-                        }
-                        self.save_state("pre", t);
-                        self.told = details::Told::new(&config);
-                        self.plan = plan;
-                        self.plan.names[0].iter().for_each(|name| schedule::name(name));
-                        let adjusted = self.router.views().filter(|v| v.adjusted != (None, None));
-                        let adjusted: Vec<String> = adjusted.map(|v| v.config.name.to_string()).collect();
-                        self.router.reload(t, self.plan.take_machine(), &mut self.out);
-                        adjusted.iter().for_each(|name| self.keep_adjusted(name, (None, None)));
-                        let probes = &self.plan.probes;
-                        self.results.retain(|name, _| probes.contains_key(name));
-                        self.trim = Some(t + SETTLED);
-                        self.configure();
-                        self.save_state("post", t);
-                        if self.plan.machine.fifo_states_on_reload {
-                            self.tell_states();
-                        }
-                        self.dirty = true;
-                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
-                            b.say(Message::Hello);
-                        }
-                        self.parent.say(Message::Ready);
-                    }
-                    Err(e) => log::error!("configuration: {e}"),
-                },
+                Order::Config(bytes) => self.reread.begin(bytes),
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
                     self.keep_objects = keep_objects;

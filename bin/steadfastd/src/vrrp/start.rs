@@ -107,6 +107,7 @@ impl Role {
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
+        let reread = Reread::new(&reactor)?;
         let mut role = Role {
             parent,
             signals,
@@ -114,6 +115,7 @@ impl Role {
             system,
             router,
             plan,
+            reread,
             told,
             teller: Teller::default(),
             receivers: HashMap::new(),

@@ -3,7 +3,7 @@
 use crate::diag::Class;
 use crate::model::{LinkMethod, Peer};
 use crate::parse::Cx;
-use crate::section::Keyword;
+use crate::section::{Declared, Keyword};
 use crate::source::Word;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -18,21 +18,12 @@ pub(crate) use rule::rule;
 
 const ADDRESS: &str = "address line (virtual_ipaddress, virtual_ipaddress_excluded, static_ipaddress)";
 
-/// One word of a line.
-const fn word(
-    section: &'static str,
-    word: &'static str,
-    syntax: &'static str,
-    range: &'static str,
-    default: &'static str,
-    doc: &'static str,
-) -> Keyword {
-    Keyword { section, word, field: "", syntax, range, default, doc, supported: true }
-}
-
 macro_rules! words {
     ($name:ident, $section:expr, $( $word:literal $syntax:literal $range:literal $default:literal $doc:literal; )*) => {
-        const $name: &[Keyword] = &[ $( crate::lines::word($section, $word, $syntax, $range, $default, $doc) ),* ];
+        const $name: Declared = Declared {
+            section: $section,
+            rows: concat!($( crate::section::row!($word, "", $syntax, $range, $default, $doc, true) ),*),
+        };
     };
 }
 use words;
@@ -77,7 +68,6 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     [ADDRESS_WORDS, route::WORDS, rule::WORDS, DELAY_WORDS, LINKBEAT_WORDS, OTHER_WORDS, TRACK_WORDS, MAIL_WORDS]
         .into_iter()
         .flatten()
-        .copied()
 }
 
 /// A cursor over the words of the current line.
@@ -90,8 +80,8 @@ struct Words<'c, 'a> {
 
 impl<'a> Words<'_, 'a> {
     /// A word that is no option of this kind of line, and the one of `known` that it may have been meant to be.
-    fn unknown(&mut self, o: &Word, text: String, known: &[Keyword]) {
-        let near = crate::diag::suggest(&o.text, known.iter().map(|k| k.word).filter(|k| !k.starts_with('(')));
+    fn unknown(&mut self, o: &Word, text: String, known: Declared) {
+        let near = crate::diag::suggest(&o.text, known.words().filter(|k| !k.starts_with('(')));
         let help = near.map(|k| format!("did you mean `{k}`?"));
         self.c.diagnostics.push_help(Class::General, Some(o.span), text, help);
     }

@@ -3,7 +3,7 @@
 use super::{PROTOCOLS, SCOPES, TABLES, Words, cidr, number, words};
 use crate::diag::Class;
 use crate::parse::Cx;
-use crate::section::Keyword;
+use crate::section::Declared;
 use crate::source::Word;
 use std::net::IpAddr;
 use steadfast_core::kernel::{Encap, Metric, NextHop, Placement, Route, RouteKind};
@@ -40,7 +40,7 @@ words! { ALL, SECTION,
     "hoplimit" "N" "0-255" "none" "Hop limit.";
     "advmss" "[lock] N" "uint32" "none" "Advertised MSS in bytes.";
     "rtt" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/8 ms" "none" "Round-trip time.";
-    "rttvar" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/4 ms" "none" "Its variance.";
+    "rttvar" "[lock] N[s|ms]" "200ms-120s; a bare number counts 1/4 ms" "none" "Variance of rtt.";
     "reordering" "[lock] N" "uint32" "none" "Reordering of packets.";
     "window" "N" "uint32" "none" "Greatest TCP window in bytes.";
     "cwnd" "[lock] N" "uint32" "none" "Greatest congestion window in packets.";
@@ -64,7 +64,7 @@ words! { ALL, SECTION,
     "track_group" "NAME" "static routes" "none" "Instances that its loss concerns.";
     "lock" "-" "-" "off" "Before a metric's value: the stack may not change it.";
 }
-pub(super) const WORDS: &[Keyword] = ALL;
+pub(super) const WORDS: Declared = ALL;
 
 /// The metric of a word, whether it takes `lock`, and the greatest value.
 fn metric(word: &str) -> Option<(Metric, bool, u32)> {
@@ -356,6 +356,15 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
             "default" | "default6" => destination = Some(None),
             text => match text.parse::<IpCidr>().ok() {
                 Some(d) if destination.is_none() => destination = Some(Some(d)),
+                None if destination.is_none() && text.contains(['.', ':', '/']) => {
+                    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+                    let text = match address.parse().map(|a| Family::of(a).bits()) {
+                        Ok(bits) => format!("the prefix length {length} of '{text}' is not between 0 and {bits}"),
+                        Err(_) => format!("'{address}' is not an IP address"),
+                    };
+                    w.c.report_at(Class::General, o, text + ", ignoring the route");
+                    return None;
+                }
                 _ => {
                     let text = format!("unknown option '{text}' of a route, ignoring the route");
                     w.unknown(o, text, WORDS);

@@ -3,7 +3,7 @@
 use super::{PROTOCOLS, TABLES, Words, cidr, number, words};
 use crate::diag::Class;
 use crate::parse::Cx;
-use crate::section::Keyword;
+use crate::section::Declared;
 use crate::source::Word;
 use std::str::FromStr;
 use steadfast_core::Family;
@@ -49,7 +49,7 @@ words! { ALL, SECTION,
     "no_track" "-" "-" "off" "Its loss does not concern the instance.";
     "track_group" "NAME" "static rules" "none" "Instances that its loss concerns.";
 }
-pub(super) const WORDS: &[Keyword] = ALL;
+pub(super) const WORDS: Declared = ALL;
 
 /// Numbers of IP protocols that every system names (IANA).
 const IP_PROTOCOLS: &[(&str, u32)] = &[

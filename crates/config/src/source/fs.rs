@@ -76,3 +76,19 @@ impl Reader for FsReader {
         std::env::var(name).ok()
     }
 }
+
+/// One file from memory, named `main`, for tests; there is no other, and no environment.
+#[derive(Clone, Copy, Debug)]
+pub struct FakeReader<'a>(pub &'a [u8]);
+
+impl Reader for FakeReader<'_> {
+    fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+        if path == Path::new("main") { Ok(self.0.to_vec()) } else { Err(ReadError::NotFound) }
+    }
+    fn glob(&self, _: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+}

@@ -5,7 +5,7 @@ mod expand;
 mod fs;
 mod words;
 
-pub use fs::{FsReader, ReadError, Reader};
+pub use fs::{FakeReader, FsReader, ReadError, Reader};
 pub use words::{CommandError, split_command};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
@@ -92,6 +92,10 @@ pub(crate) struct State<'a> {
     pub rng: steadfast_core::Rng,
     bytes: u64,
     checks: Checks,
+    /// The files that are being read, each within the one before it, with the number of changed definitions when it began.
+    open: Vec<(PathBuf, u64)>,
+    /// How often a definition has changed.
+    redefined: u64,
 }
 
 /// Which include problems are errors.
@@ -101,6 +105,22 @@ struct Checks {
     matching: bool,
     wildcard: bool,
     brace: bool,
+}
+
+/// A path without `.` and `NAME/..`: names for one file shall be alike.
+fn lexical(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// Reads a configuration.
@@ -116,6 +136,8 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
         rng: steadfast_core::Rng::new(options.random_seed),
         bytes: 0,
         checks: Checks { read: all, matching: all, wildcard: all, brace: all },
+        open: Vec::new(),
+        redefined: 0,
     };
     match reader.read(path, BYTES) {
         Ok(bytes) => state.file(path, bytes, 0),
@@ -151,6 +173,7 @@ impl State<'_> {
             let text = "the file begins with a byte order mark (U+FEFF), ignoring it";
             self.out.diagnostics.push_help(Class::UnknownKeyword, Some(at), text, help);
         }
+        self.open.push((lexical(path), self.redefined));
         let mut lines = bare.unwrap_or(&text).split('\n').enumerate();
         while let Some((n, line)) = lines.next() {
             let number = u32::try_from(n + 1).unwrap_or(u32::MAX);
@@ -170,6 +193,7 @@ impl State<'_> {
             }
             self.line(&line, span, path, depth, 0);
         }
+        self.open.pop();
     }
 
     /// Rules about a physical line as such.
@@ -221,7 +245,8 @@ impl State<'_> {
         if let Some((name, value)) = words::definition(text) {
             let now = value.contains('$') && !value.contains('\n');
             let value = if now { self.substitute(value, path, nesting) } else { value.to_string() };
-            self.definitions.insert(name.to_string(), value);
+            let before = self.definitions.insert(name.to_string(), value);
+            self.redefined += u64::from(before.as_deref() != self.definitions.get(name).map(String::as_str));
             return;
         }
         if text.starts_with('~')
@@ -342,6 +367,19 @@ impl State<'_> {
                 self.include_problem(pattern.span, error, format!("no file matches '{alternative}'"));
             }
             for file in found {
+                // Nothing is otherwise than when it was begun: it would go round for ever.
+                let name = lexical(&file);
+                if self.open.iter().any(|(open, redefined)| *open == name && *redefined == self.redefined) {
+                    let within = path.display();
+                    let text = if self.open.last().is_some_and(|(open, _)| *open == name) {
+                        format!("{within} includes itself")
+                    } else {
+                        format!("{within} and {} include each other", name.display())
+                    };
+                    self.out.diagnostics.push(Class::General, Some(pattern.span), text);
+                    self.out.diagnostics.include_failed = true;
+                    continue;
+                }
                 match self.reader.read(&file, BYTES.saturating_sub(self.bytes)) {
                     Ok(bytes) => self.file(&file, bytes, depth + 1),
                     Err(ReadError::NotFound) => {

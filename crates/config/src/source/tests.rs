@@ -101,6 +101,17 @@ fn includes_are_followed_and_loops_end() {
     assert_eq!(shown(&s), ["a", "c", "b"]);
     let looped = read(&[("main", "include main\n")]);
     assert!(looped.diagnostics.include_failed);
+    // Each is read once, and one report names both.
+    let each_other = [("main", "include d/x.conf\na\n"), ("d/x.conf", "include ../d/../main\ninclude nothing\nb\n")];
+    let looped = read(&each_other);
+    let said: Vec<_> = looped.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(said, ["d/x.conf and main include each other", "file 'd/nothing' does not exist"]);
+    assert_eq!(shown(&looped), ["b", "a"]);
+    // A definition that says when it is enough.
+    let counted =
+        [("main", "$N=more\n$more=end\ninclude x"), ("x", "include $N\n"), ("more", "$N=end\ninclude x"), ("end", "c")];
+    let counted = read(&counted);
+    assert_eq!((counted.diagnostics.counted(), shown(&counted)), (0, vec!["c".to_string()]));
     let missing = read(&[("main", "include nothing\n")]);
     assert_eq!((missing.diagnostics.exit_status(), missing.diagnostics.iter().count()), (0, 1));
     assert_eq!(read(&[("main", "includem nothing\n")]).diagnostics.exit_status(), 6);

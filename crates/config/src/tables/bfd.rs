@@ -7,7 +7,7 @@ section! {
         live "min_rx" "MS" "1-4294967, 3 decimals" "10" => min_rx: u32 = 10_000, |c, v| crate::bfd::interval(c, v);
         /// Least interval between packets that are sent while the session is up, in milliseconds. The slower side sets the pace.
         live "min_tx" "MS" "1-4294967, 3 decimals" "10" => min_tx: u32 = 10_000, |c, v| crate::bfd::interval(c, v);
-        /// The same while the session is not up.
+        /// Least interval between packets that are sent while the session is not up, in milliseconds.
         live "idle_tx" "MS" "1000-4294967, 3 decimals" "1000" => idle_tx: u32 = 1_000_000, |c, v| c.milliseconds(v, 1000, 4_294_967);
         /// Packets that may be lost: the peer finds us dead after so many intervals.
         live "multiplier" "N" "1-255" "5" => multiplier: u8 = 5, |c, v| c.int(v, 1, 255);

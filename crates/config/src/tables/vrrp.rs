@@ -101,7 +101,10 @@ section! {
         live "v3_checksum_as_v2" "[BOOL]" "-" "off" => v3_checksum_as_v2: Option<bool> = None, |c, v| c.boolean(v);
         /// Do not check the address list of the known master.
         live "skip_check_adv_addr" "[BOOL]" "-" "global" => skip_check_adv_addr: Option<bool> = None, |c, v| c.boolean(v);
-        /// Strict RFC rules.
+        /// The RFC to the letter. Refused: an instance with unicast_peer, or without addresses. Ignored: authentication, preempt_delay,
+        /// vmac_xmit_base, accept in version 2, state MASTER below priority 255, fast_takeover, soft_release. Virtual addresses take no
+        /// packets, not even a ping, unless accept is given (version 3) or the priority is 255. auth_hmac is enforced, IPv6 is version 3,
+        /// and its adverts need a link-local first address.
         live "strict_mode" "[BOOL]" "-" "vrrp_strict" => strict_mode: Option<bool> = None, |c, v| c.boolean(v);
         /// Do not take over from a lower-priority master.
         live "nopreempt" "-" "-" "off" => nopreempt: bool = false, |c, v| c.flag(v);

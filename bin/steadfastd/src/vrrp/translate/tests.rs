@@ -1,31 +1,15 @@
 //! From the text of a file to the kernel, without files and without a kernel.
 
 use super::{plan, since_boot};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_config::host::FakeHost;
-use steadfast_config::source::{Options, ReadError, Reader};
+use steadfast_config::source::Options;
 use steadfast_test_sim::pairs::{ends_alike, pair};
 use steadfast_vrrp::Config;
 
-/// One file.
-struct Text<'a>(&'a str);
-
-impl Reader for Text<'_> {
-    fn read(&self, _: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
-        Ok(self.0.as_bytes().to_vec())
-    }
-    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
-        vec![pattern.into()]
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 fn machine(text: &str) -> Config {
     let host = FakeHost { all_interfaces: true, ..FakeHost::default() };
-    let outcome = steadfast_config::load(Path::new("conf"), &Text(text), &Options::default(), &host);
+    let outcome = steadfast_config::load_text(text, &Options::default(), &host);
     let reports = steadfast_config::diag::render_compat(&outcome.diagnostics, &outcome.files);
     assert!(reports.is_empty(), "{reports}\n{text}");
     plan(&outcome.config).take_machine()
@@ -72,7 +56,7 @@ fn members_of_a_group_of_old_track_what_the_others_do() {
     let members: String = (0..many).map(member).collect();
     let text = format!("{members}vrrp_sync_group G {{\n group {{\n{names} }}\n global_tracking\n}}\n");
     let host = FakeHost { all_interfaces: true, ..FakeHost::default() };
-    let outcome = steadfast_config::load(Path::new("conf"), &Text(&text), &Options::default(), &host);
+    let outcome = steadfast_config::load_text(text, &Options::default(), &host);
     let begun = std::time::Instant::now();
     let machine = plan(&outcome.config).take_machine();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());

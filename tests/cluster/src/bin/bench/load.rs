@@ -3,21 +3,48 @@
 use crate::{Figure, row};
 use std::time::{Duration, Instant};
 use steadfast_test_cluster::daemon::ask;
-use steadfast_test_cluster::{Daemon, Kind, Lan, eventually};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually};
 
 /// Instances on one link: router ids are 8 bits.
 const ON_LINK: u32 = 250;
 
-fn instances(n: u32, priority: u8) -> String {
+/// So many instances, on the links of [`wide`], with more words in each.
+pub fn instances(n: u32, priority: u8, words: &str) -> String {
     let one = |i: u32| {
         let (link, vrid) = (i / ON_LINK, i % ON_LINK + 1);
         format!(
-            "vrrp_instance I{i} {{\n interface b{link}\n virtual_router_id {vrid}\n priority {priority}\n advert_int 1\n \
+            "vrrp_instance I{i} {{\n interface b{link}\n virtual_router_id {vrid}\n priority {priority}\n {words}\n \
              virtual_ipaddress {{\n 10.{}.1.{vrid}/16\n }}\n}}\n",
             80 + link
         )
     };
     (0..n).map(one).collect()
+}
+
+/// Two hosts with as many links between them as that many instances need.
+pub fn wide(n: u32) -> Lan {
+    let lan = Lan::new(2);
+    let (host, other) = (&lan.hosts[0], &lan.hosts[1]);
+    for link in 0..n.div_ceil(ON_LINK) {
+        host.ip(&format!("link add b{link} type veth peer name b{link} netns {}", other.namespace));
+        for (host, last) in [(host, 1), (other, 2)] {
+            host.ip(&format!("link set b{link} up"));
+            host.ip(&format!("addr add 10.{}.0.{last}/16 dev b{link}", 80 + link));
+        }
+    }
+    lan
+}
+
+/// A daemon that is master of all its instances; none where it does not get there within a minute.
+pub fn master_of_all(host: &Host, kind: Kind, n: u32, configuration: &str) -> Option<Daemon> {
+    let d = Daemon::start(host, kind, configuration);
+    let masters = || d.log().matches("Entering MASTER STATE").count() >= n as usize;
+    eventually(Duration::from_secs(60), masters).then_some(d)
+}
+
+/// The figure of a daemon that does not get there.
+pub fn never() -> Figure {
+    Figure { text: "not all are masters after 60 s".into(), met: Some(false) }
 }
 
 /// The processes of a daemon: the parent and those below it.
@@ -59,19 +86,11 @@ pub fn load(kinds: &[Kind], quick: bool) {
     for n in if quick { vec![1u32, 100] } else { vec![1, 100, 1000] } {
         let during = Duration::from_secs(if quick { 5 } else { 20 });
         row(&format!("{n} masters: CPU s a minute, MiB"), kinds, |kind| {
-            let lan = Lan::new(2);
-            let (host, other) = (&lan.hosts[0], &lan.hosts[1]);
-            for link in 0..n.div_ceil(ON_LINK) {
-                host.ip(&format!("link add b{link} type veth peer name b{link} netns {}", other.namespace));
-                for (host, last) in [(host, 1), (other, 2)] {
-                    host.ip(&format!("link set b{link} up"));
-                    host.ip(&format!("addr add 10.{}.0.{last}/16 dev b{link}", 80 + link));
-                }
-            }
-            let d = Daemon::start(host, kind, &instances(n, 200));
-            let masters = || d.log().matches("Entering MASTER STATE").count() >= n as usize;
-            assert!(eventually(Duration::from_secs(60), masters), "{kind:?}: not all are masters");
-            let _backup = Daemon::start(other, kind, &instances(n, 100));
+            let lan = wide(n);
+            let Some(d) = master_of_all(&lan.hosts[0], kind, n, &instances(n, 200, "advert_int 1")) else {
+                return never();
+            };
+            let _backup = Daemon::start(&lan.hosts[1], kind, &instances(n, 100, "advert_int 1"));
             // The second burst of announcements comes five seconds after the first.
             std::thread::sleep(Duration::from_secs(12));
             let pids = processes(d.pid_of("pid").expect("pid"));

@@ -1,0 +1,58 @@
+//! Scripts that will not run are named before they are missed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use steadfast_config::source::Options;
+use steadfast_config::{Host, SystemHost, load_text};
+
+#[test]
+fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
+    if SystemHost.own_user().0 != 0 {
+        println!("SKIPPED: scripts that only root can change (only root can make them)");
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let make = |name: &str, text: &str, mode: u32| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode");
+        path.display().to_string()
+    };
+    let good = make("good", "#!/bin/sh\n", 0o755);
+    let plain = make("plain", "#!/bin/sh\n", 0o644);
+    let orphan = make("orphan", "#!/nowhere/python -u\n", 0o755);
+    let open = make("open", "#!/bin/sh\n", 0o777);
+    let text = format!(
+        "global_defs {{\n enable_script_security\n script_user root\n startup_script /nowhere/start\n}}\n\
+         vrrp_script S {{\n script {orphan}\n}}\n\
+         vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify {orphan}\n notify_stop {good}\n}}\n\
+         vrrp_instance A {{\n interface absent0\n virtual_router_id 1\n notify_master {plain}\n notify_deleted /nowhere/deleted\n \
+         track_script {{\n S\n }}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n\
+         vrrp_instance B {{\n interface absent0\n virtual_router_id 2\n notify {open}\n notify_fault {good}\n virtual_ipaddress {{\n 10.0.0.2\n }}\n}}\n\
+         virtual_server 10.0.0.3 80 {{\n protocol TCP\n lb_algo rr\n lb_kind NAT\n quorum_up /nowhere/up\n real_server 10.0.0.4 80 {{\n notify_down {good}\n }}\n}}\n"
+    );
+    let outcome = load_text(text, &Options::default(), &SystemHost);
+    let scripts = outcome.diagnostics.iter().filter(|d| d.message.contains("script '"));
+    let said: Vec<String> = scripts
+        .map(|d| {
+            let at = d.span.map_or(0, |s| s.line);
+            // Which part of the path is open depends on where this runs.
+            format!(
+                "{at} {}",
+                d.message.replace(&folder.display().to_string(), "").split(": '").next().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "7 vrrp_script S: script '/orphan' cannot be run: its interpreter '/nowhere/python' does not exist now",
+            "20 (A) notify_master script '/plain' is not executable now",
+            "21 (A) notify_deleted script '/nowhere/deleted' does not exist now",
+            "32 (B) notify script '/open' is unsafe, it will not be run",
+            "14 (G) notify script '/orphan' cannot be run: its interpreter '/nowhere/python' does not exist now",
+            "4 startup_script script '/nowhere/start' does not exist now",
+            "38 quorum_up script '/nowhere/up' does not exist now",
+        ]
+    );
+}
