@@ -1,6 +1,7 @@
 //! The checker role: one loop that turns readiness into the pool's input and carries its output out.
 
 mod balancer;
+mod dump;
 mod left;
 mod live;
 pub mod marks;
