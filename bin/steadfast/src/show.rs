@@ -90,10 +90,10 @@ fn recent(i: &Instance) -> Option<&Unproven> {
 }
 
 /// Somebody is heard now whose adverts are thrown away, and it is not said of him already that they prove nothing.
-fn rejected(i: &Instance) -> Option<&Rejected> {
+fn rejected(i: &Instance) -> impl Iterator<Item = &Rejected> {
     let told = recent(i).map(|u| &u.source);
-    let heard = |r: &&Rejected| r.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
-    i.rejected.as_ref().filter(heard).filter(|r| told != Some(&r.source))
+    let heard = move |r: &&Rejected| r.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
+    i.rejected.iter().chain(&i.also_rejected).filter(heard).filter(move |r| told != Some(&r.source))
 }
 
 /// Why it is in its state, what is due, and what it counts; `stale`: what was due is no more.
@@ -198,13 +198,17 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let text = format!("adverts of {} fail authentication: {}", u.source, u.why);
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
-            if let Some(r) = rejected(i) {
+            for r in rejected(i) {
                 let two = if i.state == "MASTER" { "; where that is a master, there are two" } else { "" };
                 let text = format!("adverts of {} are thrown away: {}{two}", r.source, r.why);
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
             for o in &i.missing {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("the kernel refuses {o}")));
+            }
+            for o in &i.unchanged {
+                let text = format!("the kernel refuses the change of {o}: it is as before the reload");
+                let _ = writeln!(out, "       {}", paint.bad(&text));
             }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
             let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
@@ -413,6 +417,11 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             i.missing
                 .iter()
                 .for_each(|o| say(format!("The kernel refuses {o}; the log says why. It is tried again and again.")));
+            i.unchanged.iter().for_each(|o| {
+                say(format!(
+                    "The kernel refuses the change of {o}, which is as it was before the reload; the log says why."
+                ));
+            });
             if i.handing_over {
                 say("It has said priority 0 and serves until a successor is heard.".into());
             } else {
@@ -477,7 +486,7 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             "Keys, key ids and kinds of authentication have to be the same on all routers.".into()
         });
     }
-    if let Some(r) = rejected(i) {
+    for r in rejected(i) {
         say(format!(
             "Adverts of {} are thrown away ({}): {} within {}, the last {} ago.",
             r.source,
@@ -486,6 +495,8 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             span(r.since),
             span(r.last)
         ));
+    }
+    if rejected(i).next().is_some() {
         say(if i.state == "MASTER" {
             "Where that one is a master of this router id, there are two masters: both have to be configured alike."
                 .into()

@@ -167,7 +167,10 @@ impl Checker {
             Ok(Success::Agent(words)) => self.obey(words),
             // an agent that cannot be asked says nothing
             Err(failure) if self.is_agent() => {
-                self.reason = Some(failure.clone());
+                // why it is down is what it said last
+                if self.works() || self.reason.is_none() {
+                    self.reason = Some(failure.clone());
+                }
                 Outcome::Same
             }
             Ok(Success::Weight(weight)) => {
@@ -238,10 +241,8 @@ impl Checker {
             Some(Admin::Maint) => (advice.drain, advice.maintenance) = (false, true),
         }
         match words.state {
-            // what it said before still holds
-            None if matches!(self.reason, Some(Failure::Agent(_))) => {}
-            // a weight alone says that there is somebody: the first answer ends the wait of alpha
-            None => (self.state.up, self.reason) = (true, None),
+            // what it said before still holds, whoever heard it; who never said anything counts as up
+            None => {}
             Some(Ok(())) => (self.state.up, self.reason) = (true, None),
             Some(Err(word)) => (self.state.up, self.reason) = (false, Some(Failure::Agent(word))),
         }

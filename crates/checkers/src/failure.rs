@@ -42,8 +42,8 @@ pub enum Failure {
     Signal(i32),
     /// A program that took longer than this, and was ended.
     Overran(std::time::Duration),
-    /// A program that could not be started.
-    NotStarted,
+    /// A program that could not be started, and why.
+    NotStarted(String),
     /// What a former life said.
     Former(String),
     /// Content of a tracked file.
@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
             Failure::Signal(signal) => write!(f, "ended by signal {signal}"),
             Failure::Overran(limit) => write!(f, "timed out after {} s", limit.as_secs_f64()),
             Failure::Former(text) => f.write_str(text),
-            Failure::NotStarted => f.write_str("could not be started"),
+            Failure::NotStarted(why) => write!(f, "could not be started: {why}"),
             Failure::File(value) => write!(f, "file value {value}"),
             Failure::Bfd => f.write_str("session is down"),
             Failure::Grpc(status) => write!(f, "gRPC status {status}"),

@@ -1,6 +1,7 @@
 //! From verdicts to the table: servers, weights, quorum, sorry server, panic.
 
 use crate::checker::{Checker, User};
+use crate::kept::Leaver;
 use crate::{Output, Range, RealServer, Slot, Table, VirtualServer};
 use log::Level;
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ pub(crate) struct Virtual {
     /// It has been evaluated before.
     pub begun: bool,
     /// Servers that a reload took out, until they go.
-    pub leaving: Vec<(DestinationKey, Destination, Time)>,
+    pub leaving: Vec<Leaver>,
 }
 
 /// Why something is looked at anew: the text for mails.

@@ -37,7 +37,7 @@ pub enum Input<'a> {
     Eof(ProbeId, bool),
     /// The probe cannot go on, for this reason.
     Failed(ProbeId, &'a str),
-    /// The program of a probe ended, and the last line that it wrote.
+    /// The program of a probe ended, and the last line that it wrote; why it could not be started.
     ScriptEnded(ProbeId, ScriptEnd, &'a str),
     /// A tracked file (by name) has this value.
     File(&'a str, i64),
@@ -179,6 +179,17 @@ pub enum Snapshot {
         /// The reason, as it is shown.
         text: String,
     },
+    /// A real server that left the file, and drains.
+    Leaving {
+        /// Its virtual server.
+        service: ServiceId,
+        /// Which.
+        server: DestinationKey,
+        /// How it is in the table.
+        destination: Destination,
+        /// It goes then. Monotonic time goes on from process to process.
+        until: Time,
+    },
 }
 
 impl Snapshot {
@@ -188,6 +199,7 @@ impl Snapshot {
             Snapshot::Service { id, .. } => Self::service_key(id),
             Snapshot::Server { service, server, .. } => Self::server_key(service, server),
             Snapshot::Reason { check, .. } => Self::reason_key(*check),
+            Snapshot::Leaving { service, server, .. } => Self::leaving_key(service, server),
         }
     }
 
@@ -197,6 +209,10 @@ impl Snapshot {
 
     pub(crate) fn server_key(service: &ServiceId, server: &DestinationKey) -> String {
         format!("{} {}:{}", service.exact(), server.address, server.port)
+    }
+
+    pub(crate) fn leaving_key(service: &ServiceId, server: &DestinationKey) -> String {
+        format!("leaving {}", Self::server_key(service, server))
     }
 
     pub(crate) fn reason_key(check: u64) -> String {

@@ -27,6 +27,7 @@ mod http2;
 #[cfg(test)]
 mod http_tests;
 mod io;
+mod kept;
 mod ping;
 mod pool;
 mod probes;
@@ -43,12 +44,14 @@ mod testkit;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod view;
 mod words;
 
 pub use config::*;
 pub use io::*;
-pub use pool::{CheckView, Pool, ServerView, ServiceView};
+pub use pool::Pool;
 pub use search::compile as compile_rule;
+pub use view::{CheckView, ServerView, ServiceView};
 
 /// The dialogues alone, byte by byte: for fuzzing, and for programs that ask one question (genhash).
 pub mod dialogue {

@@ -2,17 +2,15 @@
 
 use crate::checker::{Checker, Rules, User};
 use crate::health::{Cause, Virtual, slot};
+use crate::kept::Heritage;
 use crate::spread::Spread;
-use crate::{
-    Check, CheckKind, CheckState, Config, Input, Output, RealServer, ServiceId, Slot, Snapshot, Suspend, Table, Url,
-    VirtualServer,
-};
+use crate::{Check, CheckKind, Config, Input, Output, Slot, Snapshot, Suspend, Table, Url};
 use log::Level;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_core::ipvs::{DestinationKey, ServiceKey};
+use steadfast_core::ipvs::ServiceKey;
 use steadfast_core::{Rng, Time, Timers};
 
 /// A virtual server of more real servers than this announces its table with gaps, of so much for each server: making and
@@ -50,24 +48,6 @@ pub(crate) enum Life {
     Stopped,
 }
 
-/// State of a server handed over by a former life.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Inherited {
-    pub up: bool,
-    pub seen_up: bool,
-    pub drained: bool,
-    pub recovering: Option<Time>,
-}
-
-/// State handed over by a former life, by object.
-#[derive(Debug, Default)]
-pub(crate) struct Heritage {
-    pub quorums: HashMap<ServiceId, bool>,
-    pub servers: HashMap<(ServiceId, DestinationKey), Inherited>,
-    pub checks: HashMap<u64, CheckState>,
-    pub reasons: HashMap<u64, String>,
-}
-
 /// All checks and all virtual servers. Feed it with [`Pool::handle`], call [`Pool::poll`] when [`Pool::poll_at`] says so, and
 /// carry out what comes out in order.
 ///
@@ -101,63 +81,6 @@ pub struct Pool {
     pub(crate) keep: BTreeSet<User>,
 }
 
-/// A virtual server as seen from outside.
-#[derive(Clone, Debug)]
-pub struct ServiceView<'a> {
-    /// Its slot.
-    pub slot: Slot,
-    /// Its configuration.
-    pub config: &'a VirtualServer,
-    /// Its name in logs.
-    pub name: &'a str,
-    /// It has its quorum.
-    pub quorum: bool,
-    /// Failed servers are kept in service.
-    pub panic: bool,
-    /// Its checks run.
-    pub active: bool,
-    /// Weight of its live servers.
-    pub live_weight: u64,
-    /// The sorry server's name, and whether it serves.
-    pub sorry: Option<(String, bool)>,
-    /// Its real servers.
-    pub servers: Vec<ServerView<'a>>,
-}
-
-/// A real server as seen from outside.
-#[derive(Clone, Debug)]
-pub struct ServerView<'a> {
-    /// Its configuration, but for the checks.
-    pub config: &'a RealServer,
-    /// Its name in logs.
-    pub name: &'a str,
-    /// It is up.
-    pub up: bool,
-    /// Drained by the operator.
-    pub drained: bool,
-    /// Weight, but for a slow start.
-    pub weight: u32,
-    /// An agent wants it to get no new connections.
-    pub agent_drains: bool,
-    /// Its checks.
-    pub checks: Vec<CheckView<'a>>,
-}
-
-/// A check as seen from outside.
-#[derive(Clone, Debug)]
-pub struct CheckView<'a> {
-    /// Its configuration.
-    pub check: &'a Check,
-    /// It has nothing against its server being used.
-    pub good: bool,
-    /// Why the last try failed.
-    pub reason: Option<String>,
-    /// How long the last try took.
-    pub took: Option<Duration>,
-    /// What its program wrote last.
-    pub said: &'a str,
-}
-
 impl Pool {
     /// A pool that starts from nothing.
     pub fn new(config: Config, seed: u64, now: Time, out: &mut Vec<Output>) -> Pool {
@@ -182,7 +105,7 @@ impl Pool {
             spread,
             probes: 0,
             life: Life::Settling,
-            heritage: Heritage::default(),
+            heritage: Heritage::new(snapshots),
             addresses: HashSet::new(),
             masters: HashSet::new(),
             files: HashMap::new(),
@@ -190,20 +113,6 @@ impl Pool {
             dirty: BTreeSet::new(),
             keep: BTreeSet::new(),
         };
-        for snapshot in snapshots {
-            match snapshot {
-                Snapshot::Service { id, quorum } => {
-                    pool.heritage.quorums.insert(id.clone(), *quorum);
-                }
-                Snapshot::Server { service, server, up, seen_up, drained, recovering, checks } => {
-                    let (up, seen_up, drained, recovering) = (*up, *seen_up, *drained, *recovering);
-                    let state = Inherited { up, seen_up, drained, recovering };
-                    pool.heritage.servers.insert((service.clone(), *server), state);
-                    pool.heritage.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
-                }
-                Snapshot::Reason { check, text } => drop(pool.heritage.reasons.insert(*check, text.clone())),
-            }
-        }
         pool.adopt(config, now, out);
         pool.timers.set(Key::Settle, now);
         pool
@@ -303,23 +212,6 @@ impl Pool {
         self.keep_all();
     }
 
-    /// What a former life had and the configuration has not any more is kept no longer.
-    fn forget_rest(&mut self, out: &mut Vec<Output>) {
-        let Heritage { mut quorums, mut servers, mut reasons, .. } = std::mem::take(&mut self.heritage);
-        for v in self.services.iter().flatten() {
-            quorums.remove(&v.config.id);
-            for r in &v.servers {
-                servers.remove(&(v.config.id.clone(), r.key()));
-            }
-        }
-        for c in self.checkers.iter().flatten().filter(|c| !c.works()) {
-            reasons.remove(&c.state.fingerprint);
-        }
-        out.extend(quorums.keys().map(|id| Output::Forget(Snapshot::service_key(id))));
-        out.extend(servers.keys().map(|(id, server)| Output::Forget(Snapshot::server_key(id, server))));
-        out.extend(reasons.keys().map(|check| Output::Forget(Snapshot::reason_key(*check))));
-    }
-
     fn tell_first_states(&self, s: u32, out: &mut Vec<Output>) {
         let Some(v) = self.service(s) else { return };
         for (i, real) in v.servers.iter().enumerate() {
@@ -344,10 +236,11 @@ impl Pool {
     /// Looks at these servers of a virtual server anew.
     pub(crate) fn evaluate(&mut self, s: u32, touched: &[u32], cause: &Cause, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        let quorum = v.quorum;
+        let (quorum, begun) = (v.quorum, v.begun);
         let changes = v.evaluate(touched, &self.checkers, cause, now, out);
         self.keep.extend(changes.servers.iter().map(|i| (s, *i)));
-        if v.quorum != quorum {
+        // also the first one: whoever was told that there is none is not told again
+        if v.quorum != quorum || !begun {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
         }
         for i in changes.servers {
@@ -496,14 +389,11 @@ impl Pool {
 
     fn leave(&mut self, s: u32, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        let name = v.name.clone();
-        v.leaving.retain(|(key, _, until)| {
-            if *until <= now {
-                let server = crate::health::server_name(&v.config, key.address, key.port);
-                out.push(Output::Log(Level::Info, format!("Service {server} of VS {name} has drained")));
-            }
-            *until > now
-        });
+        for (key, ..) in v.leaving.iter().filter(|(.., until)| *until <= now) {
+            let server = crate::health::server_name(&v.config, key.address, key.port);
+            out.push(Output::Log(Level::Info, format!("Service {server} of VS {} has drained", v.name)));
+        }
+        v.let_go(|(.., until)| *until <= now, out);
         if let Some(at) = v.leaving.iter().map(|(_, _, until)| *until).min() {
             self.timers.set(Key::Leave(s), at);
         }
@@ -536,13 +426,6 @@ impl Pool {
         out.push(Output::Stopped);
     }
 
-    pub(crate) fn keep_all(&mut self) {
-        for s in &self.order {
-            let servers = self.services.get(*s as usize).and_then(Option::as_ref).map_or(0, |v| v.servers.len());
-            self.keep.extend((0..servers as u32).map(|i| (*s, i)));
-        }
-    }
-
     /// What changed within this call goes out once.
     pub(crate) fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         if self.life == Life::Running {
@@ -564,76 +447,8 @@ impl Pool {
         self.timers.earliest();
     }
 
-    fn server_snapshot(&self, (s, i): User) -> Option<Snapshot> {
-        let v = self.service(s)?;
-        let real = v.servers.get(i as usize)?;
-        let checks = real.checks.iter().filter_map(|c| Some(self.checkers.get(*c as usize)?.as_ref()?.state)).collect();
-        Some(Snapshot::Server {
-            service: v.config.id.clone(),
-            server: real.key(),
-            up: real.up,
-            seen_up: real.seen_up,
-            drained: real.drained,
-            recovering: real.recovering,
-            checks,
-        })
-    }
-
-    /// The state of everything, for a successor.
-    pub fn snapshots(&self) -> Vec<Snapshot> {
-        let down = self.checkers.iter().flatten().filter(|c| !c.works());
-        let mut all: Vec<Snapshot> = down.map(Checker::kept_reason).collect();
-        for s in &self.order {
-            let Some(v) = self.service(*s) else { continue };
-            all.push(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum });
-            all.extend((0..v.servers.len()).filter_map(|i| self.server_snapshot((*s, i as u32))));
-        }
-        all
-    }
-
     /// The wanted table of a virtual server at `now`; `None` when the slot is free.
     pub fn table(&self, slot: Slot, now: Time) -> Option<Table> {
         Some(self.service(slot.0)?.table(now))
-    }
-
-    /// All virtual servers, in order of the configuration.
-    pub fn services(&self) -> Vec<ServiceView<'_>> {
-        self.order.iter().filter_map(|s| self.view(*s)).collect()
-    }
-
-    fn view(&self, s: u32) -> Option<ServiceView<'_>> {
-        let v = self.service(s)?;
-        let servers = v.servers.iter().map(|r| ServerView {
-            config: &r.config,
-            name: &r.name,
-            up: r.up,
-            drained: r.drained,
-            weight: r.weight,
-            agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
-            checks: (r.advices(&self.checkers))
-                .map(|c| CheckView {
-                    check: &c.check,
-                    good: c.works(),
-                    reason: c.reason.as_ref().map(ToString::to_string),
-                    took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
-                    said: &c.said,
-                })
-                .collect(),
-        });
-        Some(ServiceView {
-            slot: slot(s),
-            config: &v.config,
-            name: &v.name,
-            quorum: v.quorum,
-            panic: v.panic,
-            active: v.active,
-            live_weight: v.live(),
-            sorry: v
-                .config
-                .sorry
-                .as_ref()
-                .map(|x| (crate::health::server_name(&v.config, x.address, x.port), v.sorry_serves())),
-            servers: servers.collect(),
-        })
     }
 }

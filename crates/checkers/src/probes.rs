@@ -155,11 +155,11 @@ impl Pool {
         }
         let Some(probe) = checker.probe.take_if(|p| p.id == id) else { return };
         checker.took = micros(now.since(probe.begun));
-        checker.said = said.into();
+        checker.said = if end == ScriptEnd::NotStarted { Box::default() } else { said.into() };
         let result = match end {
             ScriptEnd::Exited(status) => checker.exit(status),
             ScriptEnd::Signalled(signal) => Err(Failure::Signal(signal)),
-            ScriptEnd::NotStarted => Err(Failure::NotStarted),
+            ScriptEnd::NotStarted => Err(Failure::NotStarted(said.into())),
         };
         self.timers.cancel(Key::Limit(c));
         self.conclude(c, result, now, out);
@@ -385,6 +385,6 @@ fn begin(checker: &Checker, random: u64) -> Result<(Exchange, Transport), Failur
             (Exchange::Http2(Box::new(Http2::health(grpc)?)), transport)
         }
         CheckKind::Agent { target, send } => (Exchange::Agent(Agent::new(send)), Transport::Tcp(target.clone())),
-        CheckKind::File { .. } | CheckKind::Bfd { .. } => return Err(Failure::NotStarted),
+        CheckKind::File { .. } | CheckKind::Bfd { .. } => return Err(Failure::NotStarted("it has no probes".into())),
     })
 }

@@ -4,6 +4,7 @@
 use crate::checker::{Checker, User};
 use crate::failure::Failure;
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
+use crate::kept::Leaver;
 use crate::pool::{Key, Life, Pool};
 use crate::{
     Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, Snapshot, VirtualServer, VirtualServerGroup,
@@ -84,12 +85,18 @@ impl Pool {
             let servers = std::mem::take(&mut service.servers);
             let mut v = Virtual::new(service, name, keys, ranges);
             intake.present.clear();
-            intake.gone = before.map(|(_, b)| v.succeed(b)).unwrap_or_default();
+            intake.gone = match before {
+                Some((_, b)) => v.succeed(b),
+                None => {
+                    v.leaving = self.heritage.leaving.remove(&v.config.id).unwrap_or_default();
+                    BTreeMap::new()
+                }
+            };
             for server in servers {
                 self.place(s, &mut v, server, &mut intake, out);
             }
             v.servers.shrink_to_fit();
-            v.leaving.retain(|(key, _, _)| !intake.present.contains(key));
+            v.let_go(|(key, ..)| intake.present.contains(key), out);
             self.dismiss(s, &mut v, std::mem::take(&mut intake.gone), now, out);
             self.services[s as usize] = Some(v);
             order.push(s);
@@ -234,7 +241,11 @@ impl Pool {
                 out.push(Output::Fifo(format!("RS {name} {service} DOWN\n")));
                 if !real.config.drain.is_zero() {
                     let RealServer { forward, upper, lower, drain, .. } = real.config;
-                    v.leaving.push((real.key(), Destination { forward, weight: 0, upper, lower }, now + drain));
+                    let (server, until) = (real.key(), now + drain);
+                    let destination = Destination { forward, weight: 0, upper, lower };
+                    v.leaving.push((server, destination, until));
+                    let service = v.config.id.clone();
+                    out.push(Output::Keep(Snapshot::Leaving { service, server, destination, until }));
                 }
             }
         }
@@ -284,6 +295,14 @@ impl Virtual {
         old.servers.into_iter().map(|r| (r.key(), r)).collect()
     }
 
+    /// Servers that drain no more, for they are in service again or gone.
+    pub(crate) fn let_go(&mut self, which: impl Fn(&Leaver) -> bool, out: &mut Vec<Output>) {
+        let id = &self.config.id;
+        for (server, ..) in self.leaving.extract_if(.., |l| which(l)) {
+            out.push(Output::Forget(Snapshot::leaving_key(id, &server)));
+        }
+    }
+
     /// Weights as they are, without a word about it. The sums are not up to date afterwards.
     pub(crate) fn take_weights(&mut self, checkers: &[Option<Checker>]) {
         for real in &mut self.servers {
@@ -300,6 +319,7 @@ fn remove(v: &Virtual, out: &mut Vec<Output>) {
     }
     let id = &v.config.id;
     out.extend(v.servers.iter().map(|r| Output::Forget(Snapshot::server_key(id, &r.key()))));
+    out.extend(v.leaving.iter().map(|(server, ..)| Output::Forget(Snapshot::leaving_key(id, server))));
     out.push(Output::Forget(Snapshot::service_key(id)));
     if v.quorum {
         out.extend(v.config.quorum_down.clone().map(Output::Notify));

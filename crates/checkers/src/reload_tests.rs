@@ -297,6 +297,59 @@ fn told(w: &World) -> std::collections::BTreeMap<String, Snapshot> {
 }
 
 #[test]
+fn a_server_that_drains_goes_on_draining_in_the_next_life() {
+    let mut w = half_dead();
+    let mut s = two();
+    s.servers[1].drain = Duration::from_secs(30);
+    w.reload(config(s.clone()));
+    s.servers.remove(1);
+    w.reload(config(s.clone()));
+    w.run(10.0);
+    assert_eq!(w.table(), "10.0.0.2:80=0");
+    let kept: Vec<Snapshot> = told(&w).into_values().collect();
+    let mut heir = World::restore_at(config(s.clone()), &kept, w.now);
+    heir.run(15.0);
+    assert_eq!(heir.table(), "10.0.0.2:80=0");
+    heir.run(10.0);
+    assert_eq!(heir.table(), "");
+    let forgotten = |w: &World| {
+        w.said
+            .iter()
+            .any(|(_, o)| matches!(o, Output::Forget(k) if k.starts_with("leaving") && k.ends_with("10.0.0.2:80")))
+    };
+    assert!(forgotten(&heir));
+    // The virtual server is gone by then, or the server is back.
+    let mut heir = World::restore_at(Config::default(), &kept, w.now);
+    heir.run(0.0);
+    assert!(forgotten(&heir));
+    let mut heir = World::restore_at(config(two()), &kept, w.now);
+    heir.run(0.0);
+    assert!(forgotten(&heir));
+    assert_eq!(heir.table(), "10.0.0.2:80=3");
+}
+
+/// Who was told of a virtual server that has never had a quorum is not told again by the next life.
+#[test]
+fn a_quorum_that_was_never_there_is_told_once() {
+    let mut s = VirtualServer { quorum_down: Some(script("qdown")), ..two() };
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = true);
+    let mut w = World::new(config(s.clone()));
+    w.run(2.0);
+    let kept: Vec<Snapshot> = told(&w).into_values().collect();
+    assert!(w.heard().contains(&"run qdown".to_string()));
+    for _ in 0..2 {
+        let mut heir = World::restore(config(s.clone()), &kept);
+        heir.run(2.0);
+        let heard = heir.heard();
+        assert!(
+            !heard.iter().any(|l| l == "run qdown" || l.starts_with("fifo") || l.contains("quorum down")),
+            "{heard:?}"
+        );
+        assert!(heard.contains(&"quorum [192.0.2.1]:tcp:80 false".to_owned()), "trackers are told again");
+    }
+}
+
+#[test]
 fn services_of_one_name_are_kept_apart() {
     let of = |id| VirtualServer { id, ..service(vec![server(A, 1, tcp(A))]) };
     let group = |protocol| of(ServiceId::Group { name: "H".into(), protocol });

@@ -20,7 +20,7 @@ const OVERLAP: usize = 16 * 1024;
 /// Most memory of a compiled pattern.
 const PROGRAM_LIMIT: usize = 1 << 20;
 
-/// Compiles the pattern of a rule. The error is the regex crate's text.
+/// Compiles the pattern of a rule. The error is the last line of the regex crate's text: why, without a drawing of where.
 pub fn compile(rule: &Rule) -> Result<Regex, String> {
     RegexBuilder::new(&rule.pattern)
         .case_insensitive(rule.caseless)
@@ -32,7 +32,7 @@ pub fn compile(rule: &Rule) -> Result<Regex, String> {
         .size_limit(PROGRAM_LIMIT)
         .dfa_size_limit(PROGRAM_LIMIT)
         .build()
-        .map_err(|e| e.to_string())
+        .map_err(|e| e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").into())
 }
 
 /// A search under way.

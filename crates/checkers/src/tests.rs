@@ -264,6 +264,25 @@ fn a_program_that_overran_says_so_and_its_last_line_is_shown() {
 }
 
 #[test]
+fn a_program_that_cannot_be_started_is_named_once() {
+    let mut w = world(service(vec![server(A, 1, misc(false))]));
+    let mut tries = 0;
+    for _ in 0..100 {
+        w.run(0.05);
+        let under_way = w.pool.checkers.iter().flatten().find_map(|c| c.probe.as_ref().map(|p| p.id));
+        if let Some(id) = under_way {
+            w.tell(Input::ScriptEnded(id, ScriptEnd::NotStarted, "No such file or directory"));
+            tries += 1;
+        }
+    }
+    assert!(tries >= 5, "{tries}");
+    assert_eq!(w.table(), "");
+    let line = "Misc check for [[10.0.0.1]:tcp:80 VS [192.0.2.1]:tcp:80] by [/probe] failed: could not be started: No such file or directory";
+    assert_eq!(w.heard().iter().filter(|l| l.contains("could not be started")).collect::<Vec<_>>(), [line]);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, "");
+}
+
+#[test]
 fn misc_dynamic_sets_the_weight_and_never_accumulates() {
     let mut w = World::new(config(service(vec![server(A, 5, misc(true))])));
     w.exits.insert("/probe x".into(), 0);
@@ -377,6 +396,23 @@ fn an_agent_speaks_for_its_host() {
         1,
         "which is said once"
     );
+
+    // a host that said down is down until it says up, whatever is heard meanwhile, and whoever hears it
+    assert_eq!(say(&mut w, "down"), "");
+    let reason = |w: &World| w.pool.services()[0].servers[0].checks[1].reason.clone();
+    w.manner(B, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(say(&mut w, " "), "", "an empty answer");
+    assert_eq!(say(&mut w, "30%"), "");
+    assert_eq!(reason(&w).as_deref(), Some("agent says down"));
+    let mut s = service(vec![server(A, 10, tcp(A))]);
+    s.servers[0].checks.push(Check { kind: CheckKind::Agent { target: target(B), send: vec![] }, timing: timing() });
+    let mut heir = World::restore_at(config(s), &w.pool.snapshots(), w.now);
+    heir.manner(A, up());
+    heir.run(0.5);
+    assert_eq!(say(&mut heir, "40%"), "");
+    assert_eq!(reason(&heir).as_deref(), Some("agent says down"));
+    assert_eq!(say(&mut heir, "up"), "10.0.0.1:80=4");
 
     // nobody waits for an agent, neither with alpha nor after a reload that brings one to a server that is down
     let mut s = server(A, 10, tcp(A));

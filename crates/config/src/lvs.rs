@@ -3,14 +3,48 @@
 use crate::diag::Class;
 use crate::model::{
     Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, SyncDaemon, Tunnel,
-    TunnelChecksum, VirtualServer,
+    TunnelChecksum, UrlCheck, VirtualServer,
 };
 use crate::parse::Cx;
 use crate::section::{Keyword, block};
+use regex::bytes::RegexBuilder;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
+
+/// Patterns that were looked at, with their options: thousands of servers may have the same.
+pub(crate) type Patterns = HashMap<(String, Vec<String>), Option<String>>;
+
+/// Reports a pattern that the checker cannot use, by the checker's own engine (steadfast_checkers::compile_rule; a test of steadfastd
+/// holds both together).
+pub(crate) fn pattern(c: &mut Cx<'_>, u: &UrlCheck) {
+    let Some(text) = &u.regex else { return };
+    let has = |name: &str| u.regex_options.iter().any(|o| o.eq_ignore_ascii_case(name));
+    let build = || {
+        RegexBuilder::new(text)
+            .case_insensitive(has("caseless"))
+            .dot_matches_new_line(has("dotall"))
+            .multi_line(has("multiline"))
+            .ignore_whitespace(has("extended"))
+            .swap_greed(has("ungreedy"))
+            .unicode(has("utf"))
+            .size_limit(1 << 20)
+            .build()
+            .err()
+            // the last line is why, the ones before it draw where
+            .map(|e| e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_string())
+    };
+    let why = c.patterns.entry((text.clone(), u.regex_options.clone())).or_insert_with(build).clone();
+    if let Some(why) = why {
+        c.diagnostics.push(
+            Class::General,
+            c.marked("regex"),
+            format!("the regex cannot be used, so that the check fails: {why}"),
+        );
+    }
+}
 
 /// Pairs of byte and mask from hexadecimal digits, blanks between them allowed; `x` is any digit where `any` holds.
 pub(crate) fn hex(c: &mut Cx<'_>, any: bool) -> Option<Vec<(u8, u8)>> {

@@ -28,6 +28,7 @@ pub(crate) struct Cx<'a> {
     /// Keyword and line of each block that is open.
     open_blocks: Vec<(String, u32)>,
     pub places: Places,
+    pub patterns: crate::lvs::Patterns,
     /// Kind and name of the block being read.
     block: (String, String),
 }
@@ -59,6 +60,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         eof_said: false,
         open_blocks: Vec::new(),
         places: Places::default(),
+        patterns: Default::default(),
         block: Default::default(),
     };
     let mut root = Root::default();
@@ -450,6 +452,11 @@ impl<'a> Cx<'a> {
         }
         let at = self.word(1).map(|w| w.span).or_else(|| self.place());
         self.places.put(&self.block.0, &self.block.1, word, at);
+    }
+
+    /// Where this keyword was in the block being read.
+    pub fn marked(&self, word: &str) -> Option<Span> {
+        self.places.of(&self.block.0, &self.block.1, word)
     }
 
     /// Lines of words until the block ends.

@@ -45,7 +45,30 @@ pub struct Address {
     pub own_link: bool,
 }
 
+/// What the kernel knows an object by: it has no two of one key, or, of routes, decides between them by the order in which they came.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Key<'a> {
+    /// An IPv4 address on a link: with its prefix length and the network of its peer.
+    V4(&'a str, IpAddr, IpCidr),
+    /// An IPv6 address on a link.
+    V6(&'a str, IpAddr),
+    /// A route: destination, source, table, type of service, metric.
+    Route(Family, Option<IpCidr>, Option<IpCidr>, u32, Option<&'a str>, u8, Option<u32>),
+}
+
 impl Address {
+    /// The kernel, asked for the one, makes it out of the other: of IPv4 it changes lifetimes alone, of IPv6 all but the prefix
+    /// length and the peer.
+    pub fn becomes(&self, other: &Address) -> bool {
+        match self.cidr.address {
+            IpAddr::V6(_) => (self.cidr.prefix, &self.peer) == (other.cidr.prefix, &other.peer),
+            IpAddr::V4(_) => {
+                let of = |a: &Address| (a.scope, a.broadcast, a.noprefixroute, a.autojoin);
+                of(self) == of(other) && (&self.label, &self.peer) == (&other.label, &other.peer)
+            }
+        }
+    }
+
     /// A plain address on an interface, everything else at its default.
     pub fn new(cidr: IpCidr, interface: impl Into<Name>) -> Self {
         Address {
@@ -169,6 +192,21 @@ impl Object {
             (Object::Address(a), Object::Address(b)) => a.cidr == b.cidr && a.interface == b.interface,
             (Object::Link(a), Object::Link(b)) => a.name == b.name,
             _ => self == other,
+        }
+    }
+
+    /// What the kernel knows it by, where something else may be in its place.
+    pub fn key(&self) -> Option<Key<'_>> {
+        match self {
+            Object::Address(a) if a.cidr.address.is_ipv6() => Some(Key::V6(&a.interface, a.cidr.address)),
+            Object::Address(a) => {
+                let far = a.peer.as_deref().unwrap_or(&a.cidr).network();
+                Some(Key::V4(&a.interface, a.cidr.address, far))
+            }
+            Object::Route(r) => {
+                Some(Key::Route(r.family, r.destination, r.from, r.table, r.vrf.as_deref(), r.tos, r.metric))
+            }
+            Object::Link(_) | Object::Block(_) | Object::Rule(_) => None,
         }
     }
 

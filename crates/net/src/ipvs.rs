@@ -177,17 +177,11 @@ impl Ipvs {
         let mut refused = Vec::new();
         for steps in difference(kernel, wanted, ours).chunks(BATCH) {
             let requests: Vec<Request> = steps.iter().map(Request::from).collect();
-            let outcome = self.order(&requests);
-            let failed: HashMap<usize, io::Error> = match outcome {
-                Ok(failed) => failed.into_iter().collect(),
-                // What has become of which is not known: each is asked for by itself, and refused if it has been done.
-                Err(_) => requests
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(n, request)| Some((n, self.ask(request, Family::V4).err()?)))
-                    .collect(),
+            let Ok(failed) = self.order(&requests) else {
+                self.apply_singly(kernel, wanted, ours, &mut refused);
+                break;
             };
-            let mut failed = failed;
+            let mut failed: HashMap<usize, io::Error> = failed.into_iter().collect();
             for (n, step) in steps.iter().enumerate() {
                 match failed.remove(&n) {
                     None => drop(kernel.apply(step)),
@@ -196,5 +190,33 @@ impl Ipvs {
             }
         }
         refused
+    }
+
+    /// What has become of a batch is not known: the kernel is asked what it has by now, and then for each step that is left.
+    fn apply_singly(
+        &mut self,
+        kernel: &mut Table,
+        wanted: &Table,
+        ours: &BTreeSet<ServiceKey>,
+        refused: &mut Vec<(Operation, io::Error)>,
+    ) {
+        // While anything waits to be read in a full buffer the kernel puts nothing more into it.
+        for _ in 0..READS {
+            if matches!(self.receive(), Ok(false)) {
+                break;
+            }
+        }
+        if let Ok(table) = self.table() {
+            *kernel = table;
+        }
+        for step in difference(kernel, wanted, ours) {
+            if refused.iter().any(|(known, _)| *known == step) {
+                continue;
+            }
+            match self.ask(&Request::from(&step), Family::V4) {
+                Ok(_) => drop(kernel.apply(&step)),
+                Err(e) => refused.push((step, e)),
+            }
+        }
     }
 }

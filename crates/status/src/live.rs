@@ -138,6 +138,9 @@ pub struct Instance {
     /// What the kernel did not take of what it is to hold.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// What it did not take in the place of another, which serves on.
+    #[serde(default)]
+    pub unchanged: Vec<String>,
     /// What is sent to its addresses is dropped (no_accept, strict_mode).
     #[serde(default)]
     pub closed: bool,
@@ -153,6 +156,9 @@ pub struct Instance {
     /// A router whose adverts are thrown away for whatever reason.
     #[serde(default)]
     pub rejected: Option<Rejected>,
+    /// Others, and the same for other reasons.
+    #[serde(default)]
+    pub also_rejected: Vec<Rejected>,
 }
 
 /// A router whose adverts are thrown away: where it is a master, there are two.

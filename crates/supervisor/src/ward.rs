@@ -98,8 +98,8 @@ pub struct Ward {
     pub watch: Child,
     /// The configuration is in effect.
     pub ready: bool,
-    /// It was given a configuration that is not in effect yet.
-    pub pending: bool,
+    /// Configurations that it was given and that are not in effect yet.
+    pub pending: u32,
     /// It has taken over from a predecessor that died, and observers have not had its account yet.
     pub resumed: bool,
     /// It was asked how it is, and has not answered.
@@ -145,7 +145,7 @@ impl Ward {
             watch: Child::new(respawn || memory.is_observer()),
             ready: false,
             resumed: false,
-            pending: false,
+            pending: 0,
             asked: false,
             wants_runner: false,
             runner_hangs: false,
@@ -178,6 +178,7 @@ impl Ward {
         self.epoch = epoch;
         self.lives = true;
         self.ready = false;
+        self.pending = 0;
         self.asked = false;
         self.told_to_stop = None;
         self.restart_at = None;
@@ -217,7 +218,7 @@ impl Ward {
     ///
     /// Fails when a piece does not fit into a frame.
     pub fn configure(&mut self, config: &[u8]) -> Result<(), FrameError> {
-        self.pending = self.lives;
+        self.pending = if self.lives { self.pending + 1 } else { 0 };
         pieces(config).try_for_each(|piece| self.say(piece))
     }
 
@@ -300,7 +301,7 @@ impl Ward {
             Message::Ready => {
                 self.resumed |= !self.ready && self.watch.total() > 0;
                 self.ready = true;
-                self.pending = false;
+                self.pending = self.pending.saturating_sub(1);
                 // A question that came while it began went by unheard.
                 if self.asked {
                     self.say(Message::Ask)?;

@@ -21,4 +21,5 @@ pub mod schedule;
 pub mod signals;
 pub mod spawn;
 
+pub use mio::Waker;
 pub use reactor::{Reactor, Ready, now};

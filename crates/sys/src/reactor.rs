@@ -63,6 +63,11 @@ impl Reactor {
         self.poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
     }
 
+    /// What another thread ends a wait with; one for each loop.
+    pub fn waker(&self, token: usize) -> io::Result<mio::Waker> {
+        mio::Waker::new(self.poll.registry(), Token(token))
+    }
+
     /// Watches a descriptor for reading and writing.
     pub fn watch_both(&self, fd: RawFd, token: usize) -> io::Result<()> {
         self.poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE | Interest::WRITABLE)

@@ -106,7 +106,11 @@ pub fn enter_network_namespace(name: &str) -> io::Result<()> {
 
 /// Enters the network namespace of a file.
 pub fn enter_namespace_at(path: &str) -> io::Result<()> {
-    let file = std::fs::File::open(path)?;
+    enter_namespace_of(&std::fs::File::open(path)?)
+}
+
+/// Enters the network namespace that is open.
+pub fn enter_namespace_of(file: &std::fs::File) -> io::Result<()> {
     Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
 }
 
@@ -215,6 +219,15 @@ pub enum Tell {
     Stopping,
     /// The watchdog is fed.
     Alive,
+}
+
+/// Threads share one heap: what one of them made for another would otherwise keep a heap of its own from being given back.
+pub fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no memory is involved; glibc only notes the number.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 /// Gives back what a start or a reload needed and what comes after does not: memory that is free inside this process, and the

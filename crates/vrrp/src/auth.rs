@@ -25,6 +25,9 @@ const PLAUSIBLE: i128 = 1_704_067_200;
 /// Sequence numbers of a fresh start count these steps a second from [`PLAUSIBLE`] on: faster than adverts of version 2 come, so
 /// that a start without memory goes on above what was sent before. They last until 2058.
 const PER_SECOND: i128 = 4;
+/// Routers that become masters at one moment have heard each other within this, and their numbers rise by no more.
+const CONTEST: Duration = Duration::from_millis(10);
+const STEPS: u64 = 32;
 /// What a predecessor may have sent since it last said where it stood.
 const UNSAID: u64 = 64;
 /// Stamps of the trailer from here on (the year 2097) move no clock, and a clock that shows this was never set: nothing could be
@@ -142,6 +145,8 @@ pub(crate) struct Guard {
     /// The newest authentic stamp of anybody.
     floor: u64,
     senders: Vec<Sender>,
+    /// Since when `sent` and `floor` rise in one contest, and the later of both before it.
+    contest: (Time, u64),
     /// When we last asked by an advert.
     asked: Option<Time>,
     /// Questions since the last fresh advert.
@@ -165,6 +170,7 @@ impl Guard {
         sent: 0,
         floor: 0,
         senders: Vec::new(),
+        contest: (Time::ZERO, 0),
         asked: None,
         tries: 0,
         sighting: None,
@@ -220,6 +226,7 @@ impl Guard {
     /// The stamp of our next advert: later than everything that we have sent or heard.
     pub fn next(&mut self, now: Time, c: &InstanceConfig) -> u64 {
         let low = self.sent.max(self.floor);
+        self.rises(now);
         self.sent = if c.hmac.is_some() {
             to_stamp(self.clock(now)).max(low.saturating_add(1))
         } else {
@@ -236,6 +243,13 @@ impl Guard {
             }
         };
         self.sent
+    }
+
+    /// Numbers are about to rise.
+    fn rises(&mut self, now: Time) {
+        if now.since(self.contest.0) >= CONTEST {
+            self.contest = (now, self.floor.max(self.sent));
+        }
     }
 
     /// Our last advert was a question.
@@ -255,8 +269,11 @@ impl Guard {
             return Err(Refusal::Replay(stamp));
         }
         let Some(h) = &c.hmac else {
-            // One row of numbers for all routers, as keepalived has it. Several may count on to the same at one moment.
-            let old = stamp < self.floor.max(self.sent);
+            // One row of numbers for all routers, as keepalived has it. Several may count on at one moment: what is on the way
+            // meanwhile is not old for that.
+            let low = self.floor.max(self.sent);
+            let contest = now.since(self.contest.0) < CONTEST;
+            let old = stamp < if contest { self.contest.1.min(low).max(low.saturating_sub(STEPS)) } else { low };
             return if known.is_none() && old { Err(Refusal::Replay(stamp)) } else { Ok(()) };
         };
         if h.monotonic {
@@ -272,6 +289,7 @@ impl Guard {
 
     /// An authentic stamp was seen, fresh or not: ours are later from now on.
     fn heard(&mut self, stamp: u64, now: Time, c: &InstanceConfig) {
+        self.rises(now);
         if c.hmac.is_none() {
             self.floor = self.floor.max(stamp);
         } else if stamp < LATEST {

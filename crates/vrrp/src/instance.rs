@@ -2,9 +2,10 @@
 
 use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
+use crate::receive::Rows;
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
-use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Rejected, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -124,8 +125,8 @@ pub(crate) struct Instance {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
-    /// A router whose adverts are thrown away.
-    pub rejected: Option<Box<Rejected>>,
+    /// Routers whose adverts are thrown away.
+    pub rejected: Rows,
     /// When the packet came that is being checked.
     pub checked: Time,
     /// Why it is about to change its state, where the log does not say so right before.
@@ -174,7 +175,7 @@ impl Instance {
             new_master: NewMaster::Never,
             protocol_error: 0,
             offender: None,
-            rejected: None,
+            rejected: Rows::default(),
             checked: now,
             cause: None,
             adjusted: (None, None),

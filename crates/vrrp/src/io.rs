@@ -76,6 +76,8 @@ pub enum Input<'a> {
     ObjectLost(&'a Object),
     /// The kernel refused to add this object (errno).
     ObjectRefused(&'a Object, i32),
+    /// The kernel refused it in the place of another (errno), which is there as before.
+    ObjectUnchanged(&'a Object, i32),
     /// The wall clock, as time since 1970. Told once a turn of the loop where authentication needs it: it may be set at any time.
     Wall(std::time::Duration),
     /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.
@@ -167,6 +169,8 @@ pub enum Output {
     Add(Object),
     /// Take it out (not there is success).
     Remove(Object),
+    /// Put the second into the place of the first, which has its key and is there. Where the kernel refuses, the first stays.
+    Replace(Object, Object),
     /// One gratuitous ARP (IPv4) or unsolicited neighbour advertisement (IPv6, router and override flags) for an address.
     Announce {
         /// Interface name.
@@ -379,8 +383,8 @@ pub struct View<'a> {
     pub protocol_error: u8,
     /// Who sent the packet that was thrown away last.
     pub offender: Option<IpAddr>,
-    /// A router whose adverts are thrown away.
-    pub rejected: Option<&'a Rejected>,
+    /// Routers whose adverts are thrown away, the last one first.
+    pub rejected: Vec<&'a Rejected>,
     /// Its sync group.
     pub group: Option<&'a str>,
     /// Priority and preemption that a manager has set, until the next reload.

@@ -34,6 +34,8 @@ struct Trouble {
     window: Time,
     refusals: u32,
     repair: Option<Time>,
+    /// What was in its place serves instead.
+    unchanged: bool,
 }
 
 /// What to do about a loss.
@@ -130,6 +132,7 @@ impl Held {
     /// The kernel refused it: try again later, with growing pauses. True: say so.
     pub fn refused(&mut self, now: Time, object: &Object) -> Option<(Time, bool)> {
         let e = self.trouble(object)?;
+        e.unchanged = false;
         if let Some(at) = e.repair {
             return Some((at, false));
         }
@@ -138,6 +141,26 @@ impl Held {
         let at = now + pause;
         e.repair = Some(at);
         Some((at, e.refusals == 1))
+    }
+
+    /// The same, and another is in its place: when to try again, if at all. True: say so.
+    pub fn unchanged(&mut self, now: Option<Time>, object: &Object) -> Option<(Option<Time>, bool)> {
+        let first = !self.is_unchanged(object);
+        let at = now.and_then(|now| self.refused(now, object)).map(|(at, _)| at);
+        let trouble = self.trouble(object)?;
+        trouble.unchanged = true;
+        trouble.refusals = trouble.refusals.max(1);
+        Some((at, first))
+    }
+
+    /// Another is in its place, since the kernel did not take it.
+    pub fn is_unchanged(&self, object: &Object) -> bool {
+        self.entries.get(object).and_then(|e| e.trouble.as_ref()).is_some_and(|t| t.unchanged)
+    }
+
+    /// One holds it, and no more.
+    pub fn is_last_of(&self, object: &Object) -> bool {
+        self.entries.get(object).is_some_and(|e| e.holders == 1)
     }
 
     /// The kernel did not take it when last asked.
@@ -162,6 +185,7 @@ impl Held {
     pub fn accepted(&mut self, object: &Object) {
         if let Some(t) = self.entries.get_mut(object).and_then(|e| e.trouble.as_mut()) {
             t.refusals = 0;
+            t.unchanged = false;
         }
     }
 

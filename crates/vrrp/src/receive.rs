@@ -64,6 +64,44 @@ fn same_addresses(a: &[u8], b: &[u8], family: Family) -> bool {
     sorted(a) == sorted(b)
 }
 
+/// Senders and reasons that are told apart at one time.
+const ROWS: usize = 4;
+
+/// Adverts that are thrown away, by sender and reason.
+#[derive(Debug, Default)]
+pub(crate) struct Rows(Option<Box<[Option<Rejected>; ROWS]>>);
+
+impl Rows {
+    /// The row of one sender and reason; `None`: there are too many of others, none of which has ended.
+    fn row(&mut self, source: IpAddr, kind: Once, now: Time, gap: Duration) -> Option<&mut Rejected> {
+        let rows = self.0.get_or_insert_default();
+        for row in rows.iter_mut() {
+            row.take_if(|r| now.since(r.last) >= gap);
+        }
+        let same = |r: &Option<Rejected>| r.as_ref().is_some_and(|r| (r.source, r.kind) == (source, kind));
+        let at = rows.iter().position(same).or_else(|| rows.iter().position(Option::is_none))?;
+        let fresh = || Rejected { source, why: String::new(), since: now, last: now, count: 0, kind };
+        Some(rows.get_mut(at)?.get_or_insert_with(fresh))
+    }
+
+    /// A good one came.
+    fn forget(&mut self, source: IpAddr) {
+        if let Some(rows) = &mut self.0 {
+            for row in rows.iter_mut() {
+                row.take_if(|r| r.source == source);
+            }
+            self.0.take_if(|rows| rows.iter().all(Option::is_none));
+        }
+    }
+
+    /// The last first.
+    pub fn all(&self) -> Vec<&Rejected> {
+        let mut all: Vec<&Rejected> = self.0.iter().flat_map(|rows| rows.iter().flatten()).collect();
+        all.sort_by_key(|r| std::cmp::Reverse(r.last));
+        all
+    }
+}
+
 impl Instance {
     /// Notes a discarded packet: counter, and a line if it is the first of its kind.
     fn discard(
@@ -78,21 +116,20 @@ impl Instance {
         self.offender = Some(source);
         let now = self.checked;
         let first = self.first(kind);
-        let known = self.rejected.take();
         let gap = UNBROKEN + self.config.advert_interval * 4;
-        let row = known.filter(|r| (r.source, r.kind) == (source, kind) && now.since(r.last) < gap);
-        let mut rejected = row.unwrap_or_else(|| {
-            Box::new(Rejected { source, why: String::new(), since: now, last: now, count: 0, kind })
-        });
-        if first || rejected.why.is_empty() {
-            rejected.why = why();
+        let mut why = Some(why);
+        let mut said = None;
+        if let Some(row) = self.rejected.row(source, kind, now, gap) {
+            if first || row.why.is_empty() {
+                row.why = why.take().map(|w| w()).unwrap_or_default();
+            }
+            (row.last, row.count) = (now, row.count + 1);
+            said = first.then(|| row.why.clone());
         }
-        if first {
-            let text = format!("({}) discarding advert from {source}: {}", self.config.name, rejected.why);
+        if let Some(why) = said.or_else(|| why.take_if(|_| first).map(|w| w())) {
+            let text = format!("({}) discarding advert from {source}: {why}", self.config.name);
             out.push(Output::Log(Level::Warn, text));
         }
-        (rejected.last, rejected.count) = (now, rejected.count + 1);
-        self.rejected = Some(rejected);
         self.protocol_error = match kind {
             Once::Ttl => 1,
             Once::Version => 2,
@@ -234,7 +271,7 @@ impl Instance {
             );
         }
         self.counters.advert_rcvd += 1;
-        self.rejected.take_if(|r| r.source == source);
+        self.rejected.forget(source);
         if header.priority == 0 {
             self.counters.pri_zero_rcvd += 1;
         }

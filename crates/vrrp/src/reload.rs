@@ -1,14 +1,14 @@
 //! Reload: a new configuration is compared with the running one, and only what differs is touched.
 
 use crate::instance::{After, Instance, Mode};
-use crate::router::{Key, Life, Router};
+use crate::router::{Key as Timer, Life, Router};
 use crate::script::Script;
 use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig, Tracked};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Key, Object};
 use steadfast_core::{Family, Name, State, Time};
 
 /// What makes an instance of the new configuration the same as one of the old.
@@ -142,19 +142,20 @@ impl Router {
     fn hold_fresh(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i).filter(|x| x.objects_set) else { return };
         if x.state != State::Master {
-            // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
-            if !Instance::objects(before).eq(Instance::objects(&x.config)) {
-                self.let_orphans_of(i, before, out);
-            }
             return;
         }
         let leads = x.leads();
         let repeat = x.config.garp.repeat.max(1);
-        let old: HashSet<Object> = Instance::objects(before).collect();
-        let fresh: Vec<Object> = Instance::objects(&x.config).filter(|o| !old.contains(o)).collect();
+        let old: Vec<Object> = Instance::objects(before).collect();
+        let all: Vec<Object> = Instance::objects(&x.config).collect();
+        let fresh = difference(&all, &old);
+        let gone = difference(&old, &all);
+        let gone = by_key(&gone);
         for object in &fresh {
-            self.log(Level::Info, i, format_args!("adding {object}"), out);
-            self.hold(object.clone(), out);
+            let former = object.key().and_then(|k| gone.get(&k).copied());
+            let word = if former.is_some() { "changing" } else { "adding" };
+            self.log(Level::Info, i, format_args!("{word} {object}"), out);
+            self.hold_instead(former, object.clone(), out);
         }
         for _ in 0..if leads { repeat } else { 0 } {
             for object in &fresh {
@@ -168,13 +169,21 @@ impl Router {
     /// The rest of the difference of one instance.
     fn change(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i) else { return };
-        let (set, leads) = (x.objects_set, x.leads());
+        let (mut set, leads) = (x.objects_set, x.leads());
         let after = x.config.clone();
+        // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
+        if set && x.state != State::Master && !Instance::objects(before).eq(Instance::objects(&after)) {
+            self.let_orphans_of(i, before, out);
+            set = false;
+        }
         if set {
             let new: HashSet<Object> = Instance::objects(&after).collect();
+            // What has been replaced is not held any more.
             for object in Instance::objects(before).rev().filter(|o| !new.contains(o)) {
-                self.log(Level::Info, i, format_args!("removing {object}"), out);
-                self.let_go(object, out);
+                if self.held.contains(&object) {
+                    self.log(Level::Info, i, format_args!("removing {object}"), out);
+                    self.let_go(object, out);
+                }
             }
         }
         let on_wire = |c: &InstanceConfig| {
@@ -230,7 +239,7 @@ impl Router {
     fn rearm_refresh(&mut self, i: u32, before: &InstanceConfig, now: Time) {
         let extra = self.config_of(i).and_then(|c| c.garp.extra).map(|e| e.0);
         if extra != before.garp.extra.map(|e| e.0) {
-            let key = Key::Instance(i, crate::router::Which::GarpExtra);
+            let key = Timer::Instance(i, crate::router::Which::GarpExtra);
             match extra {
                 Some(period) => self.timers.set(key, now + period),
                 None => self.timers.cancel(key),
@@ -238,7 +247,7 @@ impl Router {
         }
         let Some(refresh) = self.config_of(i).map(|c| c.garp.refresh) else { return };
         if refresh != before.garp.refresh {
-            let key = Key::Instance(i, crate::router::Which::GarpRefresh);
+            let key = Timer::Instance(i, crate::router::Which::GarpRefresh);
             if refresh.is_zero() {
                 self.timers.cancel(key);
             } else {
@@ -331,20 +340,20 @@ impl Router {
         let all: Vec<(Option<Time>, Option<Time>)> = timers
             .iter()
             .map(|(before, _, _)| {
-                (self.timers.get(Key::ScriptRun(*before)), self.timers.get(Key::ScriptLimit(*before)))
+                (self.timers.get(Timer::ScriptRun(*before)), self.timers.get(Timer::ScriptLimit(*before)))
             })
             .collect();
         for id in 0..(timers.len() + gone.len()) as u32 {
-            self.timers.cancel(Key::ScriptRun(id));
-            self.timers.cancel(Key::ScriptLimit(id));
+            self.timers.cancel(Timer::ScriptRun(id));
+            self.timers.cancel(Timer::ScriptLimit(id));
         }
         // many scripts at once would be a storm of processes
         let crowd = configs.len() > 16;
         for ((_, id, fresh_limit), (run, limit)) in timers.iter().zip(all) {
             let spread = if crowd { Duration::from_micros(self.rng.below(500_000)) } else { Duration::ZERO };
-            self.timers.set(Key::ScriptRun(*id), run.unwrap_or(now + spread));
+            self.timers.set(Timer::ScriptRun(*id), run.unwrap_or(now + spread));
             if let Some(at) = fresh_limit.or(limit) {
-                self.timers.set(Key::ScriptLimit(*id), at);
+                self.timers.set(Timer::ScriptLimit(*id), at);
             }
         }
         if !first_time {
@@ -354,13 +363,14 @@ impl Router {
 
     /// Addresses, routes and rules that are there while the daemon runs: adds the new ones, returns those that went.
     pub(crate) fn hold_statics(&mut self, statics: &[Object], out: &mut Vec<Output>) -> Vec<Object> {
-        let new: HashSet<&Object> = statics.iter().collect();
         let old = std::mem::replace(&mut self.statics, statics.to_vec());
-        let before: HashSet<&Object> = old.iter().collect();
-        for object in statics.iter().filter(|o| !before.contains(o)) {
-            self.hold(object.clone(), out);
+        let gone = difference(&old, statics);
+        let places = by_key(&gone);
+        for object in difference(statics, &old) {
+            let former = object.key().and_then(|k| places.get(&k).copied());
+            self.hold_instead(former, object, out);
         }
-        old.iter().filter(|o| !new.contains(o)).cloned().collect()
+        gone
     }
 
     fn drop_statics(&mut self, gone: &[Object], out: &mut Vec<Output>) {
@@ -368,6 +378,17 @@ impl Router {
             self.let_go(object.clone(), out);
         }
     }
+}
+
+/// Those of the one that the other has not.
+fn difference(of: &[Object], without: &[Object]) -> Vec<Object> {
+    let without: HashSet<&Object> = without.iter().collect();
+    of.iter().filter(|o| !without.contains(o)).cloned().collect()
+}
+
+/// What the kernel knows these by.
+fn by_key(objects: &[Object]) -> HashMap<Key<'_>, &Object> {
+    objects.iter().filter_map(|o| Some((o.key()?, o))).collect()
 }
 
 #[cfg(test)]

@@ -277,6 +277,7 @@ impl Router {
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
             Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
+            Input::ObjectUnchanged(object, errno) => self.on_object_unchanged(now, object, errno, out),
             Input::Wall(wall) => self.set_wall(now, wall),
             Input::Announce(name) => {
                 let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name && x.leads());

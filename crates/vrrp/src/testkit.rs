@@ -356,6 +356,10 @@ impl Net {
                 Output::Remove(object) => {
                     self.nodes[n].held.remove(object);
                 }
+                Output::Replace(old, object) => {
+                    self.nodes[n].held.remove(old);
+                    self.nodes[n].held.insert(object.clone());
+                }
                 Output::Stopped => self.nodes[n].stopped = true,
                 Output::Send(s) => {
                     let l = s.interface as usize - 2;

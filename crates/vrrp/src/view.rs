@@ -113,19 +113,21 @@ impl Router {
             new_master: x.new_master,
             protocol_error: x.protocol_error,
             offender: x.offender,
-            rejected: x.rejected.as_deref(),
+            rejected: x.rejected.all(),
             group: x.group.and_then(|g| self.groups.get(g as usize)).map(|g| g.config.name.as_str()),
             adjusted: x.adjusted,
         }
     }
 
-    /// What of these instances' objects the kernel did not take when last asked, by instance.
-    pub fn refused_objects(&self) -> HashMap<&str, Vec<Object>> {
+    /// What of these instances' objects the kernel did not take when last asked, by instance. True: what it was to replace serves.
+    pub fn refused_objects(&self) -> HashMap<&str, Vec<(Object, bool)>> {
         if !self.held.refuses() {
             return HashMap::new();
         }
         let holding = self.instances().filter(|x| x.objects_set);
-        let refused = |x: &Instance| Instance::objects(&x.config).filter(|o| self.held.is_refused(o)).collect();
+        let told =
+            |o: Object| self.held.is_refused(&o).then(|| (self.held.is_unchanged(&o), o)).map(|(stays, o)| (o, stays));
+        let refused = |x: &Instance| Instance::objects(&x.config).filter_map(told).collect();
         holding.map(|x| (x.config.name.as_str(), refused(x))).filter(|(_, all): &(_, Vec<_>)| !all.is_empty()).collect()
     }
 

@@ -214,6 +214,18 @@ impl Router {
         }
     }
 
+    /// Another is in its place and serves. An address is not tried again: for that the other would have to go each time.
+    pub(crate) fn on_object_unchanged(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+        let again = if matches!(object, Object::Address(_)) { None } else { Some(now) };
+        let Some((at, first)) = self.held.unchanged(again, object) else { return };
+        if first {
+            let why = std::io::Error::from_raw_os_error(errno);
+            let text = format!("the kernel refused the change of {object}: {why}; it stays as it was");
+            out.push(Output::Log(Level::Error, text));
+        }
+        at.into_iter().for_each(|at| self.arm_repair(at));
+    }
+
     pub(crate) fn arm_repair(&mut self, at: Time) {
         if self.timers.get(Key::Repair).is_none_or(|t| at < t) {
             self.timers.set(Key::Repair, at);
@@ -348,6 +360,18 @@ impl Router {
     pub(crate) fn hold(&mut self, object: Object, out: &mut Vec<Output>) {
         if self.held.hold(&object) {
             out.push(Output::Add(object));
+        }
+    }
+
+    /// Puts an object into the kernel for one holder, who lets go of another that is in its place.
+    pub(crate) fn hold_instead(&mut self, old: Option<&Object>, new: Object, out: &mut Vec<Output>) {
+        match old {
+            Some(old) if self.held.is_last_of(old) && !self.held.contains(&new) => {
+                self.held.release(old);
+                self.held.hold(&new);
+                out.push(Output::Replace(old.clone(), new));
+            }
+            _ => self.hold(new, out),
         }
     }
 

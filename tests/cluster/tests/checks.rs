@@ -1,9 +1,10 @@
 //! Checks of real servers, as their owner hears of them. What the kernel's balancer does with it needs a kernel with IPVS.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{TcpListener, UdpSocket};
-use std::sync::Arc;
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use steadfast_test_cluster::daemon::file;
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
@@ -219,4 +220,112 @@ fn tls_is_spoken_and_verified_where_that_is_asked_for() {
     println!("{outcomes:#?}");
     let _ = server.kill();
     let _ = server.wait();
+}
+
+/// Who asked which port of a host, over TCP (a connection each) and UDP, until the host goes.
+struct Witness {
+    seen: Arc<Mutex<BTreeSet<(u16, IpAddr)>>>,
+    end: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Witness {
+    fn start(host: &Host, address: &'static str, ports: &[u16]) -> Witness {
+        let mut w = Witness { seen: Arc::default(), end: Arc::default(), threads: Vec::new() };
+        for port in ports.iter().copied() {
+            let (seen, end) = (w.seen.clone(), w.end.clone());
+            w.threads.push(host.inside(move || {
+                let listener = TcpListener::bind((address, port)).expect("bind");
+                listener.set_nonblocking(true).expect("nonblocking");
+                // Answers come from the address that was asked, whichever way they take.
+                let socket = UdpSocket::bind((address, port)).expect("bind");
+                socket.set_read_timeout(Some(Duration::from_millis(5))).expect("timeout");
+                let mut buffer = [0; 512];
+                while !end.load(Ordering::Relaxed) {
+                    let tcp = listener.accept().ok().map(|(_, from)| (port, from.ip()));
+                    let udp = socket.recv_from(&mut buffer).ok().map(|(n, from)| {
+                        let _ = socket.send_to(&buffer[..n], from);
+                        (port + 1000, from.ip())
+                    });
+                    seen.lock().expect("lock").extend(tcp.into_iter().chain(udp));
+                }
+            }));
+        }
+        w
+    }
+
+    /// Addresses that have asked this port; 1000 more for UDP.
+    fn of(&self, port: u16) -> Vec<String> {
+        let seen = self.seen.lock().expect("lock");
+        seen.iter().filter(|(p, _)| *p == port).map(|(_, a)| a.to_string()).collect()
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|t| drop(t.join()));
+    }
+}
+
+/// `bindto`, `bind_if` and `fwmark`, as the server and the firewall see them, beside a check that has none of them.
+#[test]
+fn a_check_goes_out_as_its_words_say() {
+    require!();
+    let lan = Lan::new(2);
+    let (host, server) = (&lan.hosts[0], &lan.hosts[1]);
+    // A second way to the same server, which routing does not choose.
+    host.ip("addr add 10.77.0.50/24 dev eth0");
+    host.ip(&format!("link add out0 type veth peer name in0 netns {}", server.namespace));
+    host.ip("addr add 10.78.0.1/24 dev out0");
+    host.ip("link set out0 up");
+    server.ip("addr add 10.78.0.2/24 dev in0");
+    server.ip("link set in0 up");
+    let rules: String = (81..=84)
+        .map(|port| {
+            format!(
+                "meta l4proto {{ tcp, udp }} th dport {port} meta mark 7 counter comment \"mark{port}\"\n\
+                 meta l4proto {{ tcp, udp }} th dport {port} oifname out0 counter comment \"out{port}\"\n"
+            )
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("folder");
+    let text = format!("table inet lab {{\n chain out {{\n type filter hook output priority 0;\n {rules}\n }}\n}}\n");
+    let loaded = host.command("nft").args(["-f", &file(folder.path(), "rules", &text)]).status().expect("nft");
+    assert!(loaded.success());
+    let counted = |comment: &str| {
+        let out = host.command("nft").args(["list", "table", "inet", "lab"]).output().expect("nft");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let line = text.lines().find(|l| l.contains(comment)).unwrap_or_else(|| panic!("{text}")).to_string();
+        !line.contains("packets 0 ")
+    };
+    let witness = Witness::start(server, "10.77.0.2", &[81, 82, 83, 84]);
+    let real = |port: u32, words: &str| {
+        format!(
+            " real_server 10.77.0.2 {port} {{\n weight 1\n TCP_CHECK {{\n {words}\n connect_timeout 2\n }}\n UDP_CHECK {{\n {words}\n payload 6869\n \
+             require_reply 6869\n connect_timeout 2\n }}\n }}\n"
+        )
+    };
+    let all = [(81, "bindto 10.77.0.50"), (82, "bind_if out0"), (83, "fwmark 7"), (84, "")];
+    let servers: String = all.iter().map(|(port, words)| real(*port, words)).collect();
+    let d = start(
+        host,
+        &format!(
+            "virtual_server 10.77.0.100 80 {{\n delay_loop 1\n warmup 0.1\n alpha\n lb_algo rr\n lb_kind NAT\n protocol TCP\n{servers}}}\n"
+        ),
+    );
+    for (port, _) in all {
+        d.wait_log(&format!("TCP connection to [10.77.0.2]:tcp:{port} success"), seconds(10));
+        d.wait_log(&format!("UDP connection to [10.77.0.2]:tcp:{port} success"), seconds(10));
+    }
+    for (port, from) in [(81, "10.77.0.50"), (82, "10.78.0.1"), (83, "10.77.0.1"), (84, "10.77.0.1")] {
+        for asked in [port, port + 1000] {
+            // The check may know first.
+            assert!(eventually(seconds(5), || !witness.of(asked).is_empty()), "{asked}: {}", d.log());
+            assert_eq!(witness.of(asked), [from], "{asked}: {}", d.log());
+        }
+        assert_eq!(counted(&format!("mark{port}")), port == 83, "{port}");
+        assert_eq!(counted(&format!("out{port}")), port == 82, "{port}");
+    }
+    assert_eq!(d.stop(), Some(0));
 }

@@ -229,22 +229,10 @@ fn marks_go_with_the_next_start_after_all_processes_were_killed() {
         let lan = Lan::new(1);
         let host = &lan.hosts[0];
         let d = marked(host, tempfile::tempdir().expect("folder"));
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            ["pid", "vrrp.pid", "check.pid"].iter().for_each(|file| send(d.pid_of(file).expect("pid"), signal));
-        }
+        kill_all(&d);
         assert!(rules(host).contains("table ip keepalived_ipvs"), "nobody is left to take it away");
-        let folder = tempfile::tempdir().expect("folder");
-        for record in ["check.objects", "vrrp.objects"] {
-            std::fs::copy(d.path(record), folder.path().join(record)).expect("record");
-        }
-        let log = std::fs::File::create(folder.path().join("log")).expect("log");
-        let mut command = host.command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        std::fs::write(file("conf"), next).expect("configuration");
-        command.args(["-n", "-l", "-f", &file("conf"), "-p", &file("pid"), "-r", &file("vrrp.pid")]);
-        command.args(["-c", &file("check.pid"), "-b", &file("bfd.pid")]).stdin(Stdio::null());
-        let mut again = command.stderr(log.try_clone().expect("log")).stdout(log).spawn().expect("start");
-        let said = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let mut again = Again::start(host, &d, next);
+        let said = || again.said();
         if next == MARKED {
             // What is wanted as before stays.
             assert!(eventually(seconds(10), || said().contains("Startup complete")), "{}", said());
@@ -252,10 +240,69 @@ fn marks_go_with_the_next_start_after_all_processes_were_killed() {
         } else {
             assert!(eventually(seconds(10), || only_others(host)), "{next}: {}\n{}", rules(host), said());
         }
-        send(i32::try_from(again.id()).expect("pid"), Signal::SIGTERM);
-        assert!(again.wait().expect("end").success(), "{}", said());
-        assert!(only_others(host), "{next}: {}\n{}", rules(host), said());
-        assert!(!folder.path().join("check.objects").exists(), "{next}: {}", said());
+        again.stop();
+        assert!(only_others(host), "{next}: {}\n{}", rules(host), again.said());
+        assert!(!again.folder.path().join("check.objects").exists(), "{next}: {}", again.said());
+    }
+}
+
+/// The same in a namespace of the balancer that the next file does not name any more.
+#[test]
+fn marks_in_a_namespace_of_the_balancer_go_with_the_next_start() {
+    require!();
+    for next in [NO_SERVER.to_string(), format!("{MARKED}{NO_SERVER}")] {
+        let lan = Lan::new(2);
+        let (host, there) = (&lan.hosts[0], &lan.hosts[1]);
+        let text = format!("net_namespace_ipvs {}\n{MARKED}{NO_SERVER}", there.namespace);
+        let d = start(host, &text, tempfile::tempdir().expect("folder"));
+        assert!(eventually(seconds(10), || rules(there).contains("table ip keepalived_ipvs")), "{}", d.log());
+        assert!(!rules(host).contains("keepalived_ipvs"));
+        kill_all(&d);
+        let mut again = Again::start(host, &d, &next);
+        let gone = || !rules(there).contains("keepalived_ipvs");
+        assert!(eventually(seconds(10), gone), "{next}: {}\n{}", rules(there), again.said());
+        let here = || rules(host).contains("table ip keepalived_ipvs");
+        assert!(!next.contains(MARKED) || eventually(seconds(10), here), "{}", again.said());
+        again.stop();
+        assert!(!here() && !again.folder.path().join("check.objects").exists(), "{next}: {}", again.said());
+    }
+}
+
+fn kill_all(d: &Daemon) {
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        ["pid", "vrrp.pid", "check.pid"].iter().for_each(|file| send(d.pid_of(file).expect("pid"), signal));
+    }
+}
+
+/// The next start, with the records of the one before.
+struct Again {
+    folder: tempfile::TempDir,
+    child: std::process::Child,
+}
+
+impl Again {
+    fn start(host: &Host, before: &Daemon, text: &str) -> Again {
+        let folder = tempfile::tempdir().expect("folder");
+        for record in ["check.objects", "vrrp.objects"] {
+            std::fs::copy(before.path(record), folder.path().join(record)).expect("record");
+        }
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut command = host.command(steadfastd().to_str().expect("path"));
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(file("conf"), text).expect("configuration");
+        command.args(["-n", "-l", "-f", &file("conf"), "-p", &file("pid"), "-r", &file("vrrp.pid")]);
+        command.args(["-c", &file("check.pid"), "-b", &file("bfd.pid")]).stdin(Stdio::null());
+        let child = command.stderr(log.try_clone().expect("log")).stdout(log).spawn().expect("start");
+        Again { folder, child }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn stop(&mut self) {
+        send(i32::try_from(self.child.id()).expect("pid"), Signal::SIGTERM);
+        assert!(self.child.wait().expect("end").success(), "{}", self.said());
     }
 }
 

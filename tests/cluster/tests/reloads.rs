@@ -39,6 +39,15 @@ fn tables_follow_a_reload_and_go_when_nothing_is_blocked() {
     assert!(eventually(SOON * 2, || ruleset().trim().is_empty()), "{}", ruleset());
     d.reload(&conf("", "no_accept"));
     assert!(eventually(SOON, || has(&["table ip keepalived ", "10.77.0.100"], "other")), "{}", ruleset());
+    // A family that has nothing in its table any more, and other words for the tables then.
+    let six = "vrrp_instance W {\n interface eth0\n virtual_router_id 52\n priority 200\n no_accept\n virtual_ipaddress {\n fd00:77::100/64\n }\n}\n";
+    d.reload(&format!("{}{six}", conf("", "no_accept")));
+    assert!(eventually(SOON, || has(&["table ip6 keepalived ", "fd00:77::100"], "other")), "{}", ruleset());
+    d.reload(&conf("", "no_accept"));
+    assert!(eventually(SOON, || !ruleset().contains("fd00:77::100")), "{}", ruleset());
+    d.reload(&conf("nftables_priority -7", "no_accept"));
+    let again = || has(&["filter - 7"], "table ip6") || has(&["priority -7"], "table ip6");
+    assert!(eventually(SOON, again), "{}", ruleset());
     assert_eq!(d.stop(), Some(0));
     assert_eq!(ruleset().trim(), "");
 }

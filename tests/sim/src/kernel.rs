@@ -24,14 +24,10 @@ impl Kernel {
         }
     }
 
-    /// True when it was there. An address is known by its label, where one is given; a route by its gateway, too.
+    /// True when it was there. A route is known by its gateway, too.
     pub fn remove(&mut self, o: &Object) -> bool {
         let before = self.0.len();
-        let meant = |x: &Object| match (x, o) {
-            (Object::Address(x), Object::Address(o)) => o.label.is_none() || x.label == o.label,
-            _ => x == o,
-        };
-        self.0.retain(|x| !(same(x, o) && meant(x)));
+        self.0.retain(|x| !same(x, o));
         self.0.len() < before
     }
 

@@ -261,6 +261,14 @@ impl Node {
                 self.add(&o, fx);
             }
             Output::Remove(o) => self.let_go(o, fx)?,
+            Output::Replace(old, o) => {
+                let (key, bytes) = object_key(&o).expect("encodes");
+                c.changed = true;
+                c.owned.insert(o.clone());
+                self.say(Message::Keep { key, bytes })?;
+                self.let_go(old, fx)?;
+                self.add(&o, fx);
+            }
             Output::Announce { address, .. } => fx.push(Effect::Announce(address)),
             Output::StartScript(name) => {
                 let end = ScriptEnd::Exited(i32::from(!self.script_ok));

@@ -160,6 +160,12 @@ impl Alone {
                             self.router.handle(self.now, Input::Link(link), &mut self.out);
                         }
                     }
+                    Output::Replace(old, o) => {
+                        self.kernel.remove(&old);
+                        self.kernel.add(&o);
+                        self.owned.remove(&old);
+                        self.owned.insert(o);
+                    }
                     Output::Remove(o) => {
                         self.owned.remove(&o);
                         let there = self.kernel.remove(&o);

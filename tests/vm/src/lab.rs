@@ -252,3 +252,41 @@ impl Drop for Director {
         }
     }
 }
+
+/// keepalived's checker in the root namespace.
+pub struct Keepalived(Child);
+
+impl Keepalived {
+    /// Starts it with this file.
+    pub fn start(file: &str) -> Keepalived {
+        let mut command = Command::new("keepalived");
+        command.args(["-n", "-C", "-f", file, "-p", "/run/k.pid", "-c", "/run/kc.pid", "-r", "/run/kv.pid"]);
+        Keepalived(
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("keepalived"),
+        )
+    }
+}
+
+impl Drop for Keepalived {
+    fn drop(&mut self) {
+        sh(&format!("kill -TERM {}", self.0.id()));
+        let _ = self.0.wait();
+    }
+}
+
+const CHECK: &str = "TCP_CHECK {\n connect_timeout 2\n retry 1\n delay_before_retry 0.2\n }";
+
+/// A real server with its check.
+pub fn real(address: &str, port: u16, more: &str) -> String {
+    format!(" real_server {address} {port} {{\n weight 1\n {more}\n {CHECK}\n }}\n")
+}
+
+/// A virtual server.
+pub fn service(head: &str, settings: &str, servers: &str) -> String {
+    format!("virtual_server {head} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n {settings}\n{servers}}}\n")
+}
+
+/// The three servers of the lab.
+pub fn three(more: &str) -> String {
+    (1..=3).map(|n| real(&format!("10.2.0.{n}"), 80, more)).collect()
+}

@@ -81,6 +81,7 @@ impl Role {
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
+        let mut configs = 0;
         let config = loop {
             if let Some(config) = config {
                 break config;
@@ -89,7 +90,10 @@ impl Role {
             parent.say(Message::Heartbeat { late: 0 });
             for order in parent.orders() {
                 match order {
-                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Config(bytes) => {
+                        config = Some(decode(&bytes).map_err(io::Error::other)?);
+                        configs += 1;
+                    }
                     Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
@@ -136,7 +140,7 @@ impl Role {
         role.act(t);
         role.sessions.poll(t, &mut role.out);
         role.act(t);
-        role.parent.say(Message::Ready);
+        (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
     }
 

@@ -1,6 +1,6 @@
 //! The kernel's table, as the pool wants it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
@@ -37,6 +37,8 @@ pub struct Balancer {
     kept: BTreeSet<ServiceKey>,
     untold: bool,
     settings: Settings,
+    /// What the kernel has not been told of the settings, since it had no load balancer: to empty its table, and the time limits.
+    due: [bool; 2],
     /// Receive buffer of the netlink socket.
     buffer: Buffer,
     /// Synchronisation daemons that are to run; `None` while it is not known.
@@ -61,6 +63,7 @@ impl Balancer {
             untold: !ours.is_empty(),
             ours,
             settings: Settings::default(),
+            due: [false; 2],
             buffer,
             daemons: None,
             running: Vec::new(),
@@ -76,10 +79,7 @@ impl Balancer {
         });
         match read {
             Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
-            Err(why) => {
-                log::error!("IPVS: {why}; servers are checked, nothing is balanced");
-                b.trouble = Some(why);
-            }
+            Err(why) => b.trouble = Some(why),
         }
         b
     }
@@ -106,19 +106,9 @@ impl Balancer {
     /// Settings of the file. `flush`: the daemon starts, and may empty the table. What a predecessor made is not flushed.
     pub fn configure(&mut self, settings: Settings, flush: bool) {
         let before = std::mem::replace(&mut self.settings, settings);
-        if let Some(ipvs) = &mut self.ipvs {
-            if flush && self.settings.flush {
-                match ipvs.ask(&Request::Flush, Family::V4) {
-                    Ok(_) => self.kernel = Table::new(),
-                    Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
-                }
-            }
-            if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|t| before.timeouts != Some(*t))
-                && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
-            {
-                log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
-            }
-        }
+        self.due[0] |= flush && self.settings.flush;
+        self.due[1] |= before.timeouts != self.settings.timeouts;
+        self.prepare();
         let orphans = self.told_of_daemons && self.settings.sync.is_none();
         if before.sync != self.settings.sync || orphans {
             // Without an instance to follow it sends and receives at once.
@@ -130,6 +120,23 @@ impl Balancer {
             };
             self.look_at_daemons();
             self.changed = true;
+        }
+    }
+
+    /// Tells the kernel what is due.
+    fn prepare(&mut self) {
+        let Some(ipvs) = &mut self.ipvs else { return };
+        let [flush, timeouts] = std::mem::take(&mut self.due);
+        if flush {
+            match ipvs.ask(&Request::Flush, Family::V4) {
+                Ok(_) => self.kernel = Table::new(),
+                Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
+            }
+        }
+        if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|_| timeouts)
+            && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
+        {
+            log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
         }
     }
 
@@ -198,8 +205,11 @@ impl Balancer {
 
     /// Whether synchronisation daemons are ours now, if that has changed since the last call.
     pub fn sync_news(&mut self) -> Option<bool> {
-        let wanted = self.daemons.as_ref()?;
-        let ours = !wanted.is_empty() || !self.running.is_empty();
+        let wanted = match &self.daemons {
+            None if self.settings.sync.is_some() => return None,
+            wanted => wanted.as_ref().is_some_and(|w| !w.is_empty()),
+        };
+        let ours = wanted || !self.running.is_empty();
         (std::mem::replace(&mut self.told_of_daemons, ours) != ours).then_some(ours)
     }
 
@@ -216,6 +226,7 @@ impl Balancer {
             if self.ipvs.is_some() {
                 self.trouble = None;
                 log::info!("IPVS: the kernel has a load balancer now");
+                self.prepare();
             }
         }
         let Some(ipvs) = &mut self.ipvs else { return };
@@ -236,7 +247,7 @@ impl Balancer {
         let mut all = Table::new();
         for w in self.wanted.values() {
             for key in &w.keys {
-                all.insert(*key, w.service.clone(), w.destinations.iter().map(|d| placed(key, *d)));
+                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
             }
         }
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
@@ -260,18 +271,27 @@ impl Balancer {
                 (Err(e), _) => log::error!("IPVS: the kernel refused {request:?}: {e}"),
             }
         }
+        if self.settings.sync.is_none() && self.running.is_empty() {
+            // Ours are gone. One that comes now is the operator's.
+            self.daemons = None;
+        }
     }
 }
 
-/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it.
-fn placed(service: &ServiceKey, (mut key, d): (DestinationKey, Destination)) -> (DestinationKey, Destination) {
-    if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
-        key.port = match service {
-            ServiceKey::Address { port, .. } => *port,
-            ServiceKey::Mark { .. } => 0,
-        };
+/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
+/// ports of one host, which are one destination then, the one with more weight counts: the other may be down, or about to leave.
+fn placed(service: &ServiceKey, wanted: &[(DestinationKey, Destination)]) -> BTreeMap<DestinationKey, Destination> {
+    let mut all = BTreeMap::new();
+    for (mut key, d) in wanted.iter().copied() {
+        if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
+            key.port = match service {
+                ServiceKey::Address { port, .. } => *port,
+                ServiceKey::Mark { .. } => 0,
+            };
+        }
+        all.entry(key).and_modify(|b: &mut Destination| *b = if d.weight > b.weight { d } else { *b }).or_insert(d);
     }
-    (key, d)
+    all
 }
 
 /// A synchronisation daemon as the kernel is told of it.
@@ -284,5 +304,28 @@ fn daemon(s: &SyncDaemon, state: DaemonState) -> Daemon {
         group: s.group,
         port: s.port,
         ttl: s.ttl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::ipvs::Protocol;
+
+    #[test]
+    fn of_two_ports_that_are_one_destination_the_greater_weight_counts() {
+        let address = "10.0.0.1".parse().expect("address");
+        let service = ServiceKey::Address { address, port: 80, protocol: Protocol::Tcp };
+        let table = |forward, weights: [u32; 2]| {
+            let one = |(port, weight)| {
+                (DestinationKey { address, port }, Destination { forward, weight, ..Destination::default() })
+            };
+            let wanted: Vec<_> = [80, 8080].into_iter().zip(weights).map(one).collect();
+            placed(&service, &wanted).into_iter().map(|(k, d)| (k.port, d.weight)).collect::<Vec<_>>()
+        };
+        // The one that a reload took out drains, the one in its place is alive.
+        assert_eq!(table(Forward::Direct, [5, 0]), [(80, 5)]);
+        assert_eq!(table(Forward::Direct, [0, 5]), [(80, 5)]);
+        assert_eq!(table(Forward::Nat, [5, 0]), [(80, 5), (8080, 0)]);
     }
 }

@@ -7,8 +7,9 @@ use super::translate;
 use crate::record::{self, place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use steadfast_config::Config;
 use steadfast_core::ipvs::{Protocol, ServiceKey};
 use steadfast_ipc::{Message, decode, encode};
@@ -22,6 +23,9 @@ const SYNC: &str = "\nsync";
 #[derive(Serialize, Deserialize)]
 struct Content {
     place: String,
+    /// The file of that namespace, where the configuration named it.
+    #[serde(default)]
+    namespace: Option<String>,
     services: BTreeSet<ServiceKey>,
     /// A synchronisation daemon is ours.
     #[serde(default)]
@@ -76,10 +80,21 @@ impl Left {
         true
     }
 
+    /// Takes what an earlier daemon wrote down.
+    fn take(&mut self, c: Content) {
+        self.services.extend(c.services);
+        self.sync |= c.sync;
+        self.groups.inherit(c.table, c.marks.into_iter().collect());
+    }
+
     /// Takes it out of the kernel.
     pub fn withdraw(mut self, config: &Config) {
         let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
+        let ours = self.services.len();
         let mut balancer = Balancer::open(self.services, self.sync, buffer);
+        if let Some(why) = balancer.trouble().filter(|_| ours > 0 || self.sync) {
+            log::warn!("IPVS: {why}; {ours} virtual servers of ours cannot be taken away");
+        }
         balancer.configure(translate::balancer(config), false);
         balancer.stop(false);
         self.groups.flush();
@@ -88,29 +103,64 @@ impl Left {
     }
 }
 
-/// Enters the namespace of the balancer, where it is another one.
-pub fn enter_namespace(name: Option<&str>) -> io::Result<()> {
-    let Some(name) = name else { return Ok(()) };
-    let path = if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") };
-    schedule::enter_namespace_at(&path)
+/// Network namespaces are where this process finds them.
+const OWN_NAMESPACE: &str = "/proc/self/ns/net";
+
+/// The file of a namespace of the configuration.
+fn namespace_file(name: &str) -> String {
+    if name.is_empty() { "/proc/1/ns/net".into() } else { format!("/run/netns/{name}") }
+}
+
+fn enter(path: &str) -> io::Result<()> {
+    schedule::enter_namespace_at(path)
         .map_err(|e| io::Error::new(e.kind(), format!("cannot enter network namespace {path}: {e}")))
+}
+
+/// Enters the namespace of the balancer, where it is another one. `record`: what an earlier daemon wrote down of yet another one, as its
+/// configuration had another name or none, is taken away there.
+pub fn enter_namespace(name: Option<&str>, record: Option<&Path>) -> io::Result<()> {
+    let home = File::open(OWN_NAMESPACE)?;
+    if let Some(name) = name {
+        enter(&namespace_file(name))?;
+    }
+    let Some((path, content)) = record.and_then(|p| Some((p, record::elsewhere::<Content>(p)?))) else {
+        return Ok(());
+    };
+    let here = File::open(OWN_NAMESPACE)?;
+    let entered = match &content.namespace {
+        Some(file) => enter(file),
+        None => schedule::enter_namespace_of(&home),
+    };
+    match entered {
+        Ok(()) if place() == content.place => {
+            let what = content.namespace.as_deref().unwrap_or("this daemon's own");
+            log::info!("what an earlier run left in another network namespace ({what}) is removed");
+            let mut left = Left::default();
+            left.take(content);
+            left.withdraw(&Config::default());
+            record::remove(path);
+        }
+        // Of another one nobody knows where it is.
+        Ok(()) => {}
+        Err(e) => log::warn!("{e}"),
+    }
+    schedule::enter_namespace_of(&here)
 }
 
 /// The record.
 pub struct Record {
     path: Option<PathBuf>,
     place: String,
+    namespace: Option<String>,
 }
 
 impl Record {
-    /// The record at a path. `left` gets what an earlier daemon wrote into it.
-    pub fn open(path: Option<PathBuf>, left: &mut Left) -> Self {
+    /// The record at a path, of the namespace of this name. `left` gets what an earlier daemon wrote into it.
+    pub fn open(path: Option<PathBuf>, namespace: Option<&str>, left: &mut Left) -> Self {
         if let Some(c) = path.as_deref().and_then(record::read::<Content>) {
-            left.services.extend(c.services);
-            left.sync |= c.sync;
-            left.groups.inherit(c.table, c.marks.into_iter().collect());
+            left.take(c);
         }
-        Record { path, place: place() }
+        Record { path, place: place(), namespace: namespace.map(namespace_file) }
     }
 
     /// What has changed since the last call, for the parent to keep; it is written down, too. To be called before the kernel is told.
@@ -129,7 +179,8 @@ impl Record {
             let (table, marks) = groups.recorded();
             let marks = marks.iter().map(|(group, mark)| (group.clone(), *mark)).collect();
             let (services, sync) = balancer.recorded();
-            record::write(path, &Content { place: self.place.clone(), services, sync, table, marks });
+            let (place, namespace) = (self.place.clone(), self.namespace.clone());
+            record::write(path, &Content { place, namespace, services, sync, table, marks });
         }
         all
     }

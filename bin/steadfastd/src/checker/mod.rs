@@ -1,7 +1,9 @@
 //! The checker role: one loop that turns readiness into the pool's input and carries its output out.
 
 mod balancer;
+mod done;
 mod dump;
+mod heard;
 mod left;
 mod live;
 pub mod marks;
@@ -11,9 +13,8 @@ pub mod translate;
 
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
-use crate::events;
 use crate::programs::Programs;
-use crate::vrrp::plan::{Command, Plan};
+use crate::vrrp::plan::Plan;
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
 use left::{Left, Record, enter_namespace};
@@ -23,12 +24,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_checkers::{Config as Pools, Input, Kill, Output, Pool, ProbeId, ScriptEnd, Snapshot, Transport};
+use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEnd, Snapshot};
 use steadfast_config::Config;
-use steadfast_core::{State, Time};
-use steadfast_ipc::{Action, Dump, JobEnd, Message, News, decode, encode};
+use steadfast_core::Time;
+use steadfast_ipc::{JobEnd, Message, decode};
 use steadfast_net::netlink::{Event, Mirror};
-use steadfast_notify::mail;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, files, now, schedule};
@@ -109,13 +109,16 @@ impl Role {
         let mut left = Left::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
-        let mut stop = false;
+        let (mut stop, mut configs) = (false, 0);
         while config.is_none() && (!stop || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
             for order in parent.orders() {
                 match order {
-                    Order::Config(bytes) => config = Some(decode(&bytes).map_err(io::Error::other)?),
+                    Order::Config(bytes) => {
+                        config = Some(decode(&bytes).map_err(io::Error::other)?);
+                        configs += 1;
+                    }
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
@@ -132,8 +135,9 @@ impl Role {
         }
         let config = config.unwrap_or_default();
         let plan = crate::vrrp::plan_of(&config);
-        enter_namespace(plan.checker_namespace.as_deref())?;
-        let mut record = Record::open(options.record.clone(), &mut left);
+        let namespace = plan.checker_namespace.as_deref();
+        enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
+        let mut record = Record::open(options.record.clone(), namespace, &mut left);
         if options.withdraw || stop {
             if !options.keep_ipvs {
                 left.withdraw(&config);
@@ -195,6 +199,9 @@ impl Role {
             late: Duration::ZERO,
             eager: Default::default(),
         };
+        if let Some(why) = role.balancer.trouble() {
+            log::error!("IPVS: {why}; servers are checked, nothing is balanced");
+        }
         role.balancer.configure(settings, !handed);
         role.configure();
         role.learn_addresses()?;
@@ -202,7 +209,7 @@ impl Role {
         let t = now();
         role.pool.poll(t, &mut role.out);
         role.act(t);
-        role.parent.say(Message::Ready);
+        (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
     }
 
@@ -372,13 +379,10 @@ impl Role {
                 continue;
             }
             if let Some(id) = self.scripts.remove(&job) {
-                let end = match end {
-                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
-                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
-                    JobEnd::NotStarted(why) => {
-                        log::warn!("MISC_CHECK cannot be started: {why}");
-                        ScriptEnd::NotStarted
-                    }
+                let (end, said) = match end {
+                    JobEnd::Exited(s) => (ScriptEnd::Exited(s), said),
+                    JobEnd::Signalled(s) => (ScriptEnd::Signalled(s), said),
+                    JobEnd::NotStarted(why) => (ScriptEnd::NotStarted, why),
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }
@@ -393,213 +397,5 @@ impl Role {
                 self.pool.handle(t, Input::File(&f.name, value), &mut self.out);
             }
         }
-    }
-
-    fn hear_brother(&mut self, t: Time) {
-        let Some(brother) = &mut self.brother else { return };
-        brother.flush();
-        for message in brother.hear() {
-            match message {
-                Message::Instance { name, state, .. } => {
-                    self.balancer.instance(&name, state == State::Master);
-                    self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
-                }
-                Message::Hello => {
-                    let names: BTreeSet<String> =
-                        self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
-                    names.iter().for_each(|name| self.tell_brother(name));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn hear_sessions(&mut self, t: Time) {
-        let Some(bfd) = &mut self.bfd else { return };
-        bfd.flush();
-        for message in bfd.hear() {
-            if let Message::Session { name, up } = message {
-                self.pool.handle(t, Input::Bfd(&name, up), &mut self.out);
-            }
-        }
-    }
-
-    /// Trackers of VRRP instances hear of a virtual server. Services of several protocols at one address are one to them.
-    fn tell_brother(&mut self, name: &str) {
-        let Some(brother) = &mut self.brother else { return };
-        let services = self.pool.services();
-        let mut same = services.iter().filter(|s| translate::tracked(&s.config.id) == name).peekable();
-        // One that left the file is tracked no more, or the new file says so soon: no reason to give an address up.
-        if same.peek().is_some() {
-            let quorum = same.all(|s| s.quorum);
-            brother.say(Message::Service { name: name.to_string(), quorum });
-        }
-    }
-
-    fn orders(&mut self, t: Time) {
-        for order in self.parent.orders() {
-            match order {
-                Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(config) => {
-                        self.plan = crate::vrrp::plan_of(&config);
-                        self.plan.names[1].iter().for_each(|name| schedule::name(name));
-                        self.trim = Some(t + SETTLED);
-                        self.balancer.configure(translate::balancer(&config), false);
-                        self.groups.configure(&config);
-                        self.pool.reload(translate::pool(&config, &self.groups.assigned), t, &mut self.out);
-                        self.configure();
-                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
-                            b.say(Message::Hello);
-                        }
-                        self.parent.say(Message::Ready);
-                    }
-                    Err(e) => log::error!("configuration: {e}"),
-                },
-                Order::Message(Message::Ask) => self.say_status(),
-                Order::Message(Message::Survey) => self.report(t),
-                Order::Message(Message::Dump(Dump::Data)) => self.dump(),
-                Order::Message(Message::Drain { service, server, on }) => {
-                    let drain = Input::Drain { service: &service, server: &server, on };
-                    self.pool.handle(t, drain, &mut self.out);
-                }
-                Order::Message(Message::Act(Action::Weigh { service, server, weight })) => {
-                    let weigh = Input::Weigh { service: &service, server: &server, weight };
-                    self.pool.handle(t, weigh, &mut self.out);
-                }
-                Order::Message(Message::Stop { .. }) => {
-                    log::info!("Stopping");
-                    self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
-                }
-                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
-                Order::Message(_) => {}
-            }
-        }
-    }
-
-    /// Carries out what the pool wants, also what follows from carrying it out.
-    fn act(&mut self, t: Time) {
-        while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
-                self.do_one(t, output);
-            }
-        }
-    }
-
-    fn do_one(&mut self, t: Time, output: Output) {
-        match output {
-            Output::Start(id, Transport::Script(s)) => {
-                let argv = match &s.shell {
-                    Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
-                    None => s.argv.clone(),
-                };
-                let job = self.programs.check(&Command { argv, user: s.user });
-                self.scripts.insert(job, id);
-            }
-            Output::Start(id, transport) => {
-                self.probes.start(id, &transport, t, &self.reactor, &mut self.pool, &mut self.out);
-            }
-            Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
-            Output::Close(id) => {
-                self.probes.close(id);
-                self.scripts.retain(|_, p| *p != id);
-            }
-            Output::Kill(id, kill) => {
-                let signal = if kill == Kill::Term { 15 } else { 9 };
-                for (job, _) in self.scripts.iter().filter(|(_, p)| **p == id) {
-                    self.programs.signal(*job, signal);
-                }
-            }
-            Output::Table(slot) => {
-                if let Some(table) = self.pool.table(slot, t) {
-                    self.balancer.want(slot, table);
-                }
-            }
-            Output::TableGone(slot) => self.balancer.gone(slot),
-            Output::Notify(s) => {
-                let argv = match &s.shell {
-                    Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
-                    None => s.argv.clone(),
-                };
-                self.teller.run(&Command { argv, user: s.user }, &mut self.programs);
-            }
-            Output::Mail { subject, body } => {
-                if let Some(settings) = &self.plan.mail {
-                    let subject = format!("[{}] {subject}", self.plan.router_id);
-                    self.teller.send_mail(settings.clone(), mail::Alert { subject, body });
-                }
-            }
-            Output::Keep(snapshot) => {
-                let nothing = matches!(&snapshot, Snapshot::Reason { text, .. } if text.is_empty());
-                if let Ok(bytes) = if nothing { Ok(Vec::new()) } else { encode(&snapshot) } {
-                    self.parent.say(Message::Keep { key: snapshot.key(), bytes });
-                }
-            }
-            Output::Forget(key) => self.parent.say(Message::Keep { key, bytes: Vec::new() }),
-            Output::Fifo(line) => {
-                if self.plan.structured {
-                    log_change(line.trim_end());
-                }
-                if let Some(news) = news(line.trim_end()) {
-                    self.parent.say(Message::News(news));
-                }
-                self.teller.line(&line);
-            }
-            Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
-            Output::Log(level, text) => log::log!(level, "{text}"),
-            Output::Stopped => {
-                self.balancer.stop(self.keep_tables);
-                if !self.keep_tables {
-                    self.groups.close();
-                    self.record.remove();
-                }
-                self.stopped = true;
-            }
-        }
-    }
-}
-
-/// A line of the FIFO: `RS SERVER SERVICE UP`, `VS SERVICE DOWN`. The name of a mark's service has a blank in it.
-fn change(line: &str) -> Option<(Option<&str>, &str, &str)> {
-    let (rest, state) = line.rsplit_once(' ')?;
-    match rest.split_once(' ')? {
-        ("RS", names) => names.split_once(' ').map(|(server, service)| (Some(server), service, state)),
-        ("VS", service) => Some((None, service, state)),
-        _ => None,
-    }
-}
-
-/// What observers are told of a line of the FIFO.
-fn news(line: &str) -> Option<News> {
-    let (server, service, state) = change(line)?;
-    let (service, up) = (service.to_string(), state == "UP");
-    Some(match server {
-        Some(name) => News::Server { service, name: name.into(), up },
-        None => News::Service { name: service, quorum: up },
-    })
-}
-
-/// A change of a server or a service, as the FIFO is told of it.
-fn log_change(line: &str) {
-    match change(line) {
-        Some((Some(server), service, state)) => {
-            log::info!(MESSAGE_ID = events::SERVER_STATE, VIRTUAL_SERVER = service, REAL_SERVER = server, NEW_STATE = state; "{line}");
-        }
-        Some((None, service, state)) => {
-            log::info!(MESSAGE_ID = events::SERVICE_STATE, VIRTUAL_SERVER = service, NEW_STATE = state; "{line}");
-        }
-        None => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_may_have_blanks() {
-        assert_eq!(change("VS FWM 5 UP"), Some((None, "FWM 5", "UP")));
-        assert_eq!(change("RS [10.0.0.1]:none:0 FWM 5 DOWN"), Some((Some("[10.0.0.1]:none:0"), "FWM 5", "DOWN")));
-        assert_eq!(change("VS [10.0.0.1]:tcp:80 DOWN"), Some((None, "[10.0.0.1]:tcp:80", "DOWN")));
-        assert_eq!(change("UP"), None);
     }
 }

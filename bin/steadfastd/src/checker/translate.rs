@@ -393,3 +393,52 @@ fn digest(text: &str) -> Option<[u8; 16]> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_config::host::FakeHost;
+    use steadfast_config::source::FsReader;
+
+    /// What `check` takes for a usable pattern is what the checker can use, and the same is said of the others.
+    #[test]
+    fn a_pattern_is_reported_if_and_only_if_the_checker_cannot_use_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let long = "((a{100}){1000}){100}";
+        let patterns = [
+            ("^up$", ""),
+            ("(", ""),
+            ("a(?=b)", ""),
+            ("(a)\\1", ""),
+            ("\\xff", ""),
+            ("\\xff", "utf"),
+            ("\\pL", ""),
+            ("\\pL", "utf"),
+            ("a # (", "extended"),
+            ("a # (", ""),
+            ("[z-a]", "caseless"),
+            (long, ""),
+        ];
+        for (pattern, options) in patterns {
+            let options = if options.is_empty() { String::new() } else { format!("regex_options {options}\n") };
+            let text = format!(
+                "virtual_server 10.0.0.1 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 10.0.0.2 80 {{\nHTTP_GET {{\nurl {{\n\
+                 path /\nregex \"{pattern}\"\n{options}}}\n}}\n}}\n}}\n",
+            );
+            let host = FakeHost { all_interfaces: true, ..FakeHost::default() };
+            std::fs::write(folder.path().join("f"), text).expect("file");
+            let read = steadfast_config::load(&folder.path().join("f"), &FsReader, &Default::default(), &host);
+            let said = steadfast_config::diag::render(&read.diagnostics, &read.files, false);
+            let pools = pool(&read.config, &Assigned::new());
+            let check::CheckKind::Http(http) = &pools.services[0].servers[0].checks[0].kind else { panic!("{said}") };
+            let rule = http.urls[0].regex.as_ref().expect("rule");
+            assert_eq!(rule.pattern, pattern);
+            match check::compile_rule(rule) {
+                Ok(_) => assert!(!said.contains("regex"), "{pattern}: {said}"),
+                Err(why) => {
+                    assert!(said.contains(&format!("so that the check fails: {why}")), "{pattern}: {why}, {said}")
+                }
+            }
+        }
+    }
+}

@@ -210,7 +210,7 @@ impl Daemon {
             self.answer(at, text.into_bytes());
         }
         let pending: Vec<&str> =
-            self.children().filter(|r| r.pid.is_some() && r.ward.pending).map(|r| r.title).collect();
+            self.children().filter(|r| r.pid.is_some() && r.ward.pending > 0).map(|r| r.title).collect();
         let text = if pending.is_empty() {
             "ok\n".to_string()
         } else {

@@ -44,6 +44,10 @@ impl Role {
                 }
                 self.system.add(object);
             }
+            Output::Replace(old, new) => {
+                self.keep_object(&new, true);
+                self.system.replace(old, new);
+            }
             Output::Remove(object) => self.let_go(object),
             Output::Announce { interface, address } => self.system.announce(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),

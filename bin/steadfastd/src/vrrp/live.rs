@@ -184,11 +184,22 @@ impl Role {
     fn status(&self, t: Time) -> live::Vrrp {
         let wall = files::wall_clock();
         let missing = self.router.refused_objects();
+        let not_taken = |name: &str, stays: bool| {
+            let of = missing.get(name).into_iter().flatten().filter(|(_, s)| *s == stays);
+            of.map(|(o, _)| o.to_string()).collect::<Vec<_>>()
+        };
         let leaving: Vec<&str> = self.router.handing_over().collect();
         let instance = |v: steadfast_vrrp::View<'_>| {
             let c = v.config;
             let k = v.counters;
             let refused_by = thrown_away(&k);
+            let mut rejected = v.rejected.iter().map(|r| live::Rejected {
+                source: r.source.to_string(),
+                why: r.why.clone(),
+                since: t.since(r.since).as_secs_f64(),
+                last: t.since(r.last).as_secs_f64(),
+                count: r.count,
+            });
             let parts = self.router.parts(c).into_iter().map(|p| live::Part {
                 what: named(&p.what),
                 good: p.good,
@@ -224,20 +235,16 @@ impl Role {
                 became_master: k.become_master,
                 refused: refused_by.iter().map(|(_, n)| n).sum(),
                 refused_by,
-                missing: missing.get(c.name.as_str()).into_iter().flatten().map(ToString::to_string).collect(),
+                missing: not_taken(&c.name, false),
+                unchanged: not_taken(&c.name, true),
                 closed: !c.accept,
                 group: v.group.map(str::to_string),
                 link: c
                     .virtual_link
                     .as_ref()
                     .map(|l| (l.clone(), self.system.mirror.by_name(l).map(|l| l.mac.to_string()))),
-                rejected: v.rejected.map(|r| live::Rejected {
-                    source: r.source.to_string(),
-                    why: r.why.clone(),
-                    since: t.since(r.since).as_secs_f64(),
-                    last: t.since(r.last).as_secs_f64(),
-                    count: r.count,
-                }),
+                rejected: rejected.next(),
+                also_rejected: rejected.collect(),
                 unproven: v.sighting.map(|s| live::Unproven {
                     source: s.source.to_string(),
                     why: s.why.to_string(),

@@ -11,6 +11,7 @@ mod live;
 mod past;
 pub mod plan;
 mod record;
+mod reread;
 mod settings;
 mod start;
 mod system;
@@ -24,6 +25,7 @@ use crate::events;
 use crate::programs::Programs;
 use plan::{Plan, Probe};
 use record::Record;
+use reread::Reread;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -32,7 +34,7 @@ use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
 use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
-use steadfast_net::netlink::Event;
+use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
@@ -53,6 +55,7 @@ const FIREWALL: usize = 7;
 const PROCESSES: usize = 8;
 const PROGRAMS: usize = 9;
 const BFD: usize = 10;
+const READ: usize = 11;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -108,6 +111,7 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
+    reread: Reread,
     /// For dumps.
     told: details::Told,
     teller: Teller,
@@ -251,7 +255,7 @@ impl Role {
 
     fn run(&mut self) -> i32 {
         // What came during the start was signalled then, and will not be signalled again.
-        let mut ready: Vec<Ready> = (0..=BFD).map(Ready::perhaps).collect();
+        let mut ready: Vec<Ready> = (0..=READ).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -281,6 +285,7 @@ impl Role {
         let mut brother = false;
         let mut programs = false;
         let mut sessions = false;
+        let mut read = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -291,6 +296,7 @@ impl Role {
                 BROTHER => brother = true,
                 PROGRAMS => programs = true,
                 BFD => sessions = true,
+                READ => read = true,
                 KERNEL => {}
                 n if n < SIGNALS => parent = true,
                 n => {
@@ -312,6 +318,9 @@ impl Role {
         if parent {
             self.parent.flush();
             self.orders(t);
+        }
+        if read {
+            self.reload(t);
         }
         if brother {
             self.hear_brother(t);
@@ -378,17 +387,20 @@ impl Role {
     }
 
     fn netlink(&mut self, t: Time) {
-        let mut failed = Vec::new();
-        if let Err(e) = self.system.kernel.read(&self.system.mirror, &mut failed) {
+        let mut outcomes = Vec::new();
+        if let Err(e) = self.system.kernel.read(&self.system.mirror, &mut outcomes) {
             log::error!("netlink: {e}");
         }
-        for f in failed {
-            if f.add && f.errno == 0 {
-                self.router.handle(t, Input::ObjectAdded(&f.object), &mut self.out);
-            } else if f.add {
-                self.router.handle(t, Input::ObjectRefused(&f.object, f.errno), &mut self.out);
-            } else {
-                log::warn!("the kernel did not remove {}: {}", f.object, io::Error::from_raw_os_error(f.errno));
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Added(o) => self.router.handle(t, Input::ObjectAdded(&o), &mut self.out),
+                Outcome::Refused(o, e) => self.router.handle(t, Input::ObjectRefused(&o, e), &mut self.out),
+                Outcome::Unchanged(o, e) => self.router.handle(t, Input::ObjectUnchanged(&o, e), &mut self.out),
+                Outcome::NotRemoved(o, e) => {
+                    log::warn!("the kernel did not remove {o}: {}", io::Error::from_raw_os_error(e));
+                }
+                Outcome::Replaced(o) if !self.system.owns(&o) => self.keep_object(&o, false),
+                Outcome::Replaced(_) => {}
             }
         }
         if !self.netlink_more {
@@ -427,6 +439,7 @@ impl Role {
             for object in self.system.kernel.missing(&self.system.mirror) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
+            self.system.kernel.expect_nothing();
             self.system.kernel.affirm(&self.system.mirror);
         }
         if links {
@@ -507,40 +520,7 @@ impl Role {
     fn orders(&mut self, t: Time) {
         for order in self.parent.orders() {
             match order {
-                Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(config) => {
-                        let mut plan = translate::plan(&config);
-                        plan.remember(&self.plan);
-                        // A file that is tracked from now on is read before anybody judges by it.
-                        for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
-                            let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
-                            let value = first.unwrap_or_else(|| files::read_number(&f.path));
-                            self.router.handle(t, Input::File(&f.name, value), &mut self.out);
-                        }
-                        self.save_state("pre", t);
-                        self.told = details::Told::new(&config);
-                        self.plan = plan;
-                        self.plan.names[0].iter().for_each(|name| schedule::name(name));
-                        let adjusted = self.router.views().filter(|v| v.adjusted != (None, None));
-                        let adjusted: Vec<String> = adjusted.map(|v| v.config.name.to_string()).collect();
-                        self.router.reload(t, self.plan.take_machine(), &mut self.out);
-                        adjusted.iter().for_each(|name| self.keep_adjusted(name, (None, None)));
-                        let probes = &self.plan.probes;
-                        self.results.retain(|name, _| probes.contains_key(name));
-                        self.trim = Some(t + SETTLED);
-                        self.configure();
-                        self.save_state("post", t);
-                        if self.plan.machine.fifo_states_on_reload {
-                            self.tell_states();
-                        }
-                        self.dirty = true;
-                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
-                            b.say(Message::Hello);
-                        }
-                        self.parent.say(Message::Ready);
-                    }
-                    Err(e) => log::error!("configuration: {e}"),
-                },
+                Order::Config(bytes) => self.reread.begin(bytes),
                 Order::Message(Message::Stop { keep_objects }) => {
                     log::info!("Stopping");
                     self.keep_objects = keep_objects;

@@ -2,6 +2,7 @@
 
 use super::listen::received;
 use super::*;
+use steadfast_core::kernel::Address;
 
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
@@ -19,7 +20,7 @@ impl Role {
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
-        let mut stop: Option<bool> = None;
+        let (mut stop, mut configs): (Option<bool>, u32) = (None, 0);
         while config.is_none() && (stop.is_none() || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
             parent.say(Message::Heartbeat { late: 0 });
@@ -27,6 +28,7 @@ impl Role {
             for order in parent.orders() {
                 match order {
                     Order::Config(bytes) => {
+                        configs += 1;
                         // What was set before a reload does not outlive it.
                         if config.replace(decode(&bytes).map_err(io::Error::other)?).is_some() {
                             adjusted.drain(..).for_each(|(name, _)| parent.say(not_adjusted(&name)));
@@ -105,6 +107,7 @@ impl Role {
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
+        let reread = Reread::new(&reactor)?;
         let mut role = Role {
             parent,
             signals,
@@ -112,6 +115,7 @@ impl Role {
             system,
             router,
             plan,
+            reread,
             told,
             teller: Teller::default(),
             receivers: HashMap::new(),
@@ -181,7 +185,8 @@ impl Role {
             role.data(&snapshot, t).lines().for_each(|l| log::info!("{l}"));
         }
         role.tell_brother_all();
-        role.parent.say(Message::Ready);
+        // Who waits for the second of two waits for both.
+        (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
     }
 
@@ -201,8 +206,7 @@ impl Role {
     /// What earlier lives have put there and nobody holds now.
     pub(super) fn clear_leftovers(&mut self, inherited: &[Object]) {
         for o in leftovers(&self.router, inherited, &self.system) {
-            // Of others it is not known whether they are there.
-            if inherited.contains(&o) || matches!(o, Object::Address(_)) {
+            if is_there(&self.system, &o).unwrap_or_else(|| inherited.contains(&o)) {
                 log::info!("{o} is left from an earlier run, removing it");
             }
             self.system.remove_foreign(o.clone());
@@ -233,7 +237,16 @@ fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
 }
 
 fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Object> {
-    router.leftovers(inherited, |a| system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr)))
+    router.leftovers(inherited, |a| has_address(system, a))
+}
+
+fn has_address(system: &System, a: &Address) -> bool {
+    system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
+}
+
+/// It is in the kernel, where that is known.
+fn is_there(system: &System, o: &Object) -> Option<bool> {
+    if let Object::Address(a) = o { Some(has_address(system, a)) } else { None }
 }
 
 /// Tells the peers of masters to take over, with a priority of 0 (RFC 9568 section 5.2.4). The addresses serve until the successor of
@@ -320,7 +333,7 @@ fn release(
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
     for o in leftovers(&router, inherited, &system) {
-        if inherited.contains(&o) || matches!(o, Object::Address(_)) {
+        if is_there(&system, &o).unwrap_or_else(|| inherited.contains(&o)) {
             log::info!("removing {o}");
         }
         system.remove_foreign(o);

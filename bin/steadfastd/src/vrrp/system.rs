@@ -93,6 +93,12 @@ impl System {
         }
     }
 
+    /// Puts an object into the place of another, which is ours.
+    pub fn replace(&mut self, old: Object, new: Object) {
+        self.flush();
+        self.kernel.replace(old, new, &self.mirror);
+    }
+
     /// Takes an object out of the kernel.
     pub fn remove(&mut self, object: Object) {
         match &object {

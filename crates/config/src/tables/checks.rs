@@ -213,6 +213,7 @@ checker! {
         live "url" "{ ... }" "-" "at least one" => url: Vec<UrlCheck> = Vec::new(), |c, v| {
             let mut u = UrlCheck::default();
             block(&mut u, c);
+            crate::lvs::pattern(c, &u);
             if u.path.is_none() {
                 c.report(Class::General, "url without path, ignoring it");
             } else {

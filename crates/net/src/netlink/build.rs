@@ -22,7 +22,12 @@ pub(super) fn message(object: &Object, add: bool, mirror: &Mirror) -> Option<Rou
         }
         (Object::Block(_), _) => return None,
         (Object::Address(a), true) => RouteNetlinkMessage::NewAddress(address(a, mirror)?),
-        (Object::Address(a), false) => RouteNetlinkMessage::DelAddress(address(a, mirror)?),
+        (Object::Address(a), false) => {
+            let mut m = address(a, mirror)?;
+            // The kernel would keep one of another label, as a life before this one may have given it.
+            m.attributes.retain(|a| !matches!(a, AddressAttribute::Label(_)));
+            RouteNetlinkMessage::DelAddress(m)
+        }
         (Object::Route(r), true) => RouteNetlinkMessage::NewRoute(route(r, mirror)?),
         (Object::Route(r), false) => RouteNetlinkMessage::DelRoute(route(r, mirror)?),
         (Object::Rule(r), true) => RouteNetlinkMessage::NewRule(rule(r)),

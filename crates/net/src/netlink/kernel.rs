@@ -1,6 +1,7 @@
 //! The requesting side, and the set of objects that are ours.
 
 use super::build::message;
+use super::replace::Replacing;
 use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
 use indexmap::IndexSet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
@@ -15,15 +16,19 @@ use steadfast_core::kernel::{Address, Object, Placement};
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
 const WINDOW: usize = 128;
 
-/// What became of a request that failed, or of the first success after a failure.
+/// What became of a request, where that matters to somebody. Numbers are errors.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The object.
-    pub object: Object,
-    /// It was to be added.
-    pub add: bool,
-    /// Error number; 0 where the kernel took what it had refused.
-    pub errno: i32,
+pub enum Outcome {
+    /// It was not added.
+    Refused(Object, i32),
+    /// The same, and what it was to replace is there as before.
+    Unchanged(Object, i32),
+    /// It was taken, which had been refused.
+    Added(Object),
+    /// It was not removed.
+    NotRemoved(Object, i32),
+    /// Another is in its place now.
+    Replaced(Object),
 }
 
 /// Puts objects into the kernel and takes them out.
@@ -31,16 +36,17 @@ pub struct Kernel {
     channel: Channel,
     sequence: u32,
     pending: HashMap<u32, (Object, bool)>,
-    waiting: VecDeque<(Object, bool)>,
-    owned: IndexSet<Object>,
+    pub(super) waiting: VecDeque<(Object, bool)>,
+    pub(super) owned: IndexSet<Object>,
     /// Counts changes of what is ours.
-    version: u64,
-    /// What could not even be asked for.
-    unsent: Vec<Outcome>,
+    pub(super) version: u64,
+    /// What is to be told with the next answers.
+    pub(super) unsent: Vec<Outcome>,
+    pub(super) replacing: Replacing,
     /// Seconds that an address lives without a refresh, and those that live for ever.
-    lease: Option<(u32, HashSet<Address>)>,
+    pub(super) lease: Option<(u32, HashSet<Address>)>,
     /// Of those, what the kernel refused when last asked.
-    refused: HashSet<Object>,
+    pub(super) refused: HashSet<Object>,
 }
 
 impl Kernel {
@@ -54,6 +60,7 @@ impl Kernel {
             owned: IndexSet::new(),
             version: 0,
             unsent: Vec::new(),
+            replacing: Replacing::default(),
             lease: None,
             refused: HashSet::new(),
         })
@@ -120,6 +127,7 @@ impl Kernel {
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
         self.version += u64::from(self.owned.swap_remove(&object));
         self.refused.remove(&object);
+        self.remove_former(&object);
         self.waiting.push_back((object, false));
         self.pump(mirror);
     }
@@ -167,7 +175,7 @@ impl Kernel {
         self.pending.is_empty() && self.waiting.is_empty()
     }
 
-    fn pump(&mut self, mirror: &Mirror) {
+    pub(super) fn pump(&mut self, mirror: &Mirror) {
         while self.pending.len() < WINDOW {
             let Some((object, add)) = self.waiting.pop_front() else {
                 // A start fills it once, for good.
@@ -176,7 +184,12 @@ impl Kernel {
             };
             // While its interface is absent there is nothing to add to; the machine acts when the interface appears.
             let lifetime = self.lifetime(&object).filter(|_| add);
-            let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else { continue };
+            let Some(request) = message(&object, add, mirror).map(|m| mortal(m, lifetime)) else {
+                if !add {
+                    self.not_there(&object, libc::ENODEV);
+                }
+                continue;
+            };
             let flags = match (&object, add) {
                 // Without EXCL a rule that is there already would be there twice.
                 (Object::Rule(_) | Object::Link(_), true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
@@ -190,6 +203,8 @@ impl Kernel {
                             Placement::Add => NLM_F_EXCL,
                         }
                 }
+                // Of one that stays as it was success would say nothing.
+                (o, true) if self.stays_as_it_was(o) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };
@@ -206,15 +221,16 @@ impl Kernel {
                     Err(e) => {
                         log::warn!("netlink: cannot send a request for {object}: {e}");
                         let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                        self.unsent.push(Outcome { object: object.clone(), add, errno });
+                        let outcome = if add { Outcome::Refused } else { Outcome::NotRemoved };
+                        self.unsent.push(outcome(object.clone(), errno));
                     }
                 }
             }
         }
     }
 
-    /// Takes answers; failures that matter are added to `failed`.
-    pub fn read(&mut self, mirror: &Mirror, failed: &mut Vec<Outcome>) -> io::Result<()> {
+    /// Takes answers; those that matter are added to `outcomes`.
+    pub fn read(&mut self, mirror: &Mirror, outcomes: &mut Vec<Outcome>) -> io::Result<()> {
         loop {
             match self.channel.read()? {
                 Read::Empty => break,
@@ -238,29 +254,44 @@ impl Kernel {
                                 | (libc::EEXIST, true)
                                 | (libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT | libc::ENODEV, false)
                         );
-                        if !fine && add {
+                        if add && self.replaces(&object) {
+                            self.replaced(object, errno, fine, outcomes);
+                        } else if add && !fine {
+                            let object = self.without_former(object, outcomes);
                             self.refused.insert(object.clone());
-                        }
-                        if !fine || (add && self.refused.remove(&object)) {
-                            failed.push(Outcome { object, add, errno: if fine { 0 } else { errno } });
+                            outcomes.push(Outcome::Refused(object, errno));
+                        } else if add && self.refused.remove(&object) {
+                            outcomes.push(Outcome::Added(object));
+                        } else if !add {
+                            self.not_there(&object, errno);
+                            if !fine {
+                                outcomes.push(Outcome::NotRemoved(object, errno));
+                            }
                         }
                     }
                 }
             }
         }
         self.pump(mirror);
-        failed.append(&mut self.unsent);
+        outcomes.append(&mut self.unsent);
         Ok(())
     }
 
     /// The object of ours that an event says somebody removed. Removals that we asked for are not ours any more by then.
-    pub fn lost(&self, event: &Event, mirror: &Mirror) -> Option<Object> {
+    pub fn lost(&mut self, event: &Event, mirror: &Mirror) -> Option<Object> {
+        let lost = self.missed(event, mirror)?;
+        (!self.comes_back(&lost, mirror)).then_some(lost)
+    }
+
+    fn missed(&mut self, event: &Event, mirror: &Mirror) -> Option<Object> {
         match event {
+            Event::AddressRemoved(interface, cidr) if self.was_asked_for(interface, cidr) => None,
             Event::Gone(name) => self.owned.iter().find(|o| matches!(o, Object::Link(l) if l.name == *name)).cloned(),
             Event::AddressRemoved(interface, cidr) => self
                 .owned
                 .iter()
-                .find(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
+                .filter(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
+                .find(|o| !self.is_former(o))
                 .cloned(),
             Event::RouteRemoved(m) => self.find(|o| match message(o, true, mirror) {
                 Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && matching::content(&ours, m),

@@ -8,6 +8,7 @@ mod build;
 mod kernel;
 mod matching;
 mod mirror;
+mod replace;
 mod routes;
 #[cfg(test)]
 mod tests;

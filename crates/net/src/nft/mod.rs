@@ -170,11 +170,26 @@ impl Firewall {
 
     /// Puts everything there again, in one batch for each family: somebody took it away.
     pub fn restore(&mut self) -> io::Result<()> {
-        self.tables = [false; 2];
+        let bare = self.make_anew()?;
+        self.without(bare)
+    }
+
+    /// Makes the tables anew. The families come back that had one and have nothing to go into it any more.
+    fn make_anew(&mut self) -> io::Result<[bool; 2]> {
+        let made = std::mem::take(&mut self.tables);
         let entries = std::mem::take(&mut self.entries);
         self.queue.clear();
         entries.into_keys().for_each(|e| self.add(e));
-        self.flush().map(|_| ())
+        self.flush()?;
+        Ok([0, 1].map(|n| made[n] && !self.tables[n]))
+    }
+
+    /// These families have no table afterwards, whether they had one or not.
+    fn without(&mut self, families: [bool; 2]) -> io::Result<()> {
+        let there = FAMILIES.into_iter().zip(families).filter(|(_, there)| *there).map(|(family, _)| family);
+        let words = |family| build::no_table(&self.settings).into_iter().map(move |m| (family, m));
+        let messages: Vec<_> = there.flat_map(words).collect();
+        if messages.is_empty() { Ok(()) } else { self.kernel.send(messages) }
     }
 
     /// Other words of the configuration: the tables are made anew by them, those of another name go.
@@ -184,12 +199,13 @@ impl Firewall {
         }
         let old = std::mem::replace(&mut self.settings, settings.clone());
         let made = self.tables;
-        self.restore()?;
-        if old.table != self.settings.table && made != [false; 2] {
-            let there = FAMILIES.into_iter().zip(made).filter(|(_, made)| *made);
-            self.kernel.send(there.map(|(family, _)| (family, build::remove_table(&old))).collect())?;
+        let bare = self.make_anew()?;
+        if old.table == self.settings.table {
+            return self.without(bare);
         }
-        Ok(())
+        let there = FAMILIES.into_iter().zip(made).filter(|(_, made)| *made);
+        let messages: Vec<_> = there.map(|(family, _)| (family, build::remove_table(&old))).collect();
+        if messages.is_empty() { Ok(()) } else { self.kernel.send(messages) }
     }
 
     /// Removes tables that have nothing in them; the next entry makes its own anew.
@@ -214,8 +230,9 @@ impl Firewall {
     pub fn read(&mut self, failed: &mut Vec<i32>) -> io::Result<bool> {
         let lost = self.kernel.read(&self.settings.table, failed)?;
         if lost && self.entries.is_empty() {
-            // There is nothing to put back, but the next entry needs a table again.
-            self.tables = [false; 2];
+            // There is nothing to put back, but the next entry needs a table again, and that of the other family is as good as gone.
+            let made = std::mem::take(&mut self.tables);
+            self.without(made)?;
         }
         Ok(lost && !self.entries.is_empty())
     }

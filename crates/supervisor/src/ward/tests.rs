@@ -129,14 +129,17 @@ fn observers_are_to_hear_of_all_that_a_successor_resumes() {
         std::mem::take(&mut ward.resumed)
     };
     ward.started(at(1), 1, b"").expect("fits");
-    assert!(ward.pending);
+    assert_eq!(ward.pending, 1);
     assert!(!ready(&mut ward, 1), "the first life is asked by whoever begins");
     ward.ended(at(2), End::Signalled(9), false);
     ward.started(at(2), 2, b"").expect("fits");
-    assert!(ready(&mut ward, 2) && !ward.pending);
+    assert!(ready(&mut ward, 2) && ward.pending == 0);
     ward.configure(b"").expect("fits");
-    assert!(ward.pending);
+    ward.configure(b"").expect("fits");
     assert!(!ready(&mut ward, 2), "a reload is no new life");
+    assert_eq!(ward.pending, 1, "who waits for the second is not answered for the first");
+    ready(&mut ward, 2);
+    assert_eq!(ward.pending, 0);
     // Whoever asked how it is while it began is answered all the same.
     said(&mut ward);
     ward.asked = true;

@@ -80,24 +80,35 @@ fn who_sends_adverts_that_are_thrown_away_is_known_until_one_is_good() {
     let mut c = instance("VI", 0, 51, 100);
     c.auth = Auth::Pass(*b"secret\0\0");
     let mut solo = Solo::master(one(c));
-    assert_eq!(solo.view().rejected, None);
+    assert!(solo.view().rejected.is_empty());
     let wrong = solo.packet(PEER, 150, |a| a.auth = Auth::Pass(*b"wrong\0\0\0"));
     for _ in 0..3 {
         solo.receive(PEER, 255, &wrong);
         solo.run_ms(1000);
     }
     let at = solo.now;
-    let r = solo.view().rejected.cloned().expect("known");
+    let r = solo.view().rejected[0].clone();
     assert_eq!((r.source, r.why.as_str(), r.count), (ip(PEER), "received an invalid passwd", 3));
     assert_eq!((at.since(r.since).as_secs(), at.since(r.last).as_secs()), (3, 1));
     assert_eq!(logs(&solo.take()).iter().filter(|l| l.contains("discarding advert")).count(), 1);
     // Another reason, another row; the same one after a long silence, too.
     let v3 = solo.packet(PEER, 150, |a| a.version = Version::V3);
     solo.receive(PEER, 255, &v3);
-    assert!(solo.view().rejected.is_some_and(|r| r.why.starts_with("version 3") && r.since == at));
+    assert!(solo.view().rejected[0].why.starts_with("version 3") && solo.view().rejected[0].since == at);
     solo.run_ms(60_000);
     solo.receive(PEER, 255, &v3);
-    assert_eq!(solo.view().rejected.map(|r| r.count), Some(1));
+    assert_eq!(solo.view().rejected[0].count, 1);
+    // Of two at one time both are told, and nobody can fill the memory.
+    for last in [9, 8, 7, 6, 5, 4, 9, 8] {
+        let from = format!("10.0.0.{last}");
+        let packet = solo.packet(&from, 150, |a| a.auth = Auth::Pass(*b"wrong\0\0\0"));
+        solo.receive(&from, 255, &packet);
+        solo.run_ms(10);
+    }
+    let rows: Vec<_> = solo.view().rejected.iter().map(|r| (r.source.to_string(), r.count)).collect();
+    let told = |from: &str| rows.iter().any(|(source, n)| source == from && *n > 1);
+    assert!(rows.len() == 4 && told("10.0.0.9") && told("10.0.0.8"), "{rows:?}");
+    solo.run_ms(20_000);
     solo.hear(PEER, 50);
-    assert_eq!(solo.view().rejected, None);
+    assert!(solo.view().rejected.iter().all(|r| r.source != ip(PEER)));
 }

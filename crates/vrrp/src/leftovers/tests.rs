@@ -203,3 +203,29 @@ fn members_of_a_group_do_not_let_go_because_another_one_takes_longer() {
     }
     assert!(!removed(&solo.out), "{:?}", logs(&solo.out));
 }
+
+/// It moves to a master further down in the file, in which order both are gone through.
+#[test]
+fn an_address_that_was_left_moves_to_a_master_without_leaving_the_kernel() {
+    let quick = || {
+        let mut other = instance("VJ", 0, 52, 100);
+        other.version = Version::V3;
+        other.advert_interval = std::time::Duration::from_millis(10);
+        other.addresses[0].cidr = cidr("10.0.0.77/24");
+        other
+    };
+    let mut solo = orphaned(|c| c.instances.push(quick()));
+    solo.run_ms(300);
+    assert_eq!(solo.router.views().map(|v| v.state).collect::<Vec<_>>(), [State::Backup, State::Master]);
+    let (mut one, mut other) = (with_all("VI", 51), quick());
+    other.addresses.push(one.addresses[0].clone());
+    one.addresses[0].cidr = cidr("10.0.0.150/24");
+    let moved = Object::Address(other.addresses[1].clone());
+    solo.take();
+    solo.router.reload(solo.now, Config { instances: vec![one, other], ..Config::default() }, &mut solo.out);
+    let out = solo.take();
+    assert!(
+        !out.contains(&Output::Remove(moved)) && !solo.router.views().next().is_some_and(|v| v.objects_set),
+        "{out:?}"
+    );
+}

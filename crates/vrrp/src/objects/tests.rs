@@ -62,7 +62,7 @@ fn what_the_kernel_refuses_is_told_until_it_takes_it() {
     let told = |solo: &Solo| solo.router.refused_objects().get("VI").cloned().unwrap_or_default();
     assert!(told(&solo).is_empty());
     solo.input(Input::ObjectRefused(&vip(), 22));
-    assert_eq!(told(&solo), [vip()]);
+    assert_eq!(told(&solo), [(vip(), false)]);
     solo.input(Input::ObjectAdded(&vip()));
     assert!(told(&solo).is_empty());
 }

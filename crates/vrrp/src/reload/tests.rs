@@ -357,3 +357,56 @@ fn unicast_twins_stay_apart_at_a_reload() {
     solo.run_ms(3000);
     assert!(sent(&solo.take()).is_empty(), "nobody is left behind");
 }
+
+/// The kernel would take away the address itself with what is removed: both have one key there.
+#[test]
+fn what_has_the_key_of_another_takes_its_place() {
+    let mut solo = Solo::master(one(vi()));
+    let old = Object::Address(solo.view().config.addresses[0].clone());
+    let mut c = vi();
+    c.addresses[0].label = Some("eth0:x".into());
+    let new = Object::Address(c.addresses[0].clone());
+    let out = reload(&mut solo, one(c.clone()));
+    let touched = |out: &[Output]| {
+        let touches = |o: &&Output| matches!(o, Output::Add(_) | Output::Remove(_) | Output::Replace(..));
+        out.iter().filter(touches).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(touched(&out), [Output::Replace(old, new.clone())]);
+    // refused: what was there serves, and is left alone
+    solo.input(Input::ObjectUnchanged(&new, 22));
+    let told = |solo: &Solo| solo.router.refused_objects().get("VI").cloned().unwrap_or_default();
+    assert_eq!(told(&solo), [(new.clone(), true)]);
+    assert!(logs(&solo.take()).iter().any(|l| l.contains("it stays as it was")));
+    solo.run_ms(70_000);
+    assert_eq!(touched(&solo.take()), []);
+    // Another prefix length is another object.
+    let mut other = c.clone();
+    other.addresses[0].cidr.prefix = 28;
+    let second = Object::Address(other.addresses[0].clone());
+    let out = reload(&mut solo, one(other));
+    assert_eq!(touched(&out), [Output::Add(second), Output::Remove(new)]);
+    assert!(told(&solo).is_empty());
+}
+
+#[test]
+fn a_refused_route_in_the_place_of_another_is_tried_again() {
+    use steadfast_core::kernel::Route;
+    let route = |via: &str| {
+        let mut r = Route::new(steadfast_core::Family::V4);
+        (r.destination, r.via) = ("10.9.0.0/16".parse().ok(), via.parse().ok());
+        r
+    };
+    let with = |via: &str| {
+        let mut c = vi();
+        c.routes.push(route(via));
+        c
+    };
+    let mut solo = Solo::master(one(with("10.0.0.1")));
+    let object = |via: &str| Object::Route(Box::new(route(via)));
+    let new = object("10.0.0.2");
+    let out = reload(&mut solo, one(with("10.0.0.2")));
+    assert!(out.contains(&Output::Replace(object("10.0.0.1"), new.clone())), "{out:?}");
+    solo.input(Input::ObjectUnchanged(&new, 101));
+    solo.run_ms(2000);
+    assert!(solo.take().contains(&Output::Add(new)));
+}

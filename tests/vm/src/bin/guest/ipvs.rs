@@ -2,13 +2,13 @@
 
 use std::io::Read;
 use std::process::Child;
-use steadfast_test_vm::lab::{Director, Lab, sh, table, wait_table};
+use steadfast_test_vm::lab::{Director, Keepalived, Lab, real, service, sh, table, three, wait_table};
 use steadfast_test_vm::{eventually, seconds};
 
 /// One test.
 pub type Test = fn(&mut Lab);
 
-/// Every test, by name.
+/// Every test here, by name.
 pub const TESTS: &[(&str, Test)] = &[
     ("nat_server_dies_and_returns", nat_server_dies_and_returns),
     ("direct_routing_and_tunnels", direct_routing_and_tunnels),
@@ -17,31 +17,11 @@ pub const TESTS: &[(&str, Test)] = &[
     ("ipv6", ipv6),
     ("killed_checker_child", killed_checker_child),
     ("nothing_is_left_by_a_dead_checker", nothing_is_left_by_a_dead_checker),
-    ("other_owners_and_deleted_services", other_owners_and_deleted_services),
     ("schedulers_flags_and_persistence", schedulers_flags_and_persistence),
-    ("timeouts_and_flushes", timeouts_and_flushes),
     ("weights_slow_start_and_drain", weights_slow_start_and_drain),
     ("connections_reach_the_second_director", connections_reach_the_second_director),
-    ("ten_thousand_servers", ten_thousand_servers),
-    ("a_refused_step", a_refused_step),
     ("as_the_articles_have_it", as_the_articles_have_it),
 ];
-
-const CHECK: &str = "TCP_CHECK {\n connect_timeout 2\n retry 1\n delay_before_retry 0.2\n }";
-
-/// A real server with its check.
-fn real(address: &str, port: u16, more: &str) -> String {
-    format!(" real_server {address} {port} {{\n weight 1\n {more}\n {CHECK}\n }}\n")
-}
-
-/// A virtual server.
-fn service(head: &str, settings: &str, servers: &str) -> String {
-    format!("virtual_server {head} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n {settings}\n{servers}}}\n")
-}
-
-fn three(more: &str) -> String {
-    (1..=3).map(|n| real(&format!("10.2.0.{n}"), 80, more)).collect()
-}
 
 fn answer(mut child: Child) -> String {
     let mut text = String::new();
@@ -266,32 +246,6 @@ fn nothing_is_left_by_a_dead_checker(_: &mut Lab) {
     sh("ipvsadm -C");
 }
 
-fn other_owners_and_deleted_services(_: &mut Lab) {
-    sh("ipvsadm -A -t 10.1.0.77:99 -s wlc -p 100; ipvsadm -a -t 10.1.0.77:99 -r 10.2.0.1:99 -m -w 7");
-    let foreign = table();
-    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &[]);
-    wait_table("10.2.0.3:80", true);
-    for line in foreign.lines() {
-        assert!(table().contains(line), "{line}: {}", table());
-    }
-    sh("ipvsadm -D -t 10.1.0.100:80");
-    assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
-    // The daemon as a whole is killed, and started anew with another file: what is left is taken over, not doubled.
-    d.kill();
-    assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
-    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("weight 4")), &[]);
-    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 4", true);
-    d.stop();
-    assert_eq!(table(), foreign);
-    // -I leaves the table to who comes next.
-    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &["-I"]);
-    wait_table("10.2.0.3:80", true);
-    let before = table();
-    d.stop();
-    assert_eq!(table(), before);
-    sh("ipvsadm -C");
-}
-
 fn schedulers_flags_and_persistence(_: &mut Lab) {
     let mut text = String::new();
     let mut wanted = Vec::new();
@@ -334,28 +288,6 @@ fn schedulers_flags_and_persistence(_: &mut Lab) {
     let thresholds = sh("ipvsadm -Ln --thresholds");
     let limited = |l: &str| l.split_whitespace().eq(["->", "10.2.0.3:80", "100", "50", "0", "0"]);
     assert!(thresholds.lines().any(limited), "{thresholds}");
-    d.stop();
-    assert_eq!(table(), "");
-}
-
-fn timeouts_and_flushes(_: &mut Lab) {
-    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
-    let globals = |words: &str| format!("global_defs {{\n {words}\n}}\n");
-    let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
-    let text = format!("{}{one}", globals("lvs_timeouts tcp 1000 udp 77\n lvs_flush"));
-    let udp_fin = sh("ipvsadm -L --timeout").split_whitespace().nth(5).unwrap_or_default().to_string();
-    let d = Director::start(None, &text, &[]);
-    wait_table("10.2.0.3:80", true);
-    wait_table("10.1.0.77:99", false);
-    let now = sh("ipvsadm -L --timeout");
-    assert!(now.contains(&format!("1000 {udp_fin} 77")), "{now}");
-    // Who owns the whole table at its stop, and who does not.
-    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
-    d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
-    d.stop();
-    assert_eq!(table().trim(), "-A -t 10.1.0.77:99 -s rr");
-    let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
-    wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
 }
@@ -425,76 +357,6 @@ fn connections_reach_the_second_director(lab: &mut Lab) {
     assert!(!daemons("").contains("sync daemon"), "{}", daemons(""));
     second.stop();
     assert!(!daemons(there).contains("sync daemon"), "{}", daemons(there));
-}
-
-/// The first table of a large site, beside keepalived's in the same guest: without acceleration only their ratio says something.
-fn ten_thousand_servers(_: &mut Lab) {
-    let servers =
-        |v: u32| (1..=100).map(|r| format!(" real_server 10.9.{v}.{r} 80 {{\n weight 1\n }}\n")).collect::<String>();
-    let text: String =
-        (0..100).map(|v| service(&format!("10.8.{v}.1 80"), "lb_kind NAT\n protocol TCP", &servers(v))).collect();
-    // Reading the table takes time of its own.
-    let complete = || {
-        let lines = || std::fs::read_to_string("/proc/net/ip_vs").unwrap_or_default().matches("->").count();
-        (0..1800).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            lines() > 10_000
-        })
-    };
-    let begun = std::time::Instant::now();
-    let d = Director::begin_at_once(&text);
-    assert!(complete(), "{}", d.log());
-    let own = begun.elapsed().as_secs_f64();
-    d.stop();
-    assert_eq!(table(), "");
-    std::fs::write("/run/large.conf", &text).expect("configuration");
-    let begun = std::time::Instant::now();
-    let k = Keepalived::start("/run/large.conf");
-    assert!(complete(), "keepalived: {}", table());
-    let theirs = begun.elapsed().as_secs_f64();
-    drop(k);
-    println!(
-        "10,000 real servers, first table complete after the start: {own:.2} s, keepalived {theirs:.2} s, {:.2} of its time",
-        own / theirs
-    );
-    // A wide bound: a build for debugging, on a busy host.
-    assert!(own < 90.0, "{own}");
-    sh("ipvsadm -C");
-}
-
-/// What the kernel refuses is said, and stops nobody.
-fn a_refused_step(lab: &mut Lab) {
-    sh("ip addr add 10.1.0.100/32 dev br-c");
-    let settings = "persistence_engine nonesuch\n persistence_timeout 60\n lb_kind NAT\n protocol UDP";
-    let odd = service("10.1.0.99 80", settings, &three(""));
-    let text = format!("{odd}{}", service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")));
-    let d = Director::start(None, &text, &[]);
-    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
-    d.wait_log("No such file or directory");
-    assert!(!table().contains("10.1.0.99"), "{}", table());
-    assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
-    d.stop();
-    assert_eq!(table(), "");
-    sh("ip addr del 10.1.0.100/32 dev br-c");
-}
-
-/// keepalived's checker in the root namespace.
-struct Keepalived(Child);
-
-impl Keepalived {
-    fn start(file: &str) -> Keepalived {
-        let null = std::process::Stdio::null;
-        let mut command = std::process::Command::new("keepalived");
-        command.args(["-n", "-C", "-f", file, "-p", "/run/k.pid", "-c", "/run/kc.pid", "-r", "/run/kv.pid"]);
-        Keepalived(command.stdin(null()).stdout(null()).stderr(null()).spawn().expect("keepalived"))
-    }
-}
-
-impl Drop for Keepalived {
-    fn drop(&mut self) {
-        sh(&format!("kill -TERM {}", self.0.id()));
-        let _ = self.0.wait();
-    }
 }
 
 /// Balancers as tutorials write them: the kernel's table is what keepalived makes of the same file, with all servers and without.

@@ -8,6 +8,8 @@ use steadfast_test_vm::talk;
 
 mod dumps;
 mod ipvs;
+mod kernel;
+mod large;
 mod links;
 mod systemd;
 
@@ -20,10 +22,12 @@ fn main() {
         ["hold", address, millis] => {
             println!("{}", talk::hold(address, Duration::from_millis(millis.parse().unwrap_or(1000))));
         }
+        ["confined", path] => kernel::confined(path),
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            for (name, test) in ipvs::TESTS.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
+            let all = [ipvs::TESTS, large::TESTS, kernel::TESTS].concat();
+            for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();
                 let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&mut lab)));

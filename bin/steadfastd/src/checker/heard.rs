@@ -1,0 +1,93 @@
+//! What the parent, the VRRP child and the BFD child say, and what they are told.
+
+use super::{Role, translate};
+use crate::child::{Order, SETTLED};
+use std::collections::BTreeSet;
+use steadfast_checkers::Input;
+use steadfast_config::Config;
+use steadfast_core::{State, Time};
+use steadfast_ipc::{Action, Dump, Message, decode};
+use steadfast_sys::schedule;
+
+impl Role {
+    pub(super) fn hear_brother(&mut self, t: Time) {
+        let Some(brother) = &mut self.brother else { return };
+        brother.flush();
+        for message in brother.hear() {
+            match message {
+                Message::Instance { name, state, .. } => {
+                    self.balancer.instance(&name, state == State::Master);
+                    self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
+                }
+                Message::Hello => {
+                    let names: BTreeSet<String> =
+                        self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
+                    names.iter().for_each(|name| self.tell_brother(name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn hear_sessions(&mut self, t: Time) {
+        let Some(bfd) = &mut self.bfd else { return };
+        bfd.flush();
+        for message in bfd.hear() {
+            if let Message::Session { name, up } = message {
+                self.pool.handle(t, Input::Bfd(&name, up), &mut self.out);
+            }
+        }
+    }
+
+    /// Trackers of VRRP instances hear of a virtual server. Services of several protocols at one address are one to them.
+    pub(super) fn tell_brother(&mut self, name: &str) {
+        let Some(brother) = &mut self.brother else { return };
+        let services = self.pool.services();
+        let mut same = services.iter().filter(|s| translate::tracked(&s.config.id) == name).peekable();
+        // One that left the file is tracked no more, or the new file says so soon: no reason to give an address up.
+        if same.peek().is_some() {
+            let quorum = same.all(|s| s.quorum);
+            brother.say(Message::Service { name: name.to_string(), quorum });
+        }
+    }
+
+    pub(super) fn orders(&mut self, t: Time) {
+        for order in self.parent.orders() {
+            match order {
+                Order::Config(bytes) => match decode::<Config>(&bytes) {
+                    Ok(config) => {
+                        self.plan = crate::vrrp::plan_of(&config);
+                        self.plan.names[1].iter().for_each(|name| schedule::name(name));
+                        self.trim = Some(t + SETTLED);
+                        self.balancer.configure(translate::balancer(&config), false);
+                        self.groups.configure(&config);
+                        self.pool.reload(translate::pool(&config, &self.groups.assigned), t, &mut self.out);
+                        self.configure();
+                        for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
+                            b.say(Message::Hello);
+                        }
+                        self.parent.say(Message::Ready);
+                    }
+                    Err(e) => log::error!("configuration: {e}"),
+                },
+                Order::Message(Message::Ask) => self.say_status(),
+                Order::Message(Message::Survey) => self.report(t),
+                Order::Message(Message::Dump(Dump::Data)) => self.dump(),
+                Order::Message(Message::Drain { service, server, on }) => {
+                    let drain = Input::Drain { service: &service, server: &server, on };
+                    self.pool.handle(t, drain, &mut self.out);
+                }
+                Order::Message(Message::Act(Action::Weigh { service, server, weight })) => {
+                    let weigh = Input::Weigh { service: &service, server: &server, weight };
+                    self.pool.handle(t, weigh, &mut self.out);
+                }
+                Order::Message(Message::Stop { .. }) => {
+                    log::info!("Stopping");
+                    self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
+                }
+                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
+                Order::Message(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The pool as seen from outside.
+
+use crate::health::{server_name, slot};
+use crate::pool::Pool;
+use crate::{Check, RealServer, Slot, VirtualServer};
+use std::time::Duration;
+
+/// A virtual server as seen from outside.
+#[derive(Clone, Debug)]
+pub struct ServiceView<'a> {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its configuration.
+    pub config: &'a VirtualServer,
+    /// Its name in logs.
+    pub name: &'a str,
+    /// It has its quorum.
+    pub quorum: bool,
+    /// Failed servers are kept in service.
+    pub panic: bool,
+    /// Its checks run.
+    pub active: bool,
+    /// Weight of its live servers.
+    pub live_weight: u64,
+    /// The sorry server's name, and whether it serves.
+    pub sorry: Option<(String, bool)>,
+    /// Its real servers.
+    pub servers: Vec<ServerView<'a>>,
+}
+
+/// A real server as seen from outside.
+#[derive(Clone, Debug)]
+pub struct ServerView<'a> {
+    /// Its configuration, but for the checks.
+    pub config: &'a RealServer,
+    /// Its name in logs.
+    pub name: &'a str,
+    /// It is up.
+    pub up: bool,
+    /// Drained by the operator.
+    pub drained: bool,
+    /// Weight, but for a slow start.
+    pub weight: u32,
+    /// An agent wants it to get no new connections.
+    pub agent_drains: bool,
+    /// Its checks.
+    pub checks: Vec<CheckView<'a>>,
+}
+
+/// A check as seen from outside.
+#[derive(Clone, Debug)]
+pub struct CheckView<'a> {
+    /// Its configuration.
+    pub check: &'a Check,
+    /// It has nothing against its server being used.
+    pub good: bool,
+    /// Why the last try failed.
+    pub reason: Option<String>,
+    /// How long the last try took.
+    pub took: Option<Duration>,
+    /// What its program wrote last.
+    pub said: &'a str,
+}
+
+impl Pool {
+    /// All virtual servers, in order of the configuration.
+    pub fn services(&self) -> Vec<ServiceView<'_>> {
+        self.order.iter().filter_map(|s| self.view(*s)).collect()
+    }
+
+    fn view(&self, s: u32) -> Option<ServiceView<'_>> {
+        let v = self.service(s)?;
+        let servers = v.servers.iter().map(|r| ServerView {
+            config: &r.config,
+            name: &r.name,
+            up: r.up,
+            drained: r.drained,
+            weight: r.weight,
+            agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
+            checks: (r.advices(&self.checkers))
+                .map(|c| CheckView {
+                    check: &c.check,
+                    good: c.works(),
+                    reason: c.reason.as_ref().map(ToString::to_string),
+                    took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
+                    said: &c.said,
+                })
+                .collect(),
+        });
+        Some(ServiceView {
+            slot: slot(s),
+            config: &v.config,
+            name: &v.name,
+            quorum: v.quorum,
+            panic: v.panic,
+            active: v.active,
+            live_weight: v.live(),
+            sorry: v.config.sorry.as_ref().map(|x| (server_name(&v.config, x.address, x.port), v.sorry_serves())),
+            servers: servers.collect(),
+        })
+    }
+}

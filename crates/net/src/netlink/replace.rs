@@ -1,0 +1,160 @@
+//! One object in the place of another that serves: what the kernel can it changes in place. Else an address goes and comes in one
+//! breath, and a route comes before the other goes. Where the kernel refuses the new one, the old one serves on.
+
+use super::{Kernel, Mirror, Outcome};
+use std::collections::HashMap;
+use steadfast_core::IpCidr;
+use steadfast_core::kernel::{Address, Object};
+
+/// What is under way, and what stays because of a refusal.
+#[derive(Default)]
+pub(super) struct Replacing {
+    /// By each object what is, or was, in its place.
+    former: HashMap<Object, Object>,
+    /// Addresses that we take away and nobody is to put back: how often the kernel will say so yet.
+    expected: HashMap<(String, IpCidr), u32>,
+    /// Routes that the kernel takes away with them. They are added again whether it says so or not.
+    routes: Vec<Object>,
+}
+
+impl Kernel {
+    /// Puts an object into the place of another of the same key, which is ours.
+    pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
+        // Of several changes the last counts.
+        let there = self.replacing.former.remove(&old).unwrap_or_else(|| old.clone());
+        self.refused.remove(&old);
+        self.owned.swap_remove(&old);
+        if there != old {
+            self.unsent.push(Outcome::Replaced(old));
+        }
+        self.version += 1;
+        self.owned.insert(new.clone());
+        if there == new {
+            return;
+        }
+        // It is ours until the answer.
+        self.owned.insert(there.clone());
+        if let (Object::Address(a), Object::Address(b)) = (&there, &new)
+            && !a.becomes(b)
+        {
+            *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
+            self.waiting.push_back((there.clone(), false));
+            self.replacing.routes = self.routes_from(a).collect();
+        }
+        self.waiting.push_back((new.clone(), true));
+        self.replacing.former.insert(new, there);
+        self.pump(mirror);
+    }
+
+    /// It is to take the place of another.
+    pub(super) fn replaces(&self, object: &Object) -> bool {
+        self.replacing.former.contains_key(object)
+    }
+
+    /// An address that the kernel refused in the place of another, which is back.
+    pub(super) fn stays_as_it_was(&self, object: &Object) -> bool {
+        matches!(object, Object::Address(_)) && self.replaces(object) && self.refused.contains(object)
+    }
+
+    /// The kernel's answer.
+    pub(super) fn replaced(&mut self, new: Object, errno: i32, fine: bool, outcomes: &mut Vec<Outcome>) {
+        // The old one is still there, and was to be refreshed at most.
+        if self.stays_as_it_was(&new) && errno == libc::EEXIST {
+            let there = self.replacing.former.get(&new).cloned();
+            self.waiting.extend(there.filter(|_| self.lease.is_some()).map(|o| (o, true)));
+            return;
+        }
+        let Some(there) = self.replacing.former.get(&new).cloned() else { return };
+        if !fine {
+            self.refused.insert(new.clone());
+            if matches!(there, Object::Address(_)) {
+                self.waiting.push_back((there.clone(), true));
+                self.add_routes_from(&there);
+            }
+            outcomes.push(Outcome::Unchanged(new, errno));
+            return;
+        }
+        self.replacing.former.remove(&new);
+        self.version += u64::from(self.owned.swap_remove(&there));
+        if matches!(there, Object::Route(_)) {
+            self.waiting.push_back((there.clone(), false));
+        }
+        self.add_routes_from(&new);
+        outcomes.push(Outcome::Replaced(there));
+        if self.refused.remove(&new) {
+            outcomes.push(Outcome::Added(new));
+        }
+    }
+
+    /// What stood in the place of another one cannot come back either: that one is to be tried again.
+    pub(super) fn without_former(&mut self, object: Object, outcomes: &mut Vec<Outcome>) -> Object {
+        let of = self.replacing.former.iter().find(|(_, there)| **there == object).map(|(new, _)| new.clone());
+        let Some(new) = of else { return object };
+        self.replacing.former.remove(&new);
+        self.owned.swap_remove(&object);
+        outcomes.push(Outcome::Replaced(object));
+        new
+    }
+
+    /// It is, or was, in the place of one that is wanted.
+    pub(super) fn is_former(&self, object: &Object) -> bool {
+        self.replacing.former.values().any(|there| there == object)
+    }
+
+    /// Routes of that preferred source went with the address, and older kernels do not say so.
+    fn add_routes_from(&mut self, address: &Object) {
+        let Object::Address(a) = address else { return };
+        let routes: Vec<_> = self.routes_from(a).map(|o| (o, true)).collect();
+        self.waiting.extend(routes);
+    }
+
+    fn routes_from(&self, a: &Address) -> impl Iterator<Item = Object> {
+        let source = Some(a.cidr.address);
+        self.owned.iter().filter(move |o| matches!(o, Object::Route(r) if r.source == source)).cloned()
+    }
+
+    /// A route that went with an address of ours, and comes back with it.
+    pub(super) fn comes_back(&mut self, object: &Object, mirror: &Mirror) -> bool {
+        let Some(at) = self.replacing.routes.iter().position(|o| o == object) else { return false };
+        let route = self.replacing.routes.swap_remove(at);
+        self.waiting.push_back((route, true));
+        self.pump(mirror);
+        true
+    }
+
+    /// Nobody wants it any more, nor what is in its place.
+    pub(super) fn remove_former(&mut self, object: &Object) {
+        if let Some(there) = self.replacing.former.remove(object) {
+            self.owned.swap_remove(&there);
+            self.waiting.push_back((there.clone(), false));
+            self.unsent.push(Outcome::Replaced(there));
+        }
+    }
+
+    /// An address was to be removed: an error says that nothing will be heard of it.
+    pub(super) fn not_there(&mut self, object: &Object, errno: i32) {
+        if let (Object::Address(a), true) = (object, errno != 0) {
+            self.was_asked_for(&a.interface, &a.cidr);
+        }
+    }
+
+    /// The removal of an address that comes back at once.
+    pub(super) fn was_asked_for(&mut self, interface: &str, cidr: &IpCidr) -> bool {
+        if self.replacing.expected.is_empty() {
+            return false;
+        }
+        let key = (interface.to_string(), *cidr);
+        let Some(times) = self.replacing.expected.get_mut(&key) else { return false };
+        *times -= 1;
+        if *times == 0 {
+            self.replacing.expected.remove(&key);
+        }
+        true
+    }
+
+    /// What the kernel was going to say may be lost.
+    pub fn expect_nothing(&mut self) {
+        self.replacing.expected.clear();
+        self.replacing.routes.clear();
+    }
+}

@@ -1,0 +1,89 @@
+//! Addresses and routes that a reload changes where they are, in a real kernel.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use steadfast_test_cluster::client::Client;
+use steadfast_test_cluster::daemon::ask;
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn conf(addresses: &str, routes: &str) -> String {
+    format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n priority 200\n advert_int 1\n virtual_ipaddress {{\n {addresses}\n \
+         }}\n virtual_routes {{\n {routes}\n }}\n}}\n"
+    )
+}
+
+/// Clients notice nothing where a label or a lifetime changes, and nobody speaks of a stranger who took the address away.
+#[test]
+fn an_address_changes_in_place() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let route = "203.0.113.0/24 via 10.77.0.8 src 10.77.0.100";
+    let d = Daemon::start(
+        host,
+        Kind::Steadfast,
+        &conf("10.77.0.100/24\n }\n virtual_ipaddress_excluded {\n fd77::100/64", route),
+    );
+    let shows = |words: &str| host.show("addr show dev eth0").contains(words);
+    assert!(eventually(SOON, || shows("10.77.0.100/24") && shows("fd77::100/64")), "{}", d.log());
+    let client = Client::start(&lan.hosts[1], Ipv4Addr::new(10, 77, 0, 100));
+    for (line, words) in [
+        ("10.77.0.100/24 label eth0:x\n }\n virtual_ipaddress_excluded {\n fd77::100/64", "secondary eth0:x"),
+        (
+            "10.77.0.100/24 label eth0:y brd 10.77.0.255\n }\n virtual_ipaddress_excluded {\n fd77::100/64",
+            "brd 10.77.0.255 scope global secondary eth0:y",
+        ),
+        (
+            "10.77.0.100/24 preferred_lft 0\n }\n virtual_ipaddress_excluded {\n fd77::100/64",
+            "10.77.0.100/24 scope global secondary deprecated eth0",
+        ),
+        ("10.77.0.100/24\n }\n virtual_ipaddress_excluded {\n fd77::100/128", "fd77::100/128"),
+    ] {
+        d.reload(&conf(line, route));
+        assert!(eventually(SOON, || shows(words) && shows("10.77.0.100/24")), "{line}: {}", host.show("addr"));
+        assert!(eventually(SOON, || host.show("route").contains("203.0.113.0/24")), "{line}: {}", host.show("route"));
+    }
+    assert!(!shows("fd77::100/64"), "{}", host.show("addr"));
+    let seen = client.end();
+    // An address that the kernel cannot change is away for some microseconds: one question may fall into each.
+    assert!(seen.sent > 50 && seen.lost <= 3 && seen.longest_gap < Duration::from_millis(60), "{seen:?}");
+    assert!(!d.log().contains("putting it back"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    assert!(!shows("10.77.0.100") && !shows("fd77::100"), "{}", host.show("addr"));
+}
+
+/// What the kernel refuses does not take away what served.
+#[test]
+fn what_is_refused_leaves_the_old_one() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let d = Daemon::start(host, Kind::Steadfast, &conf("10.77.0.100/24", "203.0.113.0/24 via 10.77.0.8"));
+    let serves = || host.has("10.77.0.100") && host.show("route").contains("203.0.113.0/24 via 10.77.0.8");
+    assert!(eventually(SOON, serves), "{}", d.log());
+    let client = Client::start(&lan.hosts[1], Ipv4Addr::new(10, 77, 0, 100));
+    // The link's own address of that network has another scope; and nobody is at the other gateway.
+    d.reload(&conf("10.77.0.100/24 scope link", "203.0.113.0/24 via 192.0.2.1"));
+    let told = || {
+        let status = ask(&d, &["status"]);
+        ["change of address 10.77.0.100/24", "change of route 203.0.113.0/24"].iter().all(|w| status.contains(w))
+    };
+    assert!(eventually(SOON, told), "{}\n{}", ask(&d, &["status"]), d.log());
+    assert!(ask(&d, &["explain", "V"]).contains("is as it was before the reload"), "{}", ask(&d, &["explain", "V"]));
+    assert!(serves(), "{}", host.show("addr"));
+    // Somebody takes it away: it comes back as it was, too.
+    host.ip("addr del 10.77.0.100/24 dev eth0");
+    assert!(eventually(SOON, serves), "{}", d.log());
+    let seen = client.end();
+    assert!(seen.longest_gap < Duration::from_millis(1500), "{seen:?}");
+    // What was in their places goes with them, whatever process comes after.
+    d.reload(&conf("10.77.0.100/24", "203.0.113.0/24 via 10.77.0.8"));
+    assert!(eventually(SOON, || !told() && serves()), "{}", ask(&d, &["status"]));
+    d.reload(&conf("10.77.0.100/24 scope link", "203.0.113.0/24 via 192.0.2.1"));
+    assert!(eventually(SOON, told), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    assert!(!host.has("10.77.0.100") && !host.show("route").contains("203.0.113.0"), "{}", host.show("route"));
+}

@@ -1,0 +1,149 @@
+//! What the kernel has, refuses, and comes to have.
+
+use crate::ipvs::Test;
+use steadfast_test_vm::lab::{Director, Lab, service, sh, table, three, wait_table};
+use steadfast_test_vm::{eventually, seconds};
+
+/// Every test here, by name. The last one takes the module away for a while.
+pub const TESTS: &[(&str, Test)] = &[
+    ("other_owners_and_deleted_services", other_owners_and_deleted_services),
+    ("timeouts_and_flushes", timeouts_and_flushes),
+    ("a_reader_can_write_nothing", a_reader_can_write_nothing),
+    ("a_refused_step", a_refused_step),
+    ("a_daemon_of_the_operator", a_daemon_of_the_operator),
+    ("a_module_that_is_loaded_late", a_module_that_is_loaded_late),
+];
+
+/// What a loader has given up, tried by itself.
+pub fn confined(path: &str) {
+    let failed = steadfast_sys::sandbox::confine(&steadfast_sys::sandbox::LOADER);
+    let read = std::fs::read("/etc/hostname").map(|_| ());
+    let written = std::fs::write(path, "x");
+    let linked = std::os::unix::fs::symlink("/", format!("{path}.link"));
+    println!("{failed:?} {:?} {:?} {:?}", read.is_ok(), written.is_ok(), linked.is_ok());
+}
+
+/// Landlock, which the kernels of many hosts lack, is what keeps a process that is still root from writing root's own files.
+fn a_reader_can_write_nothing(_: &mut Lab) {
+    let modules = sh("mount -t securityfs none /sys/kernel/security 2>/dev/null; cat /sys/kernel/security/lsm");
+    assert!(modules.contains("landlock"), "this guest's kernel has no Landlock: {modules}");
+    let me = std::env::current_exe().expect("own path");
+    let before = sh("echo y > /root/probe && cat /root/probe");
+    let said = sh(&format!("{} confined /root/probe", me.display()));
+    assert_eq!(said.trim(), "[] true false false");
+    assert_eq!(sh("cat /root/probe; ls /root/probe*"), format!("{before}/root/probe\n"));
+    sh("rm /root/probe");
+}
+
+fn other_owners_and_deleted_services(_: &mut Lab) {
+    sh("ipvsadm -A -t 10.1.0.77:99 -s wlc -p 100; ipvsadm -a -t 10.1.0.77:99 -r 10.2.0.1:99 -m -w 7");
+    let foreign = table();
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &[]);
+    wait_table("10.2.0.3:80", true);
+    for line in foreign.lines() {
+        assert!(table().contains(line), "{line}: {}", table());
+    }
+    sh("ipvsadm -D -t 10.1.0.100:80");
+    assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
+    // The daemon as a whole is killed, and started anew with another file: what is left is taken over, not doubled.
+    d.kill();
+    assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("weight 4")), &[]);
+    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 4", true);
+    d.stop();
+    assert_eq!(table(), foreign);
+    // -I leaves the table to who comes next.
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &["-I"]);
+    wait_table("10.2.0.3:80", true);
+    let before = table();
+    d.stop();
+    assert_eq!(table(), before);
+    sh("ipvsadm -C");
+}
+
+fn timeouts_and_flushes(_: &mut Lab) {
+    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    let globals = |words: &str| format!("global_defs {{\n {words}\n}}\n");
+    let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
+    let text = format!("{}{one}", globals("lvs_timeouts tcp 1000 udp 77\n lvs_flush"));
+    let udp_fin = sh("ipvsadm -L --timeout").split_whitespace().nth(5).unwrap_or_default().to_string();
+    let d = Director::start(None, &text, &[]);
+    wait_table("10.2.0.3:80", true);
+    wait_table("10.1.0.77:99", false);
+    let now = sh("ipvsadm -L --timeout");
+    assert!(now.contains(&format!("1000 {udp_fin} 77")), "{now}");
+    // Who owns the whole table at its stop, and who does not.
+    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
+    d.stop();
+    assert_eq!(table().trim(), "-A -t 10.1.0.77:99 -s rr");
+    let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
+    wait_table("10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
+}
+
+/// What the kernel refuses is said, and stops nobody.
+fn a_refused_step(lab: &mut Lab) {
+    sh("ip addr add 10.1.0.100/32 dev br-c");
+    let settings = "persistence_engine nonesuch\n persistence_timeout 60\n lb_kind NAT\n protocol UDP";
+    let odd = service("10.1.0.99 80", settings, &three(""));
+    let text = format!("{odd}{}", service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")));
+    let d = Director::start(None, &text, &[]);
+    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
+    d.wait_log("No such file or directory");
+    assert!(!table().contains("10.1.0.99"), "{}", table());
+    assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
+    d.stop();
+    assert_eq!(table(), "");
+    // More refusals than the socket has room for: what was done is known all the same, and not refused when asked for again.
+    let many: String = (1..=40).map(|n| format!(" real_server 10.2.9.{n} 80 {{\n weight 1\n }}\n")).collect();
+    let globals = "global_defs {\n lvs_netlink_cmd_rcv_bufs 1\n}\n";
+    let first = service("10.1.0.98 80", "lb_kind NAT\n protocol UDP", &three(""));
+    let d = Director::start(None, &format!("{globals}{first}{}{text}", service("10.1.0.99 80", settings, &many)), &[]);
+    wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
+    wait_table("-u 10.1.0.98:80 -r 10.2.0.3:80", true);
+    d.wait_log("No such file or directory");
+    assert!(!d.log().contains("File exists"), "{}", d.log());
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+/// Who has no synchronisation daemon in the file any more leaves that of the operator alone.
+fn a_daemon_of_the_operator(_: &mut Lab) {
+    let daemons = || sh("ipvsadm -L --daemon");
+    let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
+    let d = Director::start(None, &format!("global_defs {{\n lvs_sync_daemon br-s id 5\n}}\n{one}"), &[]);
+    assert!(eventually(seconds(5), || daemons().contains("syncid=5")), "{}", d.log());
+    d.reload(&one);
+    assert!(eventually(seconds(5), || !daemons().contains("sync daemon")), "{}", d.log());
+    sh("ipvsadm --start-daemon backup --mcast-interface br-s --syncid 7");
+    // Twice as long as the daemon takes to look at the kernel's table, which is what brings back a service that was deleted.
+    for _ in 0..2 {
+        sh("ipvsadm -D -t 10.1.0.100:80");
+        assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
+        assert!(daemons().contains("syncid=7"), "{}", d.log());
+    }
+    d.stop();
+    assert!(daemons().contains("syncid=7"));
+    sh("ipvsadm --stop-daemon backup");
+}
+
+/// A kernel that gets its load balancer when the daemon runs already hears all that the file says.
+fn a_module_that_is_loaded_late(_: &mut Lab) {
+    // Asking for it would load it otherwise.
+    sh("echo blacklist ip_vs >/etc/modprobe.d/lab.conf");
+    let names = "lsmod | awk '$4 ~ /ip_vs/ || $1 ~ /^ip_vs/ {print $1}' | grep ^ip_vs";
+    sh(&format!("for m in $({names}) $({names}); do rmmod $m 2>/dev/null; done; ! grep -q ^ip_vs /proc/modules"));
+    let globals = "global_defs {\n lvs_timeouts tcp 1234 udp 77\n}\n";
+    let text = format!("{globals}{}", service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")));
+    let d = Director::start(None, &text, &[]);
+    d.wait_log("nothing is balanced");
+    sh("rm /etc/modprobe.d/lab.conf; modprobe ip_vs; sysctl -qw net.ipv4.vs.conntrack=1");
+    assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
+    let now = sh("ipvsadm -L --timeout");
+    assert!(now.contains("1234 ") && now.contains(" 77"), "{now}\n{}", d.log());
+    d.stop();
+    assert_eq!(table(), "");
+}
