@@ -119,6 +119,12 @@ fn a_route_changes_and_stays() {
         assert!(eventually(SOON, || shows("6", in_six)), "{words}: {}", host.show("-6 route"));
         assert!(eventually(SOON, || shows("4", in_four)), "{words}: {}", host.show("-4 route"));
     }
+    for words in ["add 203.0.113.0/24 via 10.77.0.8", "add 203.0.113.0/24 via 10.77.0.9"] {
+        d.reload(&conf("10.77.0.100/24", words));
+        assert!(eventually(SOON, || shows("4", &words[4..])), "{words}: {}", host.show("-4 route"));
+    }
+    d.reload(&conf("10.77.0.100/24", &format!("{}\n{}", six("mtu 1400"), four(""))));
+    assert!(eventually(SOON, || shows("6", "mtu 1400") && shows("4", "via 10.77.0.8")), "{}", host.show("-4 route"));
     // All processes are killed, and the file is another one by the next start.
     let text = conf("10.77.0.100/24", &format!("{}\n{}", six("advmss 900"), four("advmss 900")));
     assert!(!d.log().contains("putting it back"), "{}", d.log());

@@ -82,8 +82,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
-#[cfg(feature = "dbus")]
 pub use details::globals;
+#[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;
 

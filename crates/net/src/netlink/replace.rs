@@ -22,6 +22,11 @@ pub(super) struct Replacing {
     expected_routes: Vec<RouteMessage>,
 }
 
+/// A route that goes with an address.
+pub(super) fn has_source(object: &Object) -> bool {
+    matches!(object, Object::Route(r) if r.source.is_some())
+}
+
 impl Kernel {
     /// Puts an object into the place of another of the same key, which is ours.
     pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
@@ -29,6 +34,7 @@ impl Kernel {
         let there = self.replacing.former.remove(&old).unwrap_or_else(|| old.clone());
         self.refused.remove(&old);
         self.owned.swap_remove(&old);
+        self.has_source |= has_source(&new);
         if there != old {
             self.unsent.push(Outcome::Replaced(old));
         }
@@ -44,6 +50,9 @@ impl Kernel {
         }
         // It is ours until the answer.
         self.owned.insert(there.clone());
+        if new.excludes() {
+            self.waiting.push_back((there.clone(), false));
+        }
         if let (Object::Address(a), Object::Address(b)) = (&there, &new)
             && !a.becomes(b)
         {
@@ -51,8 +60,10 @@ impl Kernel {
             if self.idle() {
                 self.replacing.routes.clear();
             }
-            let routes: Vec<_> = self.routes_from(a).collect();
-            self.replacing.routes.extend(routes);
+            if self.has_source {
+                let routes: Vec<_> = self.routes_from(a).collect();
+                self.replacing.routes.extend(routes);
+            }
             self.waiting.push_back((there.clone(), false));
         }
         self.waiting.push_back((new.clone(), true));
@@ -81,7 +92,7 @@ impl Kernel {
         let Some(there) = self.replacing.former.get(&new).cloned() else { return };
         if !fine {
             self.refused.insert(new.clone());
-            if matches!(there, Object::Address(_)) {
+            if matches!(there, Object::Address(_)) || new.excludes() {
                 self.waiting.push_back((there.clone(), true));
                 self.add_routes_from(&there);
             }
@@ -89,8 +100,8 @@ impl Kernel {
             return;
         }
         self.replacing.former.remove(&new);
-        self.version += u64::from(self.owned.swap_remove(&there));
-        if matches!(there, Object::Route(_)) {
+        self.shrunk |= self.owned.swap_remove(&there);
+        if matches!(there, Object::Route(_)) && !new.excludes() {
             self.take_out(there.clone());
         }
         self.add_routes_from(&new);
@@ -161,7 +172,7 @@ impl Kernel {
 
     /// Routes of that preferred source went with the address, and older kernels do not say so.
     fn add_routes_from(&mut self, address: &Object) {
-        let Object::Address(a) = address else { return };
+        let (true, Object::Address(a)) = (self.has_source, address) else { return };
         let routes: Vec<_> = self.routes_from(a).map(|o| (o, true)).collect();
         self.waiting.extend(routes);
     }
