@@ -39,6 +39,7 @@ pub fn test(options: &Options) -> i32 {
     if let Some(text) = &options.bad_facility {
         outcome.diagnostics.push(Class::General, None, text);
     }
+    outcome.diagnostics.sort();
     let colour = options.test_report.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let text = render(&outcome.diagnostics, &outcome.files, colour);
     match &options.test_report {

@@ -117,6 +117,17 @@ impl Lab {
         sh(&format!("ip netns exec {from} {} ask {address} {times}", own())).trim().to_string()
     }
 
+    /// Begins to ask again and again, until the file is gone.
+    pub fn pour(&self, from: &str, address: &str, file: &str) -> Child {
+        std::fs::write(file, "").expect("file");
+        Command::new("ip")
+            .args(["netns", "exec", from, &own(), "pour", address, file])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("client")
+    }
+
     /// Begins to keep a connection.
     pub fn hold(&self, from: &str, address: &str, during: Duration) -> Child {
         Command::new("ip")

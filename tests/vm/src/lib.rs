@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod lab;
+pub mod scale;
 pub mod talk;
 
 use std::time::{Duration, Instant};

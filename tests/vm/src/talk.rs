@@ -30,22 +30,39 @@ pub fn serve(name: &str, address: &str) {
     }
 }
 
+/// Asks once, over a connection of its own: the last line of the answer, which is the server's name.
+fn ask_once(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
+    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text.trim().lines().last().unwrap_or_default().to_string())
+}
+
 /// Asks so many times, a connection each: which servers answered, and how often.
 pub fn ask(address: &str, times: u32) -> String {
     let address: SocketAddr = address.parse().expect("address");
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..times {
-        let once = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
-            stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-            stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            Ok(text.trim().lines().last().unwrap_or_default().to_string())
-        };
-        *counts.entry(once().unwrap_or_else(|_| "nobody".into())).or_default() += 1;
+        *counts.entry(ask_once(address).unwrap_or_else(|_| "nobody".into())).or_default() += 1;
     }
     counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Asks again and again until the file is gone, a connection each: when each question began, in milliseconds of the wall clock, and who
+/// answered.
+pub fn pour(address: &str, file: &str) {
+    let address: SocketAddr = address.parse().expect("address");
+    while std::path::Path::new(file).exists() {
+        let begun = wall_clock();
+        println!("{begun} {}", ask_once(address).unwrap_or_else(|_| "nobody".into()));
+    }
+}
+
+/// Milliseconds of the wall clock.
+pub fn wall_clock() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis())
 }
 
 /// Keeps one connection busy for some time: `kept`, or how it ended.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use steadfast_test_vm::scale::{Pace, VARIABLE};
 
 const MACHINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/machine");
 
@@ -43,7 +44,9 @@ fn the_balancer() {
     }
     let (guest, daemon) = programs();
     let only = std::env::var("STEADFAST_VM_ONLY").unwrap_or_default();
-    run(&[(&guest, "guest"), (&daemon, "steadfastd")], &format!("/share/guest ipvs {only}"));
+    let folder = tempfile::tempdir().expect("folder");
+    let pace = Pace::measure(&daemon, folder.path()).map(|p| format!("{VARIABLE}={} ", p.handed())).unwrap_or_default();
+    run(&[(&guest, "guest"), (&daemon, "steadfastd")], &format!("{pace}/share/guest ipvs {only}"));
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub fn plan_of(config: &Config) -> Plan {
 }
 
 #[cfg(feature = "dbus")]
+pub use details::globals;
 pub use translate::family;
 pub use translate::process_name;
 

@@ -199,6 +199,8 @@ pub struct Plan {
     pub dumps: [PathBuf; 3],
     /// Data of the checker child.
     pub checker_dump: PathBuf,
+    /// What data dumps show of the file.
+    pub written: crate::dumps::Written,
     /// Where what was configured is saved at each reload.
     pub save_dir: Option<PathBuf>,
     /// Scheduling of the VRRP child.

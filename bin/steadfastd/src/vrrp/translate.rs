@@ -191,7 +191,7 @@ pub fn plan(c: &Config) -> Plan {
     // The VRRP child starts the reader of the FIFO that both write to.
     let common = fifo(&g.notify_fifo, &None);
     let lvs_fifos: Vec<Fifo> = common.into_iter().chain(fifo(&g.lvs_notify_fifo, &g.lvs_notify_fifo_script)).collect();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string();
+    let host = crate::dumps::host();
     let mail =
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
             server: server.clone(),
@@ -246,6 +246,7 @@ pub fn plan(c: &Config) -> Plan {
         json_version: g.json_version.unwrap_or(1),
         dumps: [paths.data.into(), paths.stats.into(), paths.json.into()],
         checker_dump: paths.checker.into(),
+        written: crate::dumps::Written::new(c),
         save_dir: g.config_save_dir.clone().map(Into::into),
         checker_scheduling: Scheduling {
             nice: g.checker_priority,

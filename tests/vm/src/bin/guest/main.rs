@@ -1,4 +1,4 @@
-//! The program inside the guest: `guest ipvs` runs the tests of the load balancer; `serve`, `ask` and `hold` are its servers and
+//! The program inside the guest: `guest ipvs` runs the tests of the load balancer; `serve`, `ask`, `pour` and `hold` are its servers and
 //! clients.
 #![forbid(unsafe_code)]
 
@@ -6,11 +6,13 @@ use std::time::Duration;
 use steadfast_test_vm::lab::Lab;
 use steadfast_test_vm::talk;
 
+mod dumps;
 mod ipvs;
 mod kernel;
 mod large;
 mod links;
 mod systemd;
+mod web;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +20,7 @@ fn main() {
     match words.as_slice() {
         ["serve", name, address] => talk::serve(name, address),
         ["ask", address, times] => println!("{}", talk::ask(address, times.parse().unwrap_or(1))),
+        ["pour", address, file] => talk::pour(address, file),
         ["hold", address, millis] => {
             println!("{}", talk::hold(address, Duration::from_millis(millis.parse().unwrap_or(1000))));
         }
@@ -25,7 +28,7 @@ fn main() {
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            let all = [ipvs::TESTS, large::TESTS, kernel::TESTS].concat();
+            let all = [ipvs::TESTS, web::TESTS, large::TESTS, kernel::TESTS].concat();
             for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();
@@ -37,10 +40,10 @@ fn main() {
             std::process::exit(failed.min(1));
         }
         ["systemd"] => run(systemd::TESTS, &[]),
-        ["links", only @ ..] => run(links::TESTS, only),
+        ["links", only @ ..] => run(&[links::TESTS, dumps::TESTS].concat(), only),
         _ => {
             eprintln!(
-                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | hold ADDRESS MILLISECONDS"
+                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"
             );
             std::process::exit(2);
         }
