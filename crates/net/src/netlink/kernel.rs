@@ -128,7 +128,7 @@ impl Kernel {
         self.version += u64::from(self.owned.swap_remove(&object));
         self.refused.remove(&object);
         self.remove_former(&object);
-        self.waiting.push_back((object, false));
+        self.take_out(object);
         self.pump(mirror);
     }
 
@@ -208,6 +208,9 @@ impl Kernel {
                 (_, true) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
                 (_, false) => NLM_F_ACK,
             };
+            if !add {
+                self.takes_away(&object, &request);
+            }
             for request in routes::hop_by_hop(request) {
                 self.sequence = self.sequence.wrapping_add(1);
                 match self.channel.send(request, flags, self.sequence) {
@@ -264,6 +267,9 @@ impl Kernel {
                             outcomes.push(Outcome::Added(object));
                         } else if !add {
                             self.not_there(&object, errno);
+                            if errno != 0 {
+                                self.was_not_there(&object, mirror);
+                            }
                             if !fine {
                                 outcomes.push(Outcome::NotRemoved(object, errno));
                             }
@@ -293,6 +299,7 @@ impl Kernel {
                 .filter(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
                 .find(|o| !self.is_former(o))
                 .cloned(),
+            Event::RouteRemoved(m) if self.route_was_asked_for(m) => None,
             Event::RouteRemoved(m) => self.find(|o| match message(o, true, mirror) {
                 Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && matching::content(&ours, m),
                 _ => false,
