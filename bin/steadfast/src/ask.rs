@@ -96,6 +96,11 @@ pub fn status(socket: &Path) -> Result<(Whole, String), String> {
     Ok((whole, text))
 }
 
+/// What runs of the words that a restart alone takes over, and what was read of them last; an older daemon does not say.
+pub fn fixed(socket: &Path) -> Option<[crate::plan::Fixed; 2]> {
+    serde_json::from_slice(&ask(socket, &["fixed"]).ok()?).ok()
+}
+
 /// A request that is answered by `ok` or by a reason.
 pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     let answer = ask(socket, words)?;

@@ -191,7 +191,14 @@ fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
 /// Says why, where the file tells it.
 fn reload(socket: &std::path::Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
-    let Err(e) = ask::order(socket, words) else { return 0 };
+    let Err(e) = ask::order(socket, words) else {
+        if let Some([runs, read]) = ask::fixed(socket) {
+            plan::fixed(&runs, &read)
+                .iter()
+                .for_each(|l| eprintln!("steadfast: warning: {}", l.trim_start_matches("~ ")));
+        }
+        return 0;
+    };
     eprintln!("steadfast: {e}");
     show_faults(socket, &e);
     1
@@ -315,6 +322,11 @@ fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String
         return Err(format!("{} is empty: a reload would change nothing", file.display()));
     }
     let mut lines = plan::plan(&running, &outcome.config);
+    if let Some([runs, read]) = ask::fixed(socket) {
+        let wanted: plan::Fixed = c.fixed().into_iter().map(|(word, value)| (word.to_string(), value)).collect();
+        lines.retain(|l| ![&runs, &read, &wanted].iter().any(|words| plan::is_on(l, words)));
+        lines.extend(plan::fixed(&runs, &wanted));
+    }
     // What managers have set is not in the running file, and a reload ends it.
     let live = ask::status(socket).map(|(whole, _)| whole.vrrp.map(|v| v.instances).unwrap_or_default());
     for i in live.unwrap_or_default() {

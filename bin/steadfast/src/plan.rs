@@ -329,6 +329,25 @@ fn compare(at: &At, field: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
     }
 }
 
+/// What a restart alone takes over: words and values that hold, and those of a file.
+pub type Fixed = Vec<(String, String)>;
+
+/// Lines on such words, by what runs, which is not what was read last.
+pub fn fixed(running: &Fixed, wanted: &Fixed) -> Vec<String> {
+    let of = |all: &Fixed, word: &str| all.iter().find(|(w, _)| w == word).map_or("none".into(), |(_, v)| v.clone());
+    let words: std::collections::BTreeSet<&String> = running.iter().chain(wanted).map(|(word, _)| word).collect();
+    let lines = words.into_iter().map(|word| (word, of(running, word), of(wanted, word)));
+    lines.filter(|(_, a, b)| a != b).map(|(word, a, b)| format!("~ {word}: {a} -> {b}{AT_A_RESTART}")).collect()
+}
+
+const AT_A_RESTART: &str = " (at a restart, not by a reload)";
+
+/// The line is on one of these words.
+pub fn is_on(line: &str, words: &Fixed) -> bool {
+    let word = line.split(" > ").nth(1).and_then(|w| w.split([':', ' ']).next());
+    line.split(" > ").count() == 2 && words.iter().any(|(w, _)| Some(w.as_str()) == word)
+}
+
 /// Lines: `+` what comes, `-` what goes, `~` what changes.
 pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     let value = |c: &Config| {
@@ -341,7 +360,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     // A running process stays where it is.
     let fixed = ["net_namespace", "use_pid_dir", "instance"].map(|word| format!("~ process > {word}: "));
     for line in out.iter_mut().filter(|l| fixed.iter().any(|f| l.starts_with(f))) {
-        line.push_str(" (at a restart, not by a reload)");
+        line.push_str(AT_A_RESTART);
     }
     // Another router to everybody: the old one leaves, the new one listens first.
     let anew = |l: &str| {

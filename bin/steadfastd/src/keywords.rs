@@ -35,8 +35,9 @@ fn effect(outcome: &Outcome) -> Effect {
     let c = &outcome.config;
     let mut all = Effect::new();
     let mut facts = crate::loader::facts(outcome);
-    // Hashes of the reports.
+    // Hashes of the reports, and words that are to be told of, whatever their effect.
     facts.faults.clear();
+    facts.fixed.clear();
     leaves("parent", &facts, &mut all);
     leaves("vrrp", &crate::vrrp::translate::plan(c), &mut all);
     let mut marks = crate::checker::marks::Groups::default();

@@ -79,6 +79,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
         structured: c.globals.log_structured == Some(true),
+        fixed: c.fixed().into_iter().map(|(word, value)| (word.to_string(), value)).collect(),
         parent_dump: crate::dumps::paths(c).parent,
         reload_time: c.globals.reload_time_file.clone().map(|path| (path, c.globals.reload_repeat)),
         reload_file: c.globals.reload_file.clone(),

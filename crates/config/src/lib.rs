@@ -11,6 +11,7 @@ mod check;
 mod check_links;
 mod check_lvs;
 pub mod diag;
+mod fixed;
 pub mod host;
 mod keys;
 mod lines;

@@ -97,6 +97,9 @@ pub struct Facts {
     pub faults: Vec<u32>,
     /// Log lines go to journald with fields.
     pub structured: bool,
+    /// Words that a daemon takes over when it starts alone, where the file sets them.
+    #[serde(default)]
+    pub fixed: Vec<(String, String)>,
 }
 
 impl Facts {

@@ -56,6 +56,13 @@ impl Drop for Listener {
     }
 }
 
+/// The process that listens there, if one does.
+pub fn listener_at(path: &Path) -> Option<i32> {
+    let stream = UnixStream::connect(path).ok()?;
+    let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials).ok()?;
+    Some(peer.pid())
+}
+
 /// One who asks.
 #[derive(Debug)]
 pub struct Client {

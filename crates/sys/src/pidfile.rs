@@ -107,6 +107,16 @@ impl PidFile {
     }
 }
 
+/// A process has this file open, or one that was there and is gone.
+pub fn has_open(pid: i32, path: &Path) -> bool {
+    let wanted = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let Ok(all) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let there = all.flatten().filter_map(|e| std::fs::read_link(e.path()).ok());
+    there.into_iter().any(|p| {
+        p == wanted || p.to_str().and_then(|p| p.strip_suffix(" (deleted)")).is_some_and(|p| wanted == Path::new(p))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

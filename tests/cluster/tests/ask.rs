@@ -133,6 +133,21 @@ fn reload_and_plan_tell_what_comes_of_them() {
     assert!(reload.status.success(), "{}", said(&reload));
     let gone = || !said(&steadfast(&d, &["status"])).contains("10.77.0.8]");
     assert!(eventually(seconds(5), gone));
+    // What a restart alone takes over is named, and stays named until then.
+    let text = conf(folder.path(), 160).replace("10.77.0.8 80", "10.77.0.7 80");
+    let fixed = text.replace("global_defs {", "instance other\nglobal_defs {\n vrrp_priority 3");
+    std::fs::write(d.path("conf"), fixed).expect("file");
+    let plan = "~ instance: none -> other (at a restart, not by a reload)\n\
+                ~ use_pid_dir: none -> yes (at a restart, not by a reload)\n\
+                ~ vrrp_priority: none -> 3 (at a restart, not by a reload)\n";
+    assert_eq!(said(&steadfast(&d, &["plan"])), plan);
+    let reload = steadfast(&d, &["reload"]);
+    let warning = "steadfast: warning: vrrp_priority: none -> 3 (at a restart, not by a reload)";
+    assert!(reload.status.success() && said(&reload).contains(warning), "{}", said(&reload));
+    assert_eq!(said(&steadfast(&d, &["plan"])), plan);
+    std::fs::write(d.path("conf"), text).expect("file");
+    assert_eq!(said(&steadfast(&d, &["plan"])), "nothing would change\n");
+    assert_eq!(said(&steadfast(&d, &["reload"])), "");
     // Draining by hand.
     let drain = steadfast(&d, &["drain", "[10.77.0.100]:tcp:80", "[10.77.0.7]:tcp:80"]);
     assert!(drain.status.success(), "{}", said(&drain));

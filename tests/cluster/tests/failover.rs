@@ -470,7 +470,12 @@ fn dumps_and_pid_files_are_where_tools_look() {
     let out = second.output().expect("second copy");
     assert_eq!(out.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&out.stderr).contains("already running"));
-    assert!(lan.hosts[0].has(VIP));
+    // Also where somebody has removed the pid file.
+    std::fs::remove_file(&pid).expect("pid file");
+    let out = second.output().expect("second copy");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(0) && said.contains(&format!("pid {parent}, which answers at")), "{said}");
+    assert!(lan.hosts[0].has(VIP) && steadfast_test_cluster::daemon::ask(&a, &["status"]).contains("MASTER"));
 }
 
 #[test]

@@ -342,3 +342,30 @@ fn what_a_dead_checker_left_is_taken_away_without_it() {
         assert!(only_others(host), "{way}: {}", rules(host));
     }
 }
+
+/// The folder that is made for a namespace goes with the daemon.
+#[test]
+fn the_folder_of_a_namespace_does_not_stay() {
+    require!();
+    let lan = Lan::new(1);
+    let files = tempfile::tempdir().expect("folder");
+    let conf = files.path().join("conf");
+    std::fs::write(
+        &conf,
+        "vrrp_instance V {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.77.0.100\n }\n}\n",
+    )
+    .expect("configuration");
+    let namespace = &lan.hosts[0].namespace;
+    let folder = std::path::PathBuf::from(format!("/run/keepalived/keepalived_{namespace}"));
+    let mut daemon = std::process::Command::new(steadfast_test_cluster::daemon::steadfastd())
+        .args(["-n", "-l", "-s", namespace, "-f"])
+        .arg(&conf)
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("start");
+    assert!(eventually(seconds(10), || folder.join("vrrp.pid").exists()), "{folder:?}");
+    send(daemon.id() as i32, Signal::SIGTERM);
+    assert_eq!(daemon.wait().expect("wait").code(), Some(0));
+    assert!(!folder.exists(), "{:?}", std::fs::read_dir(&folder).map(|d| d.flatten().collect::<Vec<_>>()));
+}

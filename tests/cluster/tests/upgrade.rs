@@ -145,13 +145,17 @@ fn what_an_upgrade_does_without_is_given_up_in_order() {
     let watch = lan.hosts[1].inside(move || adverts(interface, 51, seconds(30), || stop.load(Ordering::Relaxed)));
     let (fine, said) = steadfast(&a, &["upgrade"]);
     assert!(fine, "{said}: {}", a.log());
-    assert!(eventually(seconds(10), || !lan.hosts[0].has(VIP)), "{}", a.log());
     let up = || a.log().matches("Startup complete").count() == 2;
     assert!(eventually(seconds(10), up), "{}", a.log());
+    assert!(eventually(seconds(10), || !lan.hosts[0].has(VIP)), "{}", a.log());
     ended.store(true, Ordering::Relaxed);
     let seen = watch.join().expect("observer");
     assert!(seen.iter().any(|s| s.priority == 0), "{seen:?}\n{}", a.log());
-    assert!(!lan.hosts[0].has(VIP) && !a.path("vrrp.objects").exists(), "{}", a.log());
+    let gone = || !lan.hosts[0].has(VIP) && !a.path("vrrp.objects").exists() && !a.path("vrrp.pid").exists();
+    assert!(eventually(seconds(10), gone), "{}", a.log());
+    // The others did not wait for it.
+    let log = a.log();
+    assert!(log.rfind("Startup complete") < log.rfind("removing VIPs"), "{log}");
     for wrong in ["putting it back", "earlier run left", "left in the kernel"] {
         assert!(!a.log().contains(wrong), "{}", a.log());
     }

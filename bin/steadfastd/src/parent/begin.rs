@@ -3,7 +3,8 @@
 use super::{Daemon, ENDING, SIGINT, SIGTERM, is_child, is_orphan, run_script};
 use std::path::PathBuf;
 use std::time::Duration;
-use steadfast_sys::pidfile::{PidError, PidFile};
+use steadfast_sys::control::listener_at;
+use steadfast_sys::pidfile::{PidError, PidFile, has_open};
 use steadfast_sys::{files, now, schedule};
 
 /// A daemon takes a signal within this.
@@ -12,6 +13,7 @@ const TAKEN: Duration = Duration::from_millis(200);
 impl Daemon {
     /// First configuration: pid file, namespace, startup script, children.
     pub(super) fn begin(&mut self) -> Option<i32> {
+        self.fixed.clone_from(&self.facts.fixed);
         if self.options.umask.is_none()
             && let Some(mask) = self.facts.umask
         {
@@ -43,6 +45,12 @@ impl Daemon {
         {
             log::error!("cannot enter network namespace {name}: {e}");
             return Some(1);
+        }
+        // Somebody may have removed the pid file of a living daemon.
+        let control = self.control_path();
+        if let Some(pid) = listener_at(&control).filter(|pid| !self.adopted && has_open(*pid, &path)) {
+            log::error!("daemon is already running: pid {pid}, which answers at {}", control.display());
+            return Some(0);
         }
         if let Some((pid, path)) = self.rival() {
             log::error!("daemon is already running: pid {pid}, pid file {}", path.display());

@@ -48,7 +48,7 @@ pub(super) struct Control {
 impl Daemon {
     /// Opens the socket beside the pid file.
     pub(super) fn open_control(&mut self) {
-        let path = self.pid_path("keepalived", &self.options.pid).with_extension("control");
+        let path = self.control_path();
         match Listener::bind(&path) {
             Ok(listener) => {
                 if self.reactor.watch(listener.fd(), CONTROL - 1).is_ok() {
@@ -158,6 +158,11 @@ impl Daemon {
             ["faults"] => {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
+            }
+            // What runs, and what was read last.
+            ["fixed"] => {
+                let answer = serde_json::json!([self.fixed, self.facts.fixed]);
+                self.answer(at, format!("{answer}\n").into_bytes());
             }
             ["config"] => {
                 let bytes = self.config.clone();

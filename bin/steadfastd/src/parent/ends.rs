@@ -40,9 +40,8 @@ impl Daemon {
 
     /// What a role left that is not running, and will not run again.
     pub(super) fn withdraw_dead(&mut self, n: usize) {
-        let Some(role) = self.roles.get(n).filter(|r| r.ward.left_something() && !self.options.keeps(r.name)) else {
-            return;
-        };
+        let left = |r: &&Role| !r.has_former() && r.ward.left_something() && !self.options.keeps(r.name);
+        let Some(role) = self.roles.get(n).filter(left) else { return };
         log::info!("{}: what the process left in the kernel is removed", role.name);
         self.withdraw(n, true);
     }
@@ -117,10 +116,28 @@ impl Daemon {
             if self.runner_ended(pid, end) {
                 continue;
             }
+            if self.former_ended(pid, end) {
+                continue;
+            }
             let Some(n) = self.roles.iter().position(|r| r.pid == Some(pid)) else { continue };
             self.ended(n, end);
         }
         None
+    }
+
+    /// A child of an older program that was told to leave.
+    fn former_ended(&mut self, pid: i32, end: spawn::End) -> bool {
+        let in_order = end == spawn::End::Exited(0);
+        let Some(n) = self.roles.iter_mut().position(|r| r.former_ended(pid, in_order)) else { return false };
+        let Some(name) = self.roles.get(n).map(|r| r.name) else { return true };
+        if self.child_on_file(name) == Some(pid) {
+            self.child_file(name).into_iter().for_each(|path| drop(std::fs::remove_file(path)));
+        }
+        self.withdraw_dead(n);
+        if self.stopping.is_none() {
+            self.start_wanted();
+        }
+        true
     }
 
     pub(super) fn ended(&mut self, n: usize, end: spawn::End) {
@@ -154,6 +171,8 @@ impl Daemon {
                     self.withdraw(n, true);
                 }
                 if !stopping {
+                    let dropped = self.roles.get(n).is_some_and(|r| !self.wanted(r.name));
+                    self.roles.get_mut(n).filter(|_| dropped).into_iter().for_each(Role::remove_pid_file);
                     // A reload did without it, and another may want it again by now.
                     self.start_wanted();
                 }

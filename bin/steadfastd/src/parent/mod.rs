@@ -5,22 +5,24 @@ mod control;
 mod dump;
 mod ends;
 mod observers;
+mod paths;
 mod reading;
 mod role;
 mod runners;
 mod scheduled;
+mod script;
 mod upgrade;
 
 use crate::child::{SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
 use crate::events;
-use crate::programs::unsafe_program;
 use control::{CONTROL, Control};
+use paths::{is_child, is_orphan};
 use role::Role;
-use std::path::PathBuf;
+use script::run_script;
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, ParentScript, parse};
+use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
 use steadfast_supervisor::{End, Memory, Sequel, UNTIL_RELOAD, Watch};
 use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
@@ -38,7 +40,7 @@ const ROLES: usize = 10;
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
 const FORMER: Duration = Duration::from_secs(3);
-/// A child of an older program that has no successor has this long to leave in order: the others wait meanwhile.
+/// A child of an older program that has no successor has this long to leave in order, at most.
 const FORMER_STOP: Duration = Duration::from_secs(10);
 /// What a daemon does after its children have ended takes no longer than this, besides its shutdown script: it takes away what two of
 /// them left, with two attempts of seven seconds each.
@@ -81,6 +83,8 @@ struct Daemon {
     signals: Signals,
     background: Background,
     facts: Facts,
+    /// What holds of [`Facts::fixed`]: as it was at the start.
+    fixed: Vec<(String, String)>,
     config: Vec<u8>,
     roles: Vec<Role>,
     loading: Option<Loading>,
@@ -165,6 +169,7 @@ pub fn run(options: Box<Options>) -> i32 {
         signals,
         background,
         facts: Facts::default(),
+        fixed: Vec::new(),
         config: Vec::new(),
         roles: vec![
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
@@ -197,9 +202,13 @@ pub fn run(options: Box<Options>) -> i32 {
     for role in &mut daemon.roles {
         role.remove_pid_file();
     }
+    // What is left in the folder of the namespace is another daemon's.
+    let folder = daemon.pid_file.as_ref().and_then(|_| daemon.namespace_folder());
+    drop(std::mem::take(&mut daemon.control));
     if let Some(file) = daemon.pid_file.take() {
         file.remove();
     }
+    folder.into_iter().for_each(|path| drop(std::fs::remove_dir(path)));
     log::info!("{} Keepalived v{COMPATIBLE} (steadfast {})", daemon.log_text, env!("CARGO_PKG_VERSION"));
     logging::flush(Duration::from_secs(2));
     daemon.background.done(u8::try_from(status).unwrap_or(1));
@@ -314,33 +323,6 @@ impl Daemon {
         }
     }
 
-    /// Pid file of a role, if it has one.
-    fn child_file(&self, role: &str) -> Option<PathBuf> {
-        Some(match role {
-            "vrrp" => self.pid_path("vrrp", &self.options.vrrp_pid),
-            "checker" => self.pid_path("checkers", &self.options.checkers_pid),
-            "bfd" => self.pid_path("bfd", &self.options.bfd_pid),
-            _ => return None,
-        })
-    }
-
-    /// The process that is named there.
-    fn child_on_file(&self, role: &str) -> Option<i32> {
-        std::fs::read_to_string(self.child_file(role)?).ok()?.trim().parse().ok()
-    }
-
-    /// Where a role writes down what is ours in the kernel.
-    fn record(&self, role: &str) -> Option<PathBuf> {
-        let path = self.child_file(role).filter(|_| role != "bfd")?;
-        // pid files that differ in their last part alone have records of their own
-        if path.extension().is_some_and(|e| e == "pid") {
-            return Some(path.with_extension("objects"));
-        }
-        let mut name = path.into_os_string();
-        name.push(format!(".{role}.objects"));
-        Some(name.into())
-    }
-
     /// There is somebody to speak of.
     fn children_wanted(&self) -> bool {
         self.wanted("vrrp") || self.wanted("checker")
@@ -349,21 +331,6 @@ impl Daemon {
     /// Those that do the work, without those that look on.
     fn children(&self) -> impl Iterator<Item = &Role> {
         self.roles.iter().filter(|r| !r.ward.is_observer())
-    }
-
-    fn pid_path(&self, name: &str, option: &Option<PathBuf>) -> PathBuf {
-        if let Some(path) = option {
-            return path.clone();
-        }
-        let suffix = self.facts.instance.as_ref().map(|i| format!("_{i}")).unwrap_or_default();
-        // Where keepalived's are seen from outside of its own mount namespace.
-        if let Some(namespace) = self.options.namespace.as_ref().or(self.facts.namespace.as_ref()) {
-            PathBuf::from(format!("/run/keepalived/keepalived_{namespace}/{name}{suffix}.pid"))
-        } else if self.facts.pid_directory {
-            PathBuf::from(format!("/run/keepalived/{name}{suffix}.pid"))
-        } else {
-            PathBuf::from(format!("/run/{name}.pid"))
-        }
     }
 
     fn wanted(&self, role: &str) -> bool {
@@ -381,13 +348,17 @@ impl Daemon {
             self.brothers = brothers().ok();
         }
         self.prepare_runners();
-        let patience = Duration::from_secs(self.facts.child_wait.max(2)).min(FORMER_STOP);
+        let patience = self.former_patience();
         for n in 0..self.roles.len() {
             let Some(role) = self.roles.get(n) else { continue };
             let wanted = self.wanted(role.name);
             let due = wanted && role.pid.is_none() && role.ward.due().is_none();
             if let Some(role) = self.roles.get_mut(n) {
-                role.end_former(wanted, patience);
+                if wanted {
+                    role.end_former();
+                } else {
+                    role.dismiss_former(now(), patience);
+                }
             }
             if !wanted {
                 self.withdraw_dead(n);
@@ -396,6 +367,11 @@ impl Daemon {
                 self.start(n);
             }
         }
+    }
+
+    /// A child of an older program that has no successor has this long to leave in order.
+    fn former_patience(&self) -> Duration {
+        Duration::from_secs(self.facts.child_wait.max(2)).min(FORMER_STOP)
     }
 
     fn start(&mut self, n: usize) {
@@ -497,7 +473,9 @@ impl Daemon {
             schedule::give_memory_back();
         }
         for n in 0..self.roles.len() {
+            let patience = self.former_patience();
             let Some(role) = self.roles.get_mut(n) else { continue };
+            role.watch_former(t, patience);
             if role.pid.is_none() && role.ward.due().is_some_and(|at| at <= t) {
                 role.ward.is_not_due();
                 self.start(n);
@@ -524,7 +502,7 @@ impl Daemon {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;
-        if self.children().all(|r| r.pid.is_none()) && self.loading.is_none() {
+        if self.children().all(|r| !r.lives()) && self.loading.is_none() {
             self.end_observers();
             // One that was away when the stop came.
             for n in 0..self.roles.len() {
@@ -559,64 +537,4 @@ fn brothers() -> std::io::Result<[Vec<(pipe::Reader, pipe::Writer)>; 3]> {
     let ((i, j), (k, l)) = (pipe::pair()?, pipe::pair()?);
     // VRRP with the checker: c-b, a-d; VRRP with BFD: g-f, e-h; the checker with BFD: k-j, i-l.
     Ok([vec![(a, d), (e, h)], vec![(c, b), (i, l)], vec![(g, f), (k, j)]])
-}
-
-/// A role of a daemon like us, whose parent is gone.
-fn is_orphan(pid: i32) -> bool {
-    is_child(pid) && has_lost_its_parent(pid)
-}
-
-/// A process of a daemon's, of this one or of another.
-fn is_child(pid: i32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"--role"))
-}
-
-fn has_lost_its_parent(pid: i32) -> bool {
-    let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let status = String::from_utf8_lossy(&read("status")).into_owned();
-    let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().trim().to_string();
-    let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
-    let words: Vec<&str> = line.split('\0').collect();
-    let parent = words.windows(2).find(|w| w.first() == Some(&"--parent")).and_then(|w| w.get(1).copied());
-    parent.is_some_and(|p| p != field("PPid:")) && !field("State:").starts_with('Z')
-}
-
-/// A script that the parent runs and waits for, with a limit.
-fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) {
-    let Some((argv, user, limit)) = script else { return };
-    let as_root = user.is_none_or(|(uid, _)| uid == 0);
-    if let Some(why) = unsafe_program(argv).filter(|_| safe && as_root) {
-        log::error!("{name} is not run: {why}");
-        return;
-    }
-    let spec = Spec {
-        argv: argv.iter().map(Into::into).collect(),
-        user: *user,
-        group: true,
-        clean_environment: true,
-        ..Default::default()
-    };
-    let pid = match spawn::spawn(&spec) {
-        Ok(pid) => pid,
-        Err(e) => {
-            log::error!("{name}: cannot start: {e}");
-            return;
-        }
-    };
-    let end = now() + Duration::from_secs(*limit);
-    while now() < end {
-        match spawn::reap() {
-            Some((p, e)) if p == pid => {
-                if e != spawn::End::Exited(0) {
-                    log::error!("{name} {e}");
-                }
-                return;
-            }
-            Some(_) => {}
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
-    log::error!("{name} took longer than {limit} s, ending it");
-    spawn::signal_group(pid, SIGKILL);
 }

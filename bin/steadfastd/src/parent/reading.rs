@@ -1,6 +1,7 @@
 //! Readings of the configuration: the loader is started, its answer taken over or refused.
 
 use super::*;
+use std::collections::BTreeSet;
 
 impl Daemon {
     /// Starts a loader.
@@ -165,9 +166,12 @@ impl Daemon {
 
     /// What a process cannot change while it runs stays as it is, and is said to.
     pub(super) fn keep_place(&self, facts: &mut Facts) {
-        let now = (&self.facts.namespace, &self.facts.instance, self.facts.pid_directory);
-        if now != (&facts.namespace, &facts.instance, facts.pid_directory) {
-            log::warn!("net_namespace, instance and use_pid_dir cannot change at a reload: a restart takes them over");
+        let of = |all: &[(String, String)], word: &str| all.iter().find(|(w, _)| w == word).map(|(_, v)| v.clone());
+        let words: BTreeSet<&String> = self.fixed.iter().chain(&facts.fixed).map(|(word, _)| word).collect();
+        let differ = |word: &&&String| of(&self.fixed, word) != of(&facts.fixed, word);
+        let words: Vec<&str> = words.iter().filter(differ).map(|word| word.as_str()).collect();
+        if !words.is_empty() {
+            log::warn!("{} cannot change at a reload: a restart takes the new words over", words.join(", "));
         }
         facts.namespace.clone_from(&self.facts.namespace);
         facts.instance.clone_from(&self.facts.instance);

@@ -11,6 +11,17 @@ use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::spawn;
 
+/// A child of an older program.
+struct Former {
+    pid: i32,
+    /// The number of its life.
+    epoch: u64,
+    /// It must not find them closed.
+    pipes: Vec<Reader>,
+    /// It was told to leave: when patience ends, whether it was told twice, whether it was killed.
+    leaves: Option<(Time, bool, bool)>,
+}
+
 /// A child.
 pub(super) struct Role {
     pub name: &'static str,
@@ -20,8 +31,7 @@ pub(super) struct Role {
     pub ward: Ward,
     /// What it held was taken away, and what it said last of its states is not so any more.
     pub withdrawn: bool,
-    /// A child of an older program, and its pipes, which it must not find closed.
-    former: Option<(i32, u64, Vec<Reader>)>,
+    former: Option<Former>,
     from: Option<Reader>,
     to: Option<Writer>,
     pid_file: Option<PidFile>,
@@ -93,6 +103,14 @@ impl Role {
         }
     }
 
+    /// What a new program is told of its process: the number, its pipes, the number of its life.
+    pub fn handed_over(&self) -> (Option<i32>, Vec<RawFd>, u64) {
+        match &self.former {
+            Some(f) if self.pid.is_none() => (Some(f.pid), f.pipes.iter().map(Reader::fd).collect(), f.epoch),
+            _ => (self.pid, self.descriptors().collect(), self.ward.epoch()),
+        }
+    }
+
     /// All that is kept.
     pub fn kept_all(&self) -> Vec<(String, Vec<u8>)> {
         self.ward.kept().map(|(k, b)| (k.to_string(), b.to_vec())).collect()
@@ -100,8 +118,8 @@ impl Role {
 
     /// Takes over from an older program.
     pub fn succeed(&mut self, pid: Option<i32>, epoch: u64, descriptors: &[RawFd], kept: Vec<(String, Vec<u8>)>) {
-        self.former =
-            pid.map(|p| (p, epoch, descriptors.iter().filter_map(|fd| Reader::inherited(*fd).ok()).collect()));
+        let pipes = descriptors.iter().filter_map(|fd| Reader::inherited(*fd).ok()).collect();
+        self.former = pid.map(|pid| Former { pid, epoch, pipes, leaves: None });
         self.ward.inherit(kept);
     }
 
@@ -110,35 +128,63 @@ impl Role {
         self.former.is_some()
     }
 
-    /// The child of the older program ends: without a word, when it has a successor, else in order, within `patience`. What it had
-    /// said to its parent until then counts.
-    pub fn end_former(&mut self, wanted: bool, patience: Duration) {
-        let Some((pid, epoch, pipes)) = self.former.take() else { return };
-        let end = if wanted {
-            spawn::signal(pid, SIGKILL);
-            spawn::end_of(pid, Duration::from_secs(2))
-        } else {
-            // As in a stop: told a second time it does not wait for its successor any more.
-            let pressed = LAST_WORDS.min(patience / 2);
-            [patience - pressed, pressed].into_iter().find_map(|time| {
-                spawn::signal(pid, SIGTERM);
-                spawn::end_of(pid, time)
-            })
-        };
-        if end.is_none() {
-            log::error!("process {pid} of the older program does not end, killing it");
-            spawn::signal(pid, SIGKILL);
-            spawn::wait_for(pid, Duration::from_secs(1));
+    /// There is a process, of whatever program.
+    pub fn lives(&self) -> bool {
+        self.pid.is_some() || self.has_former()
+    }
+
+    /// The child of the older program has a successor: it ends without a word, and this waits for it. What it had said to its parent
+    /// until then counts.
+    pub fn end_former(&mut self) {
+        let Some(pid) = self.former.as_ref().map(|f| f.pid) else { return };
+        spawn::signal(pid, SIGKILL);
+        if spawn::end_of(pid, Duration::from_secs(2)).is_none() {
+            log::error!("process {pid} of the older program does not end");
         }
+        self.hear_former();
+        self.former = None;
+    }
+
+    /// The child of the older program has no successor: it leaves in order, within `patience`, while others go on.
+    pub fn dismiss_former(&mut self, now: Time, patience: Duration) {
+        let Some(former) = self.former.as_mut().filter(|f| f.leaves.is_none()) else { return };
+        spawn::signal(former.pid, SIGTERM);
+        former.leaves = Some((now + patience, false, false));
+    }
+
+    /// Presses it, as in a stop, and ends it where it does not leave.
+    pub fn watch_former(&mut self, now: Time, patience: Duration) {
+        self.hear_former();
+        let Some(Former { pid, leaves: Some((until, pressed, killed)), .. }) = &mut self.former else { return };
+        // Told a second time it does not wait for its successor any more.
+        if until.since(now) < LAST_WORDS.min(patience / 2) && !std::mem::replace(pressed, true) {
+            spawn::signal(*pid, SIGTERM);
+        }
+        if now >= *until && !std::mem::replace(killed, true) {
+            log::error!("process {pid} of the older program does not end, killing it");
+            spawn::signal(*pid, SIGKILL);
+        }
+    }
+
+    /// A process has ended; true: it was the child of the older program.
+    pub fn former_ended(&mut self, pid: i32, in_order: bool) -> bool {
+        if self.former.as_ref().is_none_or(|f| f.pid != pid) {
+            return false;
+        }
+        self.hear_former();
+        self.former = None;
+        self.ward.former_ended(in_order);
+        true
+    }
+
+    fn hear_former(&mut self) {
+        let Some(former) = &self.former else { return };
         let mut buffer = [0; PACKET];
         // The first of its pipes is the one that it wrote into.
-        while let Some(Packet::Data(n)) = pipes.first().map(|p| p.read(&mut buffer)) {
-            if self.ward.heard_of_former(epoch, buffer.get(..n).unwrap_or_default()).is_err() {
+        while let Some(Packet::Data(n)) = former.pipes.first().map(|p| p.read(&mut buffer)) {
+            if self.ward.heard_of_former(former.epoch, buffer.get(..n).unwrap_or_default()).is_err() {
                 break;
             }
-        }
-        if !wanted {
-            self.ward.former_ended(end == Some(spawn::End::Exited(0)));
         }
     }
 

@@ -69,12 +69,9 @@ impl Daemon {
             schedule::tell_manager(Tell::Ready);
             return;
         }
-        let roles = self.roles.iter().map(|r| Former {
-            name: r.name.to_string(),
-            pid: r.pid,
-            descriptors: r.descriptors().collect(),
-            kept: r.kept_all(),
-            epoch: r.ward.epoch(),
+        let roles = self.roles.iter().map(|r| {
+            let (pid, descriptors, epoch) = r.handed_over();
+            Former { name: r.name.to_string(), pid, descriptors, kept: r.kept_all(), epoch }
         });
         let handover = Handover {
             version: env!("CARGO_PKG_VERSION").to_string(),

@@ -55,7 +55,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let quick = words.iter().any(|w| w == "--quick");
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
-    let all = ["takeover", "reload", "load", "authenticated", "check", "checks", "bfd", "vmac"];
+    let all = ["takeover", "reload", "crash", "load", "authenticated", "check", "checks", "bfd", "vmac"];
     if let Some(w) = named.iter().find(|w| !all.contains(w)) {
         eprintln!("no section '{w}'; there are: {}", all.join(", "));
         std::process::exit(1);
@@ -74,6 +74,7 @@ fn main() {
         match *section {
             "takeover" => time::takeover(kinds, quick),
             "reload" => time::reload(kinds, quick),
+            "crash" => time::crash(kinds, quick),
             "load" => load::load(kinds, quick),
             "authenticated" => load::authenticated(kinds, quick),
             "checks" => checks::checks(kinds, quick),

@@ -108,6 +108,38 @@ pub fn reload(kinds: &[Kind], quick: bool) {
     }
 }
 
+/// The master's VRRP process is killed, its parent not. A second death within ten seconds would be a crash loop.
+pub fn crash(kinds: &[Kind], quick: bool) {
+    for interval in [100u32, 10, 1] {
+        let samples = if quick { 1 } else { 3 };
+        row(&format!("VRRP process killed, adverts every {} s", f64::from(interval) / 100.0), kinds, |kind| {
+            let lan = lan();
+            let backup = Daemon::start(&lan.hosts[1], kind, &conf(100, interval, 1));
+            let a = master(&lan.hosts[0], kind, &conf(200, interval, 1));
+            assert!(eventually(Duration::from_secs(20), || !lan.hosts[1].has(VIP)));
+            let before = backup.log().matches("Entering MASTER STATE").count();
+            let mut worst: f64 = 0.0;
+            for n in 0..samples {
+                std::thread::sleep(Duration::from_secs(if n == 0 { 2 } else { 11 }));
+                let seen = observed(&lan.hosts[2], "eth0", || {
+                    std::thread::sleep(Duration::from_millis(u64::from(interval) * 12));
+                    if let Some(pid) = a.pid_of("vrrp.pid") {
+                        steadfast_test_cluster::daemon::send(pid, Signal::SIGKILL);
+                    }
+                    std::thread::sleep(Duration::from_millis(u64::from(interval) * 60 + 1000));
+                });
+                let gaps = seen.windows(2).map(|w| (w[1].at - w[0].at).as_secs_f64());
+                worst = worst.max(gaps.fold(0.0, f64::max));
+            }
+            let takeovers = backup.log().matches("Entering MASTER STATE").count() - before;
+            let text = format!("{:.0} ms without advert, {takeovers} takeovers", worst * 1e3);
+            // At 0.01 s a new process cannot be there within half an interval: at most five adverts are lost.
+            let most = if interval == 1 { 0.06 } else { f64::from(interval) / 100.0 * 1.5 };
+            Figure { text, met: Some(worst <= most && (takeovers == 0 || interval == 1)) }
+        });
+    }
+}
+
 /// What a host hears of router id 51 while a master is reloaded five times, and whether its backup takes over.
 fn reloaded(a: &Daemon, backup: &Daemon, (observer, link): (&Host, &'static str), interval: f64) -> Figure {
     std::thread::sleep(Duration::from_secs(1));

@@ -8,10 +8,32 @@ use steadfast_test_vm::{eventually, seconds};
 pub const TESTS: &[(&str, Test)] = &[
     ("other_owners_and_deleted_services", other_owners_and_deleted_services),
     ("timeouts_and_flushes", timeouts_and_flushes),
+    ("a_reader_can_write_nothing", a_reader_can_write_nothing),
     ("a_refused_step", a_refused_step),
     ("a_daemon_of_the_operator", a_daemon_of_the_operator),
     ("a_module_that_is_loaded_late", a_module_that_is_loaded_late),
 ];
+
+/// What a loader has given up, tried by itself.
+pub fn confined(path: &str) {
+    let failed = steadfast_sys::sandbox::confine(&steadfast_sys::sandbox::LOADER);
+    let read = std::fs::read("/etc/hostname").map(|_| ());
+    let written = std::fs::write(path, "x");
+    let linked = std::os::unix::fs::symlink("/", format!("{path}.link"));
+    println!("{failed:?} {:?} {:?} {:?}", read.is_ok(), written.is_ok(), linked.is_ok());
+}
+
+/// Landlock, which the kernels of many hosts lack, is what keeps a process that is still root from writing root's own files.
+fn a_reader_can_write_nothing(_: &mut Lab) {
+    let modules = sh("mount -t securityfs none /sys/kernel/security 2>/dev/null; cat /sys/kernel/security/lsm");
+    assert!(modules.contains("landlock"), "this guest's kernel has no Landlock: {modules}");
+    let me = std::env::current_exe().expect("own path");
+    let before = sh("echo y > /root/probe && cat /root/probe");
+    let said = sh(&format!("{} confined /root/probe", me.display()));
+    assert_eq!(said.trim(), "[] true false false");
+    assert_eq!(sh("cat /root/probe; ls /root/probe*"), format!("{before}/root/probe\n"));
+    sh("rm /root/probe");
+}
 
 fn other_owners_and_deleted_services(_: &mut Lab) {
     sh("ipvsadm -A -t 10.1.0.77:99 -s wlc -p 100; ipvsadm -a -t 10.1.0.77:99 -r 10.2.0.1:99 -m -w 7");

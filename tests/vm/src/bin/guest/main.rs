@@ -23,6 +23,7 @@ fn main() {
         ["hold", address, millis] => {
             println!("{}", talk::hold(address, Duration::from_millis(millis.parse().unwrap_or(1000))));
         }
+        ["confined", path] => kernel::confined(path),
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;

@@ -1,0 +1,47 @@
+//! Scripts of the daemon itself.
+
+use super::SIGKILL;
+use crate::programs::unsafe_program;
+use std::time::Duration;
+use steadfast_ipc::ParentScript;
+use steadfast_sys::now;
+use steadfast_sys::spawn::{self, Spec};
+
+/// A script that the parent runs and waits for, with a limit.
+pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) {
+    let Some((argv, user, limit)) = script else { return };
+    let as_root = user.is_none_or(|(uid, _)| uid == 0);
+    if let Some(why) = unsafe_program(argv).filter(|_| safe && as_root) {
+        log::error!("{name} is not run: {why}");
+        return;
+    }
+    let spec = Spec {
+        argv: argv.iter().map(Into::into).collect(),
+        user: *user,
+        group: true,
+        clean_environment: true,
+        ..Default::default()
+    };
+    let pid = match spawn::spawn(&spec) {
+        Ok(pid) => pid,
+        Err(e) => {
+            log::error!("{name}: cannot start: {e}");
+            return;
+        }
+    };
+    let end = now() + Duration::from_secs(*limit);
+    while now() < end {
+        match spawn::reap() {
+            Some((p, e)) if p == pid => {
+                if e != spawn::End::Exited(0) {
+                    log::error!("{name} {e}");
+                }
+                return;
+            }
+            Some(_) => {}
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    log::error!("{name} took longer than {limit} s, ending it");
+    spawn::signal_group(pid, SIGKILL);
+}
