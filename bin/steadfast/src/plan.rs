@@ -224,6 +224,7 @@ fn simplify(key: &str, v: &mut Value) {
     match v {
         Value::Object(o) => {
             o.remove("place");
+            o.remove("left_out");
             o.remove("line");
             o.iter_mut().for_each(|(k, v)| simplify(k, v));
         }
@@ -348,6 +349,9 @@ pub fn is_on(line: &str, words: &Fixed) -> bool {
     line.split(" > ").count() == 2 && words.iter().any(|(w, _)| Some(w.as_str()) == word)
 }
 
+/// Behind a change with which a virtual router is another one.
+const ANEW: &str = " (it begins anew: its addresses are away for some seconds)";
+
 /// Lines: `+` what comes, `-` what goes, `~` what changes.
 pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     let value = |c: &Config| {
@@ -368,12 +372,18 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         field.is_some_and(|f| f.starts_with("virtual_router_id: ") || f.starts_with("interface: "))
     };
     for line in out.iter_mut().filter(|l| anew(l)) {
-        line.push_str(" (it begins anew: its addresses are away for some seconds)");
+        line.push_str(ANEW);
     }
     // keys are never shown, but that they change is
     for i in &running.instances {
         let same = |w: &&VrrpInstance| w.name == i.name;
         let Some(w) = wanted.instances.iter().find(same) else { continue };
+        // Unicast routers are told apart by their source, too.
+        let source = |i: &VrrpInstance| i.src_ip.filter(|_| !i.unicast_peer.is_empty());
+        if source(i) != source(w) {
+            let [from, to] = [i, w].map(|i| source(i).map_or("multicast".into(), |a| format!("unicast from {a}")));
+            out.push(format!("~ vrrp_instance {} > adverts: {from} -> {to}{ANEW}", i.name));
+        }
         let password = |i: &VrrpInstance| i.authentication.as_ref().and_then(|a| a.auth_pass.clone());
         let keys = |i: &VrrpInstance| i.auth_hmac.as_ref().map(|h| h.keys.clone());
         for (word, changed) in [("auth_pass", password(i) != password(w)), ("auth_hmac > key", keys(i) != keys(w))] {

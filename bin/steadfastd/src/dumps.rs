@@ -1,5 +1,6 @@
 //! Where dumps go.
 
+use std::fmt::Write;
 use steadfast_config::Config;
 
 /// Paths of dumps.
@@ -49,5 +50,81 @@ fn beside(path: &str, word: &str) -> String {
     match path.get(file..).and_then(|name| name.rfind('.')) {
         Some(dot) if dot > 0 => format!("{}{word}{}", &path[..file + dot], &path[file + dot..]),
         _ => format!("{path}{word}"),
+    }
+}
+
+/// The host's name, which stands for a router's id.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string()
+}
+
+/// What data dumps show of the file, and nothing else needs.
+#[derive(Clone, Default)]
+pub struct Written {
+    router_id: String,
+    /// Rows of the global definitions.
+    pub globals: Vec<String>,
+    /// Rows of SSL.
+    ssl: Vec<String>,
+    /// Of each group of virtual servers: name, whether it has IPv4 and IPv6, and its entries.
+    pub groups: Vec<(String, [bool; 2], Vec<String>)>,
+}
+
+/// What is only shown is no effect of a keyword: tests look at what else is there.
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Written")
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Written) -> bool {
+        true
+    }
+}
+
+impl Written {
+    /// Of a configuration.
+    pub fn new(c: &Config) -> Written {
+        let ssl = c.ssl.iter().flat_map(|s| {
+            [("CA-file", &s.ca), ("Certificate file", &s.certificate), ("Key file", &s.key)]
+                .into_iter()
+                .filter_map(|(key, path)| path.as_ref().map(|path| format!("{key} : {path}")))
+        });
+        let groups = c.server_groups.iter().map(|g| {
+            let six =
+                |six: bool| g.ranges.iter().any(|r| r.0.is_ipv6() == six) || g.marks.iter().any(|m| m.1 == Some(six));
+            let ranges = g.ranges.iter().map(|(first, last, port)| match first == last {
+                true => format!("VIP = {first}, VPORT = {port}"),
+                false => format!("VIP Range = {first}-{last}, VPORT = {port}"),
+            });
+            let marks = g.marks.iter().map(|(mark, _)| format!("FWMARK = {mark}"));
+            (g.name.clone(), [six(false), six(true)], ranges.chain(marks).collect())
+        });
+        Written {
+            router_id: c.globals.router_id.clone().unwrap_or_else(host),
+            globals: crate::vrrp::globals(c),
+            ssl: ssl.collect(),
+            groups: groups.collect(),
+        }
+    }
+
+    /// The sections that every child's dump begins with.
+    pub fn heading(&self) -> String {
+        // Writing to a string cannot fail.
+        let mut s = String::from("------< Global definitions >------\n");
+        let _ = writeln!(s, " Router ID = {}", self.router_id);
+        for row in &self.globals {
+            let _ = writeln!(s, " {row}");
+        }
+        s
+    }
+
+    /// The section of SSL, where there is one.
+    pub fn ssl(&self) -> String {
+        if self.ssl.is_empty() {
+            return String::new();
+        }
+        format!("------< SSL definitions >------\n {}\n", self.ssl.join("\n "))
     }
 }

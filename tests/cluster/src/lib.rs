@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod daemon;
+pub mod dumps;
 pub mod lan;
 pub mod wire;
 

@@ -87,3 +87,65 @@ fn what_is_refused_leaves_the_old_one() {
     assert_eq!(d.stop(), Some(0));
     assert!(!host.has("10.77.0.100") && !host.show("route").contains("203.0.113.0"), "{}", host.show("route"));
 }
+
+/// The kernel takes two IPv6 routes of one next hop for the same one, and knows nothing of `no_track`.
+#[test]
+fn a_route_changes_and_stays() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let six = |words: &str| format!("2001:db8:1::/48 via fd77::8 {words}");
+    let four = |words: &str| format!("203.0.113.0/24 via 10.77.0.8 {words}");
+    let d =
+        Daemon::start(host, Kind::Steadfast, &conf("10.77.0.100/24", &format!("{}\n{}", six("advmss 1000"), four(""))));
+    let shows = |is: &str, words: &str| {
+        let all = host.show(&format!("-{is} route"));
+        all.lines().filter(|l| l.starts_with("2001:db8:1::/48") || l.starts_with("203.0.113.0/24")).count() == 1
+            && all.contains(words)
+    };
+    assert!(eventually(SOON, || shows("6", "advmss 1000") && shows("4", "203.0.113.0/24")), "{}", d.log());
+    for (words, seen) in [
+        ("advmss 1200", "advmss 1200"),
+        ("advmss 1200 hoplimit 20", "hoplimit 20"),
+        ("advmss 1200 no_track", "advmss 1200"),
+        ("advmss 1200 mtu 1300", "mtu 1300"),
+        ("mtu 1400", "mtu 1400"),
+        ("no_track", "203.0.113.0/24"),
+    ] {
+        let four =
+            four(if words == "no_track" { "no_track" } else { words.split(" no_track").next().unwrap_or_default() });
+        d.reload(&conf("10.77.0.100/24", &format!("{}\n{four}", six(words))));
+        let (in_six, in_four) = (if words == "no_track" { "2001:db8:1::/48" } else { seen }, seen);
+        assert!(eventually(SOON, || shows("6", in_six)), "{words}: {}", host.show("-6 route"));
+        assert!(eventually(SOON, || shows("4", in_four)), "{words}: {}", host.show("-4 route"));
+    }
+    for words in ["add 203.0.113.0/24 via 10.77.0.8", "add 203.0.113.0/24 via 10.77.0.9"] {
+        d.reload(&conf("10.77.0.100/24", words));
+        assert!(eventually(SOON, || shows("4", &words[4..])), "{words}: {}", host.show("-4 route"));
+    }
+    d.reload(&conf("10.77.0.100/24", &format!("{}\n{}", six("mtu 1400"), four(""))));
+    assert!(eventually(SOON, || shows("6", "mtu 1400") && shows("4", "via 10.77.0.8")), "{}", host.show("-4 route"));
+    // All processes are killed, and the file is another one by the next start.
+    let text = conf("10.77.0.100/24", &format!("{}\n{}", six("advmss 900"), four("advmss 900")));
+    assert!(!d.log().contains("putting it back"), "{}", d.log());
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(d.path("vrrp.objects"), folder.path().join("vrrp.objects")).expect("record");
+    d.crash();
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let d = Daemon::start_in(host, Kind::Steadfast, &text, folder, log.into());
+    assert!(
+        eventually(SOON, || shows("6", "advmss 900") && shows("4", "advmss 900")),
+        "{}{}",
+        host.show("-6 route"),
+        d.log()
+    );
+    d.wait_log("Entering MASTER STATE", SOON);
+    assert!(
+        eventually(SOON, || shows("6", "advmss 900") && shows("4", "advmss 900")),
+        "{}{}",
+        host.show("-6 route"),
+        d.log()
+    );
+    assert_eq!(d.stop(), Some(0));
+    assert!(!host.show("-6 route").contains("2001:db8:1::/48"), "{}", host.show("-6 route"));
+}

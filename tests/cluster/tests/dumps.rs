@@ -1,7 +1,9 @@
-//! The data dump has the sections and keys that keepalived's has. Exporters and people's scripts look for them.
+//! The data dumps have the sections and keys that keepalived's have. Exporters and people's scripts look for them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use steadfast_test_cluster::daemon::keepalived;
+use steadfast_test_cluster::dumps::{Key, counts, keys, missing, unrecorded};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 const CONF: &str = r#"
@@ -137,38 +139,6 @@ static_rules {
 }
 "#;
 
-/// Sections, and the keys in each: what is before ` = ` or ` :`, or the sentence; numbers are N, items of lists are left out.
-fn keys(text: &str) -> BTreeSet<(String, String)> {
-    let mut section = String::new();
-    let mut all = BTreeSet::new();
-    for line in text.lines() {
-        if let Some(heading) = line.strip_prefix("------< ").and_then(|l| l.strip_suffix(" >------")) {
-            section = heading.into();
-            all.insert((section.clone(), String::new()));
-            continue;
-        }
-        let blanks = line.len() - line.trim_start().len();
-        if !matches!(blanks, 1..5) || (line.contains('@') && !line.contains('=')) {
-            continue;
-        }
-        let line = line.trim();
-        let key = line.split(" = ").next().unwrap_or(line);
-        let key = if key == line { key.split(':').next().unwrap_or(key) } else { key };
-        let key = key.split(" (").next().unwrap_or(key).trim();
-        let mut short = String::new();
-        for c in key.chars() {
-            match c {
-                '0'..='9' if short.ends_with('N') => {}
-                '0'..='9' => short.push('N'),
-                c => short.push(c),
-            }
-        }
-        let short = if short.starts_with("Use VMAC") { "Use VMAC, i/f name" } else { &short };
-        all.insert((section.clone(), short.to_string()));
-    }
-    all
-}
-
 #[test]
 fn the_data_dump_has_keepalived_s_sections_and_keys() {
     require!();
@@ -199,7 +169,7 @@ fn the_data_dump_has_keepalived_s_sections_and_keys() {
             d.log()
         );
         dump = whole().expect("dump");
-        seen.extend(keys(&dump));
+        seen.extend(keys(&dump, 4));
         assert_eq!(d.stop(), Some(0));
         std::fs::remove_file(&file).expect("dump");
     }
@@ -213,22 +183,108 @@ fn the_data_dump_has_keepalived_s_sections_and_keys() {
     ] {
         assert!(dump.lines().any(|l| l == line), "{line}\n{dump}");
     }
-    let recorded = include_str!("recorded/data-keys.tsv");
-    let mut missing = Vec::new();
-    let (mut wanted, mut left_out) = (0, 0);
-    for line in recorded.lines().filter(|l| !l.starts_with('#')) {
-        let mut columns = line.split('\t');
-        let mut next = || columns.next().unwrap_or_default().to_string();
-        let (section, key, reason) = (next(), next(), next());
-        if !reason.is_empty() {
-            left_out += 1;
-            continue;
-        }
-        wanted += 1;
-        if !seen.contains(&(section.clone(), key.clone())) {
-            missing.push(format!("{section}: {key}"));
-        }
+    compare("data", include_str!("recorded/data-keys.tsv"), &seen, &dump);
+}
+
+/// Ours has what keepalived's was seen to have.
+fn compare(what: &str, recording: &str, seen: &BTreeSet<Key>, dump: &str) {
+    let ((wanted, left_out), missing) = (counts(recording), missing(recording, seen));
+    println!("{what} dump: {wanted} sections and keys of keepalived 2.2.7, {left_out} left out with a reason");
+    assert!(missing.is_empty() && wanted > 80, "{missing:#?}\n{dump}");
+}
+
+const SESSIONS: &str = r#"
+global_defs {
+    router_id lb1
+    notification_email {
+        a@example.org
     }
-    println!("data dump: {wanted} sections and keys of keepalived 2.2.7, {left_out} left out with a reason");
-    assert!(missing.is_empty() && wanted > 150, "{missing:#?}\n{dump}");
+    notification_email_from k@example.org
+    smtp_server 127.0.0.1 2525
+    smtp_helo_name lb1
+    enable_script_security
+    script_user root
+}
+bfd_instance n1 {
+    neighbor_ip 10.77.0.44
+    source_ip 10.77.0.1
+    min_rx 20
+    min_tx 30
+    multiplier 4
+    ttl 200
+}
+bfd_instance n2 {
+    neighbor_ip 10.77.0.45
+    passive
+}
+vrrp_instance V {
+    interface eth0
+    virtual_router_id 51
+    track_bfd {
+        n1
+        n2
+    }
+    virtual_ipaddress {
+        10.77.0.99
+    }
+}
+"#;
+
+/// The text of a file that SIGUSR1 makes a daemon write, once it has its last line: who is just starting may not hear the first one.
+fn dumped(d: &Daemon, name: &str, last: &str) -> String {
+    let file = d.path(name);
+    let text = || std::fs::read_to_string(&file).unwrap_or_default();
+    let whole = || text().lines().last().is_some_and(|l| l.contains(last));
+    let asked = || {
+        d.signal(nix::sys::signal::Signal::SIGUSR1);
+        eventually(Duration::from_secs(2), whole)
+    };
+    assert!((0..8).any(|_| asked()), "{}\n{}", text(), d.log());
+    text()
+}
+
+#[test]
+fn the_dump_of_bfd_has_keepalived_s_sections_and_keys() {
+    require!();
+    let lan = Lan::new(1);
+    let recording = include_str!("recorded/bfd-keys.tsv");
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, SESSIONS);
+    d.wait_log("Startup complete", Duration::from_secs(20));
+    let dump = dumped(&d, "keepalived_bfd.data", "packets = ");
+    compare("BFD", recording, &keys(&dump, 4), &dump);
+    assert_eq!(d.stop(), Some(0));
+    if keepalived().is_none() {
+        println!("SKIPPED: the dump of keepalived's BFD: it is not installed");
+        return;
+    }
+    let d = Daemon::start(&lan.hosts[0], Kind::Keepalived, SESSIONS);
+    d.wait_log("Startup complete", Duration::from_secs(20));
+    let theirs = dumped(&d, "keepalived_bfd.data", "last_seen");
+    let unrecorded = unrecorded(recording, &keys(&theirs, 4));
+    assert!(unrecorded.is_empty(), "{unrecorded:?}\n{theirs}");
+}
+
+/// What checks are, with an example of each.
+const CHECKS: &str = include_str!("recorded/checks.conf");
+
+#[test]
+fn the_dump_of_checks_has_keepalived_s_sections_and_keys() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let conf = CHECKS.replace("FOLDER", &folder.path().display().to_string());
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf);
+    d.wait_log("Lost quorum", Duration::from_secs(20));
+    let dump = dumped(&d, "keepalived_check.data", "-> ");
+    compare("check", include_str!("recorded/check-keys.tsv"), &keys(&dump, 5), &dump);
+    assert!(!dump.contains("geheim"), "{dump}");
+    for line in [
+        "   RIP = 10.77.0.2, RPORT = 80, WEIGHT = 2 EFF WEIGHT = 2",
+        "   forwarding method = TUN, type = GUE, port = 6080, no checksum",
+        "   Keepalive method = SSL_GET, http protocol 1.0",
+        "     Bind to = [10.77.0.1]:5000",
+        "   Last failure = session is down",
+    ] {
+        assert!(dump.lines().any(|l| l == line), "{line}\n{dump}");
+    }
 }

@@ -268,6 +268,12 @@ fn an_instance_that_begins_anew_is_marked() {
     let line =
         "~ vrrp_instance V > virtual_router_id: 51 -> 53 (it begins anew: its addresses are away for some seconds)";
     assert_eq!(between(&of(51), &of(53)), [line]);
+    let unicast = of(51).replace('}', " unicast_src_ip 10.0.0.1\n unicast_peer {\n 10.0.0.2\n }\n}");
+    let lines = between(&of(51), &unicast);
+    let line = "~ vrrp_instance V > adverts: multicast -> unicast from 10.0.0.1 (it begins anew: its addresses are away for some seconds)";
+    assert!(lines.iter().any(|l| l == line), "{lines:?}");
+    // Another peer is no other router.
+    assert!(!between(&unicast, &unicast.replace("0.2", "0.3")).iter().any(|l| l.contains("anew")));
 }
 
 #[test]

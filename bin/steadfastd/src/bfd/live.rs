@@ -59,7 +59,8 @@ impl Role {
     pub(super) fn dump(&self, t: Time) {
         let path = &self.settings.dump;
         log::info!("Printing BFD data for process({}) on signal", schedule::pid());
-        let mut s = String::from("------< BFD Topology >------\n");
+        let mut s = self.settings.written.heading();
+        s.push_str("------< BFD Topology >------\n");
         let wall = files::wall_clock();
         for v in self.sessions.views() {
             let yes = |on: bool| if on { "Yes" } else { "No" };
@@ -68,7 +69,7 @@ impl Role {
             let source = c.source.map(|a| format!("   Source IP = {a}\n")).unwrap_or_default();
             let remote_detection = u64::from(c.multiplier) * u64::from(v.tx_interval);
             let heard = v.heard.map_or("   last_seen = [never]".into(), |at| {
-                format!("   last seen = {:.6}", wall - t.since(at).as_secs_f64())
+                format!("   last_seen = {:.6}", wall - t.since(at).as_secs_f64())
             });
             // Writing to a string cannot fail.
             let _ = writeln!(s, " BFD Instance = {}\n   Neighbor IP = {}\n{source}", c.name, c.neighbor);

@@ -22,6 +22,8 @@ pub struct Settings {
     pub scheduling: Scheduling,
     /// The dump of SIGUSR1.
     pub dump: PathBuf,
+    /// What it shows of the global definitions.
+    pub written: crate::dumps::Written,
     /// log_structured.
     pub structured: bool,
     /// umask.
@@ -44,6 +46,7 @@ pub fn translate(c: &Config) -> (Sessions, Settings) {
             raise: None,
         },
         dump: crate::dumps::paths(c).bfd.into(),
+        written: crate::dumps::Written::new(c),
         structured: g.log_structured.unwrap_or(false),
         mask: g.umask,
         name: crate::vrrp::process_name(g, 3),

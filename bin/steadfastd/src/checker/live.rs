@@ -2,14 +2,12 @@
 
 use super::Role;
 use super::traffic::Ages;
-use std::fmt::Write;
 use steadfast_checkers::{CheckKind, ServiceView};
 use steadfast_core::Time;
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
-use steadfast_sys::{files, schedule};
 
-fn kind(k: &CheckKind) -> &'static str {
+pub(super) fn kind(k: &CheckKind) -> &'static str {
     match k {
         CheckKind::Tcp(_) => "TCP_CHECK",
         CheckKind::Http(h) if h.tls.is_some() => "SSL_GET",
@@ -27,33 +25,6 @@ fn kind(k: &CheckKind) -> &'static str {
 }
 
 impl Role {
-    /// The dump of SIGUSR1, beside that of the VRRP child: keepalived's heading, our lines.
-    pub(super) fn dump(&self) {
-        let path = &self.plan.checker_dump;
-        log::info!("Printing checker data for process({}) on signal", schedule::pid());
-        let mut text = String::from("------< LVS Topology >------\n");
-        // Writing to a string cannot fail.
-        for s in self.pool.services() {
-            let _ = writeln!(text, " VS {}", s.name);
-            let _ =
-                writeln!(text, "   Quorum = {}, live weight = {}, up = {}", s.config.quorum, s.live_weight, s.quorum);
-            let _ = writeln!(text, "   Checks = {}", if s.active { "running" } else { "suspended" });
-            for r in &s.servers {
-                let _ = writeln!(text, "   RS {}", r.name);
-                let _ =
-                    writeln!(text, "     Alive = {}, weight = {}, configured = {}", r.up, r.weight, r.config.weight);
-                for c in &r.checks {
-                    let word = if c.good { "succeeded" } else { "failed" };
-                    let why = c.reason.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
-                    let _ = writeln!(text, "     {} {word}{why}", kind(&c.check.kind));
-                }
-            }
-        }
-        if let Err(e) = files::write_dump(path, &text, self.mask.or(self.plan.mask)) {
-            log::error!("cannot write {}: {e}", path.display());
-        }
-    }
-
     /// Says how the role is.
     pub(super) fn say_status(&mut self) {
         let text = live::to_json(&self.status());

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod done;
+mod dump;
 mod heard;
 mod left;
 mod live;

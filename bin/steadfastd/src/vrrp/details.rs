@@ -5,7 +5,7 @@ use super::plan::{Command, Plan, Probe};
 use std::collections::HashMap;
 use std::time::Duration;
 use steadfast_config::Config;
-use steadfast_config::model::Track as Entry;
+use steadfast_config::model::{Script, Track as Entry};
 use steadfast_core::kernel::Object;
 use steadfast_core::{State, Time};
 use steadfast_net::netlink::Mirror;
@@ -17,7 +17,6 @@ use steadfast_vrrp::{Router, Tracked, View};
 /// What the configuration alone tells, kept from its reading.
 #[derive(Default)]
 pub struct Told {
-    globals: Vec<String>,
     statics: [Vec<String>; 3],
     /// Weight of each file and each BFD session, and whether it is reversed.
     files: HashMap<String, (i32, bool)>,
@@ -62,7 +61,6 @@ impl Told {
             ..Default::default()
         });
         Told {
-            globals: globals(c),
             statics,
             files: c.files.iter().map(|f| (f.name.clone(), f.weight)).collect(),
             sessions: c.bfd.iter().map(|b| (b.name.clone(), b.weight)).collect(),
@@ -80,8 +78,8 @@ fn entry(e: &Entry, comma: &str) -> String {
     format!("{}{weight}{}", e.name, if e.reverse == Some(true) { " reverse" } else { "" })
 }
 
-/// Rows of the global definitions.
-fn globals(c: &Config) -> Vec<String> {
+/// Rows of the global definitions, but for the router's id.
+pub fn globals(c: &Config) -> Vec<String> {
     let g = &c.globals;
     let mut rows = Vec::new();
     let mut row = |key: &str, value: &dyn std::fmt::Display| rows.push(format!("{key} = {value}"));
@@ -118,6 +116,31 @@ fn globals(c: &Config) -> Vec<String> {
     row("Dynamic interfaces", &g.dynamic_interfaces);
     row("Default interface", &or(&g.default_interface, "eth0"));
     row("Disable local IGMP", &if g.disable_local_igmp { "yes" } else { "no" });
+    for (kind, seconds) in ["TCP", "TCP FIN", "UDP"].iter().zip(g.lvs_timeouts.unwrap_or_default()) {
+        if seconds > 0 {
+            row(&format!("LVS {kind} timeout"), &seconds);
+        }
+    }
+    if let Some(d) = &g.lvs_sync_daemon {
+        row("LVS syncd interface", &d.interface);
+        if let Some(instance) = &d.instance {
+            row("LVS syncd vrrp instance", instance);
+        }
+        row("LVS syncd syncid", &d.id.unwrap_or(0));
+        row("LVS syncd maxlen", &d.maxlen.unwrap_or(0));
+        row("LVS syncd mcast port", &d.port.unwrap_or(0));
+        row("LVS syncd mcast ttl", &d.ttl.unwrap_or(0));
+    }
+    let mut fifo = |key: &str, path: &Option<Script>, reader: &Option<Script>| {
+        for (key, s) in [(format!("{key} fifo"), path), (format!("{key} fifo script"), reader)] {
+            let Some(s) = s else { continue };
+            let user = s.user.or(g.script_user).map_or("0:0".into(), |u| format!("{}:{}", u.uid, u.gid));
+            row(&key, &format_args!("{}, uid:gid {user}", s.text));
+        }
+    };
+    fifo("Global notify", &g.notify_fifo, &g.notify_fifo_script);
+    fifo("VRRP notify", &g.vrrp_notify_fifo, &g.vrrp_notify_fifo_script);
+    fifo("LVS notify", &g.lvs_notify_fifo, &g.lvs_notify_fifo_script);
     row("LVS flush", &g.lvs_flush);
     row("LVS flush on stop", &if g.lvs_flush_on_stop.is_some() { "enabled" } else { "disabled" });
     row("FIFO write vrrp states on reload", &g.fifo_write_vrrp_states_on_reload);
@@ -181,6 +204,7 @@ fn globals(c: &Config) -> Vec<String> {
     if let Some(delay) = g.startup_delay {
         row("vrrp_startup_delay", &delay.as_secs_f64());
     }
+    rows.extend(g.lvs_sync_daemon.iter().filter_map(|d| d.group).map(|group| format!("LVS mcast group {group}")));
     rows.extend(
         [
             ("SNMP vrrp", "abled", g.snmp_vrrp),
@@ -301,7 +325,7 @@ pub fn details(router: &Router, plan: &Plan, told: &Told, mirror: &Mirror, now: 
         }
     });
     Details {
-        globals: told.globals.clone(),
+        globals: plan.written.globals.clone(),
         statics: told.statics.clone(),
         instances,
         groups: groups.collect(),

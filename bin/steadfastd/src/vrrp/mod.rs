@@ -82,6 +82,7 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
+pub use details::globals;
 #[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;

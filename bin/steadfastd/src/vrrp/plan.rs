@@ -163,6 +163,8 @@ pub struct Plan {
     pub router_id: String,
     /// Script trackers by name.
     pub probes: HashMap<String, Probe>,
+    /// Tracked scripts that are not run, by instance: the name and why.
+    pub left_out: HashMap<String, Vec<(String, String)>>,
     /// Weight of each script tracker, for dumps.
     pub weights: HashMap<String, i32>,
     /// Instances by name.
@@ -197,6 +199,8 @@ pub struct Plan {
     pub dumps: [PathBuf; 3],
     /// Data of the checker child.
     pub checker_dump: PathBuf,
+    /// What data dumps show of the file.
+    pub written: crate::dumps::Written,
     /// Where what was configured is saved at each reload.
     pub save_dir: Option<PathBuf>,
     /// Scheduling of the VRRP child.

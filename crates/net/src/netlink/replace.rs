@@ -1,7 +1,10 @@
 //! One object in the place of another that serves: what the kernel can it changes in place. Else an address goes and comes in one
 //! breath, and a route comes before the other goes. Where the kernel refuses the new one, the old one serves on.
 
-use super::{Kernel, Mirror, Outcome};
+use super::build::message;
+use super::{Kernel, Mirror, Outcome, matching};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::RouteMessage;
 use std::collections::HashMap;
 use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object};
@@ -15,6 +18,13 @@ pub(super) struct Replacing {
     expected: HashMap<(String, IpCidr), u32>,
     /// Routes that the kernel takes away with them. They are added again whether it says so or not.
     routes: Vec<Object>,
+    /// Routes that we take away beside others of ours that look like them to the kernel.
+    expected_routes: Vec<RouteMessage>,
+}
+
+/// A route that goes with an address.
+pub(super) fn has_source(object: &Object) -> bool {
+    matches!(object, Object::Route(r) if r.source.is_some())
 }
 
 impl Kernel {
@@ -24,6 +34,7 @@ impl Kernel {
         let there = self.replacing.former.remove(&old).unwrap_or_else(|| old.clone());
         self.refused.remove(&old);
         self.owned.swap_remove(&old);
+        self.has_source |= has_source(&new);
         if there != old {
             self.unsent.push(Outcome::Replaced(old));
         }
@@ -32,14 +43,28 @@ impl Kernel {
         if there == new {
             return;
         }
+        // What they differ in is nothing that the kernel knows: the one that is there is the other already.
+        if message(&there, true, mirror) == message(&new, true, mirror) {
+            self.unsent.push(Outcome::Replaced(there));
+            return;
+        }
         // It is ours until the answer.
         self.owned.insert(there.clone());
+        if new.excludes() {
+            self.waiting.push_back((there.clone(), false));
+        }
         if let (Object::Address(a), Object::Address(b)) = (&there, &new)
             && !a.becomes(b)
         {
             *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
+            if self.idle() {
+                self.replacing.routes.clear();
+            }
+            if self.has_source {
+                let routes: Vec<_> = self.routes_from(a).collect();
+                self.replacing.routes.extend(routes);
+            }
             self.waiting.push_back((there.clone(), false));
-            self.replacing.routes = self.routes_from(a).collect();
         }
         self.waiting.push_back((new.clone(), true));
         self.replacing.former.insert(new, there);
@@ -67,7 +92,7 @@ impl Kernel {
         let Some(there) = self.replacing.former.get(&new).cloned() else { return };
         if !fine {
             self.refused.insert(new.clone());
-            if matches!(there, Object::Address(_)) {
+            if matches!(there, Object::Address(_)) || new.excludes() {
                 self.waiting.push_back((there.clone(), true));
                 self.add_routes_from(&there);
             }
@@ -75,15 +100,59 @@ impl Kernel {
             return;
         }
         self.replacing.former.remove(&new);
-        self.version += u64::from(self.owned.swap_remove(&there));
-        if matches!(there, Object::Route(_)) {
-            self.waiting.push_back((there.clone(), false));
+        self.shrunk |= self.owned.swap_remove(&there);
+        if matches!(there, Object::Route(_)) && !new.excludes() {
+            self.take_out(there.clone());
         }
         self.add_routes_from(&new);
         outcomes.push(Outcome::Replaced(there));
         if self.refused.remove(&new) {
             outcomes.push(Outcome::Added(new));
         }
+    }
+
+    /// A route is taken away: where one of ours has the same key, the kernel will speak of what may be that one.
+    pub(super) fn takes_away(&mut self, object: &Object, request: &RouteNetlinkMessage) {
+        if let (RouteNetlinkMessage::DelRoute(m), true) = (request, self.has_like(object)) {
+            if self.idle() {
+                self.replacing.expected_routes.clear();
+            }
+            self.replacing.expected_routes.push(m.clone());
+        }
+    }
+
+    fn has_like(&self, object: &Object) -> bool {
+        matches!(object, Object::Route(_)) && self.owned.iter().any(|o| o != object && o.key() == object.key())
+    }
+
+    /// Takes an object out of the kernel. The kernel finds a route by less than it consists of: two IPv6 routes by the same next hop
+    /// are the same to it, and an IPv4 route without metrics is any of its place. So where one of ours has the same key, all of ours go
+    /// and that one comes again, within some microseconds.
+    pub(super) fn take_out(&mut self, object: Object) {
+        let like: Vec<_> = match self.has_like(&object) {
+            true => self.owned.iter().filter(|o| o.key() == object.key()).map(|o| (o.clone(), true)).collect(),
+            false => Vec::new(),
+        };
+        self.waiting.extend((!like.is_empty()).then(|| (object.clone(), false)));
+        self.waiting.push_back((object, false));
+        self.waiting.extend(like);
+    }
+
+    /// It was to be taken out and was not there: nothing will be heard of it.
+    pub(super) fn was_not_there(&mut self, object: &Object, mirror: &Mirror) {
+        let Some(RouteNetlinkMessage::DelRoute(m)) = message(object, false, mirror) else { return };
+        if let Some(at) = self.replacing.expected_routes.iter().position(|asked| *asked == m) {
+            self.replacing.expected_routes.swap_remove(at);
+        }
+    }
+
+    /// The removal of a route that was asked for.
+    pub(super) fn route_was_asked_for(&mut self, m: &RouteMessage) -> bool {
+        let Some(at) = self.replacing.expected_routes.iter().position(|asked| matching::place(asked, m)) else {
+            return false;
+        };
+        self.replacing.expected_routes.swap_remove(at);
+        true
     }
 
     /// What stood in the place of another one cannot come back either: that one is to be tried again.
@@ -103,7 +172,7 @@ impl Kernel {
 
     /// Routes of that preferred source went with the address, and older kernels do not say so.
     fn add_routes_from(&mut self, address: &Object) {
-        let Object::Address(a) = address else { return };
+        let (true, Object::Address(a)) = (self.has_source, address) else { return };
         let routes: Vec<_> = self.routes_from(a).map(|o| (o, true)).collect();
         self.waiting.extend(routes);
     }
@@ -126,7 +195,7 @@ impl Kernel {
     pub(super) fn remove_former(&mut self, object: &Object) {
         if let Some(there) = self.replacing.former.remove(object) {
             self.owned.swap_remove(&there);
-            self.waiting.push_back((there.clone(), false));
+            self.take_out(there.clone());
             self.unsent.push(Outcome::Replaced(there));
         }
     }
@@ -156,5 +225,6 @@ impl Kernel {
     pub fn expect_nothing(&mut self) {
         self.replacing.expected.clear();
         self.replacing.routes.clear();
+        self.replacing.expected_routes.clear();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_test_vm::lab::Lab;
 use steadfast_test_vm::talk;
 
+mod dumps;
 mod ipvs;
 mod kernel;
 mod large;
@@ -39,7 +40,7 @@ fn main() {
             std::process::exit(failed.min(1));
         }
         ["systemd"] => run(systemd::TESTS, &[]),
-        ["links", only @ ..] => run(links::TESTS, only),
+        ["links", only @ ..] => run(&[links::TESTS, dumps::TESTS].concat(), only),
         _ => {
             eprintln!(
                 "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"
