@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use std::time::Duration;
-use steadfast_test_cluster::daemon::send;
+use steadfast_test_cluster::daemon::{ask, send};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const SOON: Duration = Duration::from_secs(10);
