@@ -21,11 +21,12 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
     let good = make("good", "#!/bin/sh\n", 0o755);
     let plain = make("plain", "#!/bin/sh\n", 0o644);
     let orphan = make("orphan", "#!/nowhere/python -u\n", 0o755);
+    let crlf = make("crlf", "#!/bin/sh\r\nexit 0\r\n", 0o755);
     let open = make("open", "#!/bin/sh\n", 0o777);
     let text = format!(
         "global_defs {{\n enable_script_security\n script_user root\n startup_script /nowhere/start\n}}\n\
          vrrp_script S {{\n script {orphan}\n}}\n\
-         vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify {orphan}\n notify_stop {good}\n}}\n\
+         vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify {orphan}\n notify_stop {crlf}\n}}\n\
          vrrp_instance A {{\n interface absent0\n virtual_router_id 1\n notify_master {plain}\n notify_deleted /nowhere/deleted\n \
          track_script {{\n S\n }}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n\
          vrrp_instance B {{\n interface absent0\n virtual_router_id 2\n notify {open}\n notify_fault {good}\n virtual_ipaddress {{\n 10.0.0.2\n }}\n}}\n\
@@ -51,6 +52,7 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
             "21 (A) notify_deleted script '/nowhere/deleted' does not exist now",
             "32 (B) notify script '/open' is unsafe, it will not be run",
             "14 (G) notify script '/orphan' cannot be run: its interpreter '/nowhere/python' does not exist now",
+            "15 (G) notify_stop script '/crlf' cannot be run: its first line ends with a carriage return, which the kernel takes for a part of '/bin/sh'",
             "4 startup_script script '/nowhere/start' does not exist now",
             "38 quorum_up script '/nowhere/up' does not exist now",
         ]
