@@ -58,3 +58,43 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
         ]
     );
 }
+
+/// As keepalived 2.2.7 runs them, seen beside it; unquoted arguments, which it throws away, are arguments.
+#[test]
+fn commands_are_quoted_as_with_keepalived() {
+    let cases: &[(&str, &[&str])] = &[
+        (r#""/bin/true a b""#, &["a", "b"]),
+        (r"'/bin/true a b'", &["a", "b"]),
+        (r#""/bin/true \"two words\" c""#, &["two words", "c"]),
+        (r#"'/bin/true "two words" c'"#, &["two words", "c"]),
+        (r#""/bin/true 'two words' c""#, &["two words", "c"]),
+        (r#""/bin/true two\ words""#, &["two", "words"]),
+        (r"'/bin/true two\ words'", &["two", "words"]),
+        (r#""/bin/true a \\ x""#, &["a", " x"]),
+        (r#""/bin/true a \t x\x41""#, &["a", "xA"]),
+        (r"'/bin/true \. \d'", &[".", "d"]),
+        (r#""/bin/true '\\.ok' ''""#, &[".ok", ""]),
+        (r#""/bin/true" root"#, &[]),
+        (r"'/bin/true' root", &[]),
+        (r#""/bin/true a"b"#, &["ab"]),
+        (r"/bin/true\ a", &["a"]),
+        (r#"/bin/true a "two words""#, &["a", "two words"]),
+    ];
+    for (text, arguments) in cases {
+        let file = format!(
+            "global_defs {{\n script_user root\n}}\nvrrp_script S {{\n script {text}\n}}\n\
+             vrrp_instance A {{\n interface absent0\n virtual_router_id 1\n notify {text}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n"
+        );
+        let outcome = load_text(file, &Options::default(), &SystemHost);
+        let argv =
+            |s: Option<&steadfast_config::model::Script>| s.map(|s| s.argv.iter().skip(1).cloned().collect::<Vec<_>>());
+        let tracked = argv(outcome.config.scripts.first().and_then(|s| s.script.as_ref()));
+        let told = argv(outcome.config.instances.first().and_then(|i| i.notify.as_ref()));
+        let wanted = Some(arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>());
+        assert_eq!(tracked, wanted, "script {text}");
+        // There a user may follow.
+        if !text.starts_with("/bin/true a") {
+            assert_eq!(told, wanted, "notify {text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ mod fs;
 mod words;
 
 pub use fs::{FakeReader, FsReader, ReadError, Reader};
-pub use words::{CommandError, split_command};
+pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
 use std::collections::HashMap;
