@@ -34,6 +34,10 @@ pub(crate) struct Probe {
     pub deadline: Time,
     /// And be complete by then.
     pub limit: Time,
+    /// This process was not scheduled meanwhile: that it failed may be our doing.
+    pub paused: bool,
+    /// So many pauses have been made up for, with those of the tries that it stands for.
+    pub pauses: u8,
 }
 
 /// A program that overran its limit.

@@ -69,6 +69,8 @@ pub struct Pool {
     pub(crate) rng: Rng,
     pub(crate) spread: Spread,
     pub(crate) probes: u64,
+    /// A pause was told of then.
+    pub(crate) paused: Time,
     pub(crate) life: Life,
     pub(crate) heritage: Heritage,
     pub(crate) addresses: HashSet<IpAddr>,
@@ -104,6 +106,7 @@ impl Pool {
             rng,
             spread,
             probes: 0,
+            paused: Time::ZERO,
             life: Life::Settling,
             heritage: Heritage::new(snapshots),
             addresses: HashSet::new(),
@@ -121,6 +124,12 @@ impl Pool {
     /// When [`Pool::poll`] has something to do; `None`: not before the next input.
     pub fn poll_at(&self) -> Option<Time> {
         self.timers.peek()
+    }
+
+    /// This process comes so much later than it wanted to. To be said before what has come meanwhile is handed over, and that before
+    /// the next [`Pool::poll`], which judges by time limits.
+    pub fn paused(&mut self, late: Duration, now: Time, out: &mut Vec<Output>) {
+        self.on_pause(late, now, out);
     }
 
     /// Does what is due.

@@ -294,14 +294,13 @@ impl Role {
         0
     }
 
-    /// One turn: signals, due timers, probes, netlink, pipes.
+    /// One turn: signals, probes, netlink, pipes, due timers.
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
-        self.late = self.late.max(t.since(due));
-        self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
-        self.pool.poll(t, &mut self.out);
-        self.polled = t;
-        self.act(t);
+        let late = t.since(due);
+        self.late = self.late.max(late);
+        self.eager.late(late, self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
+        self.pool.paused(late, t, &mut self.out);
         for r in ready {
             match r.token {
                 SIGNALS => self.take_signals(t),
@@ -325,6 +324,12 @@ impl Role {
         }
         for token in self.probes.more.clone() {
             self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
+            self.act(t);
+        }
+        // What has come is read before anybody is judged by what has not.
+        if !self.stopped {
+            self.pool.poll(t, &mut self.out);
+            self.polled = t;
             self.act(t);
         }
         if t >= self.beat {
