@@ -355,9 +355,10 @@ fn service(s: &Service, paint: Paint) -> String {
             (_, true) => ", drained by its agent",
             _ => "",
         };
+        let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
         let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, paint)).collect();
         let checks = if checks.is_empty() { String::new() } else { format!("  {}", checks.join("; ")) };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {}{drained}{checks}", r.name, r.weight);
+        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{checks}", r.name);
         for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
             let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
         }

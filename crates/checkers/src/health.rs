@@ -142,7 +142,7 @@ impl Real {
     }
 
     /// Weight for the table at `now`: within a slow start a part of it, never below 1.
-    fn ramped(&self, now: Time) -> u32 {
+    pub fn ramped(&self, now: Time) -> u32 {
         match self.recovering {
             Some(since) if self.weight > 0 && !self.config.slow_start.is_zero() => {
                 let part = now.since(since).as_nanos() * u128::from(self.weight) / self.config.slow_start.as_nanos();
@@ -246,6 +246,7 @@ impl Virtual {
             real.count(&mut self.sums, true);
             if changed && begun {
                 self.announce_server(i as usize, &cause.mail, out);
+                self.announce_slow_start(i as usize, out);
             }
         }
         changes.table |= !changes.servers.is_empty();
@@ -285,11 +286,17 @@ impl Virtual {
         true
     }
 
+    /// The weight that counts now: what the quorum takes to be kept, or to be gained.
+    pub fn needed(&self) -> u64 {
+        let (quorum, margin) = (u64::from(self.config.quorum.max(1)), u64::from(self.config.hysteresis));
+        if self.quorum { quorum.saturating_sub(margin).max(1) } else { quorum + margin }
+    }
+
     fn judge_quorum(&mut self, begun: bool, out: &mut Vec<Output>) -> bool {
         let live = self.live();
         let (quorum, margin) = (u64::from(self.config.quorum.max(1)), u64::from(self.config.hysteresis));
         let (upper, lower) = (quorum + margin, quorum.saturating_sub(margin));
-        let held = if self.quorum { live >= lower && live > 0 } else { live >= upper };
+        let held = live >= self.needed();
         if begun && held == self.quorum {
             return false;
         }
@@ -346,6 +353,20 @@ impl Virtual {
         self.tell_server(i, real.up, mail, out);
     }
 
+    /// The log hears of a slow start, when it begins and when it is over.
+    fn announce_slow_start(&self, i: usize, out: &mut Vec<Output>) {
+        let Some(real) = self.servers.get(i).filter(|r| r.up && !r.config.slow_start.is_zero()) else { return };
+        let (name, weight) = (&real.name, real.weight);
+        let text = match real.recovering {
+            Some(_) => {
+                let seconds = real.config.slow_start.as_secs_f64();
+                format!("Slow start of service {name} of VS {}: weight {weight} within {seconds} s", self.name)
+            }
+            None => format!("Slow start of service {name} of VS {} is over: weight {weight}", self.name),
+        };
+        out.push(Output::Log(Level::Info, text));
+    }
+
     /// Scripts, FIFOs and mail hear that a server is up, or not.
     pub fn tell_server(&self, i: usize, up: bool, mail: &str, out: &mut Vec<Output>) {
         let real = &self.servers[i];
@@ -391,12 +412,13 @@ impl Virtual {
     }
 
     /// When the slow start of a server changes its weight next.
-    pub fn ramp(&mut self, i: usize, now: Time) -> Option<Time> {
+    pub fn ramp(&mut self, i: usize, now: Time, out: &mut Vec<Output>) -> Option<Time> {
         let real = self.servers.get_mut(i)?;
         let since = real.recovering?;
         let whole = real.config.slow_start;
         if now.since(since) >= whole {
             real.recovering = None;
+            self.announce_slow_start(i, out);
             return None;
         }
         Some((now + (whole / RAMP_STEPS).max(RAMP_LEAST)).min(since + whole))

@@ -140,7 +140,7 @@ impl Pool {
                 Key::Next(c) => self.due(c, due, now, out),
                 Key::Limit(c) => self.limit(c, now, out),
                 Key::Dying(c) => self.kill(c, now, out),
-                Key::Ramp(s, i) => self.ramp(s, i, now),
+                Key::Ramp(s, i) => self.ramp(s, i, now, out),
                 Key::Leave(s) => self.leave(s, now, out),
                 Key::Table(s) => drop(self.dirty.insert(s)),
             }
@@ -253,7 +253,7 @@ impl Pool {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
         }
         for i in changes.servers {
-            if let Some(at) = v.ramp(i as usize, now) {
+            if let Some(at) = v.ramp(i as usize, now, out) {
                 self.timers.set(Key::Ramp(s, i), at);
             }
         }
@@ -388,9 +388,9 @@ impl Pool {
         }
     }
 
-    fn ramp(&mut self, s: u32, i: u32, now: Time) {
+    fn ramp(&mut self, s: u32, i: u32, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        if let Some(at) = v.ramp(i as usize, now) {
+        if let Some(at) = v.ramp(i as usize, now, out) {
             self.timers.set(Key::Ramp(s, i), at);
         }
         self.dirty.insert(s);
