@@ -297,6 +297,7 @@ impl Pool {
         let (before, page) = (checker.state, checker.state.url);
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
+        let remark = checker.remark(&result);
         let timing = checker.check.timing;
         let retries = if !checker.is_agent() && (before.run || timing.alpha) { timing.retry } else { 0 };
         let next = match outcome {
@@ -311,9 +312,9 @@ impl Pool {
             (Outcome::Up, _) => self.announce_verdict(c, 0, out),
             (Outcome::Down, _) => self.announce_verdict(c, retries, out),
             (_, Ok(success)) => {
-                let worth = matches!(success, Success::Fine(Some(_))) || outcome == Outcome::NextPage || !before.run;
-                if worth {
-                    self.note_success(c, success, !before.run, page, outcome, out);
+                if remark || outcome == Outcome::NextPage || !before.run {
+                    let plain = Success::Fine(None);
+                    self.note_success(c, if remark { success } else { &plain }, !before.run, page, outcome, out);
                 }
                 Cause::default()
             }

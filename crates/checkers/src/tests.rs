@@ -522,3 +522,17 @@ fn a_program_gets_back_the_time_of_a_pause() {
     w.run(0.6);
     assert!(w.heard().iter().any(|l| l.contains("Misc check") && l.contains("timed out after 0.5 s")), "it does hang");
 }
+
+#[test]
+fn an_answer_that_is_cut_short_is_said_once_and_shown() {
+    let mut w = world(service(vec![server(A, 3, http(&["/"]))]));
+    w.manner(A, Manner::Answers(b"HTTP/1.0 200 OK\r\nContent-Length: 500\r\n\r\nhello".to_vec()));
+    w.run(5.5);
+    assert_eq!(w.table(), "10.0.0.1:80=3");
+    let text = "content_length (500) does not match received bytes (5)";
+    assert_eq!(w.heard().iter().filter(|l| l.ends_with(text)).count(), 1);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, text);
+    w.manner(A, up());
+    w.run(1.0);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, "");
+}
