@@ -218,7 +218,10 @@ impl Virtual {
     ) -> Changes {
         let mut changes = Changes { table: !self.begun, servers: Vec::new() };
         let begun = std::mem::replace(&mut self.begun, true);
+        let mut turned = Vec::new();
         for &i in touched {
+            let Some(real) = self.servers.get(i as usize) else { continue };
+            let served = self.in_service(real);
             let Some(real) = self.servers.get_mut(i as usize) else { continue };
             real.count(&mut self.sums, false);
             let (up, weight) = (real.judge(checkers), real.nominal(checkers));
@@ -240,17 +243,18 @@ impl Virtual {
             real.up = up;
             real.seen_up |= up;
             if changed {
+                turned.push((i as usize, served));
                 real.recovering = Some(now).filter(|_| begun && up && !real.config.slow_start.is_zero());
                 changes.servers.push(i);
             }
             real.count(&mut self.sums, true);
-            if changed && begun {
-                self.announce_server(i as usize, &cause.mail, out);
-                self.announce_slow_start(i as usize, out);
-            }
         }
         changes.table |= !changes.servers.is_empty();
         changes.table |= self.judge_panic(out);
+        for (i, served) in turned.into_iter().filter(|_| begun) {
+            self.announce_server(i, served, &cause.mail, out);
+            self.announce_slow_start(i, out);
+        }
         changes.table |= self.judge_quorum(begun, out);
         self.judge_emptiness(begun, out);
         changes
@@ -339,10 +343,13 @@ impl Virtual {
         }
     }
 
-    /// Log, scripts, FIFOs and mail hear of a server.
-    fn announce_server(&self, i: usize, mail: &str, out: &mut Vec<Output>) {
+    /// Log, scripts, FIFOs and mail hear of a server, which was in service before or not.
+    fn announce_server(&self, i: usize, served: bool, mail: &str, out: &mut Vec<Output>) {
         let real = &self.servers[i];
         let (verb, preposition) = match (real.config.inhibit, real.up) {
+            // panic keeps it in, or has kept it
+            (_, false) if self.in_service(real) => ("Keeping failed", "in"),
+            (_, true) if served => ("Well again is", "of"),
             (true, true) => ("Enabling", "of"),
             (true, false) => ("Disabling", "of"),
             (false, true) => ("Adding", "to"),

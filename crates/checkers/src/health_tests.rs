@@ -184,6 +184,8 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1 10.0.0.3:80=1");
     let heard = w.heard();
+    let of = |word: &str| heard.iter().filter(|l| l.starts_with(word)).count();
+    assert_eq!((of("Removing service"), of("Keeping failed service")), (1, 2), "{heard:?}");
     assert!(
         heard.iter().any(|l| l.contains("2 of 3 servers failed, more than 50 %: all are kept in service")),
         "{heard:?}"
@@ -192,6 +194,9 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     [A, B].iter().for_each(|a| w.manner(a, up()));
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
+    let heard = w.heard();
+    let of = |word: &str| heard.iter().filter(|l| l.starts_with(word)).count();
+    assert_eq!((of("Adding service"), of("Well again is service")), (0, 2), "{heard:?}");
 
     // servers that were never seen up are not brought in by panic, neither alone nor with the others
     let mut mixed = s.clone();

@@ -243,6 +243,8 @@ impl Pool {
                     let RealServer { forward, upper, lower, drain, .. } = real.config;
                     let (server, until) = (real.key(), now + drain);
                     let destination = Destination { forward, weight: 0, upper, lower };
+                    let line = format!("Service {name} of VS {service} drains for {} s", drain.as_secs_f64());
+                    out.push(Output::Log(Level::Info, line));
                     v.leaving.push((server, destination, until));
                     let service = v.config.id.clone();
                     out.push(Output::Keep(Snapshot::Leaving { service, server, destination, until }));

@@ -27,6 +27,8 @@ pub struct ServiceView<'a> {
     pub needed: u64,
     /// The sorry server's name, and whether it serves.
     pub sorry: Option<(String, bool)>,
+    /// Servers that left the file and drain, by name, and for how long still.
+    pub leaving: Vec<(String, Duration)>,
     /// Its real servers.
     pub servers: Vec<ServerView<'a>>,
 }
@@ -108,6 +110,9 @@ impl Pool {
             live_weight: v.live(),
             needed: v.needed(),
             sorry: v.config.sorry.as_ref().map(|x| (server_name(&v.config, x.address, x.port), v.sorry_serves())),
+            leaving: (v.leaving.iter())
+                .map(|(k, _, until)| (server_name(&v.config, k.address, k.port), until.since(now)))
+                .collect(),
             servers: servers.collect(),
         })
     }

@@ -238,6 +238,9 @@ pub struct Service {
     /// Name of the sorry server, and whether it serves.
     #[serde(default)]
     pub sorry: Option<(String, bool)>,
+    /// Servers that left the file and drain: name, and seconds that are left.
+    #[serde(default)]
+    pub leaving: Vec<(String, f64)>,
     pub servers: Vec<Server>,
     /// What the kernel counts, where it was asked.
     #[serde(default)]

@@ -35,6 +35,8 @@ fn servers_show_what_their_checks_came_to() {
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
     s.sorry = s.sorry.map(|(name, _)| (name, false));
+    s.leaving = vec![("[10.0.0.3]:tcp:80".into(), 4.0)];
+    assert!(service(&s, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));
     assert!(service(&s, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
 }
 

@@ -55,6 +55,7 @@ impl Role {
             active: s.active,
             panic: s.panic,
             sorry: s.sorry,
+            leaving: s.leaving.into_iter().map(|(name, left)| (name, left.as_secs_f64())).collect(),
             traffic: self.counted.service(&self.balancer, s.slot),
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
