@@ -244,6 +244,7 @@ fn simplify(key: &str, v: &mut Value) {
     match v {
         Value::Object(o) => {
             o.remove("place");
+            o.remove("left_out");
             o.remove("line");
             o.iter_mut().for_each(|(k, v)| simplify(k, v));
         }

@@ -210,6 +210,9 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let text = format!("the kernel refuses the change of {o}: it is as before the reload");
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
+            for (name, why) in &i.left_out {
+                let _ = writeln!(out, "       {}", paint.bad(&format!("script {name} is left out: {why}")));
+            }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
             let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
             let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}{closed}", i.addresses.join(", "))));
@@ -521,6 +524,9 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             w => format!("weight {w}, now {:+}", p.change),
         };
         say(format!("  - {} {state} ({effect})", p.what));
+    }
+    for (name, why) in &i.left_out {
+        say(format!("  - script {name} is left out, and counts for nothing: {why}"));
     }
     if i.refused > 0 {
         let kinds: Vec<String> = i.refused_by.iter().map(|(what, n)| format!("{what} {n}")).collect();

@@ -4,8 +4,12 @@ use crate::cli::Options;
 use steadfast_config::diag::{Class, render, render_compat};
 use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
-use steadfast_ipc::{Envelope, Facts, Message, encode, frame, pieces};
+use steadfast_ipc::{Envelope, FRAME, Facts, Message, encode, frame, pieces};
+
 use steadfast_sys::pipe::{WriteError, Writer};
+
+/// Room that a message's envelope takes.
+const ENVELOPE: usize = 64;
 
 /// Reads the configuration that the options name.
 fn load(options: &Options) -> Outcome {
@@ -77,7 +81,6 @@ pub fn facts(outcome: &Outcome) -> Facts {
         umask: c.globals.umask,
         supplementary_groups: c.globals.supplementary_groups == Some(true),
         name: c.globals.names[0].clone().map(|n| if n.is_empty() { "keepalived".into() } else { n }),
-        // as many as fit into one message
         faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
         structured: c.globals.log_structured == Some(true),
         fixed: c.fixed().into_iter().map(|(word, value)| (word.to_string(), value)).collect(),
@@ -126,7 +129,12 @@ fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32
     }
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
     let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
-    let messages = std::iter::once(Message::Facts(Box::new(facts(outcome))))
+    let mut facts = facts(outcome);
+    // Of a hundred new faults any one is enough to refuse a reload.
+    while !facts.faults.is_empty() && encode(&facts).is_ok_and(|b| b.len() > FRAME - ENVELOPE) {
+        facts.faults.truncate(facts.faults.len() / 2);
+    }
+    let messages = std::iter::once(Message::Facts(Box::new(facts)))
         .chain(reports)
         .chain(saved.chunks(3000).map(part).map(Message::Saved))
         .chain(pieces(&bytes));
@@ -136,7 +144,13 @@ fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32
 /// False when the parent does not read.
 fn deliver(writer: &Writer, epoch: u64, messages: impl Iterator<Item = Message>) -> bool {
     for message in messages {
-        let Ok(f) = frame(&Envelope { epoch, message }) else { return false };
+        let f = match frame(&Envelope { epoch, message }) {
+            Ok(f) => f,
+            Err(e) => {
+                log::error!("what the parent has to know of the configuration is too long: {e}");
+                return false;
+            }
+        };
         loop {
             match writer.write(&f) {
                 Ok(()) => break,

@@ -210,6 +210,11 @@ impl Object {
         }
     }
 
+    /// It is put only where nothing of its key is.
+    pub fn excludes(&self) -> bool {
+        matches!(self, Object::Route(r) if r.placement == Placement::Add)
+    }
+
     /// It needs the link of this name.
     pub fn needs(&self, link: &str) -> bool {
         match self {

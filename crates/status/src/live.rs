@@ -141,6 +141,9 @@ pub struct Instance {
     /// What it did not take in the place of another, which serves on.
     #[serde(default)]
     pub unchanged: Vec<String>,
+    /// Tracked scripts that are not run: their names and why.
+    #[serde(default)]
+    pub left_out: Vec<(String, String)>,
     /// What is sent to its addresses is dropped (no_accept, strict_mode).
     #[serde(default)]
     pub closed: bool,

@@ -4,6 +4,7 @@
 use crate::Output;
 use crate::instance::Instance;
 use crate::router::Router;
+use steadfast_core::Time;
 
 /// Of a first BACKUP.
 pub(crate) const BEGINS: &str = "an instance begins as BACKUP";
@@ -36,14 +37,18 @@ impl Router {
         }
     }
 
-    /// Why a backup whose timer has run out takes over; nothing where it is silence alone.
-    pub(crate) fn takeover_cause(&self, i: u32) -> Option<String> {
+    /// Why a backup whose timer has run out takes over; nothing where it has heard nobody.
+    pub(crate) fn takeover_cause(&self, i: u32, now: Time) -> Option<String> {
         let x = self.slot(i)?;
         match (x.master, x.zero_heard, x.fast) {
             (Some((master, p)), None, Some(_)) => {
                 Some(format!("{master} announced priority {p}, its own was {}", x.priority()))
             }
             (Some((master, _)), Some(_), _) => Some(format!("{master} said that it leaves (priority 0)")),
+            (Some((master, p)), None, None) => {
+                let silence = now.since(x.last_heard?).as_secs_f64();
+                Some(format!("{master} (priority {p}) was not heard for {silence:.1} s"))
+            }
             _ => None,
         }
     }

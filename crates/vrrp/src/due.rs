@@ -111,7 +111,7 @@ impl Router {
             self.set_timer(i, Which::Down, at);
             return;
         }
-        let cause = self.takeover_cause(i).unwrap_or_else(|| TIMEOUT.into());
+        let cause = self.takeover_cause(i, now).unwrap_or_else(|| TIMEOUT.into());
         self.because(i, &cause);
         self.others_because(i, &cause, |x| x.state == State::Backup);
         self.group_to_master(i, now, out);

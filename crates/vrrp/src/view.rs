@@ -90,7 +90,9 @@ impl Router {
         let mut faults: Vec<String> = x.assessed.faults.iter().map(ToString::to_string).collect();
         if let Some(g) = x.group.and_then(|g| self.groups.get(g as usize)) {
             let members = g.members.iter().filter_map(|m| self.slot(*m));
-            let faulty = members.filter(|m| m.faulty() && m.config.name != x.config.name).take(NAMED);
+            // One whose faults are all its own too is no further reason.
+            let further = |m: &&Instance| m.assessed.faults.iter().any(|f| !x.assessed.faults.contains(f));
+            let faulty = members.filter(|m| m.faulty() && m.config.name != x.config.name && further(m)).take(NAMED);
             faults.extend(faulty.map(|m| format!("{} of sync group {} is in FAULT", m.config.name, g.config.name)));
         }
         if x.state == State::Init && x.assessed.waiting {

@@ -120,6 +120,7 @@ fn a_member_of_a_group_names_it_and_the_group_its_members() {
         link: Some(("vrrp.4".into(), Some("00:00:5e:00:01:04".into()))),
         addresses: vec!["192.0.2.4/24".into()],
         missing: vec!["address 192.0.2.4/24 dev eth0".into()],
+        left_out: vec![("chk".into(), "'/etc/chk' is not executable".into())],
         refused: 7,
         refused_by: vec![("version".into(), 7)],
         holds: true,
@@ -134,6 +135,7 @@ fn a_member_of_a_group_names_it_and_the_group_its_members() {
         "What is sent to these addresses themselves, pings too, is dropped",
         "by vrrp.4 (00:00:5e:00:01:04)) is MASTER",
         "The kernel refuses address 192.0.2.4/24 dev eth0;",
+        "script chk is left out, and counts for nothing: '/etc/chk' is not executable",
         "Packets that were thrown away: 7, by what was wrong: version 7.",
     ] {
         assert!(text.contains(words), "{words}: {text}");

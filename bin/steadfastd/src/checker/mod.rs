@@ -100,6 +100,15 @@ struct Role {
     eager: schedule::Eager,
 }
 
+/// A sign of life where one is due: a large table takes its time, and a parent that hears nothing ends us.
+fn breathe(parent: &mut Parent, beat: &mut Time) {
+    let t = now();
+    if t >= *beat {
+        parent.say(Message::Heartbeat { late: 0 });
+        *beat = t + BEAT;
+    }
+}
+
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
     /// earlier life left in the kernel has been taken away.
@@ -150,7 +159,9 @@ impl Role {
         let Left { services, sync, mut groups, handed, stale } = left;
         stale.into_iter().for_each(|key| parent.say(Message::Keep { key, bytes: Vec::new() }));
         groups.configure(&config);
+        let mut beat = now();
         let pools: Pools = translate::pool(&config, &groups.assigned);
+        breathe(&mut parent, &mut beat);
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
@@ -169,6 +180,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
+        breathe(&mut parent, &mut beat);
         let buffer = plan.checker_buffers.command;
         let mut role = Role {
             parent,
@@ -195,7 +207,7 @@ impl Role {
             stopped: false,
             mask: options.umask,
             keep_tables: options.keep_ipvs,
-            beat: t,
+            beat,
             audit: t + AUDIT,
             polled: t,
             trim: Some(t + SETTLED),
@@ -211,6 +223,7 @@ impl Role {
         confine(options, &steadfast_sys::sandbox::CHECKER);
         let t = now();
         role.pool.poll(t, &mut role.out);
+        breathe(&mut role.parent, &mut role.beat);
         role.act(t);
         (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
@@ -363,7 +376,8 @@ impl Role {
             for message in self.record.news(&mut self.balancer, &mut self.groups) {
                 self.parent.say(message);
             }
-            self.balancer.flush();
+            let (parent, beat) = (&mut self.parent, &mut self.beat);
+            self.balancer.flush(&mut || breathe(parent, beat));
         }
         if let Some(fd) = self.groups.flush()
             && let Err(e) = self.reactor.watch(fd, MARKS)

@@ -96,6 +96,8 @@ impl Daemon {
         self.stopping = Some((status, now() + patience));
         for role in &mut self.roles {
             role.ward.is_not_due();
+            // A stop that comes before the first file is read after an upgrade.
+            role.dismiss_former(now(), patience);
             // Observers are to see the others end.
             if !role.ward.is_observer() {
                 let keeps = self.options.keeps(role.name);

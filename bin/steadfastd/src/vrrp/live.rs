@@ -237,6 +237,7 @@ impl Role {
                 refused_by,
                 missing: not_taken(&c.name, false),
                 unchanged: not_taken(&c.name, true),
+                left_out: self.plan.left_out.get(c.name.as_str()).cloned().unwrap_or_default(),
                 closed: !c.accept,
                 group: v.group.map(str::to_string),
                 link: c

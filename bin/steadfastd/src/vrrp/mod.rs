@@ -83,8 +83,8 @@ pub fn plan_of(config: &Config) -> Plan {
     translate::plan(config)
 }
 
-#[cfg(feature = "dbus")]
 pub use details::globals;
+#[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;
 
@@ -523,38 +523,48 @@ impl Role {
         for order in self.parent.orders() {
             match order {
                 Order::Config(bytes) => self.reread.begin(bytes),
-                Order::Message(Message::Stop { keep_objects }) => {
-                    log::info!("Stopping");
-                    self.keep_objects = keep_objects;
-                    if keep_objects {
-                        // Nobody will renew them.
-                        self.system.kernel.lease(None, Default::default());
-                        self.system.kernel.refresh(&self.system.mirror);
-                    }
-                    self.leaving = true;
-                    self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
-                }
-                Order::Message(Message::Dump(what)) => self.dump(what, t),
-                Order::Message(Message::Ask) => self.say_status(t),
-                Order::Message(Message::Survey) => self.report(t),
-                Order::Message(Message::Act(Action::Announce { instance })) => {
-                    self.router.handle(t, Input::Announce(&instance), &mut self.out);
-                }
-                Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
-                    self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
-                    let set = self.router.view(&instance).map(|v| v.adjusted);
-                    self.keep_adjusted(&instance, set.unwrap_or_default());
-                }
-                Order::Message(Message::Save) => {
-                    for v in self.router.views() {
-                        if let Ok(bytes) = encode(&v.counters) {
-                            self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
-                        }
-                    }
-                }
-                Order::Message(_) => {}
                 Order::Gone => self.stop(t),
+                Order::Message(message) => {
+                    if let Some(message) = self.reread.defer(message) {
+                        self.obey(message, t);
+                    }
+                }
             }
+        }
+    }
+
+    fn obey(&mut self, message: Message, t: Time) {
+        match message {
+            Message::Stop { keep_objects } => {
+                log::info!("Stopping");
+                self.keep_objects = keep_objects;
+                if keep_objects {
+                    // Nobody will renew them.
+                    self.system.kernel.lease(None, Default::default());
+                    self.system.kernel.refresh(&self.system.mirror);
+                }
+                self.leaving = true;
+                self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
+            }
+            Message::Dump(what) => self.dump(what, t),
+            Message::Ask => self.say_status(t),
+            Message::Survey => self.report(t),
+            Message::Act(Action::Announce { instance }) => {
+                self.router.handle(t, Input::Announce(&instance), &mut self.out);
+            }
+            Message::Act(Action::Adjust { instance, priority, preempt }) => {
+                self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
+                let set = self.router.view(&instance).map(|v| v.adjusted);
+                self.keep_adjusted(&instance, set.unwrap_or_default());
+            }
+            Message::Save => {
+                for v in self.router.views() {
+                    if let Ok(bytes) = encode(&v.counters) {
+                        self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

@@ -163,6 +163,8 @@ pub struct Plan {
     pub router_id: String,
     /// Script trackers by name.
     pub probes: HashMap<String, Probe>,
+    /// Tracked scripts that are not run, by instance: the name and why.
+    pub left_out: HashMap<String, Vec<(String, String)>>,
     /// Weight of each script tracker, for dumps.
     pub weights: HashMap<String, i32>,
     /// Instances by name.

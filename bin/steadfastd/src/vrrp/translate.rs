@@ -264,6 +264,7 @@ pub fn plan(c: &Config) -> Plan {
             affinity: g.vrrp_cpu_affinity.iter().map(|c| *c as usize).collect(),
             raise,
         },
+        left_out: left_out(c, &of_group),
         supplementary_groups: g.supplementary_groups == Some(true),
         no_local_reports: g.disable_local_igmp,
         checker_namespace: c.process.net_namespace_ipvs.clone(),
@@ -286,6 +287,17 @@ pub fn plan(c: &Config) -> Plan {
         names: [1, 2].map(|n| process_name(g, n)),
         receive_buffer: receive_buffer(c),
     }
+}
+
+/// Tracked scripts that cannot be run, by instance.
+fn left_out(c: &Config, of_group: &HashMap<&str, &model::SyncGroup>) -> HashMap<String, Vec<(String, String)>> {
+    let faulty = |name: &str| c.scripts.iter().find(|s| s.name == name && !s.left_out.is_empty());
+    let of = |i: &model::VrrpInstance| {
+        let group = of_group.get(i.name.as_str()).into_iter().flat_map(|gr| &gr.track_script);
+        let all = i.track_script.iter().chain(group).filter_map(|t| faulty(&t.name));
+        all.map(|s| (s.name.clone(), s.left_out.clone())).collect::<Vec<_>>()
+    };
+    c.instances.iter().map(|i| (i.name.clone(), of(i))).filter(|(_, all)| !all.is_empty()).collect()
 }
 
 /// A virtual server with scripts of any kind.

@@ -101,11 +101,13 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
         .map(|t| t.name.as_str())
         .collect();
     for s in &mut config.scripts {
+        s.left_out.clear();
         let named = format!("vrrp_script {}", s.name);
         let here = |word: &str| at.of("vrrp_script", &s.name, word);
         let Some(script) = &s.script else {
             d.push(Class::General, here(""), format!("{}: no script given, ignoring it", named));
             s.disabled = true;
+            s.left_out = "no script is given".into();
             continue;
         };
         // A script that nobody tracks is looked at all the same, and never run.
@@ -116,6 +118,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
         if s.user == Some(None) {
             d.push(Class::General, here("user"), format!("{}: its user does not exist, ignoring it", named));
             s.disabled = true;
+            s.left_out = "its user does not exist".into();
             continue;
         }
         let first = script.argv.first().map(String::as_str).unwrap_or("");
@@ -130,6 +133,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
                 Some("give script_user in global_defs, or make an account named keepalived_script".into()),
             );
             s.disabled = true;
+            s.left_out = "with script security it needs an account (script_user)".into();
             continue;
         }
         let as_root = s.user.flatten().or(default_user).map_or(root, |u| u.uid == 0);
@@ -143,6 +147,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
                 format!("{}: script '{}' is unsafe, ignoring it: {why}", named, script.text),
             );
             s.disabled = true;
+            s.left_out = format!("it is unsafe: {why}");
             continue;
         }
         if let Some(shell) = &script.shell {
@@ -160,6 +165,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
             ScriptFile::Missing => {
                 d.push(Class::General, here("script"), format!("{}: script '{first}' not found, ignoring it", named));
                 s.disabled = true;
+                s.left_out = format!("'{first}' was not found");
             }
             ScriptFile::NotExecutable => {
                 d.push(
@@ -168,6 +174,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
                     format!("{}: script '{first}' is not executable, ignoring it", named),
                 );
                 s.disabled = true;
+                s.left_out = format!("'{first}' is not executable");
             }
             ScriptFile::Insecure(why) if as_root && security => {
                 d.push(
@@ -176,6 +183,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
                     format!("{}: script '{first}' is unsafe, ignoring it: {why}", named),
                 );
                 s.disabled = true;
+                s.left_out = format!("'{first}' is unsafe: {why}");
             }
             ScriptFile::Insecure(why) if as_root => {
                 any = true;

@@ -434,6 +434,8 @@ section! {
         line: u32;
         /// It cannot be run: missing, insecure, or without a user.
         disabled: bool;
+        /// Why it is tracked and cannot be run.
+        left_out: String;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The requesting side, and the set of objects that are ours.
 
 use super::build::message;
-use super::replace::Replacing;
+use super::replace::{Replacing, has_source};
 use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
 use indexmap::IndexSet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
@@ -40,6 +40,10 @@ pub struct Kernel {
     pub(super) owned: IndexSet<Object>,
     /// Counts changes of what is ours.
     pub(super) version: u64,
+    /// It has become less, one by one: that counts as one change when nothing is outstanding.
+    pub(super) shrunk: bool,
+    /// Some route of ours goes with an address, or has.
+    pub(super) has_source: bool,
     /// What is to be told with the next answers.
     pub(super) unsent: Vec<Outcome>,
     pub(super) replacing: Replacing,
@@ -59,6 +63,8 @@ impl Kernel {
             waiting: VecDeque::new(),
             owned: IndexSet::new(),
             version: 0,
+            shrunk: false,
+            has_source: false,
             unsent: Vec::new(),
             replacing: Replacing::default(),
             lease: None,
@@ -85,6 +91,7 @@ impl Kernel {
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
         self.version += u64::from(self.owned.insert(object.clone()));
+        self.has_source |= has_source(&object);
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
                 (Some(old), Some(_)) if old.fits(l, mirror) => return,
@@ -200,6 +207,7 @@ impl Kernel {
                         | match r.placement {
                             Placement::Prepend => 0,
                             Placement::Append => NLM_F_APPEND,
+                            // Without EXCL it would come beside what the host has.
                             Placement::Add => NLM_F_EXCL,
                         }
                 }
@@ -279,6 +287,9 @@ impl Kernel {
             }
         }
         self.pump(mirror);
+        if self.idle() {
+            self.version += u64::from(std::mem::take(&mut self.shrunk));
+        }
         outcomes.append(&mut self.unsent);
         Ok(())
     }
@@ -300,16 +311,16 @@ impl Kernel {
                 .find(|o| !self.is_former(o))
                 .cloned(),
             Event::RouteRemoved(m) if self.route_was_asked_for(m) => None,
-            Event::RouteRemoved(m) => self.find(|o| match message(o, true, mirror) {
+            Event::RouteRemoved(m) => self.route(|o| match message(o, true, mirror) {
                 Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && matching::content(&ours, m),
                 _ => false,
             }),
             // What was put into the place of ours is another route now.
-            Event::RouteReplaced(m) => self.find(|o| match message(o, true, mirror) {
+            Event::RouteReplaced(m) => self.route(|o| match message(o, true, mirror) {
                 Some(RouteNetlinkMessage::NewRoute(ours)) => matching::place(&ours, m) && !matching::content(&ours, m),
                 _ => false,
             }),
-            Event::RuleRemoved(m) => self.find(|o| match message(o, true, mirror) {
+            Event::RuleRemoved(m) => self.rule(|o| match message(o, true, mirror) {
                 Some(RouteNetlinkMessage::NewRule(ours)) => matching::rule(&ours, m),
                 _ => false,
             }),
@@ -317,8 +328,12 @@ impl Kernel {
         }
     }
 
-    fn find(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
-        self.owned.iter().find(|o| fits(o)).cloned()
+    fn route(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
+        self.owned.iter().find(|o| matches!(o, Object::Route(_)) && fits(o)).cloned()
+    }
+
+    fn rule(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
+        self.owned.iter().find(|o| matches!(o, Object::Rule(_)) && fits(o)).cloned()
     }
 
     /// Asks for all routes and rules again, whose loss may have been missed. What is there stays as it is.

@@ -22,42 +22,69 @@ pub(super) struct Replacing {
     expected_routes: Vec<RouteMessage>,
 }
 
+/// A route that goes with an address.
+pub(super) fn has_source(object: &Object) -> bool {
+    matches!(object, Object::Route(r) if r.source.is_some())
+}
+
 impl Kernel {
     /// Puts an object into the place of another of the same key, which is ours.
     pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
         // Of several changes the last counts.
-        let there = self.replacing.former.remove(&old).unwrap_or_else(|| old.clone());
+        let under_way = self.replacing.former.remove(&old);
+        let again = under_way.is_some();
+        let there = under_way.unwrap_or_else(|| old.clone());
         self.refused.remove(&old);
         self.owned.swap_remove(&old);
+        self.has_source |= has_source(&new);
         if there != old {
-            self.unsent.push(Outcome::Replaced(old));
+            self.unsent.push(Outcome::Replaced(old.clone()));
         }
         self.version += 1;
         self.owned.insert(new.clone());
+        if again {
+            // It is in the kernel by now, or on its way there: it goes again behind that.
+            self.make_room(&old, &new);
+        }
         if there == new {
+            self.waiting.push_back((new, true));
+            self.pump(mirror);
             return;
         }
         // What they differ in is nothing that the kernel knows: the one that is there is the other already.
-        if message(&there, true, mirror) == message(&new, true, mirror) {
+        if !again && message(&there, true, mirror) == message(&new, true, mirror) {
             self.unsent.push(Outcome::Replaced(there));
             return;
         }
         // It is ours until the answer.
         self.owned.insert(there.clone());
-        if let (Object::Address(a), Object::Address(b)) = (&there, &new)
-            && !a.becomes(b)
-        {
-            *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
-            if self.idle() {
-                self.replacing.routes.clear();
-            }
-            let routes: Vec<_> = self.routes_from(a).collect();
-            self.replacing.routes.extend(routes);
+        if new.excludes() {
             self.waiting.push_back((there.clone(), false));
+        } else if !matches!(new, Object::Route(_)) {
+            self.make_room(&there, &new);
         }
         self.waiting.push_back((new.clone(), true));
         self.replacing.former.insert(new, there);
         self.pump(mirror);
+    }
+
+    /// Takes one out for another that is added behind this.
+    fn make_room(&mut self, old: &Object, new: &Object) {
+        match (old, new) {
+            (Object::Address(a), Object::Address(b)) if !a.becomes(b) => {
+                *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
+                if self.idle() {
+                    self.replacing.routes.clear();
+                }
+                if self.has_source {
+                    let routes: Vec<_> = self.routes_from(a).collect();
+                    self.replacing.routes.extend(routes);
+                }
+                self.waiting.push_back((old.clone(), false));
+            }
+            (Object::Route(_), _) => self.take_out(old.clone()),
+            _ => {}
+        }
     }
 
     /// It is to take the place of another.
@@ -81,7 +108,7 @@ impl Kernel {
         let Some(there) = self.replacing.former.get(&new).cloned() else { return };
         if !fine {
             self.refused.insert(new.clone());
-            if matches!(there, Object::Address(_)) {
+            if matches!(there, Object::Address(_)) || new.excludes() {
                 self.waiting.push_back((there.clone(), true));
                 self.add_routes_from(&there);
             }
@@ -89,8 +116,8 @@ impl Kernel {
             return;
         }
         self.replacing.former.remove(&new);
-        self.version += u64::from(self.owned.swap_remove(&there));
-        if matches!(there, Object::Route(_)) {
+        self.shrunk |= self.owned.swap_remove(&there);
+        if matches!(there, Object::Route(_)) && !new.excludes() {
             self.take_out(there.clone());
         }
         self.add_routes_from(&new);
@@ -161,7 +188,7 @@ impl Kernel {
 
     /// Routes of that preferred source went with the address, and older kernels do not say so.
     fn add_routes_from(&mut self, address: &Object) {
-        let Object::Address(a) = address else { return };
+        let (true, Object::Address(a)) = (self.has_source, address) else { return };
         let routes: Vec<_> = self.routes_from(a).map(|o| (o, true)).collect();
         self.waiting.extend(routes);
     }

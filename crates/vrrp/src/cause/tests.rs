@@ -68,6 +68,11 @@ fn a_takeover_tells_what_was_heard_of_the_master() {
     assert_eq!(pairs(&got), [("VI MASTER", "10.0.0.9 announced priority 80, its own was 100")]);
     let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
     solo.hear("10.0.0.9", 200);
+    solo.run_ms(4000);
+    let got = causes(&solo.take());
+    assert!(pairs(&got).contains(&("VI MASTER", "10.0.0.9 (priority 200) was not heard for 3.6 s")), "{got:?}");
+    let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
+    solo.hear("10.0.0.9", 200);
     solo.take();
     solo.hear("10.0.0.9", 0);
     solo.run_ms(1000);

@@ -212,3 +212,17 @@ fn members_that_a_reload_brings_together_end_on_one_host() {
     let (a, b) = (states(&net, 0), states(&net, 1));
     assert!(a == [State::Master; 2] && b == [State::Backup; 2] || b == [State::Master; 2] && a == [State::Backup; 2]);
 }
+
+/// A fault that members have in common is not told as each other's fault.
+#[test]
+fn members_with_one_fault_do_not_name_each_other() {
+    let mut both = config(100);
+    let tracked = Track { what: Tracked::Interface("eth77".into()), weight: 0, reverse: false };
+    both.instances.iter_mut().for_each(|i| i.tracks.push(tracked.clone()));
+    let mut solo = Solo::new(both);
+    let faults = |solo: &Solo| solo.router.views().map(|v| v.faults).collect::<Vec<_>>();
+    assert_eq!(faults(&solo), [["tracked interface eth77 is down"]; 2]);
+    // One that has another one, too, is named.
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    assert_eq!(faults(&solo)[1], ["tracked interface eth77 is down", "OUT of sync group G is in FAULT"]);
+}
