@@ -30,8 +30,9 @@ use steadfast_core::Time;
 use steadfast_ipc::{JobEnd, Message, decode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_sys::inotify::Watcher;
+use steadfast_sys::number::Numbers;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::{Reactor, Ready, files, now, schedule};
+use steadfast_sys::{Reactor, Ready, now, schedule};
 use traffic::Counted;
 
 const SIGNALS: usize = 2;
@@ -80,6 +81,7 @@ struct Role {
     /// -x: counters are told of.
     snmp: bool,
     watcher: Option<Watcher>,
+    numbers: Numbers,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
     out: Vec<Output>,
@@ -199,6 +201,7 @@ impl Role {
             groups,
             record,
             watcher: None,
+            numbers: Numbers::default(),
             addresses: BTreeSet::new(),
             out,
             stopped: false,
@@ -274,7 +277,7 @@ impl Role {
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
             }
-            self.pool.handle(t, Input::File(&f.name, files::read_number(&f.path)), &mut self.out);
+            self.pool.handle(t, Input::File(&f.name, self.numbers.read(&f.path)), &mut self.out);
         }
         if self.reactor.watch(watcher.fd(), FILES).is_ok() {
             self.watcher = Some(watcher);
@@ -307,14 +310,13 @@ impl Role {
         0
     }
 
-    /// One turn: signals, due timers, probes, netlink, pipes.
+    /// One turn: signals, probes, netlink, pipes, due timers.
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
-        self.late = self.late.max(t.since(due));
-        self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
-        self.pool.poll(t, &mut self.out);
-        self.polled = t;
-        self.act(t);
+        let late = t.since(due);
+        self.late = self.late.max(late);
+        self.eager.late(late, self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
+        self.pool.paused(late, t, &mut self.out);
         for r in ready {
             match r.token {
                 SIGNALS => self.take_signals(t),
@@ -338,6 +340,12 @@ impl Role {
         }
         for token in self.probes.more.clone() {
             self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
+            self.act(t);
+        }
+        // What has come is read before anybody is judged by what has not.
+        if !self.stopped {
+            self.pool.poll(t, &mut self.out);
+            self.polled = t;
             self.act(t);
         }
         if t >= self.beat {
@@ -406,7 +414,7 @@ impl Role {
     fn changed_files(&mut self, t: Time) {
         let Some(watcher) = &mut self.watcher else { return };
         for path in watcher.changed() {
-            let value = files::read_number(&path);
+            let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.pool.handle(t, Input::File(&f.name, value), &mut self.out);
             }

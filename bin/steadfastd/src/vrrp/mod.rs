@@ -39,6 +39,7 @@ use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
 use steadfast_sys::inotify::Watcher;
+use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, files, now, schedule};
@@ -125,6 +126,7 @@ struct Role {
     probes: HashMap<u64, Run>,
     processes: Processes,
     watcher: Option<Watcher>,
+    numbers: Numbers,
     /// The checker child.
     brother: Option<Brother>,
     /// The BFD child.
@@ -229,7 +231,7 @@ impl Role {
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
             }
-            let value = files::read_number(&f.path);
+            let value = self.numbers.read(&f.path);
             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
         }
         if self.reactor.watch(watcher.fd(), FILES).is_ok() {
@@ -510,7 +512,7 @@ impl Role {
     fn changed_files(&mut self, t: Time) {
         let Some(watcher) = &mut self.watcher else { return };
         for path in watcher.changed() {
-            let value = files::read_number(&path);
+            let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.router.handle(t, Input::File(&f.name, value), &mut self.out);
             }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use steadfast_config::Config;
 use steadfast_core::Time;
 use steadfast_ipc::{Message, decode};
-use steadfast_sys::{Reactor, Waker, files, schedule};
+use steadfast_sys::{Reactor, Waker, schedule};
 use steadfast_vrrp::Input;
 
 /// What the loop needs of a file.
@@ -117,7 +117,7 @@ impl Role {
         // A file that is tracked from now on is read before anybody judges by it.
         for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
             let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
-            let value = first.unwrap_or_else(|| files::read_number(&f.path));
+            let value = first.unwrap_or_else(|| self.numbers.read(&f.path));
             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
         }
         self.save_state("pre", t);
