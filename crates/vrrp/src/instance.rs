@@ -246,7 +246,7 @@ impl Instance {
         self.assessed.faults.iter().any(Fault::is_dead_link)
     }
 
-    /// Its link was away for so short a time that no peer can have missed it: each waits for as many adverts before it takes over.
+    /// Its link or its source address was away for so short a time that no peer can have missed it: each waits for as many adverts before it takes over.
     /// A quarter of an interval is left for the way there.
     pub fn was_only_interrupted(&self, now: Time) -> bool {
         let window = self.config.advert_interval * u32::from(self.config.down_timer_adverts.max(1));

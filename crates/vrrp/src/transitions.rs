@@ -163,7 +163,7 @@ impl Router {
                         self.log(
                             Level::Info,
                             *m,
-                            format_args!("the link was away for a moment, no peer has missed us"),
+                            format_args!("the fault lasted a moment, no peer has missed us"),
                             out,
                         );
                         self.become_master(*m, now, out);
@@ -516,11 +516,12 @@ impl Router {
     pub(crate) fn leave_master(&mut self, i: u32, after: After, soft: bool, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         let dead = x.dead_link();
-        x.interrupted = dead.then_some(x.last_sent);
+        let spoke = x.last_sent;
         x.counters.release_master += 1;
         let bound = timing::release_bound(x.config.version, x.config.advert_interval);
         let sent = !dead && x.emit(0, now, out);
-        // nobody takes over at once who has not been told
+        // A dead link, or no source address: nobody takes over at once who has not been told.
+        x.interrupted = (!sent).then_some(spoke);
         let soft = soft && sent && x.config.soft_release && x.objects_set;
         x.rearm_logs(now);
         if sent {
