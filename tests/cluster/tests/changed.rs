@@ -55,6 +55,48 @@ fn an_address_changes_in_place() {
     assert!(!shows("10.77.0.100") && !shows("fd77::100"), "{}", host.show("addr"));
 }
 
+/// Two hold it, or it goes from one to the other, and it is another one then.
+#[test]
+fn an_address_of_two_changes() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let text = |a: &str, b: &str| {
+        let of = |name: &str, vrid: u8, more: &str| {
+            format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n priority 200\n advert_int 1\n virtual_ipaddress {{\n \
+                 10.77.0.1{vrid}/24\n }}\n virtual_ipaddress_excluded {{\n {more}\n }}\n}}\n"
+            )
+        };
+        format!("{}{}", of("A", 51, a), of("B", 52, b))
+    };
+    let both = "10.77.0.100/24\n fd77::100/64";
+    let d = Daemon::start(host, Kind::Steadfast, &text(both, both));
+    let shows = |words: &[&str]| {
+        let all = host.show("addr show dev eth0");
+        let ours = all.lines().filter(|l| l.contains("10.77.0.100/") || l.contains("fd77::100/")).count();
+        ours == 2 && words.iter().all(|w| all.contains(w))
+    };
+    assert!(eventually(SOON, || shows(&["10.77.0.100/24", "fd77::100/64"])), "{}", d.log());
+    for name in ["A", "B"] {
+        d.wait_log(&format!("({name}) Entering MASTER STATE"), SOON);
+    }
+    let (one, two) = ("10.77.0.100/24 label eth0:x\n fd77::100/128", "10.77.0.100/24 label eth0:y\n fd77::100/96");
+    let later = "10.77.0.100/24\n fd77::100/64";
+    for (a, b, seen) in [
+        (one, one, ["eth0:x", "fd77::100/128"]),
+        ("10.77.0.99/24", two, ["eth0:y", "fd77::100/96"]),
+        (later, "10.77.0.98/24", ["10.77.0.100/24", "fd77::100/64"]),
+    ] {
+        d.reload(&text(a, b));
+        assert!(eventually(SOON, || shows(&seen)), "{a}, {b}: {}\n{}", host.show("addr"), d.log());
+    }
+    assert!(!d.log().contains("putting it back"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    let all = host.show("addr show dev eth0");
+    assert!(!all.contains("10.77.0.100") && !all.contains("fd77::100"), "{all}");
+}
+
 /// What the kernel refuses does not take away what served.
 #[test]
 fn what_is_refused_leaves_the_old_one() {
@@ -148,4 +190,34 @@ fn a_route_changes_and_stays() {
     );
     assert_eq!(d.stop(), Some(0));
     assert!(!host.show("-6 route").contains("2001:db8:1::/48"), "{}", host.show("-6 route"));
+}
+
+/// Two reloads in a row, the second of which takes the first one back, while the kernel has not answered yet.
+#[test]
+fn a_change_that_is_taken_back_at_once_leaves_nothing() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let all = |four: &str, six: &str| -> String {
+        let fours: String = (1..200).map(|n| format!("10.78.1.{n}/24 {four}\n")).collect();
+        let sixes: String = (1..200).map(|n| format!("fd78::{n}/{six}\n")).collect();
+        conf(&format!("10.77.0.100/24\n }}\n virtual_ipaddress_excluded {{\n {fours}{sixes}"), "")
+    };
+    let d = Daemon::start(host, Kind::Steadfast, &all("", "64"));
+    let count = |words: &str| host.show("addr show dev eth0").matches(words).count();
+    assert!(eventually(SOON, || count("inet 10.78.1.") == 199 && count("inet6 fd78::") == 199), "{}", d.log());
+    for _ in 0..3 {
+        d.reload(&all("scope link", "128"));
+        assert!(eventually(SOON, || count("/128 scope") > 0), "{}", host.show("addr"));
+        d.reload(&all("", "64"));
+        let as_before = || {
+            let now = host.show("addr show dev eth0");
+            let four = now.lines().filter(|l| l.contains("inet 10.78.1.") && l.contains("scope global")).count();
+            let six = now.lines().filter(|l| l.contains("inet6 fd78::") && l.contains("/64")).count();
+            (four, six, now.matches("inet6 fd78::").count()) == (199, 199, 199)
+        };
+        assert!(eventually(SOON, as_before), "{}\n{}", host.show("addr show dev eth0"), d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(count("10.78.1.") + count("fd78::"), 0, "{}", host.show("addr show dev eth0"));
 }
