@@ -4,7 +4,9 @@ use crate::Subject;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Message, SmtpTransport, Transport};
+use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Where mail goes.
@@ -73,10 +75,26 @@ impl fmt::Display for MailError {
         match self {
             MailError::Address(text, e) => write!(f, "'{text}' is no mail address: {e}"),
             MailError::Compose(e) => write!(f, "cannot compose the message: {e}"),
-            MailError::Smtp(e) => write!(f, "mail server: {e}"),
+            MailError::Smtp(e) => match interruption(e) {
+                Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => f.write_str("mail server: timed out"),
+                Some(ErrorKind::InvalidData) => f.write_str("mail server: what it answers is no SMTP"),
+                _ => write!(f, "mail server: {e}"),
+            },
             MailError::NoRecipient => f.write_str("no recipient"),
         }
     }
+}
+
+/// What the system said, where that is behind a failure.
+fn interruption(e: &lettre::transport::smtp::Error) -> Option<ErrorKind> {
+    let mut cause = e.source();
+    while let Some(e) = cause {
+        if let Some(e) = e.downcast_ref::<std::io::Error>() {
+            return Some(e.kind());
+        }
+        cause = e.source();
+    }
+    None
 }
 
 impl std::error::Error for MailError {
@@ -122,6 +140,31 @@ mod tests {
         let a = alert("lb1", Subject::Instance, "VI_1", "MASTER");
         assert_eq!(a.map(|a| a.subject).as_deref(), Some("[lb1] VRRP Instance VI_1 - Entering MASTER state"));
         assert_eq!(alert("lb1", Subject::Instance, "VI_1", "MASTER_RX_LOWER_PRI"), None);
+    }
+
+    #[test]
+    fn a_server_that_is_silent_or_none_is_told_of_in_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("addr").port();
+        let settings = Settings {
+            server: "127.0.0.1".into(),
+            port,
+            from: "a@example.com".into(),
+            to: vec!["b@example.com".into()],
+            helo: None,
+            timeout: std::time::Duration::from_millis(300),
+        };
+        let alert = Alert { subject: "s".into(), body: "b".into() };
+        let server = std::thread::spawn(move || {
+            let silent = listener.accept().expect("first");
+            let mut loud = listener.accept().expect("second").0;
+            loud.write_all(b"\xff\xfe\xfd\r\n").expect("bytes");
+            drop(silent);
+        });
+        let said = || send(&settings, &alert).expect_err("no mail").to_string();
+        assert_eq!(said(), "mail server: timed out");
+        assert_eq!(said(), "mail server: what it answers is no SMTP");
+        server.join().expect("server");
     }
 
     #[test]

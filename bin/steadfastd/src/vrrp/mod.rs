@@ -417,10 +417,9 @@ impl Role {
             }
         }
         let mut links = false;
+        let mut lost = Vec::new();
         for event in &events {
-            if let Some(object) = self.system.kernel.lost(event, &self.system.mirror) {
-                self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
-            }
+            lost.extend(self.system.kernel.lost(event, &self.system.mirror));
             match event {
                 Event::Link(l) => {
                     links = true;
@@ -436,6 +435,11 @@ impl Role {
                 Event::Resynced => {}
                 _ => {}
             }
+        }
+        // After the links: what went with the last source address is not put back, or the source that returns would be secondary to
+        // it, and go with it.
+        for object in lost {
+            self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
         }
         if events.iter().any(|e| matches!(e, Event::Resynced)) {
             for object in self.system.kernel.missing(&self.system.mirror) {

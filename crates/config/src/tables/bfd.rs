@@ -27,7 +27,7 @@ section! {
         live "checker" "-" "-" "both when neither is given" => for_checker: bool = false, |c, v| c.flag(v);
     }
     also {
-        /// The peer.
+        /// The peer. One session for each pair of source and peer, also where one is multihop.
         live "neighbor_ip" "ADDR" "-" "required" => |c, s| crate::bfd::neighbor(c, s);
         /// The peer.
         live "neighbour_ip" "ADDR" "-" "required" => |c, s| crate::bfd::neighbor(c, s);
