@@ -103,6 +103,10 @@ fn answer(cli: &Cli) -> io::Result<(Vec<u8>, [u8; 16])> {
         let came = part.get(..n).unwrap_or_default();
         bytes.extend_from_slice(came);
         let step = if n == 0 { exchange.eof(true) } else { exchange.data(came) };
+        let short = exchange.short().filter(|_| n == 0);
+        if let Some((announced, came)) = short {
+            eprintln!("note: the answer ends after {came} of {announced} bytes: this is the digest of what came");
+        }
         match step {
             Step::Done(Err(Failure::Digest(digest)), _) => return Ok((bytes, digest)),
             Step::Done(Err(failure), _) => return Err(io::Error::other(failure.to_string())),

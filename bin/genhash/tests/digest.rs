@@ -55,6 +55,22 @@ fn another_status_is_said_beside_the_digest() {
 }
 
 #[test]
+fn an_answer_that_is_cut_short_is_said_beside_the_digest() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("socket");
+    let port = listener.local_addr().expect("address").port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("client");
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).expect("request");
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 500\r\n\r\nhello\n").expect("answer");
+    });
+    let out = genhash(port, &["-u", "/"]);
+    server.join().expect("server");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "b1946ac92492d2347c6235b4d2611184\n");
+    assert!(String::from_utf8_lossy(&out.stderr).contains("ends after 6 of 500 bytes"), "{out:?}");
+}
+
+#[test]
 fn wrong_use_and_no_server_end_with_1() {
     let out = Command::new(env!("CARGO_BIN_EXE_genhash")).args(["-s", "127.0.0.1"]).output().expect("genhash");
     assert_eq!(out.status.code(), Some(1));

@@ -150,6 +150,19 @@ fn check(o: &Map<String, Value>) -> Option<Value> {
     Some(Value::Object(all))
 }
 
+/// A byte.
+fn byte(v: &Value) -> Option<u8> {
+    v.as_u64().and_then(|b| u8::try_from(b).ok())
+}
+
+/// A byte and its mask as two digits, `x` for any.
+fn masked(v: &Value) -> Option<String> {
+    let [b, mask] = v.as_array()?.as_slice() else { return None };
+    let (b, mask) = (byte(b)?, byte(mask)?);
+    let digit = |shift: u8| if mask >> shift & 15 == 0 { "x".into() } else { format!("{:x}", b >> shift & 15) };
+    Some(digit(4) + &digit(0))
+}
+
 /// What stands for one word or a few in the file, as those. `None`: it has parts of its own.
 fn words(key: &str, v: &Value) -> Option<String> {
     match v {
@@ -177,6 +190,13 @@ fn words(key: &str, v: &Value) -> Option<String> {
         }
         Value::Array(a) => match (key, a.as_slice()) {
             ("weight", [n, Value::Bool(reverse)]) => Some(format!("{n}{}", if *reverse { " reverse" } else { "" })),
+            // Bytes are hexadecimal in the file.
+            ("payload", bytes) if bytes.iter().all(|b| byte(b).is_some()) => {
+                Some(bytes.iter().filter_map(byte).map(|b| format!("{b:02x}")).collect())
+            }
+            ("reply" | "require_reply", pairs) if pairs.iter().all(|p| masked(p).is_some()) => {
+                Some(pairs.iter().filter_map(masked).collect())
+            }
             ("ttl", [least, most]) => Some(format!("min_ttl {least} max_ttl {most}")),
             // An address, whether it was given with a prefix, and where.
             (_, [first, Value::Bool(_), _]) if first.get("cidr").is_some() => words(key, first),
@@ -373,6 +393,31 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     };
     for line in out.iter_mut().filter(|l| anew(l)) {
         line.push_str(ANEW);
+    }
+    // What another name has is the same router to everybody as long as link, router id and source are; else it is a new one.
+    let only = |all: &'_ Config, other: &'_ Config| -> Vec<VrrpInstance> {
+        let named = |i: &&VrrpInstance| !other.instances.iter().any(|o| o.name == i.name);
+        all.instances.iter().filter(named).cloned().collect()
+    };
+    let mut gone = only(running, wanted);
+    for new in only(wanted, running) {
+        let addresses = |i: &VrrpInstance| i.virtual_ipaddress.iter().map(|(a, ..)| a.cidr.address).collect::<Vec<_>>();
+        let router = |i: &VrrpInstance| {
+            let source = i.src_ip.filter(|_| !i.unicast_peer.is_empty());
+            let v6 = addresses(i).first().is_some_and(|a| a.is_ipv6());
+            i.virtual_router_id.is_some().then(|| (i.virtual_router_id, i.interface.clone(), source, v6))
+        };
+        let mut mark = |line: String, text: String| {
+            out.iter_mut().filter(|l| **l == line).for_each(|l| l.push_str(&text));
+        };
+        let come = format!("+ vrrp_instance {}", new.name);
+        if let Some(at) = gone.iter().position(|old| router(old).is_some() && router(old) == router(&new)) {
+            let old = gone.remove(at).name;
+            mark(format!("- vrrp_instance {old}"), format!(" (it goes on as {})", new.name));
+            mark(come, format!(" (it is {old}, and goes on)"));
+        } else if gone.iter().any(|old| addresses(old).iter().any(|a| addresses(&new).contains(a))) {
+            mark(come, ANEW.into());
+        }
     }
     // keys are never shown, but that they change is
     for i in &running.instances {

@@ -162,10 +162,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     }
     if let Some((at, false)) = w.last_reading {
         let why = w.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let (what, hint) = match &w.refused {
-            Some(why) if why.contains("new program") => ("upgrade", String::new()),
-            _ => ("reload", format!("; `steadfast check {}` shows its faults", w.file)),
-        };
+        let refused = w.refused.as_deref().unwrap_or("the new configuration");
+        let what = if refused.contains("new program") { "upgrade" } else { "reload" };
+        // A program that could not be started says nothing of the file.
+        let of_file = refused.contains("new configuration");
+        let hint = if of_file { format!("; `steadfast check {}` shows its faults", w.file) } else { String::new() };
         let text = format!("the last {what} failed, {} ago{why}{hint}", span(now - at));
         let _ = writeln!(out, "{}", paint.bad(&text));
     }
@@ -327,7 +328,7 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
         "Its discriminator is {a:#x}, the peer's {b:#x}; {} packets sent, {} received, {} thrown away.",
         s.sent, s.received, s.refused
     ));
-    lines.push(format!("Since its process began it came up: {}; it failed: {}.", times(s.ups), times(s.downs)));
+    lines.push(format!("Since its process began it came up: {}; it went down: {}.", times(s.ups), times(s.downs)));
     lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
     lines.join("\n") + "\n"
 }
@@ -350,7 +351,8 @@ fn service(s: &Service, paint: Paint) -> String {
     };
     let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", written(&s.name), s.live_weight, s.needed);
     let sorry = s.sorry.iter().map(|(name, _)| name.len());
-    let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).max().unwrap_or(0);
+    let leaving = s.leaving.iter().map(|(name, _)| name.len());
+    let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).chain(leaving).max().unwrap_or(0);
     for r in &s.servers {
         let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
         let drained = match (r.drained, r.agent_drains) {
@@ -358,12 +360,16 @@ fn service(s: &Service, paint: Paint) -> String {
             (_, true) => ", drained by its agent",
             _ => "",
         };
+        let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
         let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, paint)).collect();
         let checks = if checks.is_empty() { String::new() } else { format!("  {}", checks.join("; ")) };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {}{drained}{checks}", r.name, r.weight);
+        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{checks}", r.name);
         for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
             let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
         }
+    }
+    for (name, left) in &s.leaving {
+        let _ = writeln!(out, "  {} {name:<wide$}  left the file, gone in {}", paint.quiet("drains"), span(*left));
     }
     if let Some((name, serves)) = &s.sorry {
         let word = if *serves { paint.bad("serves") } else { paint.quiet("      ") };

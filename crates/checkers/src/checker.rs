@@ -34,6 +34,10 @@ pub(crate) struct Probe {
     pub deadline: Time,
     /// And be complete by then.
     pub limit: Time,
+    /// This process was not scheduled meanwhile: that it failed may be our doing.
+    pub paused: bool,
+    /// So many pauses have been made up for, with those of the tries that it stands for.
+    pub pauses: u8,
 }
 
 /// A program that overran its limit.
@@ -61,7 +65,7 @@ pub(crate) struct Checker {
     pub chain: u32,
     /// Why the last try failed.
     pub reason: Option<Failure>,
-    /// What its program wrote last.
+    /// What its program wrote last, or what there is to remark about a page that is good.
     pub said: Box<str>,
     /// How long the last try took, in microseconds; 0: there was none.
     pub took: u32,
@@ -183,6 +187,20 @@ impl Checker {
                 self.fail(first)
             }
         }
+    }
+
+    /// What there is to remark about a good page is kept. True: it is news.
+    pub fn remark(&mut self, result: &Result<Success, Failure>) -> bool {
+        let text = match (&self.check.kind, result) {
+            (CheckKind::Http(_), Ok(Success::Fine(text))) => text.as_deref().unwrap_or_default(),
+            (CheckKind::Http(_), _) => "",
+            _ => return false,
+        };
+        let changed = *self.said != *text;
+        if changed {
+            self.said = text.into();
+        }
+        changed && !text.is_empty()
     }
 
     fn succeed(&mut self) -> Outcome {

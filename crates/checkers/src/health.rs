@@ -142,7 +142,7 @@ impl Real {
     }
 
     /// Weight for the table at `now`: within a slow start a part of it, never below 1.
-    fn ramped(&self, now: Time) -> u32 {
+    pub fn ramped(&self, now: Time) -> u32 {
         match self.recovering {
             Some(since) if self.weight > 0 && !self.config.slow_start.is_zero() => {
                 let part = now.since(since).as_nanos() * u128::from(self.weight) / self.config.slow_start.as_nanos();
@@ -218,7 +218,10 @@ impl Virtual {
     ) -> Changes {
         let mut changes = Changes { table: !self.begun, servers: Vec::new() };
         let begun = std::mem::replace(&mut self.begun, true);
+        let mut turned = Vec::new();
         for &i in touched {
+            let Some(real) = self.servers.get(i as usize) else { continue };
+            let served = self.in_service(real);
             let Some(real) = self.servers.get_mut(i as usize) else { continue };
             real.count(&mut self.sums, false);
             let (up, weight) = (real.judge(checkers), real.nominal(checkers));
@@ -240,16 +243,18 @@ impl Virtual {
             real.up = up;
             real.seen_up |= up;
             if changed {
+                turned.push((i as usize, served));
                 real.recovering = Some(now).filter(|_| begun && up && !real.config.slow_start.is_zero());
                 changes.servers.push(i);
             }
             real.count(&mut self.sums, true);
-            if changed && begun {
-                self.announce_server(i as usize, &cause.mail, out);
-            }
         }
         changes.table |= !changes.servers.is_empty();
         changes.table |= self.judge_panic(out);
+        for (i, served) in turned.into_iter().filter(|_| begun) {
+            self.announce_server(i, served, &cause.mail, out);
+            self.announce_slow_start(i, out);
+        }
         changes.table |= self.judge_quorum(begun, out);
         self.judge_emptiness(begun, out);
         changes
@@ -285,11 +290,17 @@ impl Virtual {
         true
     }
 
+    /// The weight that counts now: what the quorum takes to be kept, or to be gained.
+    pub fn needed(&self) -> u64 {
+        let (quorum, margin) = (u64::from(self.config.quorum.max(1)), u64::from(self.config.hysteresis));
+        if self.quorum { quorum.saturating_sub(margin).max(1) } else { quorum + margin }
+    }
+
     fn judge_quorum(&mut self, begun: bool, out: &mut Vec<Output>) -> bool {
         let live = self.live();
         let (quorum, margin) = (u64::from(self.config.quorum.max(1)), u64::from(self.config.hysteresis));
         let (upper, lower) = (quorum + margin, quorum.saturating_sub(margin));
-        let held = if self.quorum { live >= lower && live > 0 } else { live >= upper };
+        let held = live >= self.needed();
         if begun && held == self.quorum {
             return false;
         }
@@ -332,10 +343,13 @@ impl Virtual {
         }
     }
 
-    /// Log, scripts, FIFOs and mail hear of a server.
-    fn announce_server(&self, i: usize, mail: &str, out: &mut Vec<Output>) {
+    /// Log, scripts, FIFOs and mail hear of a server, which was in service before or not.
+    fn announce_server(&self, i: usize, served: bool, mail: &str, out: &mut Vec<Output>) {
         let real = &self.servers[i];
         let (verb, preposition) = match (real.config.inhibit, real.up) {
+            // panic keeps it in, or has kept it
+            (_, false) if self.in_service(real) => ("Keeping failed", "in"),
+            (_, true) if served => ("Well again is", "of"),
             (true, true) => ("Enabling", "of"),
             (true, false) => ("Disabling", "of"),
             (false, true) => ("Adding", "to"),
@@ -344,6 +358,20 @@ impl Virtual {
         let level = if real.up { Level::Info } else { Level::Warn };
         out.push(Output::Log(level, format!("{verb} service {} {preposition} VS {}", real.name, self.name)));
         self.tell_server(i, real.up, mail, out);
+    }
+
+    /// The log hears of a slow start, when it begins and when it is over.
+    fn announce_slow_start(&self, i: usize, out: &mut Vec<Output>) {
+        let Some(real) = self.servers.get(i).filter(|r| r.up && !r.config.slow_start.is_zero()) else { return };
+        let (name, weight) = (&real.name, real.weight);
+        let text = match real.recovering {
+            Some(_) => {
+                let seconds = real.config.slow_start.as_secs_f64();
+                format!("Slow start of service {name} of VS {}: weight {weight} within {seconds} s", self.name)
+            }
+            None => format!("Slow start of service {name} of VS {} is over: weight {weight}", self.name),
+        };
+        out.push(Output::Log(Level::Info, text));
     }
 
     /// Scripts, FIFOs and mail hear that a server is up, or not.
@@ -391,12 +419,13 @@ impl Virtual {
     }
 
     /// When the slow start of a server changes its weight next.
-    pub fn ramp(&mut self, i: usize, now: Time) -> Option<Time> {
+    pub fn ramp(&mut self, i: usize, now: Time, out: &mut Vec<Output>) -> Option<Time> {
         let real = self.servers.get_mut(i)?;
         let since = real.recovering?;
         let whole = real.config.slow_start;
         if now.since(since) >= whole {
             real.recovering = None;
+            self.announce_slow_start(i, out);
             return None;
         }
         Some((now + (whole / RAMP_STEPS).max(RAMP_LEAST)).min(since + whole))

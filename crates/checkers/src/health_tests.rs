@@ -60,6 +60,8 @@ fn hysteresis_holds_between_its_margins() {
     w.manner("10.0.0.4:80", up());
     w.run(2.2);
     w.heard();
+    let needed = |w: &World| w.pool.services()[0].needed;
+    assert_eq!(needed(&w), 2, "to keep it");
     let changes = |w: &mut World, down: &str, manner: Manner| {
         w.manner(down, manner);
         w.run(3.0);
@@ -69,6 +71,7 @@ fn hysteresis_holds_between_its_margins() {
     assert_eq!(changes(&mut w, A, Manner::Refuses), none, "3 of 3");
     assert_eq!(changes(&mut w, B, Manner::Refuses), none, "2 >= 3 - 1");
     assert_eq!(changes(&mut w, C, Manner::Refuses), ["fifo VS [192.0.2.1]:tcp:80 DOWN"], "1 < 3 - 1");
+    assert_eq!(needed(&w), 4, "to gain it");
     assert_eq!(changes(&mut w, C, up()), none, "2");
     assert_eq!(changes(&mut w, B, up()), none, "3 < 3 + 1");
     assert_eq!(changes(&mut w, A, up()), ["fifo VS [192.0.2.1]:tcp:80 UP"], "4");
@@ -115,13 +118,19 @@ fn slow_start_raises_the_weight_step_by_step() {
     w.manner(A, Manner::Refuses);
     w.run(2.0);
     w.manner(A, up());
+    w.heard();
     w.run(0.6);
     assert_eq!(w.table(), "10.0.0.1:80=1");
+    let line = "Slow start of service [10.0.0.1]:tcp:80 of VS [192.0.2.1]:tcp:80: weight 100 within 10 s";
+    assert!(w.heard().contains(&line.to_owned()));
     w.run(5.0);
     let half: u32 = w.table().rsplit('=').next().unwrap().parse().unwrap();
     assert!((45..=55).contains(&half), "{half}");
+    assert!(w.pool.services_at(w.now)[0].servers[0].rising.is_some_and(|now| (45..=60).contains(&now)));
     w.run(5.5);
     assert_eq!(w.table(), "10.0.0.1:80=100");
+    assert_eq!(w.pool.services_at(w.now)[0].servers[0].rising, None);
+    assert!(w.heard().iter().any(|l| l.ends_with(" is over: weight 100")));
 }
 
 #[test]
@@ -175,6 +184,8 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1 10.0.0.3:80=1");
     let heard = w.heard();
+    let of = |word: &str| heard.iter().filter(|l| l.starts_with(word)).count();
+    assert_eq!((of("Removing service"), of("Keeping failed service")), (1, 2), "{heard:?}");
     assert!(
         heard.iter().any(|l| l.contains("2 of 3 servers failed, more than 50 %: all are kept in service")),
         "{heard:?}"
@@ -183,6 +194,9 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     [A, B].iter().for_each(|a| w.manner(a, up()));
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
+    let heard = w.heard();
+    let of = |word: &str| heard.iter().filter(|l| l.starts_with(word)).count();
+    assert_eq!((of("Adding service"), of("Well again is service")), (0, 2), "{heard:?}");
 
     // servers that were never seen up are not brought in by panic, neither alone nor with the others
     let mut mixed = s.clone();

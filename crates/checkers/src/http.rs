@@ -75,12 +75,19 @@ impl Http {
             Part::Head(_) => Step::fail(Failure::Closed),
             Part::Body(Framing::Chunked(_)) => Step::fail(Failure::Closed),
             // keepalived notes the difference and judges what came
-            Part::Body(Framing::Length(1..)) => {
-                let (announced, seen) = (self.announced.unwrap_or_default(), self.rules.seen());
-                self.verdict(Some(format!("content_length ({announced}) does not match received bytes ({seen})")))
+            Part::Body(_) => {
+                let note = self.short().map(|(announced, seen)| {
+                    format!("content_length ({announced}) does not match received bytes ({seen})")
+                });
+                self.verdict(note)
             }
-            Part::Body(_) => self.verdict(None),
         }
+    }
+
+    /// The body is shorter than the answer announced: the length that it announced, and that of what came, in bytes.
+    pub fn short(&self) -> Option<(u64, u64)> {
+        let short = matches!(self.part, Part::Body(Framing::Length(1..)));
+        short.then(|| (self.announced.unwrap_or_default(), self.rules.seen()))
     }
 
     fn verdict(&mut self, note: Option<String>) -> Step {

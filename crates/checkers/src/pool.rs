@@ -69,6 +69,8 @@ pub struct Pool {
     pub(crate) rng: Rng,
     pub(crate) spread: Spread,
     pub(crate) probes: u64,
+    /// A pause was told of then.
+    pub(crate) paused: Time,
     pub(crate) life: Life,
     pub(crate) heritage: Heritage,
     pub(crate) addresses: HashSet<IpAddr>,
@@ -104,6 +106,7 @@ impl Pool {
             rng,
             spread,
             probes: 0,
+            paused: Time::ZERO,
             life: Life::Settling,
             heritage: Heritage::new(snapshots),
             addresses: HashSet::new(),
@@ -123,6 +126,12 @@ impl Pool {
         self.timers.peek()
     }
 
+    /// This process comes so much later than it wanted to. To be said before what has come meanwhile is handed over, and that before
+    /// the next [`Pool::poll`], which judges by time limits.
+    pub fn paused(&mut self, late: Duration, now: Time, out: &mut Vec<Output>) {
+        self.on_pause(late, now, out);
+    }
+
     /// Does what is due.
     pub fn poll(&mut self, now: Time, out: &mut Vec<Output>) {
         while let Some((key, due)) = self.timers.pop_due(now) {
@@ -131,7 +140,7 @@ impl Pool {
                 Key::Next(c) => self.due(c, due, now, out),
                 Key::Limit(c) => self.limit(c, now, out),
                 Key::Dying(c) => self.kill(c, now, out),
-                Key::Ramp(s, i) => self.ramp(s, i, now),
+                Key::Ramp(s, i) => self.ramp(s, i, now, out),
                 Key::Leave(s) => self.leave(s, now, out),
                 Key::Table(s) => drop(self.dirty.insert(s)),
             }
@@ -244,7 +253,7 @@ impl Pool {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
         }
         for i in changes.servers {
-            if let Some(at) = v.ramp(i as usize, now) {
+            if let Some(at) = v.ramp(i as usize, now, out) {
                 self.timers.set(Key::Ramp(s, i), at);
             }
         }
@@ -379,9 +388,9 @@ impl Pool {
         }
     }
 
-    fn ramp(&mut self, s: u32, i: u32, now: Time) {
+    fn ramp(&mut self, s: u32, i: u32, now: Time, out: &mut Vec<Output>) {
         let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { return };
-        if let Some(at) = v.ramp(i as usize, now) {
+        if let Some(at) = v.ramp(i as usize, now, out) {
             self.timers.set(Key::Ramp(s, i), at);
         }
         self.dirty.insert(s);

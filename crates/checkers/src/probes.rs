@@ -23,6 +23,14 @@ const PLACE_BITS: u32 = 24;
 const LEAST_GAP: Duration = Duration::from_millis(1);
 /// A program has so long from one signal to the next.
 const KILL_GAP: Duration = Duration::from_secs(2);
+/// So much lateness, or a quarter of a check's time limit, is a pause, in which nobody could have seen an answer.
+const PAUSE: Duration = Duration::from_millis(250);
+/// No time limit makes less lateness worth a look.
+const PAUSE_LEAST: Duration = Duration::from_millis(20);
+/// Pauses are told of no more often.
+const PAUSE_SAID: Duration = Duration::from_secs(10);
+/// So many in a row are made up for: servers must not count as up for ever on a host that always stalls.
+const PAUSES: u8 = 3;
 /// And so long between attempts to kill what does not die.
 const KILL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -91,8 +99,16 @@ impl Pool {
         };
         let wait = patience(checker);
         let limit = now + wait + wait.max(checker.check.timing.delay_loop);
-        checker.probe =
-            Some(Box::new(Probe { id, begun: now, exchange, connected: false, deadline: now + wait, limit }));
+        checker.probe = Some(Box::new(Probe {
+            id,
+            begun: now,
+            exchange,
+            connected: false,
+            deadline: now + wait,
+            limit,
+            paused: false,
+            pauses: 0,
+        }));
         self.timers.set(Key::Limit(c), now + wait);
         out.push(Output::Start(id, transport));
     }
@@ -133,6 +149,9 @@ impl Pool {
 
     pub(crate) fn on_failed(&mut self, id: ProbeId, reason: &str, now: Time, out: &mut Vec<Output>) {
         let Some((c, _, _)) = self.probe(id) else { return };
+        if self.anew(c, now, out) {
+            return;
+        }
         self.close(c, now, out);
         self.conclude(c, Err(Failure::Transport(reason.chars().take(200).collect())), now, out);
     }
@@ -169,6 +188,7 @@ impl Pool {
         match step {
             Step::More => {}
             Step::Send(bytes) => out.push(Output::Send(id, bytes)),
+            Step::Done(Err(Failure::Closed | Failure::Unclean), _) if self.anew(c, now, out) => {}
             Step::Done(result, farewell) => {
                 if !farewell.is_empty() {
                     out.push(Output::Send(id, farewell));
@@ -206,10 +226,57 @@ impl Pool {
             let limit = patience(checker);
             self.kill(c, now, out);
             self.conclude(c, Err(Failure::Overran(limit)), now, out);
-        } else {
+        } else if result.is_ok() || !self.anew(c, now, out) {
             self.close(c, now, out);
             self.conclude(c, result, now, out);
         }
+    }
+
+    /// The process was not scheduled for so long, up to now. What has come meanwhile is still to be handed over: the probes under way
+    /// get that time again, and one that fails by silence or a closed connection nevertheless is tried anew.
+    pub(crate) fn on_pause(&mut self, late: Duration, now: Time, out: &mut Vec<Output>) {
+        if late < PAUSE_LEAST {
+            return;
+        }
+        let mut moved = Vec::new();
+        for (c, checker) in self.checkers.iter_mut().enumerate() {
+            let Some(checker) = checker else { continue };
+            let wait = patience(checker);
+            let Some(probe) = checker.probe.as_mut() else { continue };
+            if late >= (wait / 4).min(PAUSE) && probe.pauses < PAUSES {
+                (probe.paused, probe.pauses) = (true, probe.pauses + 1);
+                // whoever brings the answer may have been stalled, too
+                probe.deadline = (probe.deadline + late).max(now + wait.min(PAUSE));
+                probe.limit = (probe.limit + late).max(probe.deadline);
+                moved.push((c as u32, probe.deadline));
+            }
+        }
+        let number = moved.len();
+        for (c, at) in moved {
+            self.timers.set(Key::Limit(c), at);
+        }
+        if number > 0 && now.since(self.paused) >= PAUSE_SAID {
+            self.paused = now;
+            let seconds = late.as_secs_f64();
+            let line =
+                format!("not scheduled for {seconds:.1} s: {number} checks under way are not judged by that time");
+            out.push(Output::Log(Level::Warn, line));
+        }
+    }
+
+    /// Tries again what a pause may have spoilt; false: nothing did.
+    fn anew(&mut self, c: u32, now: Time, out: &mut Vec<Output>) -> bool {
+        let Some(probe) = self.checker(c).and_then(|x| x.probe.as_ref()) else { return false };
+        let pauses = probe.pauses;
+        if !probe.paused {
+            return false;
+        }
+        self.close(c, now, out);
+        self.start(c, now, out);
+        if let Some(probe) = self.checker(c).and_then(|x| x.probe.as_mut()) {
+            probe.pauses = pauses;
+        }
+        true
     }
 
     /// The next signal to a program that overran.
@@ -230,6 +297,7 @@ impl Pool {
         let (before, page) = (checker.state, checker.state.url);
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
+        let remark = checker.remark(&result);
         let timing = checker.check.timing;
         let retries = if !checker.is_agent() && (before.run || timing.alpha) { timing.retry } else { 0 };
         let next = match outcome {
@@ -244,9 +312,9 @@ impl Pool {
             (Outcome::Up, _) => self.announce_verdict(c, 0, out),
             (Outcome::Down, _) => self.announce_verdict(c, retries, out),
             (_, Ok(success)) => {
-                let worth = matches!(success, Success::Fine(Some(_))) || outcome == Outcome::NextPage || !before.run;
-                if worth {
-                    self.note_success(c, success, !before.run, page, outcome, out);
+                if remark || outcome == Outcome::NextPage || !before.run {
+                    let plain = Success::Fine(None);
+                    self.note_success(c, if remark { success } else { &plain }, !before.run, page, outcome, out);
                 }
                 Cause::default()
             }

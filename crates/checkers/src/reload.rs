@@ -111,7 +111,7 @@ impl Pool {
             self.dirty.remove(&s);
             out.push(Output::TableGone(slot(s)));
         }
-        self.restart_ramps(now);
+        self.restart_ramps(now, out);
     }
 
     /// Puts one real server into a virtual server, with the state of its predecessor.
@@ -243,6 +243,8 @@ impl Pool {
                     let RealServer { forward, upper, lower, drain, .. } = real.config;
                     let (server, until) = (real.key(), now + drain);
                     let destination = Destination { forward, weight: 0, upper, lower };
+                    let line = format!("Service {name} of VS {service} drains for {} s", drain.as_secs_f64());
+                    out.push(Output::Log(Level::Info, line));
                     v.leaving.push((server, destination, until));
                     let service = v.config.id.clone();
                     out.push(Output::Keep(Snapshot::Leaving { service, server, destination, until }));
@@ -256,11 +258,11 @@ impl Pool {
     }
 
     /// Slow starts go by place, and places may have changed.
-    fn restart_ramps(&mut self, now: Time) {
+    fn restart_ramps(&mut self, now: Time, out: &mut Vec<Output>) {
         for s in 0..self.services.len() {
             let Some(v) = self.services.get_mut(s).and_then(Option::as_mut) else { continue };
             for i in 0..v.servers.len() {
-                match v.ramp(i, now) {
+                match v.ramp(i, now, out) {
                     Some(at) => self.timers.set(Key::Ramp(s as u32, i as u32), at),
                     None => self.timers.cancel(Key::Ramp(s as u32, i as u32)),
                 }

@@ -107,6 +107,24 @@ impl World {
         self.carry_out(out);
     }
 
+    /// The process is not scheduled for so long, while the world goes on.
+    pub fn freeze(&mut self, seconds: f64) {
+        let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.now);
+        self.now += Duration::from_secs_f64(seconds);
+        let mut out = Vec::new();
+        self.pool.paused(self.now.since(due), self.now, &mut out);
+        self.carry_out(out);
+    }
+
+    /// All that is under way is lost: the connections are reset.
+    pub fn lose(&mut self) {
+        let under_way: Vec<ProbeId> = self.queue.values().map(|(id, _)| *id).collect();
+        self.queue.clear();
+        for id in under_way {
+            self.schedule(Duration::ZERO, id, Event::Failed("connection reset"));
+        }
+    }
+
     /// Lets the world go on for so many seconds.
     pub fn run(&mut self, seconds: f64) {
         let end = self.now + Duration::from_secs_f64(seconds);

@@ -451,3 +451,88 @@ fn log_all_failures_and_mails() {
             .to_owned()
     ));
 }
+
+/// One virtual server with one check of half a second, asked for once in a second, without a retry.
+fn impatient(kind: fn(Target) -> CheckKind) -> World {
+    let mut check = Check { kind: kind(Target { timeout: Duration::from_millis(500), ..target(A) }), timing: timing() };
+    check.timing.retry = 0;
+    let mut w = world(service(vec![server(A, 3, check)]));
+    w.run(3.5);
+    w.heard();
+    w
+}
+
+#[test]
+fn a_pause_of_our_own_takes_no_server_out() {
+    let page = |target| {
+        let CheckKind::Http(check) = http(&["/"]).kind else { panic!() };
+        CheckKind::Http(HttpCheck { target, ..check })
+    };
+    // at 4.0 it asks to be connected, at 4.001 it is and sends its question, at 4.003 the answer is there
+    for asleep in [4.0005, 4.002, 4.4] {
+        for closes in [false, true] {
+            let mut w = impatient(page);
+            w.manner(A, if asleep > 4.1 { Manner::Silent } else { up() });
+            w.run(asleep - 3.5);
+            w.freeze(2.5);
+            w.manner(A, up());
+            if closes {
+                w.lose();
+            }
+            w.run(3.0);
+            assert_eq!(w.heard().get(1..).unwrap_or_default(), [""; 0], "{asleep} {closes}");
+            assert_eq!(w.table(), "10.0.0.1:80=3");
+        }
+    }
+}
+
+#[test]
+fn what_is_dead_is_found_dead_after_a_pause_and_while_pauses_do_not_end() {
+    let mut w = impatient(CheckKind::Tcp);
+    w.manner(A, Manner::Silent);
+    w.run(0.6);
+    w.freeze(2.5);
+    w.run(0.001);
+    let heard = w.heard();
+    assert_eq!(heard, ["not scheduled for 2.1 s: 1 checks under way are not judged by that time"]);
+    // what is left of the time limit, and the limit of another try
+    w.run(1.2);
+    assert!(w.heard().iter().any(|l| l.contains("failed: timeout connecting")));
+
+    let mut w = impatient(CheckKind::Tcp);
+    w.manner(A, Manner::Silent);
+    for _ in 0..8 {
+        w.run(0.1);
+        w.freeze(1.0);
+    }
+    assert!(w.heard().iter().any(|l| l.contains("failed: timeout connecting")));
+}
+
+#[test]
+fn a_program_gets_back_the_time_of_a_pause() {
+    let mut w = impatient(|t| CheckKind::Misc { script: script("slow"), timeout: t.timeout, dynamic: false });
+    w.exits.insert("slow".into(), 0);
+    w.run(3.0);
+    w.exits.clear();
+    w.heard();
+    w.run(0.6);
+    w.freeze(2.5);
+    w.run(0.1);
+    assert!(!w.said.iter().any(|(_, o)| matches!(o, Output::Kill(..))), "{:?}", w.said);
+    w.run(0.6);
+    assert!(w.heard().iter().any(|l| l.contains("Misc check") && l.contains("timed out after 0.5 s")), "it does hang");
+}
+
+#[test]
+fn an_answer_that_is_cut_short_is_said_once_and_shown() {
+    let mut w = world(service(vec![server(A, 3, http(&["/"]))]));
+    w.manner(A, Manner::Answers(b"HTTP/1.0 200 OK\r\nContent-Length: 500\r\n\r\nhello".to_vec()));
+    w.run(5.5);
+    assert_eq!(w.table(), "10.0.0.1:80=3");
+    let text = "content_length (500) does not match received bytes (5)";
+    assert_eq!(w.heard().iter().filter(|l| l.ends_with(text)).count(), 1);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, text);
+    w.manner(A, up());
+    w.run(1.0);
+    assert_eq!(w.pool.services()[0].servers[0].checks[0].said, "");
+}

@@ -4,6 +4,7 @@ use crate::health::{server_name, slot};
 use crate::pool::Pool;
 use crate::{Check, RealServer, Slot, VirtualServer};
 use std::time::Duration;
+use steadfast_core::Time;
 
 /// A virtual server as seen from outside.
 #[derive(Clone, Debug)]
@@ -22,8 +23,12 @@ pub struct ServiceView<'a> {
     pub active: bool,
     /// Weight of its live servers.
     pub live_weight: u64,
+    /// Weight below which it loses its quorum; where it has none, the one with which it gains it.
+    pub needed: u64,
     /// The sorry server's name, and whether it serves.
     pub sorry: Option<(String, bool)>,
+    /// Servers that left the file and drain, by name, and for how long still.
+    pub leaving: Vec<(String, Duration)>,
     /// Its real servers.
     pub servers: Vec<ServerView<'a>>,
 }
@@ -41,6 +46,8 @@ pub struct ServerView<'a> {
     pub drained: bool,
     /// Weight, but for a slow start.
     pub weight: u32,
+    /// Weight within a slow start.
+    pub rising: Option<u32>,
     /// An agent wants it to get no new connections.
     pub agent_drains: bool,
     /// Its checks.
@@ -65,10 +72,15 @@ pub struct CheckView<'a> {
 impl Pool {
     /// All virtual servers, in order of the configuration.
     pub fn services(&self) -> Vec<ServiceView<'_>> {
-        self.order.iter().filter_map(|s| self.view(*s)).collect()
+        self.services_at(Time::FAR)
     }
 
-    fn view(&self, s: u32) -> Option<ServiceView<'_>> {
+    /// The same with the weights of slow starts at `now`.
+    pub fn services_at(&self, now: Time) -> Vec<ServiceView<'_>> {
+        self.order.iter().filter_map(|s| self.view(*s, now)).collect()
+    }
+
+    fn view(&self, s: u32, now: Time) -> Option<ServiceView<'_>> {
         let v = self.service(s)?;
         let servers = v.servers.iter().map(|r| ServerView {
             config: &r.config,
@@ -76,6 +88,7 @@ impl Pool {
             up: r.up,
             drained: r.drained,
             weight: r.weight,
+            rising: r.recovering.map(|_| r.ramped(now)).filter(|w| *w < r.weight),
             agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
             checks: (r.advices(&self.checkers))
                 .map(|c| CheckView {
@@ -95,7 +108,11 @@ impl Pool {
             panic: v.panic,
             active: v.active,
             live_weight: v.live(),
+            needed: v.needed(),
             sorry: v.config.sorry.as_ref().map(|x| (server_name(&v.config, x.address, x.port), v.sorry_serves())),
+            leaving: (v.leaving.iter())
+                .map(|(k, _, until)| (server_name(&v.config, k.address, k.port), until.since(now)))
+                .collect(),
             servers: servers.collect(),
         })
     }

@@ -168,17 +168,20 @@ impl Ipvs {
     }
 
     /// Brings the kernel's services of ours to what is wanted, step by step. What is refused is returned, and does not stop the rest.
+    /// `between`: called now and then, for many steps take their time.
     pub fn apply(
         &mut self,
         kernel: &mut Table,
         wanted: &Table,
         ours: &BTreeSet<ServiceKey>,
+        between: &mut dyn FnMut(),
     ) -> Vec<(Operation, io::Error)> {
         let mut refused = Vec::new();
         for steps in difference(kernel, wanted, ours).chunks(BATCH) {
+            between();
             let requests: Vec<Request> = steps.iter().map(Request::from).collect();
             let Ok(failed) = self.order(&requests) else {
-                self.apply_singly(kernel, wanted, ours, &mut refused);
+                self.apply_singly(kernel, wanted, ours, &mut refused, between);
                 break;
             };
             let mut failed: HashMap<usize, io::Error> = failed.into_iter().collect();
@@ -199,6 +202,7 @@ impl Ipvs {
         wanted: &Table,
         ours: &BTreeSet<ServiceKey>,
         refused: &mut Vec<(Operation, io::Error)>,
+        between: &mut dyn FnMut(),
     ) {
         // While anything waits to be read in a full buffer the kernel puts nothing more into it.
         for _ in 0..READS {
@@ -210,6 +214,7 @@ impl Ipvs {
             *kernel = table;
         }
         for step in difference(kernel, wanted, ours) {
+            between();
             if refused.iter().any(|(known, _)| *known == step) {
                 continue;
             }

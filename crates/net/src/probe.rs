@@ -177,7 +177,7 @@ impl Probe {
                     Ok(0) => self.ended = true,
                     Ok(_) => {
                         moved = true;
-                        tls.process_new_packets().map_err(io::Error::other)?;
+                        tls.process_new_packets().map_err(tls::in_words)?;
                     }
                     Err(e) if waits(&e) => {}
                     Err(e) => return Err(e),

@@ -116,6 +116,42 @@ fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer
     PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|e| io::Error::other(format!("{path}: {e}")))
 }
 
+/// Names without the kind that the library writes around them: `DnsName("web.example")`.
+fn bare(presented: &[String]) -> Vec<&str> {
+    let name = |p: &String| p.find('(').map_or(0, |at| at + 1);
+    presented.iter().map(|p| p.get(name(p)..).unwrap_or(p).trim_end_matches(')').trim_matches('"')).collect()
+}
+
+/// Why TLS failed: what is wrong with a certificate in words, the rest as the library has it.
+pub fn in_words(e: Error) -> io::Error {
+    use rustls::CertificateError as Bad;
+    let Error::InvalidCertificate(bad) = e else { return io::Error::other(e) };
+    let what = match &bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".into(),
+        Bad::UnknownIssuer => "no authority of the ca file has issued it".into(),
+        Bad::NotValidForNameContext { expected, presented } => {
+            let wanted = expected.to_str();
+            match presented.is_empty() {
+                true => format!("it is not for {wanted}: it has no name"),
+                false => format!("it is not for {wanted}, but for {}", bare(presented).join(", ")),
+            }
+        }
+        Bad::NotValidForName => "it is for another name".into(),
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => "it is not one for servers".into(),
+        Bad::BadSignature => "its signature is wrong".into(),
+        Bad::BadEncoding => "it cannot be read".into(),
+        Bad::Revoked => "it has been revoked".into(),
+        // The error of the library behind has no name here.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is self-signed or an authority's own, not one that an authority of the ca file has issued to a server"
+                .into()
+        }
+        other => other.to_string(),
+    };
+    io::Error::other(format!("certificate of the server: {what}"))
+}
+
 fn told(path: &str, e: &dyn std::error::Error) -> io::Error {
     io::Error::other(format!("{path}: {e}"))
 }

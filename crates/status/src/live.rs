@@ -232,7 +232,8 @@ pub struct Service {
     pub name: String,
     pub quorum: bool,
     pub live_weight: u64,
-    pub needed: u32,
+    /// The weight with which it keeps its quorum; where it has none, with which it gains it.
+    pub needed: u64,
     /// Its checks run.
     pub active: bool,
     /// So many servers are down at once that all are kept.
@@ -240,6 +241,9 @@ pub struct Service {
     /// Name of the sorry server, and whether it serves.
     #[serde(default)]
     pub sorry: Option<(String, bool)>,
+    /// Servers that left the file and drain: name, and seconds that are left.
+    #[serde(default)]
+    pub leaving: Vec<(String, f64)>,
     pub servers: Vec<Server>,
     /// What the kernel counts, where it was asked.
     #[serde(default)]
@@ -253,6 +257,9 @@ pub struct Server {
     pub name: String,
     pub up: bool,
     pub weight: u32,
+    /// Its weight within a slow start, which is less.
+    #[serde(default)]
+    pub rising: Option<u32>,
     pub drained: bool,
     /// Its agent wants it to get no new connections.
     #[serde(default)]

@@ -41,19 +41,6 @@ pub fn write_log(path: &Path, text: &[u8]) -> io::Result<()> {
     options.open(path)?.write_all(text)
 }
 
-/// Reads the number in a tracked file: blanks around it are allowed; an empty, absent or unreadable file counts as 0. At most
-/// 64 bytes are looked at.
-pub fn read_number(path: &Path) -> i64 {
-    let mut text = String::new();
-    match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
-        Ok(file) => {
-            let _ = file.take(64).read_to_string(&mut text);
-        }
-        Err(_) => return 0,
-    }
-    text.trim().parse().unwrap_or(0)
-}
-
 /// True when the file can be opened for reading.
 pub fn readable(path: &Path) -> bool {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).is_ok()

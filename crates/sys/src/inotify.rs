@@ -23,8 +23,8 @@ impl Watcher {
     /// Adds a file. Its directory must exist.
     pub fn add(&mut self, file: &Path) -> io::Result<()> {
         let directory = file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Not IN_MODIFY: who writes empties the file first, and what it says counts when he is done.
         let flags = AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_MOVED_TO

@@ -11,6 +11,7 @@ pub mod files;
 pub mod handover;
 pub mod inotify;
 pub mod logging;
+pub mod number;
 pub mod pidfile;
 pub mod pipe;
 pub mod procs;

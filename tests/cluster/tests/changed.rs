@@ -230,3 +230,33 @@ fn a_route_changes_and_stays() {
     assert_eq!(d.stop(), Some(0));
     assert!(!host.show("-6 route").contains("2001:db8:1::/48"), "{}", host.show("-6 route"));
 }
+
+/// Two reloads in a row, the second of which takes the first one back, while the kernel has not answered yet.
+#[test]
+fn a_change_that_is_taken_back_at_once_leaves_nothing() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let all = |four: &str, six: &str| -> String {
+        let fours: String = (1..200).map(|n| format!("10.78.1.{n}/24 {four}\n")).collect();
+        let sixes: String = (1..200).map(|n| format!("fd78::{n}/{six}\n")).collect();
+        conf(&format!("10.77.0.100/24\n }}\n virtual_ipaddress_excluded {{\n {fours}{sixes}"), "")
+    };
+    let d = Daemon::start(host, Kind::Steadfast, &all("", "64"));
+    let count = |words: &str| host.show("addr show dev eth0").matches(words).count();
+    assert!(eventually(SOON, || count("inet 10.78.1.") == 199 && count("inet6 fd78::") == 199), "{}", d.log());
+    for _ in 0..3 {
+        d.reload(&all("scope link", "128"));
+        assert!(eventually(SOON, || count("/128 scope") > 0), "{}", host.show("addr"));
+        d.reload(&all("", "64"));
+        let as_before = || {
+            let now = host.show("addr show dev eth0");
+            let four = now.lines().filter(|l| l.contains("inet 10.78.1.") && l.contains("scope global")).count();
+            let six = now.lines().filter(|l| l.contains("inet6 fd78::") && l.contains("/64")).count();
+            (four, six, now.matches("inet6 fd78::").count()) == (199, 199, 199)
+        };
+        assert!(eventually(SOON, as_before), "{}\n{}", host.show("addr show dev eth0"), d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(count("10.78.1.") + count("fd78::"), 0, "{}", host.show("addr show dev eth0"));
+}

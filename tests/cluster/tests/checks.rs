@@ -197,12 +197,14 @@ fn tls_is_spoken_and_verified_where_that_is_asked_for() {
     let mut server =
         server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("server");
     let mut outcomes = Vec::new();
-    for (more, up) in [
-        ("", true),
-        ("enable_sni\n sni_name web.example\n tls_verify", true),
-        ("sni_name other.example\n tls_verify", false),
-        ("tls_verify", false),
+    let wrong = "certificate of the server: it is not for";
+    for (more, why) in [
+        ("", String::new()),
+        ("enable_sni\n sni_name web.example\n tls_verify", String::new()),
+        ("sni_name other.example\n tls_verify", format!("{wrong} other.example, but for web.example")),
+        ("tls_verify", format!("{wrong} 10.77.0.2, but for web.example")),
     ] {
+        let up = why.is_empty();
         let text = format!(
             "SSL {{\n ca {at}/certificate\n}}\nvirtual_server 10.77.0.100 443 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
              alpha\n real_server 10.77.0.2 443 {{\n weight 1\n SSL_GET {{\n {more}\n url {{\n path /\n status_code 200\n }}\n connect_timeout 2\n retry 0\n \
@@ -215,6 +217,7 @@ fn tls_is_spoken_and_verified_where_that_is_asked_for() {
         let line = log.lines().find(|l| l.contains("SSL_") || l.contains("Remote")).unwrap_or("").to_string();
         outcomes.push(line);
         assert_eq!(log.contains("succeed on service"), up, "{more}: {log}");
+        assert!(log.contains(&why), "{more}: {log}");
         assert_eq!(d.stop(), Some(0));
     }
     println!("{outcomes:#?}");

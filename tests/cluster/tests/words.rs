@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use std::time::Duration;
-use steadfast_test_cluster::daemon::send;
+use steadfast_test_cluster::daemon::{ask, send};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -275,7 +275,8 @@ fn links_are_polled() {
         assert!(eventually(SOON, || host.has("10.77.0.100")), "{}", d.log());
         // Without the word netlink is enough, and nothing is asked for.
         d.reload(&conf("", ""));
-        d.wait_log("Reload complete", SOON);
+        // The command waits until it is in effect.
+        ask(&d, &["reload"]);
         let before = d.log().matches("Linkbeat").count();
         host.cable(false);
         assert!(eventually(SOON, || !host.has("10.77.0.100")), "{}", d.log());

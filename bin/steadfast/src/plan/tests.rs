@@ -277,6 +277,39 @@ fn an_instance_that_begins_anew_is_marked() {
 }
 
 #[test]
+fn a_renamed_instance_goes_on_and_with_another_router_id_it_begins_anew() {
+    let of = |name, vrid| {
+        let addresses = "virtual_ipaddress {\n 192.0.2.9\n }";
+        format!("vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n {addresses}\n}}\n")
+    };
+    assert_eq!(
+        between(&of("WEB", 51), &of("WEBX", 51)),
+        ["- vrrp_instance WEB (it goes on as WEBX)", "+ vrrp_instance WEBX (it is WEB, and goes on)"]
+    );
+    assert_eq!(
+        between(&of("WEB", 51), &of("WEBX", 52)),
+        ["- vrrp_instance WEB", "+ vrrp_instance WEBX (it begins anew: its addresses are away for some seconds)"]
+    );
+    let other = of("WEBX", 52).replace("2.9", "2.10");
+    assert_eq!(between(&of("WEB", 51), &other), ["- vrrp_instance WEB", "+ vrrp_instance WEBX"]);
+}
+
+#[test]
+fn bytes_are_told_as_the_file_has_them() {
+    let of = |line: &str| {
+        format!(
+            "virtual_server 192.0.2.1 53 {{\n protocol UDP\n real_server 10.0.0.1 53 {{\n UDP_CHECK {{\n {line}\n }}\n }}\n}}\n"
+        )
+    };
+    let path = "~ virtual_server 192.0.2.1 53 > real_server 10.0.0.1 53 > UDP_CHECK";
+    assert_eq!(between(&of("payload 0102"), &of("payload 01ff")), [format!("{path} > payload: 0102 -> 01ff")]);
+    assert_eq!(
+        between(&of("require_reply 0x ff"), &of("require_reply 01")),
+        [format!("{path} > require_reply: 0xff -> 01")]
+    );
+}
+
+#[test]
 fn what_comes_goes_and_changes() {
     let instance =
         |name: &str, priority| VrrpInstance { name: name.into(), priority: Some(priority), ..Default::default() };

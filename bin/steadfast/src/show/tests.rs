@@ -25,14 +25,18 @@ fn servers_show_what_their_checks_came_to() {
         ..Service::default()
     };
     s.servers[0].agent_drains = true;
+    s.servers[0].weight = 10;
+    s.servers[0].rising = Some(3);
     assert_eq!(
         service(&s, Paint(false)),
         "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed\n  \
-         up     [10.0.0.1]:tcp:80  weight 1, drained by its agent  TCP_CHECK 1.2 ms\n  \
+         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent  TCP_CHECK 1.2 ms\n  \
          down   [10.0.0.2]:tcp:80  weight 1  MISC_CHECK: timed out after 3 s\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
     s.sorry = s.sorry.map(|(name, _)| (name, false));
+    s.leaving = vec![("[10.0.0.3]:tcp:80".into(), 4.0)];
+    assert!(service(&s, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));
     assert!(service(&s, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
 }
 

@@ -174,7 +174,7 @@ impl Balancer {
             }
         }
         self.changed = true;
-        self.flush();
+        self.flush(&mut || ());
     }
 
     /// The table of a virtual server changed.
@@ -240,8 +240,8 @@ impl Balancer {
         self.look_at_daemons();
     }
 
-    /// Brings the kernel to what is wanted.
-    pub fn flush(&mut self) {
+    /// Brings the kernel to what is wanted. `between`: called now and then meanwhile.
+    pub fn flush(&mut self, between: &mut dyn FnMut()) {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.changed) else { return };
         self.changed = false;
         let mut all = Table::new();
@@ -250,7 +250,7 @@ impl Balancer {
                 all.insert(*key, w.service.clone(), placed(key, &w.destinations));
             }
         }
-        for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours) {
+        for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours, between) {
             log::error!("IPVS: the kernel refused {step:?}: {e}");
         }
         // What the kernel would not remove is still ours to remove.

@@ -1,6 +1,6 @@
 //! What the pool wants is carried out.
 
-use super::{Role, translate};
+use super::{Role, breathe, translate};
 use crate::events;
 use crate::vrrp::plan::Command;
 use steadfast_checkers::{Kill, Output, Snapshot, Transport};
@@ -12,7 +12,10 @@ impl Role {
     /// Carries out what the pool wants, also what follows from carrying it out.
     pub(super) fn act(&mut self, t: Time) {
         while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
+            for (n, output) in std::mem::take(&mut self.out).into_iter().enumerate() {
+                if n % 256 == 255 {
+                    breathe(&mut self.parent, &mut self.beat);
+                }
                 self.do_one(t, output);
             }
         }

@@ -384,7 +384,7 @@ impl Role {
         for f in &self.plan.files {
             page.line(1, format_args!("Track file = {}", f.name));
             page.row(3, "File", f.path.display());
-            page.row(3, "Status", files::read_number(&f.path));
+            page.row(3, "Status", self.numbers.last(&f.path));
             page.line(3, "Tracking instances :");
             for (v, r, c) in checks() {
                 if let CheckKind::File { name, weight, .. } = &c.check.kind

@@ -51,16 +51,18 @@ impl Role {
             name: s.name.to_string(),
             quorum: s.quorum,
             live_weight: s.live_weight,
-            needed: s.config.quorum,
+            needed: s.needed,
             active: s.active,
             panic: s.panic,
             sorry: s.sorry,
+            leaving: s.leaving.into_iter().map(|(name, left)| (name, left.as_secs_f64())).collect(),
             traffic: self.counted.service(&self.balancer, s.slot),
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
                     name: r.name.to_string(),
                     up: r.up,
                     weight: r.weight,
+                    rising: r.rising,
                     drained: r.drained,
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
                     agent_drains: r.agent_drains,
@@ -77,7 +79,7 @@ impl Role {
                 .collect(),
         };
         live::Checker {
-            services: self.pool.services().into_iter().map(service).collect(),
+            services: self.pool.services_at(steadfast_sys::now()).into_iter().map(service).collect(),
             trouble: self.balancer.trouble().map(Into::into),
         }
     }

@@ -30,8 +30,9 @@ use steadfast_core::Time;
 use steadfast_ipc::{JobEnd, Message, decode};
 use steadfast_net::netlink::{Event, Mirror};
 use steadfast_sys::inotify::Watcher;
+use steadfast_sys::number::Numbers;
 use steadfast_sys::signals::Signals;
-use steadfast_sys::{Reactor, Ready, files, now, schedule};
+use steadfast_sys::{Reactor, Ready, now, schedule};
 use traffic::Counted;
 
 const SIGNALS: usize = 2;
@@ -80,6 +81,7 @@ struct Role {
     /// -x: counters are told of.
     snmp: bool,
     watcher: Option<Watcher>,
+    numbers: Numbers,
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
     out: Vec<Output>,
@@ -96,6 +98,15 @@ struct Role {
     trim: Option<Time>,
     late: Duration,
     eager: schedule::Eager,
+}
+
+/// A sign of life where one is due: a large table takes its time, and a parent that hears nothing ends us.
+fn breathe(parent: &mut Parent, beat: &mut Time) {
+    let t = now();
+    if t >= *beat {
+        parent.say(Message::Heartbeat { late: 0 });
+        *beat = t + BEAT;
+    }
 }
 
 impl Role {
@@ -148,7 +159,9 @@ impl Role {
         let Left { services, sync, mut groups, handed, stale } = left;
         stale.into_iter().for_each(|key| parent.say(Message::Keep { key, bytes: Vec::new() }));
         groups.configure(&config);
+        let mut beat = now();
         let pools: Pools = translate::pool(&config, &groups.assigned);
+        breathe(&mut parent, &mut beat);
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
@@ -167,6 +180,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
+        breathe(&mut parent, &mut beat);
         let buffer = plan.checker_buffers.command;
         let mut role = Role {
             parent,
@@ -187,12 +201,13 @@ impl Role {
             groups,
             record,
             watcher: None,
+            numbers: Numbers::default(),
             addresses: BTreeSet::new(),
             out,
             stopped: false,
             mask: options.umask,
             keep_tables: options.keep_ipvs,
-            beat: t,
+            beat,
             audit: t + AUDIT,
             polled: t,
             trim: Some(t + SETTLED),
@@ -208,6 +223,7 @@ impl Role {
         confine(options, &steadfast_sys::sandbox::CHECKER);
         let t = now();
         role.pool.poll(t, &mut role.out);
+        breathe(&mut role.parent, &mut role.beat);
         role.act(t);
         (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
@@ -261,7 +277,7 @@ impl Role {
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
             }
-            self.pool.handle(t, Input::File(&f.name, files::read_number(&f.path)), &mut self.out);
+            self.pool.handle(t, Input::File(&f.name, self.numbers.read(&f.path)), &mut self.out);
         }
         if self.reactor.watch(watcher.fd(), FILES).is_ok() {
             self.watcher = Some(watcher);
@@ -294,14 +310,13 @@ impl Role {
         0
     }
 
-    /// One turn: signals, due timers, probes, netlink, pipes.
+    /// One turn: signals, probes, netlink, pipes, due timers.
     fn turn(&mut self, due: Time, ready: &[Ready]) {
         let t = now();
-        self.late = self.late.max(t.since(due));
-        self.eager.late(t.since(due), self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
-        self.pool.poll(t, &mut self.out);
-        self.polled = t;
-        self.act(t);
+        let late = t.since(due);
+        self.late = self.late.max(late);
+        self.eager.late(late, self.plan.checker_scheduling.raise, self.plan.checker_scheduling.realtime);
+        self.pool.paused(late, t, &mut self.out);
         for r in ready {
             match r.token {
                 SIGNALS => self.take_signals(t),
@@ -325,6 +340,12 @@ impl Role {
         }
         for token in self.probes.more.clone() {
             self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
+            self.act(t);
+        }
+        // What has come is read before anybody is judged by what has not.
+        if !self.stopped {
+            self.pool.poll(t, &mut self.out);
+            self.polled = t;
             self.act(t);
         }
         if t >= self.beat {
@@ -355,7 +376,8 @@ impl Role {
             for message in self.record.news(&mut self.balancer, &mut self.groups) {
                 self.parent.say(message);
             }
-            self.balancer.flush();
+            let (parent, beat) = (&mut self.parent, &mut self.beat);
+            self.balancer.flush(&mut || breathe(parent, beat));
         }
         if let Some(fd) = self.groups.flush()
             && let Err(e) = self.reactor.watch(fd, MARKS)
@@ -392,7 +414,7 @@ impl Role {
     fn changed_files(&mut self, t: Time) {
         let Some(watcher) = &mut self.watcher else { return };
         for path in watcher.changed() {
-            let value = files::read_number(&path);
+            let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.pool.handle(t, Input::File(&f.name, value), &mut self.out);
             }

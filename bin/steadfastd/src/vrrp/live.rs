@@ -278,7 +278,11 @@ impl Role {
             let known = self.results.get(name).cloned().unwrap_or_default();
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
-        let files = self.router.file_states().map(|(n, value)| {
+        // One that only a FILE_CHECK reads is no tracker of these.
+        let used: BTreeSet<&str> = (self.router.views().flat_map(|v| &v.config.tracks))
+            .filter_map(|t| if let Tracked::File(n) = &t.what { Some(n.as_str()) } else { None })
+            .collect();
+        let files = self.router.file_states().filter(|(n, _)| used.contains(n)).map(|(n, value)| {
             let path = self.plan.files.iter().find(|f| f.name == n).map(|f| f.path.as_path());
             let absent = path.is_some_and(|p| !files::readable(p));
             tracker("file", n, None, format!("value {value}{}", if absent { ", it cannot be read" } else { "" }))

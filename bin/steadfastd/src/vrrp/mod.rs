@@ -39,6 +39,7 @@ use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
 use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
 use steadfast_sys::inotify::Watcher;
+use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, files, now, schedule};
@@ -125,6 +126,7 @@ struct Role {
     probes: HashMap<u64, Run>,
     processes: Processes,
     watcher: Option<Watcher>,
+    numbers: Numbers,
     /// The checker child.
     brother: Option<Brother>,
     /// The BFD child.
@@ -229,7 +231,7 @@ impl Role {
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
             }
-            let value = files::read_number(&f.path);
+            let value = self.numbers.read(&f.path);
             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
         }
         if self.reactor.watch(watcher.fd(), FILES).is_ok() {
@@ -510,7 +512,7 @@ impl Role {
     fn changed_files(&mut self, t: Time) {
         let Some(watcher) = &mut self.watcher else { return };
         for path in watcher.changed() {
-            let value = files::read_number(&path);
+            let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.router.handle(t, Input::File(&f.name, value), &mut self.out);
             }
@@ -521,38 +523,48 @@ impl Role {
         for order in self.parent.orders() {
             match order {
                 Order::Config(bytes) => self.reread.begin(bytes),
-                Order::Message(Message::Stop { keep_objects }) => {
-                    log::info!("Stopping");
-                    self.keep_objects = keep_objects;
-                    if keep_objects {
-                        // Nobody will renew them.
-                        self.system.kernel.lease(None, Default::default());
-                        self.system.kernel.refresh(&self.system.mirror);
-                    }
-                    self.leaving = true;
-                    self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
-                }
-                Order::Message(Message::Dump(what)) => self.dump(what, t),
-                Order::Message(Message::Ask) => self.say_status(t),
-                Order::Message(Message::Survey) => self.report(t),
-                Order::Message(Message::Act(Action::Announce { instance })) => {
-                    self.router.handle(t, Input::Announce(&instance), &mut self.out);
-                }
-                Order::Message(Message::Act(Action::Adjust { instance, priority, preempt })) => {
-                    self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
-                    let set = self.router.view(&instance).map(|v| v.adjusted);
-                    self.keep_adjusted(&instance, set.unwrap_or_default());
-                }
-                Order::Message(Message::Save) => {
-                    for v in self.router.views() {
-                        if let Ok(bytes) = encode(&v.counters) {
-                            self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
-                        }
-                    }
-                }
-                Order::Message(_) => {}
                 Order::Gone => self.stop(t),
+                Order::Message(message) => {
+                    if let Some(message) = self.reread.defer(message) {
+                        self.obey(message, t);
+                    }
+                }
             }
+        }
+    }
+
+    fn obey(&mut self, message: Message, t: Time) {
+        match message {
+            Message::Stop { keep_objects } => {
+                log::info!("Stopping");
+                self.keep_objects = keep_objects;
+                if keep_objects {
+                    // Nobody will renew them.
+                    self.system.kernel.lease(None, Default::default());
+                    self.system.kernel.refresh(&self.system.mirror);
+                }
+                self.leaving = true;
+                self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
+            }
+            Message::Dump(what) => self.dump(what, t),
+            Message::Ask => self.say_status(t),
+            Message::Survey => self.report(t),
+            Message::Act(Action::Announce { instance }) => {
+                self.router.handle(t, Input::Announce(&instance), &mut self.out);
+            }
+            Message::Act(Action::Adjust { instance, priority, preempt }) => {
+                self.router.handle(t, Input::Adjust(&instance, priority, preempt), &mut self.out);
+                let set = self.router.view(&instance).map(|v| v.adjusted);
+                self.keep_adjusted(&instance, set.unwrap_or_default());
+            }
+            Message::Save => {
+                for v in self.router.views() {
+                    if let Ok(bytes) = encode(&v.counters) {
+                        self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use steadfast_config::Config;
 use steadfast_core::Time;
 use steadfast_ipc::{Message, decode};
-use steadfast_sys::{Reactor, Waker, files, schedule};
+use steadfast_sys::{Reactor, Waker, schedule};
 use steadfast_vrrp::Input;
 
 /// What the loop needs of a file.
@@ -23,7 +23,12 @@ pub struct Reread {
     next: Option<Vec<u8>>,
     /// Files that came since the last one that took effect: the parent hears of each.
     unanswered: usize,
+    /// What is to be said or done by the file that is read.
+    deferred: Vec<Message>,
 }
+
+/// Most that waits for a file.
+const DEFERRED: usize = 64;
 
 fn read(bytes: &[u8]) -> Result<Read, String> {
     let config: Config = decode(bytes).map_err(|e| e.to_string())?;
@@ -35,7 +40,15 @@ impl Reread {
     pub fn new(reactor: &Reactor) -> io::Result<Self> {
         schedule::share_heap();
         let (sender, done) = channel();
-        Ok(Reread { waker: Arc::new(reactor.waker(READ)?), sender, done, under_way: false, next: None, unanswered: 0 })
+        Ok(Reread {
+            waker: Arc::new(reactor.waker(READ)?),
+            sender,
+            done,
+            under_way: false,
+            next: None,
+            unanswered: 0,
+            deferred: Vec::new(),
+        })
     }
 
     /// Begins with a file as the loader sent it.
@@ -62,6 +75,16 @@ impl Reread {
         }
     }
 
+    /// What follows a file in the pipe is of that file: a report, a dump, a change. Gives back what need not wait.
+    pub fn defer(&mut self, message: Message) -> Option<Message> {
+        let waits = matches!(message, Message::Survey | Message::Act(_) | Message::Dump(_));
+        if !self.under_way || !waits || self.deferred.len() >= DEFERRED {
+            return Some(message);
+        }
+        self.deferred.push(message);
+        None
+    }
+
     /// What was read.
     fn take(&mut self) -> Option<Result<Read, String>> {
         let read = self.done.try_recv().ok()?;
@@ -77,19 +100,24 @@ impl Reread {
 impl Role {
     /// A file has been read: the difference is put into effect.
     pub(super) fn reload(&mut self, t: Time) {
-        let (mut plan, told) = match self.reread.take() {
+        match self.reread.take() {
             None => return,
-            Some(Ok(read)) => *read,
-            Some(Err(e)) => {
-                log::error!("configuration: {e}");
-                return;
-            }
-        };
+            // Who leaves takes nothing new up.
+            Some(Ok(_)) if self.leaving => {}
+            Some(Ok(read)) => self.change(*read, t),
+            Some(Err(e)) => log::error!("configuration: {e}"),
+        }
+        for message in std::mem::take(&mut self.reread.deferred) {
+            self.obey(message, t);
+        }
+    }
+
+    fn change(&mut self, (mut plan, told): (Plan, details::Told), t: Time) {
         plan.remember(&self.plan);
         // A file that is tracked from now on is read before anybody judges by it.
         for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
             let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
-            let value = first.unwrap_or_else(|| files::read_number(&f.path));
+            let value = first.unwrap_or_else(|| self.numbers.read(&f.path));
             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
         }
         self.save_state("pre", t);

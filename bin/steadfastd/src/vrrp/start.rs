@@ -145,6 +145,7 @@ impl Role {
             beats: 0,
             listen_again: false,
             initialised: BTreeSet::new(),
+            numbers: Default::default(),
             leaving: false,
             signalled: false,
             mask: options.umask,

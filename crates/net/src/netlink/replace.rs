@@ -31,20 +31,28 @@ impl Kernel {
     /// Puts an object into the place of another of the same key, which is ours.
     pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
         // Of several changes the last counts.
-        let there = self.replacing.former.remove(&old).unwrap_or_else(|| old.clone());
+        let under_way = self.replacing.former.remove(&old);
+        let again = under_way.is_some();
+        let there = under_way.unwrap_or_else(|| old.clone());
         self.refused.remove(&old);
         self.owned.swap_remove(&old);
         self.has_source |= has_source(&new);
         if there != old {
-            self.unsent.push(Outcome::Replaced(old));
+            self.unsent.push(Outcome::Replaced(old.clone()));
         }
         self.version += 1;
         self.owned.insert(new.clone());
+        if again {
+            // It is in the kernel by now, or on its way there: it goes again behind that.
+            self.make_room(&old, &new);
+        }
         if there == new {
+            self.waiting.push_back((new, true));
+            self.pump(mirror);
             return;
         }
         // What they differ in is nothing that the kernel knows: the one that is there is the other already.
-        if message(&there, true, mirror) == message(&new, true, mirror) {
+        if !again && message(&there, true, mirror) == message(&new, true, mirror) {
             self.unsent.push(Outcome::Replaced(there));
             return;
         }
@@ -52,23 +60,31 @@ impl Kernel {
         self.owned.insert(there.clone());
         if new.excludes() {
             self.waiting.push_back((there.clone(), false));
-        }
-        if let (Object::Address(a), Object::Address(b)) = (&there, &new)
-            && !a.becomes(b)
-        {
-            *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
-            if self.idle() {
-                self.replacing.routes.clear();
-            }
-            if self.has_source {
-                let routes: Vec<_> = self.routes_from(a).collect();
-                self.replacing.routes.extend(routes);
-            }
-            self.waiting.push_back((there.clone(), false));
+        } else if !matches!(new, Object::Route(_)) {
+            self.make_room(&there, &new);
         }
         self.waiting.push_back((new.clone(), true));
         self.replacing.former.insert(new, there);
         self.pump(mirror);
+    }
+
+    /// Takes one out for another that is added behind this.
+    fn make_room(&mut self, old: &Object, new: &Object) {
+        match (old, new) {
+            (Object::Address(a), Object::Address(b)) if !a.becomes(b) => {
+                *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
+                if self.idle() {
+                    self.replacing.routes.clear();
+                }
+                if self.has_source {
+                    let routes: Vec<_> = self.routes_from(a).collect();
+                    self.replacing.routes.extend(routes);
+                }
+                self.waiting.push_back((old.clone(), false));
+            }
+            (Object::Route(_), _) => self.take_out(old.clone()),
+            _ => {}
+        }
     }
 
     /// It is to take the place of another.

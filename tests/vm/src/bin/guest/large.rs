@@ -23,6 +23,7 @@ fn ten_thousand_servers(_: &mut Lab) {
     let d = Director::begin_at_once(&text);
     assert!(complete(), "{}", d.log());
     let own = begun.elapsed().as_secs_f64();
+    assert!(!d.log().contains("does not answer"), "{}", d.log());
     d.stop();
     assert_eq!(table(), "");
     std::fs::write("/run/large.conf", &text).expect("configuration");
