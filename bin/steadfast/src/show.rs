@@ -163,7 +163,7 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     if let Some((at, false)) = w.last_reading {
         let why = w.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let (what, hint) = match &w.refused {
-            Some(why) if why.contains("new program") => ("upgrade", String::new()),
+            Some(why) if why.contains("the new program") => ("upgrade", String::new()),
             _ => ("reload", format!("; `steadfast check {}` shows its faults", w.file)),
         };
         let text = format!("the last {what} failed, {} ago{why}{hint}", span(now - at));

@@ -182,6 +182,11 @@ fn a_new_program_that_does_not_start_changes_nothing() {
         assert!(!fine && said.contains("the running configuration stays") || said.contains("goes on"), "{n}: {said}");
         assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
     }
+    // A program that is gone is no fault of the file.
+    std::fs::remove_file(a.path("steadfastd")).expect("removed");
+    assert!(!steadfast(&a, &["upgrade"]).0);
+    let (_, said) = steadfast(&a, &["status"]);
+    assert!(said.contains("the last upgrade failed") && !said.contains("shows its faults"), "{said}");
     // A file that a reload would refuse does not come in by an upgrade, either.
     std::fs::write(a.path("conf"), text.replace("virtual_ipaddress", "virtual_ipadress")).expect("configuration");
     install(a.folder.path(), &steadfastd());

@@ -17,7 +17,7 @@ impl Daemon {
         }
         let Ok((reader, writer)) = pipe::pair() else {
             log::error!("cannot make a pipe for the loader");
-            self.not_read(reload);
+            self.not_read(reload, upgrade);
             return;
         };
         let mut spec = self.spec("loader", vec![writer.fd()]);
@@ -47,15 +47,15 @@ impl Daemon {
             }
             Err(e) => {
                 log::error!("cannot start the loader: {e}");
-                self.not_read(reload);
+                self.not_read(reload, upgrade);
             }
         }
     }
 
     /// A reading could not even begin.
-    pub(super) fn not_read(&mut self, reload: bool) {
-        self.then_upgrade = false;
-        self.reading_ended(Some("the loader cannot be started"));
+    fn not_read(&mut self, reload: bool, upgrade: bool) {
+        let whose = if std::mem::take(&mut self.then_upgrade) || upgrade { "new program's " } else { "" };
+        self.reading_ended(Some(&format!("the {whose}loader cannot be started")));
         schedule::tell_manager(Tell::Ready);
         if !reload {
             self.stop(1);
@@ -120,7 +120,12 @@ impl Daemon {
             (spawn::End::Exited(0), Some(facts), Some(_))
                 if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
             {
-                self.refuse("has new faults", " (steadfast reload --force takes it over all the same)");
+                // The same file is refused to an upgrade.
+                let first = if self.then_upgrade { "; then upgrade" } else { "" };
+                self.refuse(
+                    "has new faults",
+                    &format!(" (steadfast reload --force takes it over all the same{first})"),
+                );
             }
             (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
                 self.start_loader(true, true);
