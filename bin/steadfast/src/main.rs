@@ -226,7 +226,16 @@ fn upgrade(socket: &std::path::Path) -> i32 {
         Ok((since, _)) => since,
         Err(e) => return fail(e, 1),
     };
-    if let Err(e) = ask::order(socket, &["upgrade"])
+    // Who waits for longer than a reading takes wants to know for what.
+    let (answered, wait) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if wait.recv_timeout(std::time::Duration::from_secs(3)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("steadfast: waiting for the new program to read the configuration, for a minute at most ...");
+        }
+    });
+    let said = ask::order(socket, &["upgrade"]);
+    drop(answered);
+    if let Err(e) = said
         && !e.ends_with("no answer")
     {
         let status = fail(e.clone(), REFUSED);

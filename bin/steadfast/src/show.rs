@@ -162,10 +162,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     }
     if let Some((at, false)) = w.last_reading {
         let why = w.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let (what, hint) = match &w.refused {
-            Some(why) if why.contains("the new program") => ("upgrade", String::new()),
-            _ => ("reload", format!("; `steadfast check {}` shows its faults", w.file)),
-        };
+        let refused = w.refused.as_deref().unwrap_or("the new configuration");
+        let what = if refused.contains("new program") { "upgrade" } else { "reload" };
+        // A program that could not be started says nothing of the file.
+        let of_file = refused.contains("new configuration");
+        let hint = if of_file { format!("; `steadfast check {}` shows its faults", w.file) } else { String::new() };
         let text = format!("the last {what} failed, {} ago{why}{hint}", span(now - at));
         let _ = writeln!(out, "{}", paint.bad(&text));
     }

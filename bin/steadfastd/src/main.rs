@@ -20,6 +20,7 @@ mod runner;
 mod vrrp;
 
 fn main() {
+    steadfast_sys::signals::faults_are_deadly();
     let arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     // Roles are started by way of /proc/self/exe; without this, ps and killall would know them as "exe".
     let own = arguments.first().and_then(|a| a.rsplit('/').next()).filter(|n| !n.is_empty()).unwrap_or("steadfastd");

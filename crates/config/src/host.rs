@@ -41,7 +41,7 @@ pub trait Host {
     fn group(&self, name: &str) -> Option<u32>;
     /// What a script's first word is: a path, or a name searched in PATH.
     fn script(&self, word: &str) -> ScriptFile;
-    /// The program that a script's first line names, where it is absent.
+    /// The program that a script's first line names, where it is absent, with the carriage return that it may end with.
     fn absent_interpreter(&self, _word: &str) -> Option<String> {
         None
     }
@@ -204,7 +204,8 @@ impl Host for SystemHost {
         std::fs::metadata(&path).ok().filter(|m| m.is_file())?;
         std::fs::File::open(path).ok()?.take(256).read_to_end(&mut first).ok()?;
         let text = String::from_utf8_lossy(&first);
-        let name = text.strip_prefix("#!")?.lines().next()?.split_whitespace().next()?;
+        // To the kernel a carriage return is a part of the name.
+        let name = text.strip_prefix("#!")?.split('\n').next()?.split([' ', '\t']).find(|w| !w.is_empty())?;
         (!Path::new(name).exists()).then(|| name.to_string())
     }
 

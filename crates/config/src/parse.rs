@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::model::{Config, Root, Script, User};
 use crate::places::Places;
 use crate::section::Section;
-use crate::source::{Line, LineKind, Word, split_command};
+use crate::source::{Line, LineKind, Word, split_command, split_line};
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -507,36 +507,59 @@ impl<'a> Cx<'a> {
             self.report(Class::General, format!("{keyword} is given already, ignoring this one"));
             return;
         }
+        let Some((command, rest)) = self.quoted_command(word) else { return };
         let mut user = None;
-        if let Some(name) = self.word(2) {
-            match self.host.user(&name.text) {
-                Some((uid, gid)) => {
-                    let gid = self.word(3).and_then(|g| self.host.group(&g.text)).unwrap_or(gid);
-                    user = Some(User { uid, gid });
-                }
+        if let Some(name) = rest.first() {
+            let Some((uid, gid)) = self.host.user(name) else {
                 // keepalived says nothing of it in a test.
-                None => self.report_at(
-                    Class::Note,
-                    name,
-                    format!("there is no user '{}', the script is not run", name.text),
-                ),
-            }
-            if user.is_none() {
-                return;
-            }
+                let text = format!("there is no user '{name}', the script is not run");
+                return self.report_at(Class::Note, self.word(2).unwrap_or(word), text);
+            };
+            let gid = rest.get(1).and_then(|g| self.host.group(g)).unwrap_or(gid);
+            user = Some(User { uid, gid });
         }
-        // Of a quote that is not closed nobody knows where the command ends.
-        let raw = self.line.map_or("", |l| l.raw.as_str());
-        if raw.matches('"').count() % 2 == raw.matches("\\\"").count() % 2 {
-            *v = self.command(&word.text, word).map(|s| Script { user, ..s });
-        }
+        *v = self.command(&command, word).map(|s| Script { user, ..s });
     }
 
-    /// The command of a tracker: the whole line.
+    /// The command of a tracker: one quoted word, or the whole line.
     pub fn command_line(&mut self, v: &mut Option<Script>) {
         let Some(word) = self.value() else { return };
-        let text = if word.quoted && self.words().len() == 2 { word.text.clone() } else { self.rest_of_line() };
-        *v = self.command(&text, word);
+        let text = self.rest_of_line();
+        let first = text.split_whitespace().next().unwrap_or_default();
+        *v = if first.contains(['"', '\'', '\\']) {
+            let Some((command, rest)) = self.quoted_command(word) else { return };
+            if let Some(more) = rest.first() {
+                let text =
+                    format!("'{more}' stands behind the quoted command, ignoring it: arguments belong into the quotes");
+                self.report_at(Class::Note, word, text);
+            }
+            self.command(&command, word)
+        } else {
+            self.command(&text, word)
+        };
+    }
+
+    /// The command of this line as one word, without its quotes and escapes, and the words that follow.
+    fn quoted_command(&mut self, at: &Word) -> Option<(String, Vec<String>)> {
+        let line = self.rest_of_line();
+        let split = |shell| split_line(&line, shell).map(|mut w| (!w.is_empty()).then(|| (w.remove(0), w)));
+        match (split(false), split(true)) {
+            (Ok(Some((command, rest))), Ok(Some((text, _)))) => {
+                let words = split_command(&text).unwrap_or_default();
+                Some((if shell(&text, &words).is_some() { text } else { command }, rest))
+            }
+            (Ok(_), Ok(_)) => {
+                self.report_at(Class::General, at, "the command is empty");
+                None
+            }
+            // Of a quote that is not closed nobody knows where the command ends. A double one has been reported.
+            (Err(e), _) | (_, Err(e)) => {
+                if !line.contains('"') {
+                    self.report_at(Class::UnmatchedQuote, at, format!("command: {e}"));
+                }
+                None
+            }
+        }
     }
 
     /// The current line without its keyword.

@@ -21,11 +21,12 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
     let good = make("good", "#!/bin/sh\n", 0o755);
     let plain = make("plain", "#!/bin/sh\n", 0o644);
     let orphan = make("orphan", "#!/nowhere/python -u\n", 0o755);
+    let crlf = make("crlf", "#!/bin/sh\r\nexit 0\r\n", 0o755);
     let open = make("open", "#!/bin/sh\n", 0o777);
     let text = format!(
         "global_defs {{\n enable_script_security\n script_user root\n startup_script /nowhere/start\n}}\n\
          vrrp_script S {{\n script {orphan}\n}}\n\
-         vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify {orphan}\n notify_stop {good}\n}}\n\
+         vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify {orphan}\n notify_stop {crlf}\n}}\n\
          vrrp_instance A {{\n interface absent0\n virtual_router_id 1\n notify_master {plain}\n notify_deleted /nowhere/deleted\n \
          track_script {{\n S\n }}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n\
          vrrp_instance B {{\n interface absent0\n virtual_router_id 2\n notify {open}\n notify_fault {good}\n virtual_ipaddress {{\n 10.0.0.2\n }}\n}}\n\
@@ -51,8 +52,49 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
             "21 (A) notify_deleted script '/nowhere/deleted' does not exist now",
             "32 (B) notify script '/open' is unsafe, it will not be run",
             "14 (G) notify script '/orphan' cannot be run: its interpreter '/nowhere/python' does not exist now",
+            "15 (G) notify_stop script '/crlf' cannot be run: its first line ends with a carriage return, which the kernel takes for a part of '/bin/sh'",
             "4 startup_script script '/nowhere/start' does not exist now",
             "38 quorum_up script '/nowhere/up' does not exist now",
         ]
     );
+}
+
+/// As keepalived 2.2.7 runs them, seen beside it; unquoted arguments, which it throws away, are arguments.
+#[test]
+fn commands_are_quoted_as_with_keepalived() {
+    let cases: &[(&str, &[&str])] = &[
+        (r#""/bin/true a b""#, &["a", "b"]),
+        (r"'/bin/true a b'", &["a", "b"]),
+        (r#""/bin/true \"two words\" c""#, &["two words", "c"]),
+        (r#"'/bin/true "two words" c'"#, &["two words", "c"]),
+        (r#""/bin/true 'two words' c""#, &["two words", "c"]),
+        (r#""/bin/true two\ words""#, &["two", "words"]),
+        (r"'/bin/true two\ words'", &["two", "words"]),
+        (r#""/bin/true a \\ x""#, &["a", " x"]),
+        (r#""/bin/true a \t x\x41""#, &["a", "xA"]),
+        (r"'/bin/true \. \d'", &[".", "d"]),
+        (r#""/bin/true '\\.ok' ''""#, &[".ok", ""]),
+        (r#""/bin/true" root"#, &[]),
+        (r"'/bin/true' root", &[]),
+        (r#""/bin/true a"b"#, &["ab"]),
+        (r"/bin/true\ a", &["a"]),
+        (r#"/bin/true a "two words""#, &["a", "two words"]),
+    ];
+    for (text, arguments) in cases {
+        let file = format!(
+            "global_defs {{\n script_user root\n}}\nvrrp_script S {{\n script {text}\n}}\n\
+             vrrp_instance A {{\n interface absent0\n virtual_router_id 1\n notify {text}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n"
+        );
+        let outcome = load_text(file, &Options::default(), &SystemHost);
+        let argv =
+            |s: Option<&steadfast_config::model::Script>| s.map(|s| s.argv.iter().skip(1).cloned().collect::<Vec<_>>());
+        let tracked = argv(outcome.config.scripts.first().and_then(|s| s.script.as_ref()));
+        let told = argv(outcome.config.instances.first().and_then(|i| i.notify.as_ref()));
+        let wanted = Some(arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>());
+        assert_eq!(tracked, wanted, "script {text}");
+        // There a user may follow.
+        if !text.starts_with("/bin/true a") {
+            assert_eq!(told, wanted, "notify {text}");
+        }
+    }
 }

@@ -69,6 +69,14 @@ impl Address {
         }
     }
 
+    /// What the kernel knows it by.
+    pub fn key(&self) -> Key<'_> {
+        if self.cidr.address.is_ipv6() {
+            return Key::V6(&self.interface, self.cidr.address);
+        }
+        Key::V4(&self.interface, self.cidr.address, self.peer.as_deref().unwrap_or(&self.cidr).network())
+    }
+
     /// A plain address on an interface, everything else at its default.
     pub fn new(cidr: IpCidr, interface: impl Into<Name>) -> Self {
         Address {
@@ -198,11 +206,7 @@ impl Object {
     /// What the kernel knows it by, where something else may be in its place.
     pub fn key(&self) -> Option<Key<'_>> {
         match self {
-            Object::Address(a) if a.cidr.address.is_ipv6() => Some(Key::V6(&a.interface, a.cidr.address)),
-            Object::Address(a) => {
-                let far = a.peer.as_deref().unwrap_or(&a.cidr).network();
-                Some(Key::V4(&a.interface, a.cidr.address, far))
-            }
+            Object::Address(a) => Some(a.key()),
             Object::Route(r) => {
                 Some(Key::Route(r.family, r.destination, r.from, r.table, r.vrf.as_deref(), r.tos, r.metric))
             }

@@ -163,6 +163,17 @@ impl Held {
         self.entries.get(object).is_some_and(|e| e.holders == 1)
     }
 
+    /// What somebody holds that the kernel knows by the same key as another one.
+    pub fn rival(&self, object: &Object) -> Option<&Object> {
+        let key = object.key()?;
+        self.entries.keys().find(|o| *o != object && o.key().as_ref() == Some(&key))
+    }
+
+    /// Everything that somebody holds.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.entries.keys()
+    }
+
     /// The kernel did not take it when last asked.
     pub fn is_refused(&self, object: &Object) -> bool {
         self.entries.get(object).is_some_and(Entry::is_refused)

@@ -101,6 +101,7 @@ impl Router {
         for (i, before) in &changed {
             self.hold_fresh(*i, before, now, out);
         }
+        self.find_rivals();
         for (i, before) in &changed {
             self.change(*i, before, now, out);
         }
@@ -178,10 +179,15 @@ impl Router {
         }
         if set {
             let new: HashSet<Object> = Instance::objects(&after).collect();
+            let keys: HashSet<_> = new.iter().filter_map(Object::key).collect();
             // What has been replaced is not held any more.
             for object in Instance::objects(before).rev().filter(|o| !new.contains(o)) {
                 if self.held.contains(&object) {
-                    self.log(Level::Info, i, format_args!("removing {object}"), out);
+                    let changes =
+                        matches!(object, Object::Address(_)) && object.key().is_some_and(|k| keys.contains(&k));
+                    if !changes {
+                        self.log(Level::Info, i, format_args!("removing {object}"), out);
+                    }
                     self.let_go(object, out);
                 }
             }

@@ -138,6 +138,8 @@ pub struct Router {
     pub(crate) timers: Timers<Key>,
     pub(crate) rng: Rng,
     pub(crate) held: Held,
+    /// Addresses of which the kernel has place for one form only, and somebody holds or wants another. There are none as a rule.
+    pub(crate) rivals: HashSet<Object>,
     pub(crate) pacer: Pacer,
     pub(crate) life: Life,
     /// Wall clock less monotonic clock, in nanoseconds.
@@ -178,6 +180,7 @@ impl Router {
             timers: Timers::new(),
             rng: Rng::new(seed),
             held: Held::default(),
+            rivals: HashSet::new(),
             pacer: Pacer::default(),
             life: Life::Settling,
             wall: 0,
@@ -211,6 +214,7 @@ impl Router {
         router.trackers.define_files(&config.files);
         router.trackers.define_processes(&config.processes);
         router.hold_statics(&config.statics, out);
+        router.find_rivals();
         router.reindex();
         router.timers.set(Key::Settle, now);
         router

@@ -8,9 +8,10 @@ use crate::router::{Key, Life, Router};
 use crate::script::Script;
 use crate::{InstanceConfig, Link, Output, ScriptEnd, Tracked};
 use log::Level;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Address, Object};
 use steadfast_core::{Family, Time};
 
 impl Router {
@@ -375,11 +376,32 @@ impl Router {
         }
     }
 
-    /// One holder less.
+    /// One holder less. Where somebody holds another form of the address, that one comes into the place: the kernel may have taken it
+    /// for the one that goes.
     pub(crate) fn let_go(&mut self, object: Object, out: &mut Vec<Output>) {
-        if self.held.release(&object) {
-            out.push(Output::Remove(object));
+        if !self.held.release(&object) {
+            return;
         }
+        let rival = if self.rivals.contains(&object) { self.held.rival(&object).cloned() } else { None };
+        out.push(match rival {
+            Some(other) => Output::Replace(object, other),
+            None => Output::Remove(object),
+        });
+    }
+
+    /// Finds the addresses of which there is more than one form, held or wanted.
+    pub(crate) fn find_rivals(&mut self) {
+        let held = self.held.all().filter_map(|o| if let Object::Address(a) = o { Some(a) } else { None });
+        let wanted = self.slots.iter().flatten().flat_map(|x| x.config.addresses.iter().chain(&x.config.excluded));
+        let mut first: HashMap<_, &Address> = HashMap::new();
+        let mut rivals = HashSet::new();
+        for address in held.chain(wanted) {
+            let other = *first.entry(address.key()).or_insert(address);
+            if other != address {
+                rivals.extend([other, address].map(|a| Object::Address(a.clone())));
+            }
+        }
+        self.rivals = rivals;
     }
 }
 

@@ -55,6 +55,48 @@ fn an_address_changes_in_place() {
     assert!(!shows("10.77.0.100") && !shows("fd77::100"), "{}", host.show("addr"));
 }
 
+/// Two hold it, or it goes from one to the other, and it is another one then.
+#[test]
+fn an_address_of_two_changes() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let text = |a: &str, b: &str| {
+        let of = |name: &str, vrid: u8, more: &str| {
+            format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n priority 200\n advert_int 1\n virtual_ipaddress {{\n \
+                 10.77.0.1{vrid}/24\n }}\n virtual_ipaddress_excluded {{\n {more}\n }}\n}}\n"
+            )
+        };
+        format!("{}{}", of("A", 51, a), of("B", 52, b))
+    };
+    let both = "10.77.0.100/24\n fd77::100/64";
+    let d = Daemon::start(host, Kind::Steadfast, &text(both, both));
+    let shows = |words: &[&str]| {
+        let all = host.show("addr show dev eth0");
+        let ours = all.lines().filter(|l| l.contains("10.77.0.100/") || l.contains("fd77::100/")).count();
+        ours == 2 && words.iter().all(|w| all.contains(w))
+    };
+    assert!(eventually(SOON, || shows(&["10.77.0.100/24", "fd77::100/64"])), "{}", d.log());
+    for name in ["A", "B"] {
+        d.wait_log(&format!("({name}) Entering MASTER STATE"), SOON);
+    }
+    let (one, two) = ("10.77.0.100/24 label eth0:x\n fd77::100/128", "10.77.0.100/24 label eth0:y\n fd77::100/96");
+    let later = "10.77.0.100/24\n fd77::100/64";
+    for (a, b, seen) in [
+        (one, one, ["eth0:x", "fd77::100/128"]),
+        ("10.77.0.99/24", two, ["eth0:y", "fd77::100/96"]),
+        (later, "10.77.0.98/24", ["10.77.0.100/24", "fd77::100/64"]),
+    ] {
+        d.reload(&text(a, b));
+        assert!(eventually(SOON, || shows(&seen)), "{a}, {b}: {}\n{}", host.show("addr"), d.log());
+    }
+    assert!(!d.log().contains("putting it back"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    let all = host.show("addr show dev eth0");
+    assert!(!all.contains("10.77.0.100") && !all.contains("fd77::100"), "{all}");
+}
+
 /// What the kernel refuses does not take away what served.
 #[test]
 fn what_is_refused_leaves_the_old_one() {

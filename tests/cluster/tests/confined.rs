@@ -146,6 +146,31 @@ fn a_killed_runner_costs_no_state_and_no_check() {
     assert!(eventually(seconds(5), || runners(parent).is_empty()), "{pid}: its runner ends with it");
 }
 
+/// A fault that somebody sends ends a process at once, as it ends keepalived's: who wants a core file asks for it so.
+#[test]
+fn a_fault_ends_a_process_at_the_first_signal() {
+    require!();
+    let lan = Lan::new(1);
+    let d = daemon(&lan, home());
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+    let parent = d.pid_of("pid").expect("pid");
+    for (signal, number) in [(Signal::SIGSEGV, 11), (Signal::SIGBUS, 7), (Signal::SIGABRT, 6)] {
+        for child in ["vrrp.pid", "check.pid"] {
+            let before = d.pid_of(child).expect("pid");
+            send(before, signal);
+            d.wait_log(&format!("pid {before} exited due to signal {number}"), seconds(5));
+            // The second death in a row is answered a second later, the third after two.
+            assert!(eventually(seconds(10), || d.pid_of(child).is_some_and(|p| p != before)), "{child}: {}", d.log());
+        }
+    }
+    assert!(eventually(seconds(10), || runners(parent).len() == 1), "{}", d.log());
+    let before = runners(parent)[0];
+    send(before, Signal::SIGSEGV);
+    assert!(eventually(seconds(5), || runners(parent).iter().any(|p| *p != before)), "{}", d.log());
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
 #[test]
 fn a_script_that_becomes_unsafe_is_not_run_any_more() {
     require!();

@@ -182,16 +182,23 @@ fn a_new_program_that_does_not_start_changes_nothing() {
         assert!(!fine && said.contains("the running configuration stays") || said.contains("goes on"), "{n}: {said}");
         assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
     }
-    // A program that is gone is no fault of the file.
+    // What they write is said to be theirs, with a time like all else.
+    let said = ": the new program says: ";
+    assert!(a.log().lines().any(|l| l.contains(said) && l.contains("not found")), "{}", a.log());
+    assert!(!a.log().lines().any(|l| l.contains("not found") && !l.contains(said)), "{}", a.log());
+    // None at all.
     std::fs::remove_file(a.path("steadfastd")).expect("removed");
-    assert!(!steadfast(&a, &["upgrade"]).0);
-    let (_, said) = steadfast(&a, &["status"]);
-    assert!(said.contains("the last upgrade failed") && !said.contains("shows its faults"), "{said}");
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(!fine && said.contains("the new program cannot be started"), "{said}");
+    let (_, shown) = steadfast(&a, &["status"]);
+    assert!(shown.contains("the last upgrade failed") && !shown.contains("shows its faults"), "{shown}");
     // A file that a reload would refuse does not come in by an upgrade, either.
     std::fs::write(a.path("conf"), text.replace("virtual_ipaddress", "virtual_ipadress")).expect("configuration");
     install(a.folder.path(), &steadfastd());
     let (fine, said) = steadfast(&a, &["upgrade"]);
     assert!(!fine && said.contains("the running configuration stays"), "{said}");
+    let (_, shown) = steadfast(&a, &["status"]);
+    assert!(shown.contains("the last upgrade failed") && shown.contains("shows its faults"), "{shown}");
     assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     assert!(a.log().contains("keeping the running one"), "{}", a.log());
     assert_eq!(a.stop(), Some(0));

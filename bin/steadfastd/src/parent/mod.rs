@@ -4,6 +4,7 @@ mod begin;
 mod control;
 mod dump;
 mod ends;
+mod newcomer;
 mod observers;
 mod paths;
 mod reading;
@@ -33,6 +34,8 @@ use steadfast_sys::{Reactor, files, logging, now};
 
 const SIGNALS: usize = 0;
 const LOADER: usize = 1;
+/// What a new program writes.
+const NEWCOMER: usize = 3;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
 
@@ -73,6 +76,10 @@ struct Loading {
     upgrade: bool,
     /// It has said something.
     spoke: bool,
+    /// What it writes, of a new program.
+    newcomer: Option<newcomer::Newcomer>,
+    /// It was ended because it took too long.
+    overdue: bool,
     /// It is ended then: a file system that hangs must not stand in the way of every later reload.
     until: Time,
 }
@@ -241,6 +248,7 @@ impl Daemon {
                 match r.token {
                     SIGNALS => {}
                     LOADER => self.read_loader(),
+                    NEWCOMER => self.loading.iter_mut().filter_map(|l| l.newcomer.as_mut()).for_each(|n| n.hear()),
                     scheduled::WATCHER => self.reload_time_changed(),
                     n if n >= CONTROL - 1 => self.control_ready(n, now()),
                     n => {
@@ -460,11 +468,13 @@ impl Daemon {
     fn timers(&mut self, t: Time) -> Option<i32> {
         if let Some(l) = self.loading.as_mut().filter(|l| t >= l.until) {
             log::error!(
-                "the loader (pid {}) takes longer than a minute, ending it: {}",
+                "{} (pid {}) takes longer than a minute, ending it: {}",
+                if l.upgrade { "the new program" } else { "the loader" },
                 l.pid,
                 files::whereabouts(l.pid)
             );
             spawn::signal(l.pid, SIGKILL);
+            l.overdue = true;
             l.until = t + READING;
         }
         self.reload_if_due(t);

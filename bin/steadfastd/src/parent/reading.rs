@@ -1,5 +1,6 @@
 //! Readings of the configuration: the loader is started, its answer taken over or refused.
 
+use super::newcomer::Newcomer;
 use super::*;
 use std::collections::BTreeSet;
 
@@ -16,8 +17,7 @@ impl Daemon {
             self.mark_reload();
         }
         let Ok((reader, writer)) = pipe::pair() else {
-            log::error!("cannot make a pipe for the loader");
-            self.not_read(reload, upgrade);
+            self.not_read(reload, upgrade, "no pipe can be made");
             return;
         };
         let mut spec = self.spec("loader", vec![writer.fd()]);
@@ -26,10 +26,20 @@ impl Daemon {
         {
             *first = path.into();
         }
-        match spawn::spawn(&spec) {
-            Ok(pid) => {
+        let begun = if upgrade {
+            spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(Newcomer::new(output))))
+        } else {
+            spawn::spawn(&spec).map(|pid| (pid, None))
+        };
+        match begun {
+            Ok((pid, newcomer)) => {
                 if self.reactor.watch(reader.fd(), LOADER).is_err() {
                     log::error!("cannot watch the loader");
+                }
+                if let Some(fd) = newcomer.as_ref().and_then(Newcomer::fd)
+                    && let Err(e) = self.reactor.watch(fd, NEWCOMER)
+                {
+                    log::warn!("what the new program writes cannot be watched: {e}");
                 }
                 self.loading = Some(Loading {
                     pid,
@@ -42,20 +52,22 @@ impl Daemon {
                     reload,
                     upgrade,
                     spoke: false,
+                    newcomer,
+                    overdue: false,
                     until: now() + READING,
                 });
             }
-            Err(e) => {
-                log::error!("cannot start the loader: {e}");
-                self.not_read(reload, upgrade);
-            }
+            Err(e) => self.not_read(reload, upgrade, &e.to_string()),
         }
     }
 
     /// A reading could not even begin.
-    fn not_read(&mut self, reload: bool, upgrade: bool) {
-        let whose = if std::mem::take(&mut self.then_upgrade) || upgrade { "new program's " } else { "" };
-        self.reading_ended(Some(&format!("the {whose}loader cannot be started")));
+    fn not_read(&mut self, reload: bool, upgrade: bool, why: &str) {
+        self.then_upgrade = false;
+        let what = if upgrade { "the new program" } else { "the loader" };
+        let goes_on = if upgrade { ", the running one goes on" } else { "" };
+        log::error!("{what} cannot be started ({why}){goes_on}");
+        self.reading_ended(Some(&format!("{what} cannot be started ({why})")));
         schedule::tell_manager(Tell::Ready);
         if !reload {
             self.stop(1);
@@ -90,8 +102,12 @@ impl Daemon {
         self.read_loader();
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
+        if let Some(newcomer) = l.newcomer {
+            newcomer.fd().into_iter().for_each(|fd| self.reactor.forget(fd));
+            newcomer.end();
+        }
         if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end, l.spoke);
+            self.upgrade(end, l.spoke, l.overdue);
             if std::mem::take(&mut self.reload_again) {
                 self.signal(SIGHUP);
             }
@@ -120,12 +136,8 @@ impl Daemon {
             (spawn::End::Exited(0), Some(facts), Some(_))
                 if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
             {
-                // The same file is refused to an upgrade.
-                let first = if self.then_upgrade { "; then upgrade" } else { "" };
-                self.refuse(
-                    "has new faults",
-                    &format!(" (steadfast reload --force takes it over all the same{first})"),
-                );
+                let what = if self.then_upgrade { "both" } else { "it" };
+                self.refuse("has new faults", &format!(" (steadfast reload --force takes {what} over all the same)"));
             }
             (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
                 self.start_loader(true, true);
@@ -152,7 +164,7 @@ impl Daemon {
             }
             _ if l.reload => {
                 // The running configuration stays, whatever was wrong with the new one.
-                self.refuse("cannot be used", "");
+                self.refuse(if l.overdue { "could not be read within a minute" } else { "cannot be used" }, "");
             }
             (spawn::End::Exited(status), _, _) => {
                 log::error!("the configuration cannot be used");
@@ -185,10 +197,14 @@ impl Daemon {
 
     /// The running configuration stays.
     pub(super) fn refuse(&mut self, why: &str, hint: &str) {
-        self.then_upgrade = false;
+        let (kept, so) = if std::mem::take(&mut self.then_upgrade) {
+            (" and the running program", ", so the new program does not take over")
+        } else {
+            ("", "")
+        };
         log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
-            "the new configuration {why}, keeping the running one{hint}");
-        self.reading_ended(Some(&format!("the new configuration {why}")));
+            "the new configuration {why}, keeping the running one{kept}{hint}");
+        self.reading_ended(Some(&format!("the new configuration {why}{so}")));
         schedule::tell_manager(Tell::Ready);
     }
 

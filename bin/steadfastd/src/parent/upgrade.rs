@@ -49,6 +49,16 @@ pub(super) fn program() -> Option<(PathBuf, bool)> {
     Some((path, other))
 }
 
+/// Why a new program is not taken, by how its loader ended.
+fn fault(end: spawn::End, spoke: bool, overdue: bool) -> Option<String> {
+    match end {
+        spawn::End::Exited(0) if spoke => None,
+        _ if overdue => Some("did not answer within a minute and was ended".into()),
+        spawn::End::Exited(0) => Some(format!("is no steadfastd (it {end})")),
+        _ => Some(format!("cannot read the configuration (it {end})")),
+    }
+}
+
 impl Daemon {
     /// Begins: the new program reads the configuration first, and shows that it starts at all.
     pub(super) fn try_upgrade(&mut self) {
@@ -61,10 +71,9 @@ impl Daemon {
     }
 
     /// The new program's loader ended; true: it is fine, and this call does not return when the new program starts.
-    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool) {
-        if end != spawn::End::Exited(0) || !spoke {
-            let why = if end == spawn::End::Exited(0) { "is no steadfastd" } else { "cannot read the configuration" };
-            log::error!("the new program {why} (it {end}), the running one goes on");
+    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool, overdue: bool) {
+        if let Some(why) = fault(end, spoke, overdue) {
+            log::error!("the new program {why}, the running one goes on");
             self.reading_ended(Some(&format!("the new program {why}")));
             schedule::tell_manager(Tell::Ready);
             return;
@@ -79,7 +88,7 @@ impl Daemon {
             roles: roles.collect(),
         };
         let Some((program, _)) = program() else {
-            self.reading_ended(Some("the file of the program is not known"));
+            self.reading_ended(Some("the file of the new program is not known"));
             schedule::tell_manager(Tell::Ready);
             return;
         };
@@ -89,7 +98,7 @@ impl Daemon {
             Ok(m) => m,
             Err(e) => {
                 log::error!("the state cannot be handed over ({e}), the running program goes on");
-                self.reading_ended(Some(&format!("the state cannot be handed over ({e})")));
+                self.reading_ended(Some(&format!("the state cannot be handed over to the new program ({e})")));
                 schedule::tell_manager(Tell::Ready);
                 return;
             }
@@ -140,5 +149,20 @@ fn without_hand_over(e: &dyn std::fmt::Display) {
         if !spawn::wait_for(pid, Duration::from_secs(3)) {
             spawn::signal(pid, super::SIGKILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spawn::End;
+
+    #[test]
+    fn a_program_that_hangs_is_not_said_to_have_ended_by_itself() {
+        let hung = fault(End::Signalled(9), false, true);
+        assert_eq!(hung.as_deref(), Some("did not answer within a minute and was ended"));
+        assert!(fault(End::Signalled(9), true, false).is_some_and(|w| w.ends_with("(it exited due to signal 9)")));
+        assert!(fault(End::Exited(0), false, false).is_some_and(|w| w.starts_with("is no steadfastd")));
+        assert_eq!(fault(End::Exited(0), true, true), None);
     }
 }

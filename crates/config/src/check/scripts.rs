@@ -26,9 +26,19 @@ impl Runs {
             }
             ScriptFile::Insecure(_) | ScriptFile::Good(_) => {
                 let absent = host.absent_interpreter(first)?;
-                Some(format!("'{first}' cannot be run: its interpreter '{absent}' does not exist now"))
+                Some(format!("'{first}' cannot be run: {}", without(&absent)))
             }
         }
+    }
+}
+
+/// Why a script cannot be run whose interpreter is absent.
+fn without(interpreter: &str) -> String {
+    match interpreter.strip_suffix('\r') {
+        Some(name) => {
+            format!("its first line ends with a carriage return, which the kernel takes for a part of '{name}'")
+        }
+        None => format!("its interpreter '{interpreter}' does not exist now"),
     }
 }
 
@@ -192,9 +202,7 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
             ScriptFile::Insecure(_) | ScriptFile::Good(_) => {
                 any = true;
                 if let Some(absent) = host.absent_interpreter(first) {
-                    let text = format!(
-                        "{named}: script '{first}' cannot be run: its interpreter '{absent}' does not exist now"
-                    );
+                    let text = format!("{named}: script '{first}' cannot be run: {}", without(&absent));
                     d.push(Class::Note, here("script"), text);
                 }
             }

@@ -40,6 +40,26 @@ pub trait Reader {
     fn glob(&self, pattern: &str) -> Vec<PathBuf>;
     /// An environment variable.
     fn environment(&self, name: &str) -> Option<String>;
+    /// The one name of a file that may be called by several.
+    fn canonical(&self, path: &Path) -> PathBuf {
+        lexical(path)
+    }
+}
+
+/// A path without `.` and `NAME/..`, for where there are no links.
+fn lexical(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// The real file system.
@@ -74,6 +94,11 @@ impl Reader for FsReader {
 
     fn environment(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        // What `..` leads to behind a link is for the system to say. A pipe has no path, and what is absent is read by nobody.
+        std::fs::canonicalize(path).unwrap_or_else(|_| lexical(path))
     }
 }
 

@@ -6,7 +6,7 @@ mod fs;
 mod words;
 
 pub use fs::{FakeReader, FsReader, ReadError, Reader};
-pub use words::{CommandError, split_command};
+pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
 use std::collections::HashMap;
@@ -107,22 +107,6 @@ struct Checks {
     brace: bool,
 }
 
-/// A path without `.` and `NAME/..`: names for one file shall be alike.
-fn lexical(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
-}
-
 /// Reads a configuration.
 pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
     let all = options.include_check_all;
@@ -173,7 +157,7 @@ impl State<'_> {
             let text = "the file begins with a byte order mark (U+FEFF), ignoring it";
             self.out.diagnostics.push_help(Class::UnknownKeyword, Some(at), text, help);
         }
-        self.open.push((lexical(path), self.redefined));
+        self.open.push((self.reader.canonical(path), self.redefined));
         let mut lines = bare.unwrap_or(&text).split('\n').enumerate();
         while let Some((n, line)) = lines.next() {
             let number = u32::try_from(n + 1).unwrap_or(u32::MAX);
@@ -368,7 +352,7 @@ impl State<'_> {
             }
             for file in found {
                 // Nothing is otherwise than when it was begun: it would go round for ever.
-                let name = lexical(&file);
+                let name = self.reader.canonical(&file);
                 if self.open.iter().any(|(open, redefined)| *open == name && *redefined == self.redefined) {
                     let within = path.display();
                     let text = if self.open.last().is_some_and(|(open, _)| *open == name) {

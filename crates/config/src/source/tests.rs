@@ -118,6 +118,22 @@ fn includes_are_followed_and_loops_end() {
     assert_eq!(shown(&read(&[("main", "include d/{a,b}.conf\n"), ("d/a.conf", "1"), ("d/b.conf", "2")])), ["1", "2"]);
 }
 
+/// `..` behind a link leads to where the link points, and a file by another name is the same file.
+#[test]
+fn a_link_followed_by_two_dots_is_another_file_and_a_link_to_itself_is_not() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("other/d")).expect("folder");
+    std::os::unix::fs::symlink(at("other/d"), at("d")).expect("link");
+    std::os::unix::fs::symlink(at("k.conf"), at("same.conf")).expect("link");
+    std::fs::write(at("k.conf"), "a\ninclude d/../k.conf\ninclude same.conf\nb\n").expect("file");
+    std::fs::write(at("other/k.conf"), "c\n").expect("file");
+    let source = load(&at("k.conf"), &FsReader, &Options::default());
+    assert_eq!(shown(&source), ["a", "c", "b"]);
+    let said: Vec<_> = source.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(said, [format!("{} includes itself", at("k.conf").display())]);
+}
+
 #[test]
 fn a_bomb_of_definitions_is_bounded() {
     let mut text = String::from("$a0=xxxxxxxxxxxxxxxxxxxx\n");

@@ -187,8 +187,18 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-/// Splits a command into its words: both kinds of quotes, and backslash escapes.
+/// Splits a command into its words: both kinds of quotes, and backslash escapes, also within single quotes, as with keepalived.
 pub fn split_command(text: &str) -> Result<Vec<String>, CommandError> {
+    split_quoted(text, false)
+}
+
+/// The same of a line whose first word is a command, which is split once more when it is read. `shell`: what a shell is to be given,
+/// which has its own escapes; a quote within quotes alone is escaped for the line.
+pub fn split_line(text: &str, shell: bool) -> Result<Vec<String>, CommandError> {
+    split_quoted(text, shell)
+}
+
+fn split_quoted(text: &str, shell: bool) -> Result<Vec<String>, CommandError> {
     let mut words = Vec::new();
     let mut current = String::new();
     let mut open: Option<char> = None;
@@ -196,9 +206,16 @@ pub fn split_command(text: &str) -> Result<Vec<String>, CommandError> {
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
         match (c, open) {
-            ('\\', o) if o != Some('\'') => {
+            ('\\', o) => {
                 any = true;
-                escape(&mut characters, &mut current);
+                if !shell {
+                    escape(&mut characters, &mut current);
+                } else if o.is_some() && characters.peek().copied() == o {
+                    current.extend(characters.next());
+                } else {
+                    current.push(c);
+                    current.extend(characters.next());
+                }
             }
             (c, Some(o)) if c == o => open = None,
             ('"' | '\'', None) => {

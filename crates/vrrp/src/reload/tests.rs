@@ -410,3 +410,44 @@ fn a_refused_route_in_the_place_of_another_is_tried_again() {
     solo.run_ms(2000);
     assert!(solo.take().contains(&Output::Add(new)));
 }
+
+/// The kernel has place for one form of it. Whoever lets go of the old one last must not take the new one away with it.
+#[test]
+fn an_address_of_two_holders_changes_for_both_and_changes_on_its_way() {
+    let six = |prefix: u8| Address::new(cidr(&format!("fd00::60/{prefix}")), "eth0");
+    let config = |a: Option<u8>, b: Option<u8>, fixed: Option<u8>| {
+        let mut both = [instance("A", 0, 51, 100), instance("B", 0, 52, 100)];
+        both[0].excluded.extend(a.map(six));
+        both[1].excluded.extend(b.map(six));
+        let statics = fixed.map(|p| Object::Address(six(p))).into_iter().collect();
+        Config { instances: both.to_vec(), statics, ..Config::default() }
+    };
+    let object = |p: u8| Object::Address(six(p));
+    for (before, after) in [
+        (config(Some(64), Some(64), None), config(Some(128), Some(128), None)),
+        (config(Some(64), None, None), config(None, Some(128), None)),
+        (config(None, Some(64), None), config(Some(128), None, None)),
+        (config(Some(64), None, None), config(None, None, Some(128))),
+        (config(None, None, Some(64)), config(Some(128), None, None)),
+        (config(Some(64), Some(128), None), config(None, Some(128), None)),
+    ] {
+        let mut solo = Solo::new(before);
+        solo.run_ms(3700);
+        let out = reload(&mut solo, after);
+        let last = out.iter().rev().find(|o| match o {
+            Output::Add(o) | Output::Remove(o) | Output::Replace(_, o) => matches!(o, Object::Address(_)),
+            _ => false,
+        });
+        assert_eq!(last, Some(&Output::Replace(object(64), object(128))), "{out:?}");
+        assert_eq!(removed(&out), 0, "{out:?}");
+    }
+    // An instance that goes lets go later, when its successor had time.
+    let mut gone = config(None, Some(128), None);
+    gone.instances.remove(0);
+    let mut solo = Solo::new(config(Some(64), None, None));
+    solo.run_ms(3700);
+    reload(&mut solo, gone);
+    solo.run_ms(1100);
+    let out = solo.take();
+    assert!(out.contains(&Output::Replace(object(64), object(128))), "{out:?}");
+}
