@@ -150,17 +150,6 @@ impl Router {
             let Some(x) = self.slot(*m) else { continue };
             match x.state {
                 State::Master if x.releasing() && x.dead_link() => self.finish_release(*m, None, now, out),
-                // It serves as yet, and said no more than priority 0.
-                State::Master
-                    if x.mode == Mode::Releasing(After::Evaluate)
-                        && !fault
-                        && members.len() == 1
-                        && x.was_only_interrupted(now) =>
-                {
-                    self.cancel_timer(*m, Which::Release);
-                    let words = "its address was away for a moment, nobody took over; going on as master";
-                    self.go_on(*m, words, now, out);
-                }
                 State::Master if x.releasing() => {}
                 State::Master if fault => {
                     let soft = !x.dead_link();
@@ -532,8 +521,9 @@ impl Router {
         let spoke = x.last_sent;
         let sent = !dead && x.emit(0, now, out);
         x.interrupted = (dead || mute).then_some((if sent { now } else { spoke }, sent));
-        // nobody takes over at once who has not been told
-        let soft = soft && sent && x.config.soft_release && x.objects_set;
+        // nobody takes over at once who has not been told; and an address that stays without the host's own would become the first of
+        // its network, with which the host's would go later
+        let soft = soft && sent && !mute && x.config.soft_release && x.objects_set;
         x.rearm_logs(now);
         if sent {
             self.log(Level::Info, i, format_args!("sent 0 priority"), out);

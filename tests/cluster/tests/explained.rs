@@ -188,6 +188,35 @@ fn a_second_daemon_says_who_is_there_and_waits_for_one_that_stops() {
     assert!(next.wait().expect("wait").success());
 }
 
+/// It locks nothing, and removes its pid files at its end, whoever has written into them since.
+#[test]
+fn a_living_keepalived_is_not_started_beside_and_one_that_stops_is_waited_for() {
+    require!();
+    if steadfast_test_cluster::daemon::keepalived().is_none() {
+        println!("SKIPPED: keepalived is not installed: no start beside it");
+        return;
+    }
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let mut d = Daemon::start(host, Kind::Keepalived, &conf(200, ""));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    let pid = d.pid_of("pid").expect("pid");
+    let log = d.path("other.log");
+    let other = || std::fs::read_to_string(&log).unwrap_or_default();
+    let status = beside(host, &d).wait().expect("wait");
+    let words = format!("daemon is already running: pid {pid}, pid file {}", d.path("pid").display());
+    assert!(status.code() == Some(0) && other().contains(&words), "{status}: {}", other());
+    assert_eq!(d.pid_of("pid"), Some(pid));
+    d.signal(Signal::SIGTERM);
+    let mut next = beside(host, &d);
+    assert_eq!(d.ended(), Some(0));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", other());
+    let now = d.pid_of("pid").expect("its pid file is there");
+    assert!(now != pid && d.pid_of("vrrp.pid").is_some(), "{now}");
+    send(now, Signal::SIGTERM);
+    assert!(next.wait().expect("wait").success());
+}
+
 #[test]
 fn a_reload_is_over_when_it_is_in_effect() {
     require!();

@@ -9,6 +9,8 @@ use steadfast_sys::{files, now, schedule};
 
 /// A daemon takes a signal within this.
 const TAKEN: Duration = Duration::from_millis(200);
+/// keepalived locks no file and says nothing of its end, which it comes to within this where it was told to stop.
+const LEAVING: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// First configuration: pid file, namespace, startup script, children.
@@ -84,7 +86,7 @@ impl Daemon {
     pub(super) fn lock_pid_file(&mut self, path: &std::path::Path) -> Result<PidFile, PidError> {
         let script = self.facts.shutdown.as_ref().map_or(0, |(_, _, limit)| *limit);
         let limit = now() + Duration::from_secs(self.facts.child_wait.max(2).saturating_add(script)) + ENDING;
-        let taken = now() + TAKEN;
+        let (taken, left) = (now() + TAKEN, now() + LEAVING);
         let mut said = false;
         loop {
             match PidFile::lock(path) {
@@ -105,8 +107,23 @@ impl Daemon {
                     }
                     std::thread::sleep(Duration::from_millis(5));
                 }
+                Ok(_) if self.is_of_keepalived(path) => {
+                    if now() >= left {
+                        return Err(PidError::Running);
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 result => return result,
             }
         }
+    }
+
+    /// A living keepalived wrote this file; it would remove it at its end, whoever had written into it since.
+    fn is_of_keepalived(&self, path: &std::path::Path) -> bool {
+        let text = files::read_limited(path, 32).ok().and_then(|b| String::from_utf8(b).ok()).unwrap_or_default();
+        let Some(pid) = text.trim().parse::<i32>().ok().filter(|pid| !self.adopted && *pid != schedule::pid()) else {
+            return false;
+        };
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("keepalived"))
     }
 }
