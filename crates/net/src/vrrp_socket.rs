@@ -348,6 +348,8 @@ fn open_sender(family: Family, whole: bool) -> io::Result<OwnedFd> {
             socket.set_multicast_loop_v4(false)?;
             socket.set_multicast_ttl_v4(255)?;
             socket.set_tos_v4(TOS)?;
+            // Who lost its address can still give its virtual ones up by priority 0; the kernel may refuse it this.
+            let _ = socket.set_ip_transparent_v4(true);
         }
         Family::V6 => {
             socket.set_multicast_loop_v6(false)?;

@@ -10,6 +10,18 @@ use std::time::Duration;
 use steadfast_core::{State, Time};
 
 impl Router {
+    /// A master that was silent speaks again.
+    pub(crate) fn go_on(&mut self, i: u32, words: &str, now: Time, out: &mut Vec<Output>) {
+        let Some(x) = self.slot_mut(i) else { return };
+        x.mode = Mode::Normal;
+        x.interrupted = None;
+        x.reannounced = Some(now);
+        self.log(Level::Info, i, format_args!("{words}"), out);
+        self.advertise(i, now, out);
+        self.restore_lost(i, out);
+        self.burst(i, 1, now, out);
+    }
+
     pub(crate) fn fire_instance(&mut self, i: u32, which: Which, due: Time, now: Time, out: &mut Vec<Output>) {
         match which {
             Which::Down => self.down_expired(i, due, now, out),
@@ -26,17 +38,12 @@ impl Router {
                 if let Some(x) = self.slot_mut(i)
                     && x.standing() == Standing::Listening
                 {
-                    x.mode = Mode::Normal;
-                    x.reannounced = Some(now);
                     let words = if std::mem::take(&mut x.superseded) {
                         "a master of lower priority is there; taking over again"
                     } else {
                         "nobody took over; going on as master"
                     };
-                    self.log(Level::Info, i, format_args!("{words}"), out);
-                    self.advertise(i, now, out);
-                    self.restore_lost(i, out);
-                    self.burst(i, 1, now, out);
+                    self.go_on(i, words, now, out);
                 }
             }
             Which::GarpAgain => {

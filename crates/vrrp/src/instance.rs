@@ -95,8 +95,10 @@ pub(crate) struct Instance {
     pub wants: bool,
     /// Priority 0 was heard, and nothing since.
     pub zero_heard: Option<Time>,
-    /// When it last spoke as a master whose link then died under it.
-    pub interrupted: Option<Time>,
+    /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
+    pub interrupted: Option<(Time, bool)>,
+    /// What its last advert came from.
+    pub spoke_from: Option<IpAddr>,
     /// While it overslept somebody of lower priority took over.
     pub superseded: bool,
     /// The last advert of a master.
@@ -158,6 +160,7 @@ impl Instance {
             wants: false,
             zero_heard: None,
             interrupted: None,
+            spoke_from: None,
             superseded: false,
             last_heard: None,
             fast: None,
@@ -231,13 +234,13 @@ impl Instance {
     pub fn faulty(&self) -> bool {
         // a virtual link that is still being made is waited for at the start
         let made = |link: &String| self.config.address_links.iter().any(|(name, _)| name == link);
-        let waits = |f: &Fault| {
-            self.state == State::Init
-                && match f {
-                    Fault::VirtualLink(_) => self.assessed.waiting,
-                    Fault::AddressLink(link) => made(link),
-                    _ => false,
-                }
+        let waits = |f: &Fault| match f {
+            Fault::VirtualLink(_) => self.state == State::Init && self.assessed.waiting,
+            // a reload of a master asks for it just now
+            Fault::AddressLink(link) => {
+                (self.state == State::Init && made(link)) || self.assessed.making.contains(link)
+            }
+            _ => false,
         };
         self.assessed.faults.iter().any(|f| !waits(f))
     }
@@ -246,14 +249,16 @@ impl Instance {
         self.assessed.faults.iter().any(Fault::is_dead_link)
     }
 
-    /// Its link or its source address was away for so short a time that no peer can have missed it: each waits for as many adverts before it takes over.
-    /// A quarter of an interval is left for the way there.
+    /// Its link or its address was away for so short a time that no peer can have taken over: each waits for as many adverts before, or,
+    /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there.
     pub fn was_only_interrupted(&self, now: Time) -> bool {
-        let window = self.config.advert_interval * u32::from(self.config.down_timer_adverts.max(1));
-        let margin = self.config.advert_interval / 4;
-        self.config.fast_takeover
-            && !self.config.strict
-            && self.interrupted.is_some_and(|spoke| now.since(spoke) + margin < window)
+        let Some((spoke, told)) = self.interrupted else { return false };
+        let interval = self.config.advert_interval;
+        let (window, margin) = match told {
+            true => (self.skew(), self.skew() / 4),
+            false => (interval * u32::from(self.config.down_timer_adverts.max(1)), interval / 4),
+        };
+        self.config.fast_takeover && !self.config.strict && now.since(spoke) + margin < window
     }
 
     /// An owner always preempts (RFC 9568 section 6.1).
@@ -344,7 +349,10 @@ impl Instance {
 
     /// Sends an advert to everybody. False: nothing could be sent.
     pub fn emit(&mut self, priority: u8, now: Time, out: &mut Vec<Output>) -> bool {
-        let (Some(interface), Some(source)) = (self.assessed.index, self.assessed.source) else { return false };
+        // Who loses its address can still say so.
+        let last = if priority == 0 { self.spoke_from } else { None };
+        let Some((interface, source)) = self.assessed.index.zip(self.assessed.source.or(last)) else { return false };
+        self.spoke_from = Some(source);
         let stamp = if self.config.keyed() { self.guard.next(now, &self.config) } else { 0 };
         let c = &self.config;
         let form = match (c.version, c.family) {

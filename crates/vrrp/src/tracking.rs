@@ -125,6 +125,8 @@ pub(crate) struct Assessment {
     pub faults: Vec<Fault>,
     /// A script whose failure would mean FAULT has not reported yet.
     pub waiting: bool,
+    /// Links of faults that are no faults of who serves already: they are being made.
+    pub making: Vec<String>,
     /// Some tracked script has not reported yet.
     pub pending: bool,
     /// Index of the interface.
@@ -157,6 +159,8 @@ pub(crate) struct Trackers {
     pub sensitive: HashSet<String>,
     /// Objects that the kernel refused, as last tried.
     pub refused: HashSet<Object>,
+    /// Links that have been up since they were asked for: one of ours that has not is on its way.
+    pub raised: HashSet<String>,
 }
 
 /// Link-local, for IPv6 sources (RFC 9568 section 5.1.2.1).
@@ -242,6 +246,9 @@ impl Trackers {
                     _ => Fault::AddressLink(dev.to_string()),
                 };
                 if !a.faults.contains(&fault) {
+                    if fault == Fault::AddressLink(dev.to_string()) && self.is_being_made(config, dev) {
+                        a.making.push(dev.to_string());
+                    }
                     a.faults.push(fault);
                 }
             }
@@ -258,6 +265,21 @@ impl Trackers {
         a.priority =
             if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(config.priority) };
         a
+    }
+
+    /// A link of ours for addresses that has not come up yet since we asked for it, which the kernel did not refuse.
+    fn is_being_made(&self, config: &InstanceConfig, link: &str) -> bool {
+        config.address_links.iter().any(|(name, _)| name == link)
+            && !self.raised.contains(link)
+            && !self.refused.iter().any(|o| matches!(o, Object::Link(l) if l.name == *link))
+    }
+
+    /// Nobody holds it any more: what became of it says nothing about its next life.
+    pub fn forget(&mut self, object: &Object) {
+        self.refused.remove(object);
+        if let Object::Link(l) = object {
+            self.raised.remove(l.name.as_str());
+        }
     }
 
     /// The part of each tracked object in the state of an instance.

@@ -150,6 +150,18 @@ impl Router {
             let Some(x) = self.slot(*m) else { continue };
             match x.state {
                 State::Master if x.releasing() && x.dead_link() => self.finish_release(*m, None, now, out),
+                // It serves as yet, and said no more than priority 0.
+                State::Master if x.mode == Mode::Releasing(After::Evaluate) && !fault => {
+                    if members.len() == 1 && x.was_only_interrupted(now) {
+                        self.cancel_timer(*m, Which::Release);
+                        self.go_on(
+                            *m,
+                            "its address was away for a moment, nobody took over; going on as master",
+                            now,
+                            out,
+                        );
+                    }
+                }
                 State::Master if x.releasing() => {}
                 State::Master if fault => {
                     let soft = !x.dead_link();
@@ -163,7 +175,7 @@ impl Router {
                         self.log(
                             Level::Info,
                             *m,
-                            format_args!("the fault lasted a moment, no peer has missed us"),
+                            format_args!("the link, or its address, was away for a moment, no peer has missed us"),
                             out,
                         );
                         self.become_master(*m, now, out);
@@ -515,13 +527,13 @@ impl Router {
     /// go at once.
     pub(crate) fn leave_master(&mut self, i: u32, after: After, soft: bool, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
-        let dead = x.dead_link();
-        let spoke = x.last_sent;
+        let (dead, mute) = (x.dead_link(), x.assessed.source.is_none());
         x.counters.release_master += 1;
         let bound = timing::release_bound(x.config.version, x.config.advert_interval);
+        let spoke = x.last_sent;
         let sent = !dead && x.emit(0, now, out);
-        // A dead link, or no source address: nobody takes over at once who has not been told.
-        x.interrupted = (!sent).then_some(spoke);
+        x.interrupted = (dead || mute).then_some((if sent { now } else { spoke }, sent));
+        // nobody takes over at once who has not been told
         let soft = soft && sent && x.config.soft_release && x.objects_set;
         x.rearm_logs(now);
         if sent {

@@ -61,6 +61,9 @@ impl Router {
             return;
         }
         let (up, index) = (new.up, new.index);
+        if up && !self.trackers.raised.contains(&name) {
+            self.trackers.raised.insert(name.clone());
+        }
         let same = old.as_ref().is_some_and(|o| self.makes_no_difference(o, new));
         let was_up = old.as_ref().is_some_and(|l| l.up);
         if old.as_ref().map(|l| l.index) != Some(index) {
@@ -185,7 +188,10 @@ impl Router {
     /// Who depends on a static object.
     fn dependents(&self, object: &Object) -> Vec<u32> {
         let all = self.slots.iter().enumerate();
-        let own = |c: &InstanceConfig| matches!(object, Object::Link(l) if c.virtual_link.as_ref() == Some(&l.name));
+        let own = |c: &InstanceConfig| {
+            let for_addresses = |name: &str| c.address_links.iter().any(|(link, _)| link == name);
+            matches!(object, Object::Link(l) if c.virtual_link.as_ref() == Some(&l.name) || for_addresses(&l.name))
+        };
         let depends = |c: &InstanceConfig| own(c) || c.depends_on.contains(object);
         all.filter(|(_, x)| x.as_ref().is_some_and(|x| depends(&x.config))).map(|(i, _)| i as u32).collect()
     }
@@ -369,6 +375,7 @@ impl Router {
         match old {
             Some(old) if self.held.is_last_of(old) && !self.held.contains(&new) => {
                 self.held.release(old);
+                self.trackers.forget(old);
                 self.held.hold(&new);
                 out.push(Output::Replace(old.clone(), new));
             }
@@ -382,6 +389,7 @@ impl Router {
         if !self.held.release(&object) {
             return;
         }
+        self.trackers.forget(&object);
         let rival = if self.rivals.contains(&object) { self.held.rival(&object).cloned() } else { None };
         out.push(match rival {
             Some(other) => Output::Replace(object, other),

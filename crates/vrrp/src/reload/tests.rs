@@ -451,3 +451,60 @@ fn an_address_of_two_holders_changes_for_both_and_changes_on_its_way() {
     let out = solo.take();
     assert!(out.contains(&Output::Replace(object(64), object(128))), "{out:?}");
 }
+
+fn link_for_addresses() -> Object {
+    use steadfast_core::kernel::{LinkKind, VirtualLink};
+    let kind = LinkKind::Macvlan(steadfast_core::Mac([0, 0, 0x5e, 0, 2, 51]));
+    let (name, family) = ("vrrp6.51".into(), steadfast_core::Family::V6);
+    Object::Link(VirtualLink { name, base: "eth0".into(), kind, vrf: None, family, group: None })
+}
+
+/// An address of the other family needs a link of its own, which is there a moment later.
+#[test]
+fn a_link_that_a_reload_asks_for_is_no_fault_unless_it_is_refused() {
+    let with = || {
+        let mut c = vi();
+        c.excluded.push(Address::new(cidr("fd00::60/64"), "vrrp6.51"));
+        c.address_links.push(("vrrp6.51".into(), "eth0".into()));
+        let mut config = one(c);
+        config.statics.push(link_for_addresses());
+        config
+    };
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, with());
+    solo.input(Input::Link(link(7, "vrrp6.51", false, &[])));
+    assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0));
+    solo.input(Input::Link(link(7, "vrrp6.51", true, &[])));
+    assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0));
+    // Once it was there, its loss is one.
+    solo.input(Input::Link(link(7, "vrrp6.51", false, &[])));
+    assert_eq!(solo.router.handing_over().count(), 1);
+
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, with());
+    solo.input(Input::ObjectRefused(&link_for_addresses(), 95));
+    assert_eq!(solo.router.handing_over().count(), 1);
+}
+
+/// What the kernel would not have says nothing about a later life of the same object.
+#[test]
+fn a_refusal_ends_with_the_object() {
+    use steadfast_core::kernel::Route;
+    let mut r = Route::new(steadfast_core::Family::V4);
+    (r.destination, r.via) = ("10.9.0.0/16".parse().ok(), "192.0.2.1".parse().ok());
+    let route = Object::Route(Box::new(r));
+    let with = || {
+        let mut c = vi();
+        c.depends_on.push(route.clone());
+        let mut config = one(c);
+        config.statics.push(route.clone());
+        config
+    };
+    let mut solo = Solo::new(with());
+    solo.input(Input::ObjectRefused(&route, 101));
+    assert_eq!(solo.state(), State::Fault);
+    reload(&mut solo, one(vi()));
+    solo.run_to_master();
+    reload(&mut solo, with());
+    assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0));
+}
