@@ -4,9 +4,9 @@ use crate::instance::Instance;
 use crate::router::Router;
 use crate::{InstanceConfig, Output};
 use log::Level;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use steadfast_core::kernel::{Address, Object};
+use steadfast_core::kernel::{Address, Key, Object};
 use steadfast_core::{Name, State};
 
 /// Removed in this order: what uses an address goes before it, an address before its link.
@@ -18,6 +18,17 @@ fn rank(o: &Object) -> u8 {
         Object::Block(_) => 3,
         Object::Link(_) => 4,
     }
+}
+
+/// What an earlier life has left.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub struct Leftovers {
+    /// Nobody holds it now.
+    pub gone: Vec<Object>,
+    /// The kernel knows it by the key of another one, which is held now.
+    pub changed: Vec<(Object, Object)>,
+    /// The same, and it is not there any more.
+    pub absent: Vec<Object>,
 }
 
 impl Router {
@@ -71,29 +82,47 @@ impl Router {
 
     /// Objects that nobody holds now and that an earlier life may have left in the kernel: those of `inherited`, which it was known
     /// to have put there, and those of instances that hold nothing. `there` says whether an address is on its interface now.
-    pub fn leftovers(&self, inherited: &[Object], there: impl Fn(&Address) -> bool) -> Vec<Object> {
+    pub fn leftovers(&self, inherited: &[Object], there: impl Fn(&Address) -> bool) -> Leftovers {
         let place = |a: &Address| (a.interface.clone(), a.cidr.address);
         let owner = |x: &&Instance| x.config.priority == 255;
         let of = |x: &Instance| -> Vec<_> { x.config.addresses.iter().chain(&x.config.excluded).map(place).collect() };
         // An owner's address is the interface's own, and what somebody else here holds is in its place.
-        let held: HashSet<(Name, IpAddr)> = (self.slots.iter().flatten())
-            .filter(|x| x.objects_set || owner(x))
-            .flat_map(of)
+        let owned: HashSet<(Name, IpAddr)> = self.slots.iter().flatten().filter(owner).flat_map(of).collect();
+        let held: HashSet<(Name, IpAddr)> = (self.slots.iter().flatten().filter(|x| x.objects_set).flat_map(of))
             .chain(self.static_addresses().map(place))
+            .chain(owned.iter().cloned())
             .collect();
+        let within = |places: &HashSet<_>, o: &Object| matches!(o, Object::Address(a) if places.contains(&place(a)));
         let own = self.instances().filter(|x| !x.objects_set && !owner(x)).flat_map(|x| Instance::objects(&x.config));
         let found = own.filter(|o| match o {
-            Object::Address(a) => there(a),
+            Object::Address(a) => there(a) && !within(&held, o),
             // Marked as ours in the kernel: those of somebody else are not hit.
             Object::Route(_) | Object::Rule(_) | Object::Block(_) => true,
             Object::Link(_) => false,
         });
+        // Of an address that was put there with another prefix length or label the kernel may have made nothing new.
+        let now: HashMap<Key<'_>, &Object> =
+            (self.held.all().filter(|o| matches!(o, Object::Address(_)))).filter_map(|o| Some((o.key()?, o))).collect();
         let mut seen = HashSet::new();
-        let mut left: Vec<Object> = (inherited.iter().cloned().chain(found))
-            .filter(|o| !self.held.has_place_of(o) && !matches!(o, Object::Address(a) if held.contains(&place(a))))
-            .filter(|o| seen.insert(o.clone()))
-            .collect();
-        left.sort_by_key(rank);
+        let mut left = Leftovers::default();
+        for object in inherited.iter().cloned().chain(found).filter(|o| !self.held.contains(o) && !within(&owned, o)) {
+            if !seen.insert(object.clone()) {
+                continue;
+            }
+            let other = object.key().and_then(|k| now.get(&k).copied());
+            match (&object, other) {
+                (Object::Address(a), Some(other)) => {
+                    if there(a) {
+                        left.changed.push((object, other.clone()));
+                    } else {
+                        left.absent.push(object);
+                    }
+                }
+                _ if self.held.has_place_of(&object) => {}
+                _ => left.gone.push(object),
+            }
+        }
+        left.gone.sort_by_key(rank);
         left
     }
 }

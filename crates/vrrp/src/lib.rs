@@ -40,4 +40,5 @@ mod world;
 pub use auth::{Sighting, Stamps};
 pub use config::*;
 pub use io::*;
+pub use leftovers::Leftovers;
 pub use router::Router;

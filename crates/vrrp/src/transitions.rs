@@ -151,16 +151,15 @@ impl Router {
             match x.state {
                 State::Master if x.releasing() && x.dead_link() => self.finish_release(*m, None, now, out),
                 // It serves as yet, and said no more than priority 0.
-                State::Master if x.mode == Mode::Releasing(After::Evaluate) && !fault => {
-                    if members.len() == 1 && x.was_only_interrupted(now) {
-                        self.cancel_timer(*m, Which::Release);
-                        self.go_on(
-                            *m,
-                            "its address was away for a moment, nobody took over; going on as master",
-                            now,
-                            out,
-                        );
-                    }
+                State::Master
+                    if x.mode == Mode::Releasing(After::Evaluate)
+                        && !fault
+                        && members.len() == 1
+                        && x.was_only_interrupted(now) =>
+                {
+                    self.cancel_timer(*m, Which::Release);
+                    let words = "its address was away for a moment, nobody took over; going on as master";
+                    self.go_on(*m, words, now, out);
                 }
                 State::Master if x.releasing() => {}
                 State::Master if fault => {

@@ -97,6 +97,45 @@ fn an_address_of_two_changes() {
     assert!(!all.contains("10.77.0.100") && !all.contains("fd77::100"), "{all}");
 }
 
+/// The file has changed by the time another process goes on, or the one that was changing it dies meanwhile.
+#[test]
+fn a_successor_finds_the_old_form() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    const MANY: usize = 1000;
+    let text = |four: &str, prefix: u8| {
+        let six: String = (0..MANY).map(|n| format!("fd78::{n:x}/{prefix}\n")).collect();
+        conf(&format!("{four}\n }}\n virtual_ipaddress_excluded {{\n {six}"), "203.0.113.0/24 via 10.77.0.8")
+    };
+    let d = Daemon::start(host, Kind::Steadfast, &text("10.77.0.100/24", 64));
+    let six = |prefix: u8| {
+        let all = host.show("-6 addr show dev eth0");
+        all.lines().filter(|l| l.contains("fd78::") && l.contains(&format!("/{prefix} "))).count()
+    };
+    let four = |words: &str| {
+        let all = host.show("-4 addr show dev eth0");
+        all.lines().filter(|l| l.contains("10.77.0.100/")).count() == 1 && all.contains(words)
+    };
+    assert!(eventually(SOON, || six(64) == MANY && four("10.77.0.100/24")), "{}", d.log());
+    // By an upgrade.
+    std::fs::write(d.path("conf"), text("10.77.0.100/32 label eth0:x", 128)).expect("write");
+    ask(&d, &["upgrade"]);
+    let changed = || six(128) == MANY && six(64) == 0 && four("10.77.0.100/32 scope global eth0:x");
+    assert!(eventually(SOON, changed), "{} {}\n{}", six(128), host.show("-4 addr"), d.log());
+    // In the middle of a reload.
+    d.reload(&text("10.77.0.100/32 label eth0:y", 96));
+    assert!(eventually(SOON, || six(96) > 0), "{}", d.log());
+    let child = d.pid_of("vrrp.pid").expect("pid");
+    steadfast_test_cluster::daemon::send(child, nix::sys::signal::Signal::SIGKILL);
+    let changed = || six(96) == MANY && six(128) == 0 && four("10.77.0.100/32 scope global eth0:y");
+    assert!(eventually(SOON, changed), "{} {}\n{}", six(96), host.show("-4 addr"), d.log());
+    assert!(!d.log().contains("putting it back"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    let all = host.show("addr show dev eth0");
+    assert!(!all.contains("10.77.0.100") && !all.contains("fd78::"), "{all}");
+}
+
 /// What the kernel refuses does not take away what served.
 #[test]
 fn what_is_refused_leaves_the_old_one() {

@@ -421,7 +421,11 @@ impl Node {
         let kernel = &self.kernel;
         let there = |a: &Address| kernel.has(&Object::Address(a.clone()));
         let left = c.router.as_ref().map(|r| r.leftovers(&inherited, there)).unwrap_or_default();
-        for o in left {
+        for (old, new) in left.changed {
+            self.let_go(old, fx)?;
+            self.add(&new, fx);
+        }
+        for o in left.gone {
             if let Some(c) = &mut self.child {
                 c.step()?;
             }
@@ -482,7 +486,7 @@ impl Node {
         let router = Router::new(config, 0, Time::ZERO, &mut out);
         let kernel = &self.kernel;
         let left = router.leftovers(inherited, |a| kernel.has(&Object::Address(a.clone())));
-        for o in left {
+        for o in left.gone {
             self.remove(&o, fx);
         }
         self.record = None;

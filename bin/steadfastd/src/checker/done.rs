@@ -14,7 +14,7 @@ impl Role {
         while !self.out.is_empty() {
             for (n, output) in std::mem::take(&mut self.out).into_iter().enumerate() {
                 if n % 256 == 255 {
-                    breathe(&mut self.parent, &mut self.beat);
+                    breathe(&mut self.parent, &mut self.breath);
                 }
                 self.do_one(t, output);
             }

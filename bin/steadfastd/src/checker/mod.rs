@@ -91,6 +91,8 @@ struct Role {
     /// -I.
     keep_tables: bool,
     beat: Time,
+    /// When a sign of life is due in the middle of a turn.
+    breath: Time,
     audit: Time,
     /// When the pool was last asked for what is due.
     polled: Time,
@@ -101,11 +103,12 @@ struct Role {
 }
 
 /// A sign of life where one is due: a large table takes its time, and a parent that hears nothing ends us.
-fn breathe(parent: &mut Parent, beat: &mut Time) {
+/// The duties of a beat, which a turn sees to, have a time of their own.
+fn breathe(parent: &mut Parent, breath: &mut Time) {
     let t = now();
-    if t >= *beat {
+    if t >= *breath {
         parent.say(Message::Heartbeat { late: 0 });
-        *beat = t + BEAT;
+        *breath = t + BEAT;
     }
 }
 
@@ -208,6 +211,7 @@ impl Role {
             mask: options.umask,
             keep_tables: options.keep_ipvs,
             beat,
+            breath: beat,
             audit: t + AUDIT,
             polled: t,
             trim: Some(t + SETTLED),
@@ -223,7 +227,7 @@ impl Role {
         confine(options, &steadfast_sys::sandbox::CHECKER);
         let t = now();
         role.pool.poll(t, &mut role.out);
-        breathe(&mut role.parent, &mut role.beat);
+        breathe(&mut role.parent, &mut role.breath);
         role.act(t);
         (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
@@ -359,6 +363,7 @@ impl Role {
                 schedule::give_memory_back();
             }
             self.beat = t + BEAT;
+            self.breath = self.beat;
         }
         if t >= self.audit {
             self.balancer.audit();
@@ -376,8 +381,8 @@ impl Role {
             for message in self.record.news(&mut self.balancer, &mut self.groups) {
                 self.parent.say(message);
             }
-            let (parent, beat) = (&mut self.parent, &mut self.beat);
-            self.balancer.flush(&mut || breathe(parent, beat));
+            let (parent, breath) = (&mut self.parent, &mut self.breath);
+            self.balancer.flush(&mut || breathe(parent, breath));
         }
         if let Some(fd) = self.groups.flush()
             && let Err(e) = self.reactor.watch(fd, MARKS)

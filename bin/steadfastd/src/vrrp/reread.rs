@@ -63,14 +63,16 @@ impl Reread {
             return;
         }
         // A thread is not scheduled in real time, though its process is.
-        let (sender, waker) = (self.sender.clone(), self.waker.clone());
+        let (sender, waker, bytes) = (self.sender.clone(), self.waker.clone(), Arc::new(bytes));
+        let own = bytes.clone();
         let work = move || {
-            let _ = sender.send(read(&bytes));
-            drop(bytes);
+            let _ = sender.send(read(&own));
+            drop(own);
             let _ = waker.wake();
         };
         if let Err(e) = std::thread::Builder::new().name("file".into()).spawn(work) {
-            let _ = self.sender.send(Err(format!("no thread to read it: {e}")));
+            log::warn!("no thread to read a file in, the loop waits for it: {e}");
+            let _ = self.sender.send(read(&bytes));
             let _ = self.waker.wake();
         }
     }

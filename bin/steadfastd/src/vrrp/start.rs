@@ -206,7 +206,13 @@ impl Role {
 
     /// What earlier lives have put there and nobody holds now.
     pub(super) fn clear_leftovers(&mut self, inherited: &[Object]) {
-        for o in leftovers(&self.router, inherited, &self.system) {
+        let left = leftovers(&self.router, inherited, &self.system);
+        for (old, new) in left.changed {
+            log::info!("{old} is left from an earlier run, changing it into {new}");
+            self.system.replace(old, new);
+        }
+        left.absent.iter().for_each(|o| self.keep_object(o, false));
+        for o in left.gone {
             if is_there(&self.system, &o).unwrap_or_else(|| inherited.contains(&o)) {
                 log::info!("{o} is left from an earlier run, removing it");
             }
@@ -237,7 +243,7 @@ fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
     Ok(())
 }
 
-fn leftovers(router: &Router, inherited: &[Object], system: &System) -> Vec<Object> {
+fn leftovers(router: &Router, inherited: &[Object], system: &System) -> steadfast_vrrp::Leftovers {
     router.leftovers(inherited, |a| has_address(system, a))
 }
 
@@ -333,7 +339,8 @@ fn release(
     }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
-    for o in leftovers(&router, inherited, &system) {
+    let left = leftovers(&router, inherited, &system);
+    for o in left.gone {
         if is_there(&system, &o).unwrap_or_else(|| inherited.contains(&o)) {
             log::info!("removing {o}");
         }

@@ -207,7 +207,7 @@ section! {
         live "quorum_down" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_down: Option<Script> = None, |c, v| c.script(v);
         /// Weight of live servers that is needed.
         live "quorum" "N" "1-4294967295" "1" => quorum: u32 = 1, |c, v| c.int(v, 1, U32);
-        /// Margin around it.
+        /// A quorum is lost below `quorum` less this, and gained with `quorum` and this.
         live "hysteresis" "N" "0-4294967295" "0" => hysteresis: u32 = 0, |c, v| c.int(v, 0, U32);
         /// Default weight of servers.
         live "weight" "N" "1-2147483647" "1" => weight: u32 = 1, |c, v| c.int(v, 1, 2_147_483_647);

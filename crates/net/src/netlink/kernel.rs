@@ -8,7 +8,9 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, CacheInfo};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
 use steadfast_core::kernel::{Address, Object, Placement};
@@ -42,6 +44,9 @@ pub struct Kernel {
     pub(super) version: u64,
     /// It has become less, one by one: that counts as one change when nothing is outstanding.
     pub(super) shrunk: bool,
+    /// How many routes of ours are of each key, by its hash.
+    pub(super) routes: HashMap<u64, u32>,
+    pub(super) keys: RandomState,
     /// Some route of ours goes with an address, or has.
     pub(super) has_source: bool,
     /// What is to be told with the next answers.
@@ -64,6 +69,8 @@ impl Kernel {
             owned: IndexSet::new(),
             version: 0,
             shrunk: false,
+            routes: HashMap::new(),
+            keys: RandomState::new(),
             has_source: false,
             unsent: Vec::new(),
             replacing: Replacing::default(),
@@ -83,6 +90,31 @@ impl Kernel {
         self.channel.fd()
     }
 
+    /// Takes it into what is ours; false where it was.
+    pub(super) fn own(&mut self, object: Object) -> bool {
+        let key = matches!(object, Object::Route(_)).then(|| self.keys.hash_one(object.key()));
+        let new = self.owned.insert(object);
+        if let (true, Some(key)) = (new, key) {
+            *self.routes.entry(key).or_default() += 1;
+        }
+        new
+    }
+
+    /// Takes it out of what is ours; false where it was not.
+    pub(super) fn disown(&mut self, object: &Object) -> bool {
+        let was = self.owned.swap_remove(object);
+        if was && matches!(object, Object::Route(_)) {
+            let key = self.keys.hash_one(object.key());
+            if let Entry::Occupied(mut of) = self.routes.entry(key) {
+                *of.get_mut() -= 1;
+                if *of.get() == 0 {
+                    of.remove();
+                }
+            }
+        }
+        was
+    }
+
     /// It was added and not removed.
     pub fn owns(&self, object: &Object) -> bool {
         self.owned.contains(object)
@@ -90,7 +122,7 @@ impl Kernel {
 
     /// Adds an object; there already is success.
     pub fn add(&mut self, object: Object, mirror: &Mirror) {
-        self.version += u64::from(self.owned.insert(object.clone()));
+        self.version += u64::from(self.own(object.clone()));
         self.has_source |= has_source(&object);
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
@@ -132,7 +164,7 @@ impl Kernel {
 
     /// Removes an object; not there is success.
     pub fn remove(&mut self, object: Object, mirror: &Mirror) {
-        self.version += u64::from(self.owned.swap_remove(&object));
+        self.version += u64::from(self.disown(&object));
         self.refused.remove(&object);
         self.remove_former(&object);
         self.take_out(object);

@@ -6,6 +6,7 @@ use super::{Kernel, Mirror, Outcome, matching};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::RouteMessage;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object};
 
@@ -35,13 +36,13 @@ impl Kernel {
         let again = under_way.is_some();
         let there = under_way.unwrap_or_else(|| old.clone());
         self.refused.remove(&old);
-        self.owned.swap_remove(&old);
+        self.disown(&old);
         self.has_source |= has_source(&new);
         if there != old {
             self.unsent.push(Outcome::Replaced(old.clone()));
         }
         self.version += 1;
-        self.owned.insert(new.clone());
+        self.own(new.clone());
         if again {
             // It is in the kernel by now, or on its way there: it goes again behind that.
             self.make_room(&old, &new);
@@ -57,7 +58,7 @@ impl Kernel {
             return;
         }
         // It is ours until the answer.
-        self.owned.insert(there.clone());
+        self.own(there.clone());
         if new.excludes() {
             self.waiting.push_back((there.clone(), false));
         } else if !matches!(new, Object::Route(_)) {
@@ -116,7 +117,7 @@ impl Kernel {
             return;
         }
         self.replacing.former.remove(&new);
-        self.shrunk |= self.owned.swap_remove(&there);
+        self.shrunk |= self.disown(&there);
         if matches!(there, Object::Route(_)) && !new.excludes() {
             self.take_out(there.clone());
         }
@@ -138,7 +139,10 @@ impl Kernel {
     }
 
     fn has_like(&self, object: &Object) -> bool {
-        matches!(object, Object::Route(_)) && self.owned.iter().any(|o| o != object && o.key() == object.key())
+        matches!(object, Object::Route(_)) && {
+            let all = self.routes.get(&self.keys.hash_one(object.key())).copied().unwrap_or_default();
+            all > u32::from(self.owned.contains(object))
+        }
     }
 
     /// Takes an object out of the kernel. The kernel finds a route by less than it consists of: two IPv6 routes by the same next hop
@@ -176,7 +180,7 @@ impl Kernel {
         let of = self.replacing.former.iter().find(|(_, there)| **there == object).map(|(new, _)| new.clone());
         let Some(new) = of else { return object };
         self.replacing.former.remove(&new);
-        self.owned.swap_remove(&object);
+        self.disown(&object);
         outcomes.push(Outcome::Replaced(object));
         new
     }
@@ -210,7 +214,7 @@ impl Kernel {
     /// Nobody wants it any more, nor what is in its place.
     pub(super) fn remove_former(&mut self, object: &Object) {
         if let Some(there) = self.replacing.former.remove(object) {
-            self.owned.swap_remove(&there);
+            self.disown(&there);
             self.take_out(there.clone());
             self.unsent.push(Outcome::Replaced(there));
         }

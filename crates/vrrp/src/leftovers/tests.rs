@@ -1,3 +1,4 @@
+use super::Leftovers;
 use crate::testkit::*;
 use crate::*;
 use steadfast_core::State;
@@ -29,11 +30,11 @@ fn words(objects: &[Object]) -> Vec<String> {
 #[test]
 fn a_backup_leaves_no_route_no_rule_and_no_address_that_is_there() {
     let solo = Solo::new(one(with_all("VI", 51)));
-    let left = solo.router.leftovers(&[], |_| true);
+    let left = solo.router.leftovers(&[], |_| true).gone;
     let text = words(&left);
     assert_eq!(text.len(), 3, "{text:?}");
     assert!(text[0].starts_with("rule") && text[1].starts_with("route") && text[2].starts_with("address"), "{text:?}");
-    assert_eq!(solo.router.leftovers(&[], |_| false).len(), 2);
+    assert_eq!(solo.router.leftovers(&[], |_| false).gone.len(), 2);
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn what_a_master_holds_is_no_leftover_and_what_nobody_is_configured_for_is_one()
     inherited.push(Object::Route(Box::new(mine.routes[0].clone())));
     let old = Object::Route(Box::new(route(9)));
     inherited.push(old.clone());
-    assert_eq!(solo.router.leftovers(&inherited, |_| true), [old, gone]);
+    assert_eq!(solo.router.leftovers(&inherited, |_| true).gone, [old, gone]);
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn an_owner_keeps_what_is_his_interfaces_own() {
     c.addresses[0].cidr = cidr("10.0.0.1/24");
     let own = Object::Address(c.addresses[0].clone());
     let solo = Solo::new(one(c));
-    assert_eq!(solo.router.leftovers(&[own], |_| true), []);
+    assert_eq!(solo.router.leftovers(&[own], |_| true), Leftovers::default());
 }
 
 /// A start after all processes of an earlier daemon died at once, their addresses still in the kernel.
@@ -82,7 +83,7 @@ fn removed(out: &[Output]) -> bool {
 fn what_a_killed_daemon_left_serves_until_this_one_is_master() {
     let mut solo = orphaned(|_| {});
     assert_eq!((solo.state(), solo.view().objects_set), (State::Backup, true));
-    assert_eq!(words(&solo.router.leftovers(&[], |_| true)), Vec::<String>::new());
+    assert_eq!(words(&solo.router.leftovers(&[], |_| true).gone), Vec::<String>::new());
     solo.run(std::time::Duration::from_secs(4));
     assert_eq!(solo.state(), State::Master);
     assert!(!removed(&solo.out), "{:?}", solo.out);
@@ -115,7 +116,7 @@ fn it_goes_with_the_link_and_with_a_stop() {
 fn a_delayed_start_does_not_keep_what_it_cannot_give_way_with() {
     let solo = orphaned(|config| config.startup_delay = std::time::Duration::from_secs(5));
     let there: Vec<Object> = with_all("VI", 51).addresses.into_iter().map(Object::Address).collect();
-    assert_eq!(solo.router.leftovers(&there, |_| true).iter().filter(|o| **o == there[0]).count(), 1);
+    assert_eq!(solo.router.leftovers(&there, |_| true).gone.iter().filter(|o| **o == there[0]).count(), 1);
 }
 
 /// Whoever waits for the first result of a script does not take part, but hears, and is stopped and removed as everybody.
@@ -228,4 +229,29 @@ fn an_address_that_was_left_moves_to_a_master_without_leaving_the_kernel() {
         !out.contains(&Output::Remove(moved)) && !solo.router.views().next().is_some_and(|v| v.objects_set),
         "{out:?}"
     );
+}
+
+/// The file has changed by the time a successor goes on as master.
+#[test]
+fn an_address_of_another_prefix_length_or_label_is_changed_or_goes() {
+    let mut solo = Solo::master(one(with_all("VI", 51)));
+    let held = with_all("VI", 51).addresses[0].clone();
+    let six = Address::new(cidr("fd00::5/128"), "eth0");
+    let mut with = with_all("VI", 51);
+    with.excluded.push(six.clone());
+    solo.router.reload(t(5000), one(with), &mut solo.out);
+    let other = |a: &Address, change: &dyn Fn(&mut Address)| {
+        let mut a = a.clone();
+        change(&mut a);
+        Object::Address(a)
+    };
+    let labelled = other(&held, &|a| a.label = Some("eth0:x".into()));
+    let wide = other(&held, &|a| a.cidr.prefix = 16);
+    let wide_six = other(&six, &|a| a.cidr.prefix = 64);
+    let was = other(&six, &|a| a.cidr.prefix = 96);
+    let inherited = [labelled.clone(), wide.clone(), wide_six.clone(), was.clone(), Object::Address(held.clone())];
+    let left = solo.router.leftovers(&inherited, |a| a.cidr.prefix != 96);
+    assert_eq!(left.gone, [wide]);
+    assert_eq!(left.changed, [(labelled, Object::Address(held)), (wide_six, Object::Address(six))]);
+    assert_eq!(left.absent, [was]);
 }
