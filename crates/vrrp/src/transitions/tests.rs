@@ -425,7 +425,6 @@ fn a_link_that_is_away_for_a_moment_costs_no_failover() {
     }
 }
 
-/// networkd that is restarted, or an admin who flushes the link and puts its address back.
 #[test]
 fn an_address_that_is_away_for_a_moment_costs_nothing_and_one_that_stays_away_is_told() {
     for (away, resumes) in [(2, true), (100, true), (5_000, false)] {
