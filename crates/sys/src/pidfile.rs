@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A pid file, locked while this value lives and removed by [`PidFile::remove`]. The number in it is never trusted: whether
-/// another daemon runs is told by the lock alone.
+/// A pid file, locked while this value lives and removed by [`PidFile::remove`]. Whether
+/// another daemon of ours runs is told by the lock alone, not by the number in it.
 pub struct PidFile {
     path: PathBuf,
     file: File,

@@ -18,6 +18,9 @@ fn identity(c: &InstanceConfig) -> Identity {
     (c.vrid, c.family, c.interface.clone(), c.unicast.as_ref().and(c.source))
 }
 
+/// A virtual link that a reload asks for is up by then.
+const MAKING: Duration = Duration::from_secs(1);
+
 impl Router {
     /// Takes over a new configuration. Instances that are the same keep state and timers untouched; those that differ are
     /// changed in place; those that are gone say priority 0 and let go; new ones start.
@@ -98,6 +101,9 @@ impl Router {
         self.reindex();
         // what is new is held before anything old is let go: an address that moves between two owners never leaves the kernel
         let old_statics = self.hold_statics(&config.statics, out);
+        if self.slots.iter().flatten().any(|x| !x.config.address_links.is_empty()) {
+            self.timers.set(Timer::Making, now + MAKING);
+        }
         for (i, before) in &changed {
             self.hold_fresh(*i, before, now, out);
         }

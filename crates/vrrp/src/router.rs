@@ -72,6 +72,8 @@ pub(crate) enum Key {
     Pace(u32),
     /// A link's change counts from now on.
     Debounce(u32),
+    /// Virtual links that were asked for have had their time.
+    Making,
     /// Next run of a script.
     ScriptRun(u32),
     /// Time limit of a run.
@@ -470,6 +472,7 @@ impl Router {
             Key::Repair => self.repair(now, out),
             Key::Pace(id) => self.pace(id, now, out),
             Key::Debounce(n) => self.debounced(n, now, out),
+            Key::Making => self.made(now, out),
             Key::ScriptRun(id) => self.run_script(id, now, out),
             Key::ScriptLimit(id) => self.limit_script(id, now, out),
             Key::Process(id) => {

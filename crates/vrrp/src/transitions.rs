@@ -4,6 +4,7 @@ use crate::cause::BEGINS;
 use crate::instance::{After, Instance, Mode, Once};
 use crate::machine::{Delay, Heard, Standing};
 use crate::router::{Key, Life, Router, Which};
+use crate::tracking::Fault;
 use crate::{NewMaster, Notice, Output, timing};
 use log::Level;
 use std::net::IpAddr;
@@ -515,7 +516,8 @@ impl Router {
     /// go at once.
     pub(crate) fn leave_master(&mut self, i: u32, after: After, soft: bool, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
-        let (dead, mute) = (x.dead_link(), x.assessed.source.is_none());
+        let no_source = |f: &Fault| matches!(f, Fault::NoSource(_) | Fault::SourceAbsent(_));
+        let (dead, mute) = (x.dead_link(), x.assessed.faults.iter().any(no_source));
         x.counters.release_master += 1;
         let bound = timing::release_bound(x.config.version, x.config.advert_interval);
         let spoke = x.last_sent;

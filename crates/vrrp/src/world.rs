@@ -85,8 +85,22 @@ impl Router {
         }
     }
 
+    /// A virtual link that has not come up by now is a fault: the kernel may make one that it then does not let be up.
+    pub(crate) fn made(&mut self, now: Time, out: &mut Vec<Output>) {
+        let links = self.slots.iter().flatten().flat_map(|x| &x.config.address_links).map(|(name, _)| name.clone());
+        let late: Vec<String> = links.filter(|name| !self.trackers.raised.contains(name)).collect();
+        if !late.is_empty() {
+            self.trackers.raised.extend(late);
+            self.evaluate_all(now, out);
+        }
+    }
+
     pub(crate) fn on_link_gone(&mut self, now: Time, name: &str, out: &mut Vec<Output>) {
         self.trackers.debounced.remove(name);
+        // Containers make links of ever new names.
+        if !self.by_interface.contains_key(name) {
+            self.trackers.raised.remove(name);
+        }
         if self.trackers.links.remove(name).is_none() {
             return;
         }
@@ -221,9 +235,10 @@ impl Router {
         }
     }
 
-    /// Another is in its place and serves. An address is not tried again: for that the other would have to go each time.
+    /// Another is in its place and serves. An address, or a route that is put only where there is none, is not tried again: for that the
+    /// other would have to go each time.
     pub(crate) fn on_object_unchanged(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
-        let again = if matches!(object, Object::Address(_)) { None } else { Some(now) };
+        let again = if matches!(object, Object::Address(_)) || object.excludes() { None } else { Some(now) };
         let Some((at, first)) = self.held.unchanged(again, object) else { return };
         if first {
             let why = std::io::Error::from_raw_os_error(errno);

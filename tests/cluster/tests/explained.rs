@@ -137,7 +137,7 @@ fn a_refused_reload_says_why() {
         );
         let told = ask(&d, &["upgrade"]);
         assert!(told.contains(&format!("steadfast: {why}")) && !told.contains("the log says why"), "{told}");
-        says(&d, &["status"], &["the last reload failed", why]);
+        says(&d, &["status"], &["the last upgrade failed", why]);
     }
     std::fs::write(d.path("conf"), conf(140, "")).expect("file");
     assert_eq!(ask(&d, &["reload"]), "");

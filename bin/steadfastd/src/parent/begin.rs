@@ -124,6 +124,9 @@ impl Daemon {
         let Some(pid) = text.trim().parse::<i32>().ok().filter(|pid| !self.adopted && *pid != schedule::pid()) else {
             return false;
         };
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("keepalived"))
+        // Of our own program, under whatever name, the lock has spoken.
+        let program = |of: &str| std::fs::read_link(format!("/proc/{of}/exe")).ok();
+        program(&pid.to_string()).is_none_or(|other| program("self") != Some(other))
+            && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "keepalived")
     }
 }

@@ -57,6 +57,8 @@ const PROCESSES: usize = 8;
 const PROGRAMS: usize = 9;
 const BFD: usize = 10;
 const READ: usize = 11;
+/// Losses that wait for the end of the kernel's news.
+const LOSSES: usize = 4096;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -121,6 +123,8 @@ struct Role {
     next_token: usize,
     readable: BTreeSet<usize>,
     netlink_more: bool,
+    /// What somebody took away, by what has been read of the kernel's news.
+    lost: Vec<Object>,
     programs: Programs,
     /// Trackers' programs that run.
     probes: HashMap<u64, Run>,
@@ -417,9 +421,8 @@ impl Role {
             }
         }
         let mut links = false;
-        let mut lost = Vec::new();
         for event in &events {
-            lost.extend(self.system.kernel.lost(event, &self.system.mirror));
+            self.lost.extend(self.system.kernel.lost(event, &self.system.mirror));
             match event {
                 Event::Link(l) => {
                     links = true;
@@ -437,9 +440,11 @@ impl Role {
             }
         }
         // After the links: what went with the last source address is not put back, or the source that returns would be secondary to
-        // it, and go with it.
-        for object in lost {
-            self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
+        // it, and go with it. The source's own loss may still be in the queue.
+        if !self.netlink_more || self.lost.len() > LOSSES {
+            for object in std::mem::take(&mut self.lost) {
+                self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
+            }
         }
         if events.iter().any(|e| matches!(e, Event::Resynced)) {
             for object in self.system.kernel.missing(&self.system.mirror) {

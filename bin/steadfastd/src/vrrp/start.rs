@@ -123,6 +123,7 @@ impl Role {
             next_token: SOCKETS,
             readable: BTreeSet::new(),
             netlink_more: false,
+            lost: Vec::new(),
             programs,
             probes: HashMap::new(),
             processes: Processes::new(Vec::new(), (0, false)),

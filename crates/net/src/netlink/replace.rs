@@ -55,6 +55,9 @@ impl Kernel {
         // What they differ in is nothing that the kernel knows: the one that is there is the other already.
         if !again && message(&there, true, mirror) == message(&new, true, mirror) {
             self.unsent.push(Outcome::Replaced(there));
+            // The one before may have been refused, or be away.
+            self.waiting.push_back((new, true));
+            self.pump(mirror);
             return;
         }
         // It is ours until the answer.
@@ -65,7 +68,12 @@ impl Kernel {
             self.make_room(&there, &new);
         }
         self.waiting.push_back((new.clone(), true));
-        self.replacing.former.insert(new, there);
+        let other = self.replacing.former.insert(new, there.clone()).filter(|other| *other != there);
+        // Two forms become one: of the first, too, nothing stays.
+        if let Some(other) = other.filter(|other| !self.is_former(other)) {
+            self.disown(&other);
+            self.unsent.push(Outcome::Replaced(other));
+        }
         self.pump(mirror);
     }
 
@@ -107,6 +115,8 @@ impl Kernel {
             return;
         }
         let Some(there) = self.replacing.former.get(&new).cloned() else { return };
+        // The other one, or somebody's, is in its place.
+        let fine = fine && !(errno == libc::EEXIST && new.excludes());
         if !fine {
             self.refused.insert(new.clone());
             if matches!(there, Object::Address(_)) || new.excludes() {

@@ -484,6 +484,15 @@ fn a_link_that_a_reload_asks_for_is_no_fault_unless_it_is_refused() {
     reload(&mut solo, with());
     solo.input(Input::ObjectRefused(&link_for_addresses(), 95));
     assert_eq!(solo.router.handing_over().count(), 1);
+
+    // One that is made and does not come up.
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, with());
+    solo.input(Input::Link(link(7, "vrrp6.51", false, &[])));
+    solo.run_ms(900);
+    assert_eq!(solo.router.handing_over().count(), 0);
+    solo.run_ms(200);
+    assert!(solo.router.handing_over().count() == 1 || solo.state() == State::Fault);
 }
 
 /// What the kernel would not have says nothing about a later life of the same object.

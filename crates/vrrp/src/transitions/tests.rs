@@ -427,12 +427,19 @@ fn a_link_that_is_away_for_a_moment_costs_no_failover() {
 
 #[test]
 fn an_address_that_is_away_for_a_moment_costs_nothing_and_one_that_stays_away_is_told() {
-    for (away, resumes) in [(2, true), (100, true), (5_000, false)] {
-        let mut net = Net::pair(200, 100);
+    let cases = [(2, true), (100, true), (5_000, false)];
+    for ((away, resumes), configured) in cases.into_iter().flat_map(|case| [(case, false), (case, true)]) {
+        let mut config = one(instance("VI", 0, 51, 200));
+        if configured {
+            config.instances[0].source = Some(addr(0, 0));
+            config.instances[0].track_source = true;
+        }
+        let mut net = Net::new(vec![config, one(instance("VI", 0, 51, 100))]);
         net.run_for(10_000);
         assert_eq!(net.states(), [State::Master, State::Backup]);
         let from = net.now;
         net.input(0, Input::Link(link(2, "eth0", true, &[])));
+        assert_eq!(net.state(0), State::Fault, "it does not serve on without the host's own address");
         let told = net.outputs_since(0, from).iter().any(|o| matches!(o, Output::Send(s) if s.priority == 0));
         assert!(told, "who lost its address says so");
         net.run_for(away);
