@@ -1,5 +1,6 @@
 //! One object in the place of another that serves: what the kernel can it changes in place. Else an address goes and comes in one
-//! breath, and a route comes before the other goes. Where the kernel refuses the new one, the old one serves on.
+//! breath; a route is added first, so that one that is refused leaves the old one, and then both go and it comes again, since the
+//! kernel cannot be told which of the two is meant ([`Kernel::take_out`]).
 
 use super::build::message;
 use super::{Kernel, Mirror, Outcome, matching};
