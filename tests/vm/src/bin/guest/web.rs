@@ -98,7 +98,10 @@ fn nginx_and_haproxy_are_killed(lab: &mut Lab) {
         );
         // Both served before, the other one alone afterwards.
         assert!(count(0, killed, one) > 5 && count(0, killed, other) > 5, "{text}");
-        assert_eq!(count(0, killed, "nobody"), 0, "{text}");
+        // The client asks one question at a time: the last one that began before may have been on its way when the server died.
+        let before: Vec<&str> = all.iter().filter(|(t, _)| *t < killed).map(|(_, who)| *who).collect();
+        let answered = before.iter().rev().skip(1).filter(|who| **who != "nobody").count();
+        assert_eq!(answered + 1, before.len(), "{text}");
         assert!(count(gone, u128::MAX, "") > 10, "{text}");
         assert_eq!(count(gone, u128::MAX, other), count(gone, u128::MAX, ""), "{text}\n{}", d.log());
         servers[dead] = Some(Server::start(one));
