@@ -352,10 +352,11 @@ fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String
         );
     }
     let text = if lines.is_empty() { "nothing would change\n".into() } else { lines.join("\n") + "\n" };
-    let known: Vec<String> =
-        String::from_utf8_lossy(&ask::ask(socket, &["faults"])?).split_whitespace().map(str::to_string).collect();
-    let new = outcome.diagnostics.faults().iter().any(|f| !known.contains(&f.to_string()));
-    if new {
+    let known: Vec<u32> = String::from_utf8_lossy(&ask::ask(socket, &["faults"])?)
+        .split_whitespace()
+        .filter_map(|f| f.parse().ok())
+        .collect();
+    if steadfast_ipc::new_faults(&known, &outcome.diagnostics.faults()) {
         eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
         closed(&format!("with --force:\n{text}"));
         return Err(format!("{} has new faults: a reload would change nothing", file.display()));

@@ -84,8 +84,17 @@ impl PartialEq for Written {
 }
 
 impl Written {
-    /// Of a configuration.
+    /// Of a configuration, what every child shows.
     pub fn new(c: &Config) -> Written {
+        Written {
+            router_id: c.globals.router_id.clone().unwrap_or_else(host),
+            globals: crate::vrrp::globals(c),
+            ..Default::default()
+        }
+    }
+
+    /// With what the checker alone shows: of ten thousand groups that is a lot to keep.
+    pub fn with_services(self, c: &Config) -> Written {
         let ssl = c.ssl.iter().flat_map(|s| {
             [("CA-file", &s.ca), ("Certificate file", &s.certificate), ("Key file", &s.key)]
                 .into_iter()
@@ -101,12 +110,7 @@ impl Written {
             let marks = g.marks.iter().map(|(mark, _)| format!("FWMARK = {mark}"));
             (g.name.clone(), [six(false), six(true)], ranges.chain(marks).collect())
         });
-        Written {
-            router_id: c.globals.router_id.clone().unwrap_or_else(host),
-            globals: crate::vrrp::globals(c),
-            ssl: ssl.collect(),
-            groups: groups.collect(),
-        }
+        Written { ssl: ssl.collect(), groups: groups.collect(), ..self }
     }
 
     /// The sections that every child's dump begins with.

@@ -4,7 +4,7 @@ use crate::cli::Options;
 use steadfast_config::diag::{Class, render, render_compat};
 use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
-use steadfast_ipc::{Envelope, FRAME, Facts, Message, encode, frame, pieces};
+use steadfast_ipc::{Envelope, FRAME, Facts, Message, cut_faults, encode, frame, pieces};
 
 use steadfast_sys::pipe::{WriteError, Writer};
 
@@ -81,7 +81,11 @@ pub fn facts(outcome: &Outcome) -> Facts {
         umask: c.globals.umask,
         supplementary_groups: c.globals.supplementary_groups == Some(true),
         name: c.globals.names[0].clone().map(|n| if n.is_empty() { "keepalived".into() } else { n }),
-        faults: outcome.diagnostics.faults().into_iter().take(300).collect(),
+        faults: {
+            let mut faults = outcome.diagnostics.faults();
+            cut_faults(&mut faults, 300);
+            faults
+        },
         structured: c.globals.log_structured == Some(true),
         fixed: c.fixed().into_iter().map(|(word, value)| (word.to_string(), value)).collect(),
         parent_dump: crate::dumps::paths(c).parent,
@@ -131,8 +135,9 @@ fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32
     let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
     let mut facts = facts(outcome);
     // Of a hundred new faults any one is enough to refuse a reload.
-    while !facts.faults.is_empty() && encode(&facts).is_ok_and(|b| b.len() > FRAME - ENVELOPE) {
-        facts.faults.truncate(facts.faults.len() / 2);
+    while facts.faults.len() > 1 && encode(&facts).is_ok_and(|b| b.len() > FRAME - ENVELOPE) {
+        let most = facts.faults.len() / 2;
+        cut_faults(&mut facts.faults, most);
     }
     let messages = std::iter::once(Message::Facts(Box::new(facts)))
         .chain(reports)

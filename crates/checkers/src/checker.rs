@@ -67,6 +67,8 @@ pub(crate) struct Checker {
     pub reason: Option<Failure>,
     /// What its program wrote last, or what there is to remark about a page that is good.
     pub said: Box<str>,
+    /// Pages with a remark, a bit each.
+    remarked: u64,
     /// How long the last try took, in microseconds; 0: there was none.
     pub took: u32,
 }
@@ -111,6 +113,7 @@ impl Checker {
             chain: 0,
             reason: None,
             said: Box::default(),
+            remarked: 0,
             took: 0,
         }
     }
@@ -190,17 +193,28 @@ impl Checker {
     }
 
     /// What there is to remark about a good page is kept. True: it is news.
-    pub fn remark(&mut self, result: &Result<Success, Failure>) -> bool {
+    /// Of each page once, as long as it has one.
+    pub fn remark(&mut self, page: u32, result: &Result<Success, Failure>) -> bool {
         let text = match (&self.check.kind, result) {
             (CheckKind::Http(_), Ok(Success::Fine(text))) => text.as_deref().unwrap_or_default(),
             (CheckKind::Http(_), _) => "",
             _ => return false,
         };
-        let changed = *self.said != *text;
-        if changed {
+        // Beyond that many pages two may share one.
+        let bit = 1u64 << (page % u64::BITS);
+        let known = self.remarked & bit != 0;
+        if text.is_empty() {
+            self.remarked &= !bit;
+            if self.remarked == 0 {
+                self.said = Box::default();
+            }
+            return false;
+        }
+        self.remarked |= bit;
+        if *self.said != *text {
             self.said = text.into();
         }
-        changed && !text.is_empty()
+        !known
     }
 
     fn succeed(&mut self) -> Outcome {

@@ -297,7 +297,7 @@ impl Pool {
         let (before, page) = (checker.state, checker.state.url);
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
-        let remark = checker.remark(&result);
+        let remark = checker.remark(page, &result);
         let timing = checker.check.timing;
         let retries = if !checker.is_agent() && (before.run || timing.alpha) { timing.retry } else { 0 };
         let next = match outcome {

@@ -151,7 +151,7 @@ fn rise_and_fall_count_rounds() {
     assert_eq!(w.table(), "10.0.0.1:80=1");
 }
 
-fn http(urls: &[&str]) -> Check {
+pub(crate) fn http(urls: &[&str]) -> Check {
     let urls = urls.iter().map(|p| Url { path: (*p).into(), ..Url::default() }).collect();
     let check = HttpCheck { target: target(A), tls: None, version: HttpVersion::V10, urls };
     Check { kind: CheckKind::Http(check), timing: timing() }

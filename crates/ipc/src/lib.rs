@@ -93,13 +93,36 @@ pub struct Facts {
     pub supplementary_groups: bool,
     /// Name of the parent in lists of processes.
     pub name: Option<String>,
-    /// Fingerprints of the faults of the file.
+    /// Fingerprints of the faults of the file, as [`cut_faults`] leaves them.
     pub faults: Vec<u32>,
     /// Log lines go to journald with fields.
     pub structured: bool,
     /// Words that a daemon takes over when it starts alone, where the file sets them.
     #[serde(default)]
     pub fixed: Vec<(String, String)>,
+}
+
+/// The last one of a list of fingerprints that had to be cut.
+const CUT: u32 = u32::MAX;
+
+/// Keeps so many fingerprints of faults, of an ordered list: the smallest ones, so that two lists that were cut differently can be
+/// compared.
+pub fn cut_faults(faults: &mut Vec<u32>, most: usize) {
+    if faults.len() > most {
+        faults.truncate(most.saturating_sub(1));
+        faults.push(CUT);
+    }
+}
+
+/// A list of fingerprints has one that the known list has not. Beyond the end of a list that was cut nothing is known.
+pub fn new_faults(known: &[u32], list: &[u32]) -> bool {
+    let bound = match known {
+        [] => CUT,
+        [.., last, CUT] => *last,
+        [CUT] => 0,
+        _ => CUT,
+    };
+    list.iter().any(|f| *f != CUT && *f <= bound && known.binary_search(f).is_err())
 }
 
 impl Facts {

@@ -9,7 +9,9 @@ fn the_seeds_of_the_fuzzer_are_harmless() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("seeds").flatten() {
         let bytes = std::fs::read(entry.path()).expect("seed");
-        let _ = steadfast_net::netlink::parse(&bytes);
+        for message in steadfast_net::netlink::parse(&bytes) {
+            let _ = steadfast_net::netlink::Why::answer(&message);
+        }
         let _ = steadfast_net::nft::look(&bytes, 5, "keepalived", &mut Vec::new());
         count += 1;
     }

@@ -74,10 +74,10 @@ pub enum Input<'a> {
     Session(&'a str, bool),
     /// Someone else removed this object, which we had added and not removed.
     ObjectLost(&'a Object),
-    /// The kernel refused to add this object (errno).
-    ObjectRefused(&'a Object, i32),
-    /// The kernel refused it in the place of another (errno), which is there as before.
-    ObjectUnchanged(&'a Object, i32),
+    /// The kernel refused to add this object, and says why.
+    ObjectRefused(&'a Object, &'a str),
+    /// The kernel refused it in the place of another, which is there as before, and says why.
+    ObjectUnchanged(&'a Object, &'a str),
     /// The wall clock, as time since 1970. Told once a turn of the loop where authentication needs it: it may be set at any time.
     Wall(std::time::Duration),
     /// Somebody wants the addresses of this instance announced, once. Nothing happens unless it is master.

@@ -282,8 +282,8 @@ impl Router {
             Input::Session(name, up) => self.on_session(now, name, up, out),
             Input::Process(name, count) => self.on_process(now, name, count, out),
             Input::ObjectLost(object) => self.on_object_lost(now, object, out),
-            Input::ObjectRefused(object, errno) => self.on_object_refused(now, object, errno, out),
-            Input::ObjectUnchanged(object, errno) => self.on_object_unchanged(now, object, errno, out),
+            Input::ObjectRefused(object, why) => self.on_object_refused(now, object, why, out),
+            Input::ObjectUnchanged(object, why) => self.on_object_unchanged(now, object, why, out),
             Input::Wall(wall) => self.set_wall(now, wall),
             Input::Announce(name) => {
                 let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name && x.leads());

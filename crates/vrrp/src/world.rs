@@ -219,17 +219,14 @@ impl Router {
         }
     }
 
-    pub(crate) fn on_object_refused(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+    pub(crate) fn on_object_refused(&mut self, now: Time, object: &Object, why: &str, out: &mut Vec<Output>) {
         let users = self.dependents(object);
         if !users.is_empty() && self.held.contains(object) && self.trackers.refused.insert(object.clone()) {
             self.reevaluate(&users, now, out);
         }
         if let Some((at, first)) = self.held.refused(now, object) {
             if first {
-                out.push(Output::Log(
-                    Level::Error,
-                    format!("the kernel refused {object}: {}; trying again", std::io::Error::from_raw_os_error(errno)),
-                ));
+                out.push(Output::Log(Level::Error, format!("the kernel refused {object}: {why}; trying again")));
             }
             self.arm_repair(at);
         }
@@ -237,11 +234,10 @@ impl Router {
 
     /// Another is in its place and serves. An address, or a route that is put only where there is none, is not tried again: for that the
     /// other would have to go each time.
-    pub(crate) fn on_object_unchanged(&mut self, now: Time, object: &Object, errno: i32, out: &mut Vec<Output>) {
+    pub(crate) fn on_object_unchanged(&mut self, now: Time, object: &Object, why: &str, out: &mut Vec<Output>) {
         let again = if matches!(object, Object::Address(_)) || object.excludes() { None } else { Some(now) };
         let Some((at, first)) = self.held.unchanged(again, object) else { return };
         if first {
-            let why = std::io::Error::from_raw_os_error(errno);
             let text = format!("the kernel refused the change of {object}: {why}; it stays as it was");
             out.push(Output::Log(Level::Error, text));
         }

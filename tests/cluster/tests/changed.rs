@@ -154,6 +154,7 @@ fn what_is_refused_leaves_the_old_one() {
     };
     assert!(eventually(SOON, told), "{}\n{}", ask(&d, &["status"]), d.log());
     assert!(ask(&d, &["explain", "V"]).contains("is as it was before the reload"), "{}", ask(&d, &["explain", "V"]));
+    assert!(d.log().contains("Nexthop has invalid gateway"), "in the kernel's own words: {}", d.log());
     assert!(serves(), "{}", host.show("addr"));
     // Somebody takes it away: it comes back as it was, too.
     host.ip("addr del 10.77.0.100/24 dev eth0");
@@ -259,4 +260,32 @@ fn a_change_that_is_taken_back_at_once_leaves_nothing() {
     }
     assert_eq!(d.stop(), Some(0));
     assert_eq!(count("10.78.1.") + count("fd78::"), 0, "{}", host.show("addr show dev eth0"));
+}
+
+/// An address goes to another far end: it is there all the time, and nobody speaks of a loss.
+#[test]
+fn a_far_end_changes() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let line = |far: &str| conf(&format!("10.78.0.1/32{far}"), "");
+    let d = Daemon::start(host, Kind::Steadfast, &line(" peer 10.78.0.8"));
+    let shows = |words: &str| host.show("addr show dev eth0").contains(words);
+    assert!(eventually(SOON, || shows("10.78.0.1 peer 10.78.0.8/32")), "{}", d.log());
+    for (far, words) in [
+        (" peer 10.78.0.9", "10.78.0.1 peer 10.78.0.9/32"),
+        ("", "10.78.0.1/32"),
+        (" peer 10.78.0.8", "peer 10.78.0.8/32"),
+    ] {
+        d.reload(&line(far));
+        let alone = || host.show("addr show dev eth0").matches("10.78.0.1").count() == 1;
+        assert!(eventually(SOON, || shows(words) && alone()), "{far}: {}\n{}", host.show("addr"), d.log());
+    }
+    // It is known that it is there: who takes it away is heard.
+    host.ip("addr del 10.78.0.1 peer 10.78.0.8 dev eth0");
+    d.wait_log("10.78.0.1 removed", SOON);
+    assert!(eventually(SOON, || shows("10.78.0.1 peer 10.78.0.8/32")), "{}", d.log());
+    assert_eq!(d.log().matches("putting it back").count(), 1, "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    assert!(!shows("10.78.0.1"), "{}", host.show("addr"));
 }

@@ -3,7 +3,9 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = steadfast_net::netlink::parse(bytes);
+    for message in steadfast_net::netlink::parse(bytes) {
+        let _ = steadfast_net::netlink::Why::answer(&message);
+    }
     let _ = steadfast_net::nft::look(bytes, 5, "keepalived", &mut Vec::new());
     let _ = steadfast_sys::procwatch::begun(bytes);
 });

@@ -56,7 +56,7 @@ impl Role {
             match order {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {
-                        self.plan = crate::vrrp::plan_of(&config);
+                        self.plan = super::plan(&config);
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);

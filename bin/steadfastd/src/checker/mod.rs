@@ -112,6 +112,13 @@ fn breathe(parent: &mut Parent, breath: &mut Time) {
     }
 }
 
+/// What the role runs from.
+fn plan(config: &Config) -> Plan {
+    let mut plan = crate::vrrp::plan_of(config);
+    plan.written = std::mem::take(&mut plan.written).with_services(config);
+    plan
+}
+
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
     /// earlier life left in the kernel has been taken away.
@@ -148,7 +155,7 @@ impl Role {
             }
         }
         let config = config.unwrap_or_default();
-        let plan = crate::vrrp::plan_of(&config);
+        let plan = plan(&config);
         let namespace = plan.checker_namespace.as_deref();
         enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
         let mut record = Record::open(options.record.clone(), namespace, &mut left);

@@ -134,7 +134,7 @@ impl Daemon {
             }
             // What is mistyped would be left out: an address that serves would go. A fault that ran before is no news.
             (spawn::End::Exited(0), Some(facts), Some(_))
-                if l.reload && !force && facts.faults.iter().any(|f| !self.facts.faults.contains(f)) =>
+                if l.reload && !force && steadfast_ipc::new_faults(&self.facts.faults, &facts.faults) =>
             {
                 let what = if self.then_upgrade { "both" } else { "it" };
                 self.refuse("has new faults", &format!(" (steadfast reload --force takes {what} over all the same)"));

@@ -400,10 +400,14 @@ impl Role {
         for outcome in outcomes {
             match outcome {
                 Outcome::Added(o) => self.router.handle(t, Input::ObjectAdded(&o), &mut self.out),
-                Outcome::Refused(o, e) => self.router.handle(t, Input::ObjectRefused(&o, e), &mut self.out),
-                Outcome::Unchanged(o, e) => self.router.handle(t, Input::ObjectUnchanged(&o, e), &mut self.out),
+                Outcome::Refused(o, e) => {
+                    self.router.handle(t, Input::ObjectRefused(&o, &e.to_string()), &mut self.out)
+                }
+                Outcome::Unchanged(o, e) => {
+                    self.router.handle(t, Input::ObjectUnchanged(&o, &e.to_string()), &mut self.out)
+                }
                 Outcome::NotRemoved(o, e) => {
-                    log::warn!("the kernel did not remove {o}: {}", io::Error::from_raw_os_error(e));
+                    log::warn!("the kernel did not remove {o}: {e}");
                 }
                 Outcome::Replaced(o) if !self.system.owns(&o) => self.keep_object(&o, false),
                 Outcome::Replaced(_) => {}

@@ -299,6 +299,8 @@ fn farewell(router: &mut Router, system: &mut System, reactor: &mut Reactor, sta
             break;
         }
         reactor.wait(router.poll_at().map_or(Some(limit), |at| Some(at.min(limit))), false, &mut ready)?;
+        // Without its answers the kernel is asked for no more.
+        system.kernel.read(&system.mirror, &mut Vec::new())?;
         let t = now();
         for receiver in &mut receivers {
             let interface = receiver.interface;
@@ -348,11 +350,14 @@ fn release(
         system.remove_foreign(o);
     }
     system.flush();
-    let limit = now() + Duration::from_secs(1);
+    let limit = now() + Duration::from_secs(10);
     let (mut ready, mut failed) = (Vec::new(), Vec::new());
-    while !system.kernel.idle() && now() < limit {
-        reactor.wait(Some(limit), false, &mut ready)?;
+    loop {
         system.kernel.read(&system.mirror, &mut failed)?;
+        if system.kernel.idle() || now() >= limit {
+            break;
+        }
+        reactor.wait(Some(limit), false, &mut ready)?;
     }
     if all {
         if blocks {

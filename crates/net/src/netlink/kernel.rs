@@ -1,8 +1,9 @@
 //! The requesting side, and the set of objects that are ours.
 
 use super::build::message;
+use super::mirror::Remains;
 use super::replace::{Replacing, has_source};
-use super::{Buffer, Channel, Event, Mirror, Read, matching, routes};
+use super::{Buffer, Channel, Event, Mirror, Read, Why, matching, routes};
 use indexmap::IndexSet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -13,22 +14,26 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 use steadfast_core::kernel::{Address, Object, Placement};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
 const WINDOW: usize = 128;
 
-/// What became of a request, where that matters to somebody. Numbers are errors.
+/// The kernel carries a request out before the call returns: for so long at most in a turn of the loop, which has timers to serve.
+const TURN: Duration = Duration::from_millis(5);
+
+/// What became of a request, where that matters to somebody.
 #[derive(Debug)]
 pub enum Outcome {
     /// It was not added.
-    Refused(Object, i32),
+    Refused(Object, Why),
     /// The same, and what it was to replace is there as before.
-    Unchanged(Object, i32),
+    Unchanged(Object, Why),
     /// It was taken, which had been refused.
     Added(Object),
     /// It was not removed.
-    NotRemoved(Object, i32),
+    NotRemoved(Object, Why),
     /// Another is in its place now.
     Replaced(Object),
 }
@@ -37,6 +42,8 @@ pub enum Outcome {
 pub struct Kernel {
     channel: Channel,
     sequence: u32,
+    /// Of [`TURN`], since answers were last read.
+    spent: Duration,
     pending: HashMap<u32, (Object, bool)>,
     pub(super) waiting: VecDeque<(Object, bool)>,
     pub(super) owned: IndexSet<Object>,
@@ -62,8 +69,9 @@ impl Kernel {
     /// Opens the socket.
     pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         Ok(Kernel {
-            channel: Channel::open(&[], receive_buffer)?,
+            channel: Channel::open(&[], receive_buffer)?.with_reasons(),
             sequence: 0,
+            spent: Duration::ZERO,
             pending: HashMap::new(),
             waiting: VecDeque::new(),
             owned: IndexSet::new(),
@@ -215,7 +223,8 @@ impl Kernel {
     }
 
     pub(super) fn pump(&mut self, mirror: &Mirror) {
-        while self.pending.len() < WINDOW {
+        // Where nothing is outstanding no answer would come that continues it.
+        while self.pending.len() < WINDOW && (self.spent < TURN || self.pending.is_empty()) {
             let Some((object, add)) = self.waiting.pop_front() else {
                 // A start fills it once, for good.
                 self.waiting.shrink_to_fit();
@@ -251,6 +260,7 @@ impl Kernel {
             if !add {
                 self.takes_away(&object, &request);
             }
+            let begun = Instant::now();
             for request in routes::hop_by_hop(request) {
                 self.sequence = self.sequence.wrapping_add(1);
                 match self.channel.send(request, flags, self.sequence) {
@@ -265,10 +275,11 @@ impl Kernel {
                         log::warn!("netlink: cannot send a request for {object}: {e}");
                         let errno = e.raw_os_error().unwrap_or(libc::EIO);
                         let outcome = if add { Outcome::Refused } else { Outcome::NotRemoved };
-                        self.unsent.push(outcome(object.clone(), errno));
+                        self.unsent.push(outcome(object.clone(), Why { errno, words: String::new() }));
                     }
                 }
             }
+            self.spent += begun.elapsed();
         }
     }
 
@@ -298,11 +309,11 @@ impl Kernel {
                                 | (libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT | libc::ENODEV, false)
                         );
                         if add && self.replaces(&object) {
-                            self.replaced(object, errno, fine, outcomes);
+                            self.replaced(object, &Why::answer(&m), fine, outcomes);
                         } else if add && !fine {
                             let object = self.without_former(object, outcomes);
                             self.refused.insert(object.clone());
-                            outcomes.push(Outcome::Refused(object, errno));
+                            outcomes.push(Outcome::Refused(object, Why::answer(&m)));
                         } else if add && self.refused.remove(&object) {
                             outcomes.push(Outcome::Added(object));
                         } else if !add {
@@ -311,13 +322,14 @@ impl Kernel {
                                 self.was_not_there(&object, mirror);
                             }
                             if !fine {
-                                outcomes.push(Outcome::NotRemoved(object, errno));
+                                outcomes.push(Outcome::NotRemoved(object, Why::answer(&m)));
                             }
                         }
                     }
                 }
             }
         }
+        self.spent = Duration::ZERO;
         self.pump(mirror);
         if self.idle() {
             self.version += u64::from(std::mem::take(&mut self.shrunk));
@@ -334,9 +346,11 @@ impl Kernel {
 
     fn missed(&mut self, event: &Event, mirror: &Mirror) -> Option<Object> {
         match event {
-            Event::AddressRemoved(interface, cidr) if self.was_asked_for(interface, cidr) => None,
+            Event::AddressRemoved(interface, cidr, _) if self.was_asked_for(interface, cidr) => None,
             Event::Gone(name) => self.owned.iter().find(|o| matches!(o, Object::Link(l) if l.name == *name)).cloned(),
-            Event::AddressRemoved(interface, cidr) => self
+            // Ours has another far end, or it does not matter which of them serves.
+            Event::AddressRemoved(_, _, Remains::Another) => None,
+            Event::AddressRemoved(interface, cidr, Remains::Nothing) => self
                 .owned
                 .iter()
                 .filter(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))

@@ -11,6 +11,7 @@ use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use steadfast_core::kernel::{Isolation, LinkKind, VirtualLink};
 use steadfast_core::{IpCidr, Mac};
@@ -43,6 +44,17 @@ pub struct Link {
     pub vrf_table: Option<u32>,
     /// Usable addresses in the kernel's order.
     pub addresses: Vec<IpCidr>,
+    /// An address may be there several times, each with another far end: those, by address. One alone without a far end is not here.
+    variants: Vec<(IpCidr, IpAddr)>,
+}
+
+/// What is there yet of an address that was removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remains {
+    /// Nothing.
+    Nothing,
+    /// The same address with another far end.
+    Another,
 }
 
 /// Something that happened in the kernel.
@@ -52,8 +64,8 @@ pub enum Event {
     Link(Link),
     /// A link of this name is gone.
     Gone(String),
-    /// An address was removed: interface name and address.
-    AddressRemoved(String, IpCidr),
+    /// An address was removed: interface name, address, what is there yet of it.
+    AddressRemoved(String, IpCidr, Remains),
     /// A route was removed.
     RouteRemoved(Box<RouteMessage>),
     /// A route was put into the place of another.
@@ -254,6 +266,7 @@ impl Mirror {
             for link in self.links.values_mut() {
                 // The dump of addresses that follows fills them again.
                 link.addresses.clear();
+                link.variants.clear();
                 changed.insert(link.index);
             }
         }
@@ -328,6 +341,11 @@ impl Mirror {
                 let Some(cidr) = cidr(&m) else { return };
                 let Some(link) = self.links.get_mut(&index) else { return };
                 let known = link.addresses.iter().position(|a| *a == cidr);
+                if usable {
+                    link.variant(cidr, far_end(&m));
+                } else if link.variant_gone(cidr, far_end(&m)) == Remains::Another {
+                    return;
+                }
                 match (usable, known) {
                     (true, None) => link.addresses.push(cidr),
                     (false, Some(at)) => {
@@ -340,9 +358,12 @@ impl Mirror {
             RouteNetlinkMessage::DelAddress(m) => {
                 let Some(cidr) = cidr(&m) else { return };
                 if let Some(link) = self.links.get_mut(&m.header.index) {
-                    link.addresses.retain(|a| *a != cidr);
+                    let remains = link.variant_gone(cidr, far_end(&m));
+                    if remains == Remains::Nothing {
+                        link.addresses.retain(|a| *a != cidr);
+                    }
                     changed.insert(m.header.index);
-                    events.push(Event::AddressRemoved(link.name.clone(), cidr));
+                    events.push(Event::AddressRemoved(link.name.clone(), cidr, remains));
                 }
             }
             RouteNetlinkMessage::DelRoute(m) => events.push(Event::RouteRemoved(Box::new(m))),
@@ -368,6 +389,27 @@ fn isolation(infos: &[LinkInfo]) -> Isolation {
 }
 
 impl Link {
+    fn variant(&mut self, cidr: IpCidr, far: Option<IpAddr>) {
+        let far = far.unwrap_or(cidr.address);
+        let listed = self.variants.iter().any(|(c, _)| *c == cidr);
+        if far == cidr.address && !listed {
+            return;
+        }
+        // The one that was alone has become one of several.
+        if !listed && self.addresses.contains(&cidr) {
+            self.variants.push((cidr, cidr.address));
+        }
+        if !self.variants.contains(&(cidr, far)) {
+            self.variants.push((cidr, far));
+        }
+    }
+
+    fn variant_gone(&mut self, cidr: IpCidr, far: Option<IpAddr>) -> Remains {
+        let far = far.unwrap_or(cidr.address);
+        self.variants.retain(|v| *v != (cidr, far));
+        if self.variants.iter().any(|(c, _)| *c == cidr) { Remains::Another } else { Remains::Nothing }
+    }
+
     /// It is what is wanted.
     pub fn fits(&self, l: &VirtualLink, mirror: &Mirror) -> bool {
         let kind = match l.kind {
@@ -383,6 +425,11 @@ fn flags(m: &AddressMessage) -> u32 {
         .iter()
         .find_map(|a| if let AddressAttribute::Flags(f) = a { Some(f.bits()) } else { None })
         .unwrap_or(u32::from(m.header.flags.bits()))
+}
+
+/// Where a point-to-point address leads; elsewhere the address itself.
+fn far_end(m: &AddressMessage) -> Option<IpAddr> {
+    m.attributes.iter().find_map(|a| if let AddressAttribute::Address(x) = a { Some(*x) } else { None })
 }
 
 /// Local is ours; Address is the peer's on point-to-point links and the same otherwise.

@@ -14,11 +14,12 @@ mod routes;
 mod tests;
 
 pub use kernel::{Kernel, Outcome};
-pub use mirror::{Event, Link, Mirror};
+pub use mirror::{Event, Link, Mirror, Remains};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -76,6 +77,13 @@ impl Channel {
         Ok(Channel { socket })
     }
 
+    /// Answers that refuse something say why in words, where the kernel can (Linux 4.12).
+    fn with_reasons(self) -> Self {
+        // Without them there is the number.
+        let _ = self.socket.set_ext_ack(true).and_then(|()| self.socket.set_cap_ack(true));
+        self
+    }
+
     pub(crate) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -109,6 +117,52 @@ impl Channel {
                 },
             }
         }
+    }
+}
+
+/// Why the kernel refused a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Why {
+    /// The number of the error.
+    pub errno: i32,
+    /// What the kernel says of it; empty: nothing.
+    pub words: String,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        io::Error::from_raw_os_error(self.errno).fmt(f)?;
+        if self.words.is_empty() { Ok(()) } else { write!(f, ": {}", self.words) }
+    }
+}
+
+impl Why {
+    /// Of an answer, which has this form (linux/netlink.h):
+    ///
+    /// ```text
+    /// | nlmsghdr 16 | error 4 | nlmsghdr of the request 16 | the rest of the request, unless flag CAPPED | attributes, if flag ACK_TLVS |
+    /// ```
+    pub fn answer(message: &NetlinkMessage<RouteNetlinkMessage>) -> Why {
+        const CAPPED: u16 = 0x100;
+        const ACK_TLVS: u16 = 0x200;
+        const MSG: u16 = 1;
+        let NetlinkPayload::Error(e) = &message.payload else { return Why { errno: 0, words: String::new() } };
+        let mut words = String::new();
+        let u16_at = |bytes: &[u8], at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        if message.header.flags & ACK_TLVS != 0 {
+            let request = e.header.get(..4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
+            let skip = if message.header.flags & CAPPED != 0 { 16 } else { request.div_ceil(4) * 4 };
+            let mut rest = e.header.get(skip..).unwrap_or_default();
+            while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+                let Some(value) = rest.get(4..length.into()) else { break };
+                if kind & 0x3fff == MSG {
+                    let text = value.split(|b| *b == 0).next().unwrap_or_default();
+                    words = String::from_utf8_lossy(text).trim_end_matches('.').to_string();
+                }
+                rest = rest.get(usize::from(length).div_ceil(4) * 4..).unwrap_or_default();
+            }
+        }
+        Why { errno: e.code.map_or(0, |c| -c.get()), words }
     }
 }
 

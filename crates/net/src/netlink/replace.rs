@@ -3,7 +3,7 @@
 //! kernel cannot be told which of the two is meant ([`Kernel::take_out`]).
 
 use super::build::message;
-use super::{Kernel, Mirror, Outcome, matching};
+use super::{Kernel, Mirror, Outcome, Why, matching};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::RouteMessage;
 use std::collections::HashMap;
@@ -108,7 +108,8 @@ impl Kernel {
     }
 
     /// The kernel's answer.
-    pub(super) fn replaced(&mut self, new: Object, errno: i32, fine: bool, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn replaced(&mut self, new: Object, why: &Why, fine: bool, outcomes: &mut Vec<Outcome>) {
+        let errno = why.errno;
         // The old one is still there, and was to be refreshed at most.
         if self.stays_as_it_was(&new) && errno == libc::EEXIST {
             let there = self.replacing.former.get(&new).cloned();
@@ -124,7 +125,7 @@ impl Kernel {
                 self.waiting.push_back((there.clone(), true));
                 self.add_routes_from(&there);
             }
-            outcomes.push(Outcome::Unchanged(new, errno));
+            outcomes.push(Outcome::Unchanged(new, why.clone()));
             return;
         }
         self.replacing.former.remove(&new);

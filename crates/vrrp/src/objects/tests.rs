@@ -48,7 +48,7 @@ fn a_refused_object_is_tried_again_with_growing_pauses() {
     let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
     let mut tries = 0;
     for _ in 0..130 {
-        solo.input(Input::ObjectRefused(&vip(), 19));
+        solo.input(Input::ObjectRefused(&vip(), "Invalid argument"));
         solo.take();
         solo.run_ms(1000);
         tries += added(&solo.take());
@@ -61,7 +61,7 @@ fn what_the_kernel_refuses_is_told_until_it_takes_it() {
     let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
     let told = |solo: &Solo| solo.router.refused_objects().get("VI").cloned().unwrap_or_default();
     assert!(told(&solo).is_empty());
-    solo.input(Input::ObjectRefused(&vip(), 22));
+    solo.input(Input::ObjectRefused(&vip(), "Invalid argument"));
     assert_eq!(told(&solo), [(vip(), false)]);
     solo.input(Input::ObjectAdded(&vip()));
     assert!(told(&solo).is_empty());
@@ -121,11 +121,11 @@ fn a_virtual_link_that_the_kernel_refuses_is_a_fault_until_it_is_there() {
     config.statics.push(object.clone());
     let mut solo = Solo::new(config);
     assert_eq!(solo.state(), State::Init, "it is on its way");
-    solo.input(Input::ObjectRefused(&object, 95));
+    solo.input(Input::ObjectRefused(&object, "Invalid argument"));
     assert_eq!(solo.state(), State::Fault);
     assert!(solo.view().faults.contains(&"virtual link vrrp.51 is absent or down".to_string()));
     let log = format!("{:?}", solo.take());
-    assert!(log.contains("not supported") && log.contains("vrrp.51"), "{log}");
+    assert!(log.contains("Invalid argument") && log.contains("vrrp.51"), "{log}");
     solo.input(Input::ObjectAdded(&object));
     solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
     assert_eq!(solo.state(), State::Backup);

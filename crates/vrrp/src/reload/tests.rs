@@ -373,7 +373,7 @@ fn what_has_the_key_of_another_takes_its_place() {
     };
     assert_eq!(touched(&out), [Output::Replace(old, new.clone())]);
     // refused: what was there serves, and is left alone
-    solo.input(Input::ObjectUnchanged(&new, 22));
+    solo.input(Input::ObjectUnchanged(&new, "Invalid argument"));
     let told = |solo: &Solo| solo.router.refused_objects().get("VI").cloned().unwrap_or_default();
     assert_eq!(told(&solo), [(new.clone(), true)]);
     assert!(logs(&solo.take()).iter().any(|l| l.contains("it stays as it was")));
@@ -406,7 +406,7 @@ fn a_refused_route_in_the_place_of_another_is_tried_again() {
     let new = object("10.0.0.2");
     let out = reload(&mut solo, one(with("10.0.0.2")));
     assert!(out.contains(&Output::Replace(object("10.0.0.1"), new.clone())), "{out:?}");
-    solo.input(Input::ObjectUnchanged(&new, 101));
+    solo.input(Input::ObjectUnchanged(&new, "Invalid argument"));
     solo.run_ms(2000);
     assert!(solo.take().contains(&Output::Add(new)));
 }
@@ -482,7 +482,7 @@ fn a_link_that_a_reload_asks_for_is_no_fault_unless_it_is_refused() {
 
     let mut solo = Solo::master(one(vi()));
     reload(&mut solo, with());
-    solo.input(Input::ObjectRefused(&link_for_addresses(), 95));
+    solo.input(Input::ObjectRefused(&link_for_addresses(), "Invalid argument"));
     assert_eq!(solo.router.handing_over().count(), 1);
 
     // One that is made and does not come up.
@@ -510,7 +510,7 @@ fn a_refusal_ends_with_the_object() {
         config
     };
     let mut solo = Solo::new(with());
-    solo.input(Input::ObjectRefused(&route, 101));
+    solo.input(Input::ObjectRefused(&route, "Invalid argument"));
     assert_eq!(solo.state(), State::Fault);
     reload(&mut solo, one(vi()));
     solo.run_to_master();
