@@ -90,8 +90,7 @@ fn the_fingerprint_is_of_all_that_is_configured() {
 #[test]
 fn what_there_is_to_remark_about_a_page_is_news_once() {
     let mut c = Checker::new(Arc::new(crate::tests::http(&["/short", "/whole"])), &mut Rules::new());
-    let short =
-        |n: u32| Ok(Success::Fine(Some(format!("content_length (500) does not match received bytes ({n})"))));
+    let short = |n: u32| Ok(Success::Fine(Some(format!("content_length (500) does not match received bytes ({n})"))));
     let whole = Ok(Success::Fine(None));
     let news: Vec<bool> = (0..3).flat_map(|n| [c.remark(0, &short(n)), c.remark(1, &whole)]).collect();
     assert_eq!(news, [true, false, false, false, false, false]);

@@ -309,7 +309,12 @@ impl Pool {
         let advised = checker.state.advice != before.advice;
         let kept = crate::CheckState { url: before.url, ..checker.state } != before;
         let cause = match (&outcome, &result) {
-            (Outcome::Up, _) => self.announce_verdict(c, 0, out),
+            (Outcome::Up, _) => {
+                if let (true, Ok(success)) = (remark, &result) {
+                    self.note_success(c, success, false, page, outcome, out);
+                }
+                self.announce_verdict(c, 0, out)
+            }
             (Outcome::Down, _) => self.announce_verdict(c, retries, out),
             (_, Ok(success)) => {
                 if remark || outcome == Outcome::NextPage || !before.run {

@@ -77,6 +77,11 @@ impl Address {
         Key::V4(&self.interface, self.cidr.address, self.peer.as_deref().unwrap_or(&self.cidr).network())
     }
 
+    /// As the kernel shows it: the length is that of the far end.
+    pub fn shown(&self) -> IpCidr {
+        IpCidr { prefix: self.peer.as_ref().map_or(self.cidr.prefix, |p| p.prefix), ..self.cidr }
+    }
+
     /// A plain address on an interface, everything else at its default.
     pub fn new(cidr: IpCidr, interface: impl Into<Name>) -> Self {
         Address {

@@ -15,7 +15,10 @@ fn lists_that_were_cut_differently_can_be_compared() {
             assert!(!new_faults(&known, &list), "{} {}", known.len(), list.len());
         }
     }
-    assert!(new_faults(&[], &cut(300)));
+    assert!(new_faults(&[], &cut(300)) && new_faults(&[], &cut(1)));
+    let mut more = all[..301].to_vec();
+    cut_faults(&mut more, 300);
+    assert!(new_faults(&all[..300], &more), "the greatest one is new");
     assert!(new_faults(&all, &[8]));
     assert!(new_faults(&cut(300), &[7, 8]), "below the end of what is known");
     assert!(!new_faults(&all, &[]));

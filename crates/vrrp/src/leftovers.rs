@@ -43,7 +43,7 @@ impl Router {
         let links = &self.trackers.links;
         let there = |a: &Address| {
             left.contains(&Object::Address(a.clone()))
-                && links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.cidr))
+                && links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.shown()))
         };
         for x in self.slots.iter_mut().flatten().filter(|x| !delayed && x.restored.is_none()) {
             let mut addresses = x.config.addresses.iter().peekable();

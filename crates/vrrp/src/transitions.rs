@@ -446,7 +446,7 @@ impl Router {
             .addresses
             .iter()
             .chain(&x.config.excluded)
-            .filter(|a| self.trackers.links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.cidr)))
+            .filter(|a| self.trackers.links.get(a.interface.as_str()).is_some_and(|l| l.addresses.contains(&a.shown())))
             .map(|a| Object::Address(a.clone()))
             .filter(|o| !self.held.contains(o))
             .collect();

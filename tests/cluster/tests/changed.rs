@@ -268,13 +268,16 @@ fn a_far_end_changes() {
     require!();
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
-    let line = |far: &str| conf(&format!("10.78.0.1/32{far}"), "");
+    let six = "}\n virtual_ipaddress_excluded {\n fd78::1/128 peer fd78::8";
+    let line = |far: &str| conf(&format!("10.78.0.1/24{far}\n {six}"), "");
+    // IPv6 has an address once; what the host has is changed in place.
+    host.ip("addr add fd78::1/128 dev eth0");
     let d = Daemon::start(host, Kind::Steadfast, &line(" peer 10.78.0.8"));
     let shows = |words: &str| host.show("addr show dev eth0").contains(words);
     assert!(eventually(SOON, || shows("10.78.0.1 peer 10.78.0.8/32")), "{}", d.log());
     for (far, words) in [
         (" peer 10.78.0.9", "10.78.0.1 peer 10.78.0.9/32"),
-        ("", "10.78.0.1/32"),
+        ("", "10.78.0.1/24"),
         (" peer 10.78.0.8", "peer 10.78.0.8/32"),
     ] {
         d.reload(&line(far));
@@ -286,6 +289,10 @@ fn a_far_end_changes() {
     d.wait_log("10.78.0.1 removed", SOON);
     assert!(eventually(SOON, || shows("10.78.0.1 peer 10.78.0.8/32")), "{}", d.log());
     assert_eq!(d.log().matches("putting it back").count(), 1, "{}", d.log());
+    assert!(shows("fd78::1 peer fd78::8/128"), "{}", host.show("addr"));
+    host.ip("addr del fd78::1 peer fd78::8 dev eth0");
+    d.wait_log("fd78::1 removed", SOON);
+    assert!(eventually(SOON, || shows("fd78::1 peer fd78::8/128")), "{}", d.log());
     assert_eq!(d.stop(), Some(0));
     assert!(!shows("10.78.0.1"), "{}", host.show("addr"));
 }

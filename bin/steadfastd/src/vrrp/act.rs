@@ -163,7 +163,11 @@ impl Role {
 
     /// Waits a little for the last answers of the kernel, the last scripts, and the readers of FIFOs.
     pub(super) fn last_words(&mut self) {
-        self.wait(Duration::from_millis(500), |role| !role.teller.busy());
+        self.wait(Duration::from_millis(500), |role| {
+            // What is still to be taken away goes as the answers come.
+            let _ = role.system.kernel.read(&role.system.mirror, &mut Vec::new());
+            !role.teller.busy()
+        });
         // As long as it takes: who ends us before leaves the rest to a process that takes it away.
         self.wait(Duration::from_secs(10), |role| {
             let mut failed = Vec::new();

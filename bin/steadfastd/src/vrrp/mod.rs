@@ -59,6 +59,8 @@ const BFD: usize = 10;
 const READ: usize = 11;
 /// Losses that wait for the end of the kernel's news.
 const LOSSES: usize = 4096;
+/// They wait no longer.
+const QUEUE: Duration = Duration::from_millis(40);
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 1000;
 
@@ -125,6 +127,8 @@ struct Role {
     netlink_more: bool,
     /// What somebody took away, by what has been read of the kernel's news.
     lost: Vec<Object>,
+    /// When the first of them was.
+    lost_since: Option<Time>,
     programs: Programs,
     /// Trackers' programs that run.
     probes: HashMap<u64, Run>,
@@ -444,8 +448,13 @@ impl Role {
             }
         }
         // After the links: what went with the last source address is not put back, or the source that returns would be secondary to
-        // it, and go with it. The source's own loss may still be in the queue.
-        if !self.netlink_more || self.lost.len() > LOSSES {
+        // it, and go with it. The source's own loss may still be in the queue, which a routing daemon may keep full.
+        if !self.lost.is_empty() {
+            self.lost_since.get_or_insert(t);
+        }
+        let late = self.lost_since.is_some_and(|at| t.since(at) >= QUEUE);
+        if !self.netlink_more || late || self.lost.len() > LOSSES {
+            self.lost_since = None;
             for object in std::mem::take(&mut self.lost) {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }

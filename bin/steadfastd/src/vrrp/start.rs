@@ -124,6 +124,7 @@ impl Role {
             readable: BTreeSet::new(),
             netlink_more: false,
             lost: Vec::new(),
+            lost_since: None,
             programs,
             probes: HashMap::new(),
             processes: Processes::new(Vec::new(), (0, false)),
@@ -249,7 +250,7 @@ fn leftovers(router: &Router, inherited: &[Object], system: &System) -> steadfas
 }
 
 fn has_address(system: &System, a: &Address) -> bool {
-    system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.cidr))
+    system.mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.shown()))
 }
 
 /// It is in the kernel, where that is known.

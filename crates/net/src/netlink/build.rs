@@ -80,7 +80,7 @@ fn address(a: &Address, mirror: &Mirror) -> Option<AddressMessage> {
     let mut m = AddressMessage::default();
     let six = a.cidr.address.is_ipv6();
     m.header.family = family(Family::of(a.cidr.address));
-    m.header.prefix_len = a.peer.as_ref().map_or(a.cidr.prefix, |p| p.prefix);
+    m.header.prefix_len = a.shown().prefix;
     m.header.scope = AddressScope::from(if six { 0 } else { a.scope });
     m.header.index = link.index;
     m.attributes.push(AddressAttribute::Local(a.cidr.address));

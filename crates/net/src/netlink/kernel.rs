@@ -300,7 +300,7 @@ impl Kernel {
                     for m in messages {
                         let NetlinkPayload::Error(e) = &m.payload else { continue };
                         let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
-                        let errno = e.code.map_or(0, |c| -c.get());
+                        let errno = e.code.map_or(0, |c| c.get().wrapping_neg());
                         let adopted = !matches!(object, Object::Link(_));
                         let fine = matches!(
                             (errno, add && adopted),
@@ -353,7 +353,7 @@ impl Kernel {
             Event::AddressRemoved(interface, cidr, Remains::Nothing) => self
                 .owned
                 .iter()
-                .filter(|o| matches!(o, Object::Address(a) if a.cidr == *cidr && a.interface == *interface))
+                .filter(|o| matches!(o, Object::Address(a) if a.shown() == *cidr && a.interface == *interface))
                 .find(|o| !self.is_former(o))
                 .cloned(),
             Event::RouteRemoved(m) if self.route_was_asked_for(m) => None,
@@ -398,7 +398,7 @@ impl Kernel {
             .filter(|o| !busy.contains(o))
             .filter(|o| match o {
                 Object::Address(a) => {
-                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.cidr))
+                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.shown()))
                 }
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),
                 _ => false,

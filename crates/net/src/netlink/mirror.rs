@@ -390,6 +390,10 @@ fn isolation(infos: &[LinkInfo]) -> Isolation {
 
 impl Link {
     fn variant(&mut self, cidr: IpCidr, far: Option<IpAddr>) {
+        // IPv6 has an address once on a link, and changes its far end in place.
+        if cidr.address.is_ipv6() {
+            return;
+        }
         let far = far.unwrap_or(cidr.address);
         let listed = self.variants.iter().any(|(c, _)| *c == cidr);
         if far == cidr.address && !listed {

@@ -162,7 +162,7 @@ impl Why {
                 rest = rest.get(usize::from(length).div_ceil(4) * 4..).unwrap_or_default();
             }
         }
-        Why { errno: e.code.map_or(0, |c| -c.get()), words }
+        Why { errno: e.code.map_or(0, |c| c.get().wrapping_neg()), words }
     }
 }
 

@@ -82,7 +82,7 @@ impl Kernel {
     fn make_room(&mut self, old: &Object, new: &Object) {
         match (old, new) {
             (Object::Address(a), Object::Address(b)) if !a.becomes(b) => {
-                *self.replacing.expected.entry((a.interface.to_string(), a.cidr)).or_default() += 1;
+                *self.replacing.expected.entry((a.interface.to_string(), a.shown())).or_default() += 1;
                 if self.idle() {
                     self.replacing.routes.clear();
                 }
@@ -235,7 +235,7 @@ impl Kernel {
     /// An address was to be removed: an error says that nothing will be heard of it.
     pub(super) fn not_there(&mut self, object: &Object, errno: i32) {
         if let (Object::Address(a), true) = (object, errno != 0) {
-            self.was_asked_for(&a.interface, &a.cidr);
+            self.was_asked_for(&a.interface, &a.shown());
         }
     }
 

@@ -95,3 +95,24 @@ fn a_rule_that_was_removed_is_ours_only_with_all_of_it() {
         assert!(!same(other));
     }
 }
+
+fn refusal(flags: u16, rest: &[u8]) -> super::Why {
+    let body = [&2u16.to_ne_bytes()[..], &flags.to_ne_bytes(), &[0; 8], &(-22i32).to_ne_bytes(), rest].concat();
+    let length = (body.len() as u32 + 4).to_ne_bytes();
+    let messages = super::parse(&[&length[..], &body].concat());
+    super::Why::answer(&messages[0])
+}
+
+/// NLMSG_ERROR with NLM_F_ACK_TLVS (0x200), the request whole or its header alone (NLM_F_CAPPED, 0x100).
+#[test]
+fn a_refusal_says_why() {
+    let words = [&10u16.to_ne_bytes()[..], &1u16.to_ne_bytes(), b"no it.", &[0; 2]].concat();
+    let request = |length: u32| [&length.to_ne_bytes()[..], &[0; 12]].concat();
+    let capped = [request(99), words.clone()].concat();
+    assert_eq!(refusal(0x300, &capped).to_string(), "Invalid argument (os error 22): no it");
+    assert_eq!(refusal(0x200, &[request(18), vec![0; 4], words].concat()).words, "no it");
+    assert_eq!(refusal(0x100, &capped).words, "");
+    for end in 0..capped.len() {
+        assert_eq!(refusal(0x300, &capped[..end]).errno, 22);
+    }
+}
