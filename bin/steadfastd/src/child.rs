@@ -153,6 +153,11 @@ impl Brother {
         reactor.watch_both(self.writer.fd(), token)
     }
 
+    /// It has been heard: what it is told is no waste.
+    pub fn is_there(&self) -> bool {
+        self.there
+    }
+
     /// Says something. While the pipe is full the latest state of each object waits.
     pub fn say(&mut self, message: Message) {
         let key = match &message {

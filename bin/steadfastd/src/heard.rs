@@ -1,6 +1,6 @@
 //! What programs write while they run: the last line of it says why a check fails.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::ErrorKind;
 use steadfast_sys::spawn::Output;
 
@@ -18,6 +18,8 @@ const ORPHANS: usize = 64;
 #[derive(Default)]
 pub struct Listener {
     of: HashMap<u64, (Output, Vec<u8>)>,
+    /// Those that may have written something.
+    pub loud: BTreeSet<u64>,
     orphans: VecDeque<Output>,
 }
 
@@ -33,14 +35,14 @@ impl Listener {
     /// A program has begun.
     pub fn begin(&mut self, id: u64, output: Output) {
         self.of.insert(id, (output, Vec::new()));
+        self.loud.insert(id);
     }
 
     /// Takes what was written, so that nobody waits for room. True: there is more.
     pub fn listen(&mut self) -> bool {
-        let mut more = false;
-        for (output, tail) in self.of.values_mut() {
-            more |= take(output, tail) == Left::More;
-        }
+        let of = &mut self.of;
+        self.loud.retain(|id| of.get_mut(id).is_some_and(|(output, tail)| take(output, tail) == Left::More));
+        let mut more = !self.loud.is_empty();
         self.orphans.retain_mut(|output| {
             let left = take(output, &mut Vec::new());
             more |= left == Left::More;

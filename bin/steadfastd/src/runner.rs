@@ -17,12 +17,13 @@ use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, p
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End, Output, Spec};
-use steadfast_sys::{Reactor, now, schedule};
+use steadfast_sys::{Reactor, Ready, now, schedule};
 
 const CLIENT: usize = 0;
 const ANSWERS: usize = 1;
 const SIGNALS: usize = 2;
 const STARTED: usize = 3;
+/// Tokens of what programs write: this, and the number of the program.
 const HEARD: usize = 4;
 
 const SIGCHLD: i32 = 17;
@@ -67,6 +68,7 @@ struct Runner {
     assembler: Assembler,
     epoch: u64,
     running: HashMap<u64, Running>,
+    by_pid: HashMap<i32, u64>,
     queues: HashMap<String, Queue>,
     /// Processes that nobody wants any more, and that have not ended yet.
     unwanted: HashSet<i32>,
@@ -99,6 +101,7 @@ pub fn run(options: &Options) -> i32 {
         assembler: Assembler::default(),
         epoch: options.epoch,
         running: HashMap::new(),
+        by_pid: HashMap::new(),
         queues: HashMap::new(),
         unwanted: HashSet::new(),
         tell,
@@ -145,6 +148,8 @@ pub fn run(options: &Options) -> i32 {
         if reactor.wait(Some(due), more, &mut ready).is_err() {
             return 1;
         }
+        let heard = ready.iter().filter_map(|r: &Ready| r.token.checked_sub(HEARD));
+        runner.listener.loud.extend(heard.map(|id| id as u64));
     }
 }
 
@@ -178,6 +183,10 @@ impl Runner {
 
     /// A program that is to be started, now or in its turn.
     fn take(&mut self, job: Job, t: Time) {
+        // Who has seen a runner die sends again what this one may have read already.
+        if self.running.contains_key(&job.id) {
+            return;
+        }
         let Some((name, turn)) = &job.queue else { return self.start(job) };
         let queue = self.queues.entry(name.clone()).or_default();
         if queue.running.is_empty() || (queue.turn == *turn && queue.waiting.is_empty()) {
@@ -226,6 +235,7 @@ impl Runner {
         };
         if let Err(e) = std::thread::Builder::new().stack_size(256 * 1024).spawn(work) {
             let _ = self.tell.send((id, Err(e.to_string())));
+            let _ = self.wake.write(&[0]);
         }
     }
 
@@ -234,11 +244,13 @@ impl Runner {
         while let Ok((id, result)) = self.started.try_recv() {
             match result {
                 Ok((pid, output)) => {
-                    if let Some(output) = output.filter(|o| reactor.watch(o.fd(), HEARD).is_ok()) {
+                    if let Some(output) = output.filter(|o| reactor.watch(o.fd(), HEARD + id as usize).is_ok()) {
                         self.listener.begin(id, output);
                     }
+                    let by_pid = &mut self.by_pid;
                     let early = self.running.get_mut(&id).and_then(|r| {
                         r.pid = Some(pid);
+                        by_pid.insert(pid, id);
                         r.early.take()
                     });
                     if !self.running.contains_key(&id) {
@@ -272,7 +284,7 @@ impl Runner {
 
     /// Takes the end of a process that is known. False: it is not known, or has not ended.
     fn take_end(&mut self, pid: i32, t: Time) -> bool {
-        let id = self.running.iter().find(|(_, r)| r.pid == Some(pid)).map(|(id, _)| *id);
+        let id = self.by_pid.get(&pid).copied();
         if id.is_none() && !self.unwanted.contains(&pid) {
             return false;
         }
@@ -297,6 +309,9 @@ impl Runner {
 
     fn over(&mut self, id: u64, end: JobEnd, t: Time) {
         let Some(program) = self.running.remove(&id) else { return };
+        if let Some(pid) = program.pid {
+            self.by_pid.remove(&pid);
+        }
         if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
             queue.running.remove(&id);
         }
@@ -330,7 +345,10 @@ impl Runner {
         let probes: Vec<(u64, Running)> = self.running.extract_if(|_, p| p.probe).collect();
         for (id, program) in probes {
             self.listener.end(id);
-            program.pid.into_iter().for_each(|pid| self.end_unwanted(pid));
+            if let Some(pid) = program.pid {
+                self.by_pid.remove(&pid);
+                self.end_unwanted(pid);
+            }
         }
     }
 

@@ -32,6 +32,7 @@ impl Sessions {
     fn remove(&mut self, id: u32, again: impl Fn(&str) -> bool, now: Time, out: &mut Vec<Output>) {
         self.take_down(id, now, out);
         let Some(s) = self.slots.get_mut(id as usize).and_then(Option::take) else { return };
+        self.free.push(id);
         out.push(Output::Close(id));
         self.by_discriminator.remove(&s.discriminator);
         self.ports.remove(&s.port);

@@ -45,6 +45,8 @@ pub(crate) enum Life {
 /// All sessions. See the crate's description.
 pub struct Sessions {
     pub(crate) slots: Vec<Option<Session>>,
+    /// Empty ones.
+    pub(crate) free: Vec<u32>,
     pub(crate) by_discriminator: HashMap<u32, u32>,
     pub(crate) by_peer: HashMap<(IpAddr, bool), Vec<u32>>,
     pub(crate) ports: HashSet<u16>,
@@ -65,6 +67,7 @@ impl Sessions {
     pub fn restore(config: Config, snapshots: &[Snapshot], seed: u64, now: Time, out: &mut Vec<Output>) -> Sessions {
         let mut all = Sessions {
             slots: Vec::new(),
+            free: Vec::new(),
             by_discriminator: HashMap::new(),
             by_peer: HashMap::new(),
             ports: HashSet::new(),
@@ -74,11 +77,14 @@ impl Sessions {
             strangers: 0,
             quota: Quota::new(now),
         };
+        let former: HashMap<&str, &Snapshot> = snapshots.iter().map(|s| (s.name.as_str(), s)).collect();
+        let mut names = HashSet::new();
         for c in config.sessions {
-            let former = snapshots.iter().find(|s| s.name == c.name && s.identity == c.identity());
+            names.insert(c.name.clone());
+            let former = former.get(c.name.as_str()).copied().filter(|s| s.identity == c.identity());
             all.add(c, former, now, out);
         }
-        for s in snapshots.iter().filter(|s| all.find(&s.name).is_none()) {
+        for s in snapshots.iter().filter(|s| !names.contains(&s.name)) {
             out.push(Output::Forget(s.name.clone()));
         }
         all
@@ -185,8 +191,8 @@ impl Sessions {
                 Session::new(c, discriminator, port, now)
             }
         };
-        let at = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        let id = at as u32;
+        let id = self.free.pop().unwrap_or(self.slots.len() as u32);
+        let at = id as usize;
         self.by_discriminator.insert(session.discriminator, id);
         self.by_peer.entry((session.config.neighbor, session.config.multihop)).or_default().push(id);
         out.push(Output::Told { name: session.config.name.clone(), up: session.told });

@@ -27,6 +27,8 @@ pub struct Http {
     interim: u32,
     /// Length that the answer announced.
     announced: Option<u64>,
+    /// All of it has come that matters.
+    complete: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl Http {
             part: Part::Head(Vec::new()),
             interim: 0,
             announced: None,
+            complete: false,
         }
     }
 
@@ -57,10 +60,16 @@ impl Http {
 
     /// Bytes of the answer, in any portions.
     pub fn data(&mut self, bytes: &[u8]) -> Step {
+        if self.complete {
+            return Step::More;
+        }
         match self.take(bytes) {
             Ok(false) => Step::More,
             // the close must be seen to be judged
-            Ok(true) if self.compliant => Step::More,
+            Ok(true) if self.compliant => {
+                self.complete = true;
+                Step::More
+            }
             Ok(true) => self.verdict(None),
             Err(failure) => Step::fail(failure),
         }
@@ -73,6 +82,7 @@ impl Http {
         }
         match &self.part {
             Part::Head(_) => Step::fail(Failure::Closed),
+            Part::Body(_) if self.complete => self.verdict(None),
             Part::Body(Framing::Chunked(_)) => Step::fail(Failure::Closed),
             // keepalived notes the difference and judges what came
             Part::Body(_) => {

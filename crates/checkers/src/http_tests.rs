@@ -201,10 +201,15 @@ fn endless_headers_and_bodies_are_bounded() {
 fn tls_compliant_asks_for_close_notify() {
     let mut check = check(HttpVersion::V10);
     check.tls = Some(Default::default());
-    for (compliant, clean, wanted) in [(true, true, true), (true, false, false), (false, false, true)] {
+    let whole: [&[u8]; 2] = [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ];
+    let cases = [(true, true, true), (true, false, false), (false, false, true)];
+    for (answer, (compliant, clean, wanted)) in whole.into_iter().flat_map(|a| cases.map(|c| (a, c))) {
         let url = Url { tls_compliant: compliant, ..url() };
         let mut http = Http::new(&check, &url, None);
-        let step = match http.data(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok") {
+        let step = match http.data(answer) {
             Step::More => http.eof(clean),
             step => step,
         };

@@ -70,6 +70,11 @@ pub struct CheckView<'a> {
 }
 
 impl Pool {
+    /// Which virtual servers there are, in order of the configuration, and whether each has its quorum.
+    pub fn quorums(&self) -> impl Iterator<Item = (&crate::ServiceId, bool)> {
+        self.order.iter().filter_map(|s| self.service(*s)).map(|v| (&v.config.id, v.quorum))
+    }
+
     /// All virtual servers, in order of the configuration.
     pub fn services(&self) -> Vec<ServiceView<'_>> {
         self.services_at(Time::FAR)

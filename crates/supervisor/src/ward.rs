@@ -362,9 +362,13 @@ impl Ward {
         let silent = self.watch.was_silent();
         let forgotten = self.is_state_stale(now, delay) && self.forget();
         self.restart_at = Some(now + delay);
-        // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too. The peers of one that
-        // was silent have noticed.
-        Sequel::Restart { delay, forgotten, withdraw: self.memory == Memory::Brief && !delay.is_zero() && !silent }
+        // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too.
+        let withdraw = self.memory == Memory::Brief && !delay.is_zero();
+        if withdraw && silent {
+            // Its peers have noticed, and are not told.
+            self.peers_told();
+        }
+        Sequel::Restart { delay, forgotten, withdraw }
     }
 
     /// Nobody comes back for what it held.
@@ -390,6 +394,14 @@ impl Ward {
         if in_order {
             self.kept.clear();
         } else {
+            self.forget();
+        }
+    }
+
+    /// A life has ended whose successor is still to come, nobody knows when: what may be out of date by then is forgotten.
+    pub fn former_died(&mut self) {
+        self.last_words = self.kept.clone();
+        if self.memory != Memory::Lasting {
             self.forget();
         }
     }

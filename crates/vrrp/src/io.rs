@@ -245,6 +245,8 @@ pub struct Snapshot {
     pub scripts: Vec<(String, bool)>,
     /// States of the BFD sessions that it tracks.
     pub sessions: Vec<(String, bool)>,
+    /// Quorums of the virtual servers that it tracks.
+    pub services: Vec<(String, bool)>,
     /// Where authentication stands.
     pub stamps: crate::Stamps,
 }

@@ -213,6 +213,7 @@ impl Router {
             snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good)).collect();
         router.define_scripts(&config.scripts, &known, now, out);
         router.trackers.sessions = snapshots.iter().flat_map(|s| s.sessions.clone()).collect();
+        router.trackers.services = snapshots.iter().flat_map(|s| s.services.clone()).collect();
         router.trackers.define_files(&config.files);
         router.trackers.define_processes(&config.processes);
         router.hold_statics(&config.statics, out);

@@ -73,6 +73,12 @@ impl Router {
                     Some((name.clone(), *self.trackers.sessions.get(name)?))
                 })
                 .collect(),
+            services: (x.config.tracks.iter())
+                .filter_map(|t| {
+                    let Tracked::Service(name) = &t.what else { return None };
+                    Some((name.clone(), *self.trackers.services.get(name)?))
+                })
+                .collect(),
         })
     }
 

@@ -168,13 +168,14 @@ impl Daemon {
         if std::mem::replace(&mut self.dead, true) {
             return;
         }
-        for pid in [self.pid_of("pid"), self.pid_of("vrrp.pid"), self.pid_of("check.pid"), self.pid_of("bfd.pid")]
-            .into_iter()
-            .flatten()
-        {
-            if comm(pid).is_some_and(|c| c.starts_with("steadfast") || c.starts_with("keepalived") || c == "exe") {
-                send(pid, nix::sys::signal::Signal::SIGKILL);
-            }
+        let ours = |pid: &i32| {
+            comm(*pid).is_some_and(|c| c.starts_with("steadfast") || c.starts_with("keepalived") || c == "exe")
+        };
+        let files = ["pid", "vrrp.pid", "check.pid", "bfd.pid"];
+        let pids: Vec<i32> = files.iter().filter_map(|file| self.pid_of(file)).filter(ours).collect();
+        // A child that notices the end of its parent would take its leave.
+        for signal in [nix::sys::signal::Signal::SIGSTOP, nix::sys::signal::Signal::SIGKILL] {
+            pids.iter().for_each(|pid| send(*pid, signal));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

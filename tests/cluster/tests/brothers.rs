@@ -73,10 +73,13 @@ fn an_address_goes_with_its_virtual_server_and_comes_back_with_it() {
     d.wait_log("virtual server 10.77.0.100 80 has no quorum", seconds(1));
     // A VRRP child that is started anew asks its brother, and does not take the address first.
     let pid = d.pid_of("vrrp.pid").expect("pid");
+    let backups = || d.log().matches("Entering BACKUP STATE").count();
+    let before = backups();
     send(pid, nix::sys::signal::Signal::SIGKILL);
     assert!(eventually(seconds(5), || d.pid_of("vrrp.pid").is_some_and(|p| p != pid)));
     std::thread::sleep(seconds(2));
     assert!(!lan.hosts[0].has("10.77.0.100"), "{}", d.log());
+    assert_eq!(backups(), before, "it goes on in FAULT: {}", d.log());
     let _web = Program::start(&lan.hosts[2], "python3", &[&program], folder.path());
     assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", d.log());
     // A reload that stops the tracking, and one that begins it again while the service is gone.

@@ -124,6 +124,43 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     assert!(!lan.hosts[0].has(VIP));
 }
 
+/// The new program reads a long file, and meanwhile the checker of the old one dies: the others are not told to leave.
+#[test]
+fn a_child_that_dies_while_the_new_program_reads_takes_nobody_along() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = home();
+    let scripts: String =
+        (0..40_000).map(|n| format!("vrrp_script s{n} {{\n script \"/bin/true {n}\"\n}}\n")).collect();
+    let text = format!("{}{scripts}", conf(200, folder.path()));
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    let words = || std::fs::read_to_string(a.path("words")).unwrap_or_default();
+    assert!(eventually(seconds(20), || lan.hosts[0].has(VIP) && words().contains("quorum")), "{}", a.log());
+    let (vrrp, checker) = (a.pid_of("vrrp.pid").expect("pid"), a.pid_of("check.pid").expect("pid"));
+    let ended = Arc::new(AtomicBool::new(false));
+    let (stop, interface) = (ended.clone(), index(&lan.hosts[1]));
+    let watch = lan.hosts[1].inside(move || adverts(interface, 51, seconds(60), || stop.load(Ordering::Relaxed)));
+    install(a.folder.path(), &steadfastd());
+    a.signal(Signal::SIGHUP);
+    assert!(eventually(seconds(30), || a.log().contains("Taking over from steadfast")), "{}", a.log());
+    steadfast_test_cluster::daemon::send(checker, Signal::SIGKILL);
+    let went_on = || {
+        let new = |file: &str, old| a.pid_of(file).is_some_and(|pid| pid != old);
+        a.log().contains("continuing in MASTER state") && new("vrrp.pid", vrrp) && new("check.pid", checker)
+    };
+    assert!(eventually(seconds(30), went_on), "{}", a.log());
+    assert!(a.log().contains("before its successor was there"), "the file was read too soon: {}", a.log());
+    assert!(eventually(seconds(10), || steadfast(&a, &["status"]).1.contains("MASTER VI")), "{}", a.log());
+    ended.store(true, Ordering::Relaxed);
+    let seen = watch.join().expect("observer");
+    assert!(seen.len() > 5 && seen.iter().all(|s| s.priority == 200), "no priority 0: {seen:?}\n{}", a.log());
+    assert!(lan.hosts[0].has(VIP));
+    assert_eq!(words().matches("MASTER").count(), 1, "{}", words());
+    assert_eq!(words().matches("quorum").count(), 1, "the verdicts are kept: {}", words());
+    assert_eq!(a.stop(), Some(0));
+}
+
 /// What the new program's file does not name any more is left in order by the child of the old one: the peer is told, and nothing
 /// stays. With an advert interval of 4 s nobody can be heard within the 2 s of a short patience.
 #[test]

@@ -19,6 +19,11 @@ impl Role {
                 self.do_one(t, output);
             }
         }
+        // All of them at once: a start concerns thousands.
+        if !self.quorums.is_empty() {
+            let names = std::mem::take(&mut self.quorums);
+            self.tell_brother(Some(&names));
+        }
     }
 
     fn do_one(&mut self, t: Time, output: Output) {
@@ -80,7 +85,9 @@ impl Role {
                 }
                 self.teller.line(&line);
             }
-            Output::Quorum(id, _) => self.tell_brother(&translate::tracked(&id)),
+            Output::Quorum(id, _) => {
+                self.quorums.insert(translate::tracked(&id));
+            }
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
                 self.balancer.stop(self.keep_tables);

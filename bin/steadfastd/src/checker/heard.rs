@@ -2,7 +2,7 @@
 
 use super::{Role, translate};
 use crate::child::{Order, SETTLED};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use steadfast_checkers::Input;
 use steadfast_config::Config;
 use steadfast_core::{State, Time};
@@ -19,11 +19,7 @@ impl Role {
                     self.balancer.instance(&name, state == State::Master);
                     self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
                 }
-                Message::Hello => {
-                    let names: BTreeSet<String> =
-                        self.pool.services().iter().map(|s| translate::tracked(&s.config.id)).collect();
-                    names.iter().for_each(|name| self.tell_brother(name));
-                }
+                Message::Hello => self.tell_brother(None),
                 _ => {}
             }
         }
@@ -39,16 +35,18 @@ impl Role {
         }
     }
 
-    /// Trackers of VRRP instances hear of a virtual server. Services of several protocols at one address are one to them.
-    pub(super) fn tell_brother(&mut self, name: &str) {
-        let Some(brother) = &mut self.brother else { return };
-        let services = self.pool.services();
-        let mut same = services.iter().filter(|s| translate::tracked(&s.config.id) == name).peekable();
-        // One that left the file is tracked no more, or the new file says so soon: no reason to give an address up.
-        if same.peek().is_some() {
-            let quorum = same.all(|s| s.quorum);
-            brother.say(Message::Service { name: name.to_string(), quorum });
+    /// Trackers of VRRP instances hear of these virtual servers, or of all. Services of several protocols at one address are one to them.
+    pub(super) fn tell_brother(&mut self, which: Option<&BTreeSet<String>>) {
+        let Some(brother) = self.brother.as_mut().filter(|b| b.is_there()) else { return };
+        let mut told: BTreeMap<String, bool> = BTreeMap::new();
+        for (id, quorum) in self.pool.quorums() {
+            let name = translate::tracked(id);
+            if which.is_none_or(|some| some.contains(&name)) {
+                *told.entry(name).or_insert(true) &= quorum;
+            }
         }
+        // One that left the file is tracked no more, or the new file says so soon: no reason to give an address up.
+        told.into_iter().for_each(|(name, quorum)| brother.say(Message::Service { name, quorum }));
     }
 
     pub(super) fn orders(&mut self, t: Time) {

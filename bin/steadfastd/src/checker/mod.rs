@@ -69,6 +69,8 @@ struct Role {
     bfd: Option<Brother>,
     pool: Pool,
     plan: Plan,
+    /// Virtual servers whose quorum is to be told to the VRRP child.
+    quorums: BTreeSet<String>,
     teller: Teller,
     probes: Probes,
     programs: Programs,
@@ -201,6 +203,7 @@ impl Role {
             bfd,
             pool,
             plan,
+            quorums: BTreeSet::new(),
             teller: Teller::default(),
             probes: Probes::new(PROBES),
             programs,
@@ -360,6 +363,7 @@ impl Role {
             self.act(t);
         }
         if t >= self.beat {
+            self.found_files(t);
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
@@ -424,8 +428,18 @@ impl Role {
     }
 
     fn changed_files(&mut self, t: Time) {
-        let Some(watcher) = &mut self.watcher else { return };
-        for path in watcher.changed() {
+        let paths = self.watcher.as_mut().map(Watcher::changed);
+        self.read_files(t, paths.unwrap_or_default());
+    }
+
+    /// Folders of files may have come.
+    fn found_files(&mut self, t: Time) {
+        let paths = self.watcher.as_mut().map(Watcher::again);
+        self.read_files(t, paths.unwrap_or_default());
+    }
+
+    fn read_files(&mut self, t: Time, paths: Vec<std::path::PathBuf>) {
+        for path in paths {
             let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.pool.handle(t, Input::File(&f.name, value), &mut self.out);

@@ -174,6 +174,10 @@ impl Daemon {
                 let Some(role) = self.roles.get_mut(1).filter(|r| r.pid.is_some()) else {
                     return self.answer(at, b"failed: there is no checker\n".to_vec());
                 };
+                // While it begins it hears its configuration alone.
+                if !role.ward.ready {
+                    return self.answer(at, b"failed: the checker has just been started\n".to_vec());
+                }
                 role.say(order);
                 self.answer(at, b"ok\n".to_vec());
             }
@@ -214,13 +218,17 @@ impl Daemon {
             let text = self.whole(t);
             self.answer(at, text.into_bytes());
         }
-        let pending: Vec<&str> =
-            self.children().filter(|r| r.pid.is_some() && r.ward.pending > 0).map(|r| r.title).collect();
+        // One that died of it waits for its restart.
+        let behind = |r: &&Role| match r.pid {
+            Some(_) => r.ward.pending > 0,
+            None => self.wanted(r.name) && r.ward.due().is_some(),
+        };
+        let pending: Vec<&str> = self.children().filter(behind).map(|r| r.title).collect();
         let text = if pending.is_empty() {
             "ok\n".to_string()
         } else {
             format!(
-                "failed: the new configuration was read, but the {} process does not answer\n",
+                "failed: the new configuration was read, but the {} process does not run, or does not answer\n",
                 pending.join(" and the ")
             )
         };

@@ -127,13 +127,22 @@ impl Daemon {
         None
     }
 
-    /// A child of an older program that was told to leave.
+    /// A child of an older program has ended: it was told to leave, or it died.
     fn former_ended(&mut self, pid: i32, end: spawn::End) -> bool {
         let in_order = end == spawn::End::Exited(0);
-        let Some(n) = self.roles.iter_mut().position(|r| r.former_ended(pid, in_order)) else { return false };
+        // Who is wanted is not known before a file was read.
+        let unread = self.pid_file.is_none() && self.stopping.is_none();
+        let Some(n) = self.roles.iter_mut().position(|r| r.former_ended(pid, in_order, unread)) else { return false };
         let Some(name) = self.roles.get(n).map(|r| r.name) else { return true };
         if self.child_on_file(name) == Some(pid) {
             self.child_file(name).into_iter().for_each(|path| drop(std::fs::remove_file(path)));
+        }
+        if unread {
+            let title = self.roles.get(n).map_or("", |r| r.title);
+            log::error!(
+                "the {title} process, pid {pid}, {end} before its successor was there: it begins when the file has been read"
+            );
+            return true;
         }
         self.withdraw_dead(n);
         if self.stopping.is_none() {

@@ -477,6 +477,7 @@ impl Daemon {
             l.overdue = true;
             l.until = t + READING;
         }
+        self.find_reload_time();
         self.reload_if_due(t);
         if self.trim.take_if(|at| *at <= t).is_some() {
             self.roles.iter_mut().for_each(|r| r.ward.shrink());
@@ -508,11 +509,13 @@ impl Daemon {
         }
         // One that waits for its restart waits because we say so.
         let fine = |r: &Role| r.pid.is_some() || r.ward.due().is_some() || !self.wanted(r.name);
-        if self.announced && self.children().all(fine) {
+        if (self.announced || self.adopted) && self.children().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;
-        if self.children().all(|r| !r.lives()) && self.loading.is_none() {
+        // A loader may hang where no signal reaches it.
+        let hopeless = self.killed && t > until + Duration::from_secs(1);
+        if self.children().all(|r| !r.lives()) && (self.loading.is_none() || hopeless) {
             self.end_observers();
             // One that was away when the stop came.
             for n in 0..self.roles.len() {

@@ -64,6 +64,7 @@ impl Daemon {
     /// A reading could not even begin.
     fn not_read(&mut self, reload: bool, upgrade: bool, why: &str) {
         self.then_upgrade = false;
+        self.unmark_reload();
         let what = if upgrade { "the new program" } else { "the loader" };
         let goes_on = if upgrade { ", the running one goes on" } else { "" };
         log::error!("{what} cannot be started ({why}){goes_on}");
@@ -139,6 +140,10 @@ impl Daemon {
                 let what = if self.then_upgrade { "both" } else { "it" };
                 self.refuse("has new faults", &format!(" (steadfast reload --force takes {what} over all the same)"));
             }
+            // The new program would go where nothing of the old one is found.
+            (spawn::End::Exited(0), Some(facts), Some(_)) if self.then_upgrade && self.moves(&facts) => {
+                self.refuse("changes net_namespace, instance or use_pid_dir, for which it takes a restart", "");
+            }
             (spawn::End::Exited(0), Some(_), Some(_)) if std::mem::take(&mut self.then_upgrade) => {
                 self.start_loader(true, true);
             }
@@ -179,6 +184,12 @@ impl Daemon {
             self.signal(SIGHUP);
         }
         None
+    }
+
+    /// Words that say where the daemon lives are not those of the one that runs.
+    fn moves(&self, facts: &Facts) -> bool {
+        let place = |f: &Facts| (f.namespace.clone(), f.instance.clone(), f.pid_directory);
+        place(facts) != place(&self.facts)
     }
 
     /// What a process cannot change while it runs stays as it is, and is said to.

@@ -166,14 +166,18 @@ impl Role {
         }
     }
 
-    /// A process has ended; true: it was the child of the older program.
-    pub fn former_ended(&mut self, pid: i32, in_order: bool) -> bool {
+    /// A process has ended; true: it was the child of the older program. `awaited`: a successor may come yet.
+    pub fn former_ended(&mut self, pid: i32, in_order: bool, awaited: bool) -> bool {
         if self.former.as_ref().is_none_or(|f| f.pid != pid) {
             return false;
         }
         self.hear_former();
-        self.former = None;
-        self.ward.former_ended(in_order);
+        let told = self.former.take().is_some_and(|f| f.leaves.is_some());
+        if awaited && !told {
+            self.ward.former_died();
+        } else {
+            self.ward.former_ended(in_order);
+        }
         true
     }
 

@@ -38,7 +38,9 @@ impl Daemon {
         self.scheduled = Scheduled { path: path.clone(), repeat, ..Scheduled::default() };
         let Some(path) = path else { return };
         let watched = Watcher::new().and_then(|mut w| {
-            w.add(&path)?;
+            if let Err(e) = w.add(&path) {
+                log::error!("reload_time_file: cannot watch {}: {e}", path.display());
+            }
             self.reactor.watch(w.fd(), WATCHER)?;
             Ok(w)
         });
@@ -52,6 +54,13 @@ impl Daemon {
     /// The file may have changed.
     pub(super) fn reload_time_changed(&mut self) {
         if self.scheduled.watcher.as_mut().is_some_and(|w| !w.changed().is_empty()) {
+            self.read_reload_time();
+        }
+    }
+
+    /// Its folder may have come.
+    pub(super) fn find_reload_time(&mut self) {
+        if self.scheduled.watcher.as_mut().is_some_and(|w| !w.again().is_empty()) {
             self.read_reload_time();
         }
     }

@@ -45,7 +45,8 @@ impl Role {
         for message in brother.hear() {
             match message {
                 Message::Service { name, quorum } => {
-                    self.router.handle(t, Input::Service(&name, quorum), &mut self.out)
+                    self.dirty = true;
+                    self.router.handle(t, Input::Service(&name, quorum), &mut self.out);
                 }
                 Message::Hello => self.tell_brother_all(),
                 _ => {}

@@ -351,6 +351,7 @@ impl Role {
             self.count_processes(t);
         }
         if t >= self.beat {
+            self.found_files(t);
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.raise_alarms();
@@ -532,8 +533,18 @@ impl Role {
     }
 
     fn changed_files(&mut self, t: Time) {
-        let Some(watcher) = &mut self.watcher else { return };
-        for path in watcher.changed() {
+        let paths = self.watcher.as_mut().map(Watcher::changed);
+        self.read_files(t, paths.unwrap_or_default());
+    }
+
+    /// Folders of files may have come.
+    fn found_files(&mut self, t: Time) {
+        let paths = self.watcher.as_mut().map(Watcher::again);
+        self.read_files(t, paths.unwrap_or_default());
+    }
+
+    fn read_files(&mut self, t: Time, paths: Vec<std::path::PathBuf>) {
+        for path in paths {
             let value = self.numbers.read(&path);
             for f in self.plan.files.iter().filter(|f| f.path == path) {
                 self.router.handle(t, Input::File(&f.name, value), &mut self.out);

@@ -74,8 +74,10 @@ impl Role {
             if stop != Some(true) {
                 let blocks = left.any || inherited.iter().any(|o| matches!(o, Object::Link(_) | Object::Block(_)));
                 release(&config, &inherited, &snapshots, settings, (stop.is_some(), blocks))?;
-                // The next life finds nothing to keep.
-                record.remove();
+                // What is there while the daemon runs stays for the next life, and is to be known if nobody lives to tell it.
+                if stop.is_some() {
+                    record.remove();
+                }
             }
             return Ok(None);
         }

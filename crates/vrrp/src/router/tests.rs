@@ -66,6 +66,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         master_priority: 0,
         scripts: vec![("chk".into(), true)],
         sessions: vec![],
+        services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
     };
@@ -96,6 +97,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         master_priority: 0,
         scripts: vec![],
         sessions: vec![],
+        services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
     };
