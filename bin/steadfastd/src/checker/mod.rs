@@ -421,6 +421,7 @@ impl Role {
                     JobEnd::Exited(s) => (ScriptEnd::Exited(s), said),
                     JobEnd::Signalled(s) => (ScriptEnd::Signalled(s), said),
                     JobEnd::NotStarted(why) => (ScriptEnd::NotStarted, why),
+                    JobEnd::Unable(why) => (ScriptEnd::Unable, why),
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }
