@@ -1,6 +1,6 @@
 //! The kernel's table, as the pool wants it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
@@ -29,7 +29,10 @@ pub struct Balancer {
     /// Why there is none.
     trouble: Option<String>,
     kernel: Table,
-    wanted: HashMap<Slot, Wanted>,
+    /// In order of the file, at a start.
+    wanted: BTreeMap<Slot, Wanted>,
+    /// Services that several virtual servers want, which was said.
+    shared: BTreeSet<ServiceKey>,
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
     changed: bool,
@@ -57,7 +60,8 @@ impl Balancer {
             ipvs: None,
             trouble: None,
             kernel: Table::new(),
-            wanted: HashMap::new(),
+            wanted: BTreeMap::new(),
+            shared: BTreeSet::new(),
             changed: !ours.is_empty(),
             kept: BTreeSet::new(),
             untold: !ours.is_empty(),
@@ -244,12 +248,7 @@ impl Balancer {
     pub fn flush(&mut self, between: &mut dyn FnMut()) {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.changed) else { return };
         self.changed = false;
-        let mut all = Table::new();
-        for w in self.wanted.values() {
-            for key in &w.keys {
-                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
-            }
-        }
+        let all = united(self.wanted.values(), &mut self.shared);
         for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours, between) {
             log::error!("IPVS: the kernel refused {step:?}: {e}");
         }
@@ -276,6 +275,22 @@ impl Balancer {
             self.daemons = None;
         }
     }
+}
+
+/// The table that all of them want. Of a service that several want the first one has it: so it is the same in each life.
+fn united<'a>(wanted: impl Iterator<Item = &'a Wanted>, shared: &mut BTreeSet<ServiceKey>) -> Table {
+    let mut all = Table::new();
+    let before = std::mem::take(shared);
+    for w in wanted {
+        for key in &w.keys {
+            if all.get(key).is_none() {
+                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
+            } else if shared.insert(*key) && !before.contains(key) {
+                log::warn!("IPVS: several virtual servers serve {key}: the first one has it");
+            }
+        }
+    }
+    all
 }
 
 /// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
@@ -327,5 +342,24 @@ mod tests {
         assert_eq!(table(Forward::Direct, [5, 0]), [(80, 5)]);
         assert_eq!(table(Forward::Direct, [0, 5]), [(80, 5)]);
         assert_eq!(table(Forward::Nat, [5, 0]), [(80, 5), (8080, 0)]);
+    }
+
+    #[test]
+    fn of_two_virtual_servers_with_one_service_the_first_has_it() {
+        let service =
+            |port| ServiceKey::Address { address: "10.0.0.1".parse().expect("address"), port, protocol: Protocol::Tcp };
+        let wanted = |ports: &[u16], scheduler: &str| Wanted {
+            keys: ports.iter().map(|p| service(*p)).collect(),
+            service: steadfast_core::ipvs::Service { scheduler: scheduler.into(), ..Default::default() },
+            destinations: Vec::new(),
+        };
+        let both = [wanted(&[80, 81], "rr"), wanted(&[80, 82], "wlc")];
+        let mut shared = BTreeSet::new();
+        let all = united(both.iter(), &mut shared);
+        let schedulers: Vec<_> = all.iter().map(|(_, e)| e.service.scheduler.as_str()).collect();
+        assert_eq!(schedulers, ["rr", "rr", "wlc"]);
+        assert_eq!(shared, [service(80)].into());
+        united(both[..1].iter(), &mut shared);
+        assert_eq!(shared, BTreeSet::new());
     }
 }
