@@ -73,11 +73,7 @@ impl Balancer {
             running: Vec::new(),
             told_of_daemons: daemons,
         };
-        let opened = Ipvs::open(buffer).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
-            _ => e.to_string(),
-        });
-        let read = opened.and_then(|mut ipvs| match ipvs.table() {
+        let read = connect(buffer).and_then(|mut ipvs| match ipvs.table() {
             Ok(table) => Ok((ipvs, table)),
             Err(e) => Err(format!("cannot read the kernel's table: {e}")),
         });
@@ -239,9 +235,27 @@ impl Balancer {
                 self.kernel = table;
                 self.changed = true;
             }
-            Err(e) => log::error!("IPVS: cannot read the kernel's table: {e}"),
+            Err(e) => {
+                log::error!("IPVS: cannot read the kernel's table: {e}");
+                self.connect_anew();
+            }
         }
         self.look_at_daemons();
+    }
+
+    /// The module may have been loaded anew: its family has another number then, its table is empty, and its time limits are its own.
+    fn connect_anew(&mut self) {
+        self.due[1] = self.settings.timeouts.is_some();
+        match connect(self.buffer) {
+            Ok(mut ipvs) => {
+                if let Ok(table) = ipvs.table() {
+                    (self.kernel, self.changed) = (table, true);
+                }
+                self.ipvs = Some(ipvs);
+                self.prepare();
+            }
+            Err(why) => (self.ipvs, self.trouble) = (None, Some(why)),
+        }
     }
 
     /// Brings the kernel to what is wanted. `between`: called now and then meanwhile.
@@ -275,6 +289,13 @@ impl Balancer {
             self.daemons = None;
         }
     }
+}
+
+fn connect(buffer: Buffer) -> Result<Ipvs, String> {
+    Ipvs::open(buffer).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
+        _ => e.to_string(),
+    })
 }
 
 /// The table that all of them want. Of a service that several want the first one has it: so it is the same in each life.

@@ -144,6 +144,14 @@ fn a_module_that_is_loaded_late(_: &mut Lab) {
     assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
     let now = sh("ipvsadm -L --timeout");
     assert!(now.contains("1234 ") && now.contains(" 77"), "{now}\n{}", d.log());
+    // Loaded anew it has another number.
+    sh(&format!(
+        "for n in 1 2 3; do ipvsadm -C; for m in $({names}) $({names}); do rmmod $m 2>/dev/null; done; done; \
+        ! grep -q ^ip_vs /proc/modules && modprobe ip_vs && sysctl -qw net.ipv4.vs.conntrack=1"
+    ));
+    assert!(eventually(seconds(25), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
+    let now = sh("ipvsadm -L --timeout");
+    assert!(now.contains("1234 ") && now.contains(" 77"), "{now}\n{}", d.log());
     d.stop();
     assert_eq!(table(), "");
 }
