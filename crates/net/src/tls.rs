@@ -69,11 +69,24 @@ impl ServerCertVerifier for Anybody {
 /// A connection's TLS half. Fails when a certificate file cannot be used, or the name is none.
 pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
     let config = shared(s)?;
-    let name = match &s.name {
-        Some(n) => ServerName::try_from(n.clone()).map_err(io::Error::other)?,
-        None => ServerName::from(s.server),
+    let name = match s.name.as_deref().map(|n| ServerName::try_from(host(n).to_owned())) {
+        Some(Ok(name)) => name,
+        // One that is to be verified must be a name; else the question is whether the server answers.
+        Some(Err(e)) if s.authorities.is_some() => return Err(io::Error::other(e)),
+        _ => ServerName::from(s.server),
     };
     ClientConnection::new(config, name).map_err(io::Error::other)
+}
+
+/// The host of what a Host header has: without a port, and without brackets.
+fn host(n: &str) -> &str {
+    if let Some((address, _)) = n.strip_prefix('[').and_then(|n| n.split_once(']')) {
+        return address;
+    }
+    match n.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => n,
+    }
 }
 
 /// What a file is known by: device, inode, size, and when it was changed.
@@ -253,5 +266,15 @@ kastjKFK+vUgDG/IXgxXyuDZ9w==
         std::fs::remove_file(&path).expect("file");
         assert!(shared(&s).is_err_and(|e| e.to_string().contains(&path)));
         connect(&settings(None, None)).expect("nothing is verified");
+    }
+
+    #[test]
+    fn a_virtual_host_may_have_a_port() {
+        let hosts = ["www.example:8443", "[2001:db8::1]:443", "10.0.0.1:443", "2001:db8::1", "www.example", "[::1]"];
+        let bare = ["www.example", "2001:db8::1", "10.0.0.1", "2001:db8::1", "www.example", "::1"];
+        assert_eq!(hosts.map(host), bare);
+        for name in hosts.into_iter().chain(["no name-", "a b"]) {
+            connect(&settings(Some(name), None)).expect(name);
+        }
     }
 }
