@@ -6,7 +6,7 @@ use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
 use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
-use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
+use steadfast_ipvs::{Daemon, DaemonState, Operation, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
 
@@ -35,6 +35,8 @@ pub struct Balancer {
     shared: BTreeSet<ServiceKey>,
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
+    /// What the kernel refused the last time.
+    refused: BTreeSet<String>,
     changed: bool,
     /// What the parent keeps of `ours`, and whether it may have changed.
     kept: BTreeSet<ServiceKey>,
@@ -62,6 +64,7 @@ impl Balancer {
             kernel: Table::new(),
             wanted: BTreeMap::new(),
             shared: BTreeSet::new(),
+            refused: BTreeSet::new(),
             changed: !ours.is_empty(),
             kept: BTreeSet::new(),
             untold: !ours.is_empty(),
@@ -263,16 +266,14 @@ impl Balancer {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.changed) else { return };
         self.changed = false;
         let all = united(self.wanted.values(), &mut self.shared);
-        for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours, between) {
-            log::error!("IPVS: the kernel refused {step:?}: {e}");
-        }
+        let mut refused = refusals(&ipvs.apply(&mut self.kernel, &all, &self.ours, between));
         // What the kernel would not remove is still ours to remove.
         let kernel = &self.kernel;
         let before = self.ours.len();
         self.ours.retain(|k| all.get(k).is_some() || kernel.get(k).is_some());
         self.untold |= self.ours.len() < before;
-        let Some(wanted) = &self.daemons else { return };
-        for request in daemon_difference(&self.running, wanted) {
+        let wanted = self.daemons.as_deref();
+        for request in wanted.map_or_else(Vec::new, |w| daemon_difference(&self.running, w)) {
             match (ipvs.ask(&request, Family::V4), &request) {
                 (Ok(_), Request::NewDaemon(d)) => {
                     let half = if d.state == DaemonState::Master { "master" } else { "backup" };
@@ -281,14 +282,27 @@ impl Balancer {
                 }
                 (Ok(_), Request::DelDaemon(state)) => self.running.retain(|d| d.state != *state),
                 (Ok(_), _) => {}
-                (Err(e), _) => log::error!("IPVS: the kernel refused {request:?}: {e}"),
+                (Err(e), _) => drop(refused.insert(format!("{request:?}: {e}"))),
             }
         }
+        // What it goes on refusing was said.
+        for line in refused.difference(&self.refused) {
+            log::error!("IPVS: the kernel refused {line}");
+        }
+        self.refused = refused;
         if self.settings.sync.is_none() && self.running.is_empty() {
             // Ours are gone. One that comes now is the operator's.
             self.daemons = None;
         }
     }
+}
+
+/// In words, without what follows from another: the destinations of a service that the kernel would not have.
+fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
+    let absent: BTreeSet<ServiceKey> =
+        failed.iter().filter(|(o, _)| matches!(o, Operation::AddService(..))).map(|(o, _)| o.service()).collect();
+    let follows = |o: &Operation| matches!(o, Operation::AddDestination(..)) && absent.contains(&o.service());
+    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o:?}: {e}")).collect()
 }
 
 fn connect(buffer: Buffer) -> Result<Ipvs, String> {
@@ -382,5 +396,20 @@ mod tests {
         assert_eq!(shared, [service(80)].into());
         united(both[..1].iter(), &mut shared);
         assert_eq!(shared, BTreeSet::new());
+    }
+
+    #[test]
+    fn of_a_service_that_is_refused_its_destinations_are_not_told() {
+        let address = "10.0.0.1".parse().expect("address");
+        let service = |mark| ServiceKey::Mark { mark, family: Family::V4 };
+        let destination = |mark| {
+            let key = DestinationKey { address, port: 80 };
+            Operation::AddDestination(service(mark), key, Destination::default())
+        };
+        let add = Operation::AddService(service(1), steadfast_core::ipvs::Service::default());
+        let failed = [add, destination(1), destination(2)].map(|o| (o, io::Error::from_raw_os_error(2)));
+        let told = refusals(&failed);
+        assert_eq!(told.iter().filter(|l| l.starts_with("AddService")).count(), 1);
+        assert_eq!(told.len(), 2, "{told:?}");
     }
 }
