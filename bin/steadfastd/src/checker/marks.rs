@@ -6,8 +6,8 @@ use crate::repair::{Repair, refused};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 use steadfast_config::model::{Config, Served, ServerGroup};
-use steadfast_core::Time;
 use steadfast_core::ipvs::Protocol;
+use steadfast_core::{Family, Time};
 use steadfast_ipc::{decode, encode};
 use steadfast_net::nft::{Mark, MarkSettings, Marks, disjoint};
 
@@ -151,10 +151,13 @@ impl Groups {
     pub fn flush(&mut self) -> Option<RawFd> {
         let watched = self.nft.fd().is_some();
         let mut done = Ok(());
-        if let Some(name) = self.foreign.take()
-            && (name != self.settings.table || self.marks.is_empty())
-        {
-            done = self.nft.remove_foreign(&name);
+        if let Some(name) = self.foreign.take() {
+            // Those of our name are made anew in the families that have marks.
+            let own = |f: &Family| name == self.settings.table && self.marks.iter().any(|m| Family::of(m.first) == *f);
+            let gone: Vec<Family> = [Family::V4, Family::V6].into_iter().filter(|f| !own(f)).collect();
+            if !gone.is_empty() {
+                done = self.nft.remove_foreign(&name, &gone);
+            }
         }
         if std::mem::take(&mut self.changed) {
             done = done.and(self.nft.set(&self.settings, self.marks.clone()));
@@ -182,7 +185,8 @@ impl Groups {
 
     /// The end.
     pub fn close(&mut self) {
-        let foreign = self.foreign.take().map_or(Ok(()), |name| self.nft.remove_foreign(&name));
+        let foreign =
+            self.foreign.take().map_or(Ok(()), |name| self.nft.remove_foreign(&name, &[Family::V4, Family::V6]));
         if let Err(e) = foreign.and(self.nft.close()) {
             log::warn!("nftables: cannot remove the tables: {e}");
         }

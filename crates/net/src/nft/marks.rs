@@ -136,9 +136,8 @@ impl Marks {
     }
 
     /// Removes tables that another process made, whether they are there or not.
-    pub fn remove_foreign(&mut self, table: &str) -> io::Result<()> {
+    pub fn remove_foreign(&mut self, table: &str, families: &[Family]) -> io::Result<()> {
         self.kernel.open(BUFFER)?;
-        let families = [Family::V4, Family::V6];
         self.kernel.send(families.iter().flat_map(|f| [new(table), gone(table)].map(|m| (*f, m))).collect())
     }
 
