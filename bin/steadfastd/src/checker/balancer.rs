@@ -23,6 +23,9 @@ pub struct Settings {
     pub sync: Option<SyncDaemon>,
 }
 
+/// Then nothing of ours is in the kernel, either.
+const NO_BALANCER: &str = "this kernel has no load balancer (module ip_vs)";
+
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {
     ipvs: Option<Ipvs>,
@@ -164,9 +167,17 @@ impl Balancer {
         }
     }
 
-    /// The end, unless everything is to stay as it is.
-    pub fn stop(&mut self, keep: bool) {
-        let Some(ipvs) = self.ipvs.as_mut().filter(|_| !keep) else { return };
+    /// The end, unless everything is to stay as it is. False: the kernel may still have something of ours.
+    pub fn stop(&mut self, keep: bool) -> bool {
+        if keep {
+            return true;
+        }
+        if self.ipvs.is_none() && !self.ours.is_empty() {
+            self.audit();
+        }
+        let Some(ipvs) = self.ipvs.as_mut() else {
+            return self.ours.is_empty() || self.trouble.as_deref() == Some(NO_BALANCER);
+        };
         if self.settings.sync.is_some() || self.told_of_daemons {
             self.daemons = Some(Vec::new());
         }
@@ -178,6 +189,7 @@ impl Balancer {
         }
         self.changed = true;
         self.flush(&mut || ());
+        self.ours.is_empty()
     }
 
     /// The table of a virtual server changed.
@@ -225,11 +237,13 @@ impl Balancer {
     pub fn audit(&mut self) {
         if self.ipvs.is_none() {
             // The module may have been loaded since.
-            self.ipvs = Ipvs::open(self.buffer).ok();
-            if self.ipvs.is_some() {
-                self.trouble = None;
-                log::info!("IPVS: the kernel has a load balancer now");
-                self.prepare();
+            match connect(self.buffer) {
+                Ok(ipvs) => {
+                    (self.ipvs, self.trouble) = (Some(ipvs), None);
+                    log::info!("IPVS: the kernel has a load balancer now");
+                    self.prepare();
+                }
+                Err(why) => self.trouble = Some(why),
             }
         }
         let Some(ipvs) = &mut self.ipvs else { return };
@@ -307,7 +321,7 @@ fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
 
 fn connect(buffer: Buffer) -> Result<Ipvs, String> {
     Ipvs::open(buffer).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
+        io::ErrorKind::NotFound => NO_BALANCER.to_string(),
         _ => e.to_string(),
     })
 }

@@ -90,9 +90,12 @@ impl Role {
             }
             Output::Log(level, text) => log::log!(level, "{text}"),
             Output::Stopped => {
-                self.balancer.stop(self.keep_tables);
+                let all = self.balancer.stop(self.keep_tables);
                 if !self.keep_tables {
                     self.groups.close();
+                }
+                // What could not be taken away is the next start's.
+                if all && !self.keep_tables {
                     self.record.remove();
                 }
                 self.stopped = true;

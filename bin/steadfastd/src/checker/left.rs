@@ -87,8 +87,8 @@ impl Left {
         self.groups.inherit(c.table, c.marks.into_iter().collect());
     }
 
-    /// Takes it out of the kernel.
-    pub fn withdraw(mut self, config: &Config) {
+    /// Takes it out of the kernel. False: something of it may still be there.
+    pub fn withdraw(mut self, config: &Config) -> bool {
         let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
         let ours = self.services.len();
         let mut balancer = Balancer::open(self.services, self.sync, buffer);
@@ -96,10 +96,11 @@ impl Left {
             log::warn!("IPVS: {why}; {ours} virtual servers of ours cannot be taken away");
         }
         balancer.configure(translate::balancer(config), false);
-        balancer.stop(false);
+        let all = balancer.stop(false);
         self.groups.flush();
         self.groups.close();
         self.groups.readable(now());
+        all
     }
 }
 

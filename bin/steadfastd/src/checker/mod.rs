@@ -164,8 +164,7 @@ impl Role {
         enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
         let mut record = Record::open(options.record.clone(), namespace, &mut left);
         if options.withdraw || stop {
-            if !options.keep_ipvs {
-                left.withdraw(&config);
+            if !options.keep_ipvs && left.withdraw(&config) {
                 record.remove();
             }
             return Ok(None);
