@@ -50,7 +50,7 @@ impl Role {
     }
 
     pub(super) fn orders(&mut self, t: Time) {
-        for order in self.parent.orders() {
+        for order in std::mem::take(&mut self.early).into_iter().chain(self.parent.orders()) {
             match order {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(config) => {

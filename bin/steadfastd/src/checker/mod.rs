@@ -71,6 +71,8 @@ struct Role {
     bfd: Option<Brother>,
     pool: Pool,
     plan: Plan,
+    /// Orders that came before there was a configuration, or in one go with it.
+    early: Vec<Order>,
     /// Virtual servers whose quorum is to be told to the VRRP child.
     quorums: BTreeSet<String>,
     teller: Teller,
@@ -134,6 +136,7 @@ impl Role {
         let mut left = Left::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
+        let mut early: Vec<Order> = Vec::new();
         let (mut stop, mut configs) = (false, 0);
         while config.is_none() && (!stop || options.withdraw) {
             reactor.wait(Some(now() + BEAT), false, &mut ready)?;
@@ -154,6 +157,10 @@ impl Role {
                     },
                     Order::Gone if options.withdraw && config.is_none() => return Ok(None),
                     Order::Message(Message::Stop { .. }) | Order::Gone => stop = true,
+                    // What the parent has said yes to is done when there is somebody to do it.
+                    Order::Message(m @ (Message::Drain { .. } | Message::Act(_) | Message::Dump(_))) => {
+                        early.push(Order::Message(m));
+                    }
                     Order::Message(_) => {}
                 }
             }
@@ -205,6 +212,7 @@ impl Role {
             bfd,
             pool,
             plan,
+            early,
             quorums: BTreeSet::new(),
             teller: Teller::default(),
             probes: Probes::new(PROBES),
