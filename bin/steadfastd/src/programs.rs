@@ -137,6 +137,11 @@ impl Programs {
         self.say(Message::Signal { job, signal });
     }
 
+    /// Nobody waits for this one any more: it is not started again for another runner.
+    pub fn forget(&mut self, job: u64) {
+        self.running.remove(&job);
+    }
+
     fn say(&mut self, message: Message) {
         if let Err(e) = self.outbox.command(&Envelope { epoch: 0, message }) {
             log::error!("cannot tell the runner: {e}");

@@ -41,8 +41,12 @@ impl Role {
             }
             Output::Send(id, bytes) => self.probes.send(id, &bytes, t, &mut self.pool, &mut self.out),
             Output::Close(id) => {
-                self.probes.close(id);
-                self.scripts.retain(|_, p| *p != id);
+                // One that has no socket has a program.
+                if !self.probes.close(id) {
+                    for (job, _) in self.scripts.extract_if(|_, p| *p == id) {
+                        self.programs.forget(job);
+                    }
+                }
             }
             Output::Kill(id, kill) => {
                 let signal = if kill == Kill::Term { 15 } else { 9 };

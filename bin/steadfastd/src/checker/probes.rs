@@ -101,12 +101,14 @@ impl Probes {
         }
     }
 
-    /// Forgets a probe.
-    pub fn close(&mut self, id: ProbeId) {
+    /// Forgets a probe; false if there is none.
+    pub fn close(&mut self, id: ProbeId) -> bool {
         // Nobody shares its descriptor: with that the kernel forgets who watched it.
-        if let Some((_, token)) = self.open.remove(&id) {
-            self.tokens.remove(&token);
+        let open = self.open.remove(&id);
+        if let Some((_, token)) = &open {
+            self.tokens.remove(token);
         }
+        open.is_some()
     }
 
     /// Something is to be had of a probe.
