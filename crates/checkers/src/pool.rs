@@ -35,6 +35,8 @@ pub(crate) enum Key {
     Leave(u32),
     /// The table of this large virtual server may be announced again.
     Table(u32),
+    /// Checks that run, and those that rest: addresses or instances have changed.
+    Reconsider,
 }
 
 /// Where the daemon's life stands.
@@ -146,6 +148,7 @@ impl Pool {
                 Key::Ramp(s, i) => self.ramp(s, i, now, out),
                 Key::Leave(s) => self.leave(s, now, out),
                 Key::Table(s) => drop(self.dirty.insert(s)),
+                Key::Reconsider => self.reconsider(now, out),
             }
         }
         self.flush(now, out);
@@ -180,13 +183,15 @@ impl Pool {
             Input::Address(address, here) => {
                 let changed = if here { self.addresses.insert(address) } else { self.addresses.remove(&address) };
                 if changed {
-                    self.reconsider(now, out);
+                    // Many come at once: they are looked at together.
+                    self.timers.set(Key::Reconsider, now);
                 }
             }
             Input::Instance(name, master) => {
                 let changed = if master { self.masters.insert(name.to_owned()) } else { self.masters.remove(name) };
                 if changed {
-                    self.reconsider(now, out);
+                    // Many come at once: they are looked at together.
+                    self.timers.set(Key::Reconsider, now);
                 }
             }
             Input::Weigh { service, server, weight } => self.weigh(service, server, weight, now, out),
