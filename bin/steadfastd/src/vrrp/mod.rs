@@ -515,7 +515,7 @@ impl Role {
                 let end = match end {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
-                    JobEnd::NotStarted(why) => {
+                    JobEnd::NotStarted(why) | JobEnd::Unable(why) => {
                         // Once, until it is another reason.
                         if self.results.get(&name).is_none_or(|last| last.said != why) {
                             log::warn!("VRRP_Script({name}) cannot be started: {why}");
