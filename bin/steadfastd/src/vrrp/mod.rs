@@ -23,9 +23,9 @@ use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
+use crate::reread::Reread;
 use plan::{Plan, Probe};
 use record::Record;
-use reread::Reread;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -116,7 +116,7 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
-    reread: Reread,
+    reread: Reread<reread::Read>,
     /// For dumps.
     told: details::Told,
     teller: Teller,

@@ -109,7 +109,7 @@ impl Role {
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
-        let reread = Reread::new(&reactor)?;
+        let reread = Reread::new(&reactor, READ, reread::read)?;
         let mut role = Role {
             parent,
             signals,
