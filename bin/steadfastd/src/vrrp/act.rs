@@ -183,7 +183,7 @@ impl Role {
         self.teller.close_fifos();
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
         self.teller.stop_readers(&mut self.programs);
-        self.parent.flush();
+        self.wait(LAST_WORDS, |role| role.parent.flush());
         log::info!("Stopped");
     }
 

@@ -19,7 +19,7 @@ pub mod tell;
 pub mod translate;
 mod written;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
+use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
