@@ -70,7 +70,7 @@ const SETTINGS: &str = "\nsettings";
 const HISTORY: &str = "\thistory ";
 /// Priority and preemption that a manager has set.
 type Adjusted = (Option<u8>, Option<bool>);
-/// Bytes of settings in one message.
+/// Bytes of settings, or of what an instance is, in one message.
 const PART: usize = 3000;
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
