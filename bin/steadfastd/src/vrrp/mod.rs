@@ -20,13 +20,13 @@ pub mod translate;
 mod waiting;
 mod written;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
+use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
+use crate::reread::Reread;
 use plan::{Plan, Probe};
 use record::Record;
-use reread::Reread;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -71,7 +71,7 @@ const SETTINGS: &str = "\nsettings";
 const HISTORY: &str = "\thistory ";
 /// Priority and preemption that a manager has set.
 type Adjusted = (Option<u8>, Option<bool>);
-/// Bytes of settings in one message.
+/// Bytes of settings, or of what an instance is, in one message.
 const PART: usize = 3000;
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
@@ -117,7 +117,7 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
-    reread: Reread,
+    reread: Reread<reread::Read>,
     /// For dumps.
     told: details::Told,
     teller: Teller,
