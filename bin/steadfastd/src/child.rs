@@ -61,6 +61,9 @@ pub const FROM_PARENT: usize = 0;
 /// Writable again.
 pub const TO_PARENT: usize = 1;
 
+/// The parent reads what a child says last within this.
+pub const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How often a child says that it lives.
 pub const BEAT: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,8 @@ pub struct Parent {
     reader: Reader,
     writer: Writer,
     link: Link,
+    /// Nobody hears us any more.
+    gone: bool,
 }
 
 impl Parent {
@@ -82,6 +87,7 @@ impl Parent {
             reader: Reader::inherited(fd(0))?,
             writer: Writer::inherited(fd(1))?,
             link: Link::new(options.epoch),
+            gone: false,
         })
     }
 
@@ -99,10 +105,10 @@ impl Parent {
         self.flush();
     }
 
-    /// Writes what waits.
-    pub fn flush(&mut self) {
+    /// Writes what waits; true when nothing does any more, or nobody would hear it.
+    pub fn flush(&mut self) -> bool {
         let writer = &self.writer;
-        self.link.flush(|f| writer.write(f).is_ok());
+        self.link.flush(|f| writer.write(f).is_ok()) || self.gone
     }
 
     /// Takes what has come.
@@ -113,6 +119,7 @@ impl Parent {
             match self.reader.read(&mut buffer) {
                 Packet::Empty => return orders,
                 Packet::Closed => {
+                    self.gone = true;
                     orders.push(Order::Gone);
                     return orders;
                 }

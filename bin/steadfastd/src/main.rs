@@ -16,6 +16,7 @@ mod parent;
 mod programs;
 mod record;
 mod repair;
+mod reread;
 mod runner;
 mod vrrp;
 

@@ -6,7 +6,7 @@
 
 use crate::cli::Options;
 use crate::vrrp::plan::Command;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
@@ -173,12 +173,11 @@ impl Programs {
     pub fn ended(&mut self) -> Vec<(u64, JobEnd, String)> {
         self.flush();
         let mut ended = Vec::new();
+        let mut another = false;
         let mut buffer = [0; PACKET];
         while let Some(Packet::Data(n)) = self.link.as_ref().map(|(reader, _)| reader.read(&mut buffer)) {
             let Ok(Envelope { epoch, message }) = parse(buffer.get(..n).unwrap_or_default()) else { continue };
-            if self.life.replace(epoch).is_some_and(|life| life != epoch) {
-                self.again(&mut ended);
-            }
+            another |= self.life.replace(epoch).is_some_and(|life| life != epoch);
             self.asked = None;
             if let Message::Ended { job, end, said } = message
                 && self.running.remove(&job).is_some()
@@ -186,13 +185,24 @@ impl Programs {
                 ended.push((job, end, said));
             }
         }
+        if another {
+            self.again(&mut ended);
+        }
         ended
     }
 
-    /// Another runner: probes are started again, of the others the end was missed.
+    /// Another runner: probes are started again, and those that still waited for their turn; of the others the end was missed.
     fn again(&mut self, ended: &mut Vec<(u64, JobEnd, String)>) {
-        let (probes, others): (Vec<Job>, Vec<Job>) = self.running.values().cloned().partition(|j| j.probe);
-        for job in probes {
+        let mut first: HashMap<&str, u64> = HashMap::new();
+        for (queue, turn) in self.running.values().filter_map(|j| j.queue.as_ref()) {
+            first.entry(queue).and_modify(|t| *t = (*t).min(*turn)).or_insert(*turn);
+        }
+        let waits = |j: &Job| {
+            let first = |(queue, turn): &(String, u64)| first.get(queue.as_str()).is_some_and(|t| t < turn);
+            j.queue.as_ref().is_some_and(first)
+        };
+        let (again, others): (Vec<Job>, Vec<Job>) = self.running.values().cloned().partition(|j| j.probe || waits(j));
+        for job in again {
             self.send(&job);
         }
         for job in others {

@@ -191,12 +191,22 @@ impl Runner {
         }
         let Some((name, turn)) = &job.queue else { return self.start(job) };
         let queue = self.queues.entry(name.clone()).or_default();
+        if queue.waiting.iter().any(|j| j.id == job.id) {
+            return;
+        }
+        // The last one to run is to be the newest.
+        if *turn < queue.turn {
+            let end = JobEnd::NotStarted("one of a later change has begun".into());
+            return self.say(Message::Ended { job: job.id, end, said: String::new() });
+        }
         if queue.running.is_empty() || (queue.turn == *turn && queue.waiting.is_empty()) {
             (queue.turn, queue.since) = (*turn, t);
             queue.running.insert(job.id);
             return self.start(job);
         }
-        queue.waiting.push_back(job);
+        let turn = |j: &Job| j.queue.as_ref().map_or(0, |(_, turn)| *turn);
+        let at = queue.waiting.partition_point(|j| turn(j) <= turn(&job));
+        queue.waiting.insert(at, job);
         if queue.waiting.len() > WAITING
             && let Some(oldest) = queue.waiting.pop_front()
         {
@@ -221,7 +231,9 @@ impl Runner {
                 }
             }
         }
-        self.queues.retain(|_, q| !(q.running.is_empty() && q.waiting.is_empty()));
+        // What was the last turn is known for a while: a former runner's may be sent late.
+        let over = |q: &Queue| q.running.is_empty() && q.waiting.is_empty() && t.since(q.since) >= PATIENCE;
+        self.queues.retain(|_, q| !over(q));
         due.into_iter().for_each(|job| self.start(job));
     }
 

@@ -104,8 +104,11 @@ struct Made(Option<String>, Option<(String, String, Option<String>)>, bool);
 /// Configurations that are kept at most.
 const KEPT: usize = 64;
 
+/// Configurations, with what their files were then.
+type Known = HashMap<Made, (Vec<Stamp>, Arc<ClientConfig>)>;
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<Made, (Vec<Stamp>, Arc<ClientConfig>)>> = RefCell::default();
+    static KNOWN: RefCell<Known> = RefCell::default();
 }
 
 /// One configuration for equal settings as long as its files are the same: to read the authorities of a host takes a millisecond or two,

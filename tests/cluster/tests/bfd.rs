@@ -185,6 +185,28 @@ fn a_bfd_child_that_is_killed_is_noticed_by_nobody() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// A peer that hears nothing for 150 ms is told of a failure; a file of this size takes longer to read.
+#[test]
+fn a_reload_of_a_long_file_costs_no_session() {
+    require!();
+    let lan = Lan::new(2);
+    let text = both(1, 2, 50);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &both(2, 1, 50));
+    for (d, name) in [(&a, "four"), (&a, "six"), (&b, "four"), (&b, "six")] {
+        wait(d, name, "Up", seconds(10));
+    }
+    let scripts: String =
+        (0..40_000).map(|n| format!("vrrp_script s{n} {{\n script \"/bin/true {n}\"\n}}\n")).collect();
+    // The other session goes with it: that is how its end is seen.
+    let four = session("four", "10.77.0.1", "10.77.0.2", 50, "");
+    a.reload(&(scripts + &four));
+    b.wait_log("(six) Entering Down state", seconds(30));
+    std::thread::sleep(millis(300));
+    assert!(!b.log().contains("(four) Entering Down"), "{}", b.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn what_a_new_bfd_child_finds_out_reaches_the_others() {
     require!();

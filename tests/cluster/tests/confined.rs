@@ -146,6 +146,36 @@ fn a_killed_runner_costs_no_state_and_no_check() {
     assert!(eventually(seconds(5), || runners(parent).is_empty()), "{pid}: its runner ends with it");
 }
 
+/// The script of the newest change is the one that waits.
+#[test]
+fn a_script_that_waits_when_its_runner_dies_is_run_by_the_next_one() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let text = format!("#!/bin/sh\n[ \"$3\" = BACKUP ] && sleep 4\necho \"$3\" >> {at}/out/order\n");
+    let order = file(folder.path(), "order", &text);
+    std::process::Command::new("chmod").args(["0755", &order]).status().expect("chmod");
+    let text = format!(
+        "vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n notify \"{order}\" root\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    let told = || std::fs::read_to_string(d.path("out/order")).unwrap_or_default();
+    assert!(eventually(seconds(3), || lan.hosts[0].has(VIP)), "{}", d.log());
+    let parent = d.pid_of("pid").expect("pid");
+    // It has started the one and has the other: it answers in order.
+    std::thread::sleep(Duration::from_millis(200));
+    let [runner] = runners(parent)[..] else { panic!("one runner: {:?}", runners(parent)) };
+    assert_eq!(told(), "", "the first one has ended too soon");
+    send(runner, Signal::SIGKILL);
+    assert!(eventually(seconds(3), || told().contains("MASTER")), "{:?} {}", told(), d.log());
+    std::thread::sleep(seconds(1));
+    assert_eq!(told().matches("MASTER").count(), 1, "{:?} {}", told(), d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
 /// A fault that somebody sends ends a process at once, as it ends keepalived's: who wants a core file asks for it so.
 #[test]
 fn a_fault_ends_a_process_at_the_first_signal() {

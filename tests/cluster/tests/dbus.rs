@@ -520,6 +520,28 @@ fn names_are_in_the_path_and_change_at_a_reload() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// More is said at a stop than a pipe holds at once.
+#[test]
+fn the_end_of_every_instance_is_told() {
+    require_bus!();
+    let lan = Lan::new(1);
+    let bus = Bus::started(OPEN);
+    let monitor = bus.monitor();
+    let all: String = (1..=150)
+        .map(|n| {
+            let addresses: Vec<String> = (0..4).map(|i| format!("10.77.{}.{n}/16", 100 + i)).collect();
+            instance(&format!("V{n}"), n, &addresses.join("\n "), "").replace("advert_int 0.3", "advert_int 1")
+        })
+        .collect();
+    let d = Daemon::start_with(&lan.hosts[0], Kind::Steadfast, &(globals("") + &all), &[(VARIABLE, &bus.address())]);
+    let last = |signal: &str| monitor.said().values().filter(|all| all.last().is_some_and(|s| s == signal)).count();
+    assert!(eventually(seconds(30), || last("VrrpStatusChange 2") == 150), "{:?}", monitor.said());
+    assert_eq!(d.stop(), Some(0));
+    monitor.wait("/Vrrp", "VrrpStopped");
+    let stopped = last("VrrpStatusChange 98");
+    assert_eq!(stopped, 150, "{:?}", monitor.said());
+}
+
 #[test]
 fn a_name_that_is_taken_is_waited_for() {
     require_bus!();

@@ -150,6 +150,26 @@ fn a_killed_child_costs_no_failover() {
     assert!(holder_is(&lan, 0) && !b.log().contains("Entering MASTER STATE"), "{}", b.log());
 }
 
+/// What such an instance is to its successor does not fit into one message.
+#[test]
+fn a_killed_child_of_an_instance_with_many_scripts_costs_no_failover() {
+    require!();
+    let lan = Lan::new(1);
+    let name = |n: u32| format!("a_script_whose_name_says_what_it_looks_after_{n}");
+    let scripts: String = (0..100)
+        .map(|n| format!("vrrp_script {} {{\n script \"/bin/true\"\n interval 10\n user nobody\n}}\n", name(n)))
+        .collect();
+    let tracked: Vec<String> = (0..100).map(name).collect();
+    let text = scripts + &conf(200, &format!("track_script {{\n {}\n }}", tracked.join("\n ")));
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    holds(&lan.hosts[0], 20);
+    assert!(!a.log().contains("cannot tell"), "{}", a.log());
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("died: Respawning", seconds(5));
+    a.wait_log("continuing in MASTER state", seconds(5));
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_frozen_child_is_ended_and_its_successor_listens_first() {
     require!();

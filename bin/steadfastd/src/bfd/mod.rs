@@ -7,9 +7,10 @@ pub mod translate;
 use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
+use crate::reread::Reread;
 use std::io;
 use std::time::Duration;
-use steadfast_bfd::{Input, Open, Output, Received, Sessions, Snapshot};
+use steadfast_bfd::{Config as Wanted, Input, Open, Output, Received, Sessions, Snapshot};
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
 use steadfast_ipc::{Dump, Message, decode, encode};
@@ -21,6 +22,8 @@ use translate::Settings;
 const SIGNALS: usize = 2;
 const VRRP: usize = 3;
 const CHECKER: usize = 4;
+/// A new file has been read.
+const READ: usize = 5;
 /// Tokens of receiving sockets begin here.
 const SOCKETS: usize = 10;
 /// Batches of packets of one socket in one turn, as many as its buffer holds: no peer is judged silent before what has arrived is heard.
@@ -57,6 +60,7 @@ struct Role {
     checker: Option<Brother>,
     sessions: Sessions,
     settings: Settings,
+    reread: Reread<(Wanted, Settings)>,
     /// By place; the token is the place and [`SOCKETS`].
     ears: Vec<Option<Ear>>,
     /// Sockets that could not be opened, which was said.
@@ -111,6 +115,7 @@ impl Role {
                 b.register(&reactor, token)?;
             }
         }
+        let reread = Reread::new(&reactor, READ, translate::translate)?;
         let t = now();
         let mut out = Vec::new();
         // Nobody can tell from the time of a start which discriminators there are.
@@ -124,6 +129,7 @@ impl Role {
             checker,
             sessions,
             settings,
+            reread,
             ears: Vec::new(),
             deaf: Vec::new(),
             mouths: Vec::new(),
@@ -180,7 +186,7 @@ impl Role {
     }
 
     fn run(&mut self) -> i32 {
-        let mut ready: Vec<Ready> = (0..=CHECKER).map(Ready::perhaps).collect();
+        let mut ready: Vec<Ready> = (0..=READ).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.sessions.poll_at().unwrap_or(Time::FAR).min(self.beat);
@@ -214,6 +220,7 @@ impl Role {
             match r.token {
                 SIGNALS => self.take_signals(t),
                 VRRP | CHECKER => self.hear_brothers(),
+                READ => self.reload(t),
                 n if n < SIGNALS => {
                     self.parent.flush();
                     self.orders(t);
@@ -303,31 +310,49 @@ impl Role {
     fn orders(&mut self, t: Time) {
         for order in self.parent.orders() {
             match order {
-                Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(config) => {
-                        let (wanted, settings) = translate::translate(&config);
-                        self.settings = settings;
-                        logging::structured(self.settings.structured);
-                        self.settings.name.iter().for_each(|name| schedule::name(name));
-                        self.trim = Some(t + SETTLED);
-                        self.listen();
-                        self.sessions.reload(wanted, t, &mut self.out);
-                        self.act(t);
-                        self.tell_all();
-                        self.parent.say(Message::Ready);
-                    }
-                    Err(e) => log::error!("configuration: {e}"),
-                },
-                Order::Message(Message::Ask) => self.say_status(t),
-                Order::Message(Message::Survey) => self.report(t),
-                Order::Message(Message::Dump(Dump::Data)) => self.dump(t),
-                Order::Message(Message::Stop { .. }) => {
-                    log::info!("Stopping");
-                    self.sessions.handle(t, Input::Stop, &mut self.out);
-                }
+                Order::Config(bytes) => self.reread.begin(bytes),
                 Order::Gone => self.sessions.handle(t, Input::Stop, &mut self.out),
-                Order::Message(_) => {}
+                Order::Message(message) => {
+                    if let Some(message) = self.reread.defer(message) {
+                        self.obey(message, t);
+                    }
+                }
             }
+        }
+    }
+
+    fn obey(&mut self, message: Message, t: Time) {
+        match message {
+            Message::Ask => self.say_status(t),
+            Message::Survey => self.report(t),
+            Message::Dump(Dump::Data) => self.dump(t),
+            Message::Stop { .. } => {
+                log::info!("Stopping");
+                self.sessions.handle(t, Input::Stop, &mut self.out);
+            }
+            _ => {}
+        }
+    }
+
+    /// A file has been read: the difference is put into effect.
+    fn reload(&mut self, t: Time) {
+        match self.reread.take() {
+            None => return,
+            Some(Ok((wanted, settings))) => {
+                self.settings = settings;
+                logging::structured(self.settings.structured);
+                self.settings.name.iter().for_each(|name| schedule::name(name));
+                self.trim = Some(t + SETTLED);
+                self.listen();
+                self.sessions.reload(wanted, t, &mut self.out);
+                self.act(t);
+                self.tell_all();
+                (0..std::mem::take(&mut self.reread.unanswered)).for_each(|_| self.parent.say(Message::Ready));
+            }
+            Some(Err(e)) => log::error!("configuration: {e}"),
+        }
+        for message in std::mem::take(&mut self.reread.deferred) {
+            self.obey(message, t);
         }
     }
 

@@ -11,7 +11,7 @@ mod probes;
 pub mod traffic;
 pub mod translate;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
+use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::programs::Programs;
 use crate::vrrp::plan::Plan;
@@ -340,7 +340,12 @@ impl Role {
         }
         self.teller.close_fifos();
         self.teller.stop_readers(&mut self.programs);
-        self.parent.flush();
+        let limit = now() + LAST_WORDS;
+        while !self.parent.flush() && now() < limit {
+            if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
+                break;
+            }
+        }
         log::info!("Stopped");
         0
     }

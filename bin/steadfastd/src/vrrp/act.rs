@@ -22,6 +22,7 @@ impl Role {
                 self.do_one(t, output);
             }
         }
+        self.system.announce();
         self.system.flush();
         if let Some(fd) = self.system.new_socket.take()
             && let Err(e) = self.reactor.watch(fd, FIREWALL)
@@ -49,7 +50,7 @@ impl Role {
                 self.system.replace(old, new);
             }
             Output::Remove(object) => self.let_go(object),
-            Output::Announce { interface, address } => self.system.announce(&interface, address),
+            Output::Announce { interface, address } => self.system.waiting.add((interface.to_string(), address)),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Kill { 9 } else { 15 };
@@ -138,12 +139,15 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
-        // A host with many links has more of them than fit into one message.
+        // A host with many links has more of them than fit into one message; so has an instance with many peers or scripts.
         let settings = encode(&self.system.settings).unwrap_or_default();
-        let settings =
-            settings.chunks(PART).enumerate().map(|(n, part)| Ok((format!("{SETTINGS} {n:04}"), part.to_vec())));
-        let of = |s: Snapshot| encode(&s).map(|bytes| (s.name, bytes));
-        let present = settings.chain(self.router.snapshots().map(of)).flatten();
+        let settings = settings.chunks(PART).enumerate().map(|(n, part)| (format!("{SETTINGS} {n:04}"), part.to_vec()));
+        let of = |s: Snapshot| {
+            let bytes = encode(&s).unwrap_or_default();
+            let key = |n| if n == 0 { s.name.clone() } else { format!("{}\n{n:04}", s.name) };
+            bytes.chunks(PART).enumerate().map(|(n, part)| (key(n), part.to_vec())).collect::<Vec<_>>()
+        };
+        let present = settings.chain(self.router.snapshots().flat_map(of));
         for message in self.keeping.difference(present) {
             self.parent.say(message);
         }
@@ -183,7 +187,7 @@ impl Role {
         self.teller.close_fifos();
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
         self.teller.stop_readers(&mut self.programs);
-        self.parent.flush();
+        self.wait(LAST_WORDS, |role| role.parent.flush());
         log::info!("Stopped");
     }
 

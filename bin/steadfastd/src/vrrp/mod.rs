@@ -17,15 +17,16 @@ mod start;
 mod system;
 pub mod tell;
 pub mod translate;
+mod waiting;
 mod written;
 
-use crate::child::{self, BEAT, Brother, Order, Parent, SETTLED, confine};
+use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
+use crate::reread::Reread;
 use plan::{Plan, Probe};
 use record::Record;
-use reread::Reread;
 use settings::Settings;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -70,7 +71,7 @@ const SETTINGS: &str = "\nsettings";
 const HISTORY: &str = "\thistory ";
 /// Priority and preemption that a manager has set.
 type Adjusted = (Option<u8>, Option<bool>);
-/// Bytes of settings in one message.
+/// Bytes of settings, or of what an instance is, in one message.
 const PART: usize = 3000;
 
 /// Packets of one socket in one turn; what is left comes in the next, after the timers.
@@ -116,7 +117,7 @@ struct Role {
     system: System,
     router: Router,
     plan: Plan,
-    reread: Reread,
+    reread: Reread<reread::Read>,
     /// For dumps.
     told: details::Told,
     teller: Teller,
@@ -271,7 +272,7 @@ impl Role {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
             let due = self.beats_of_links.due().map_or(due, |at| due.min(at));
             let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
-            let busy = !self.readable.is_empty() || self.netlink_more;
+            let busy = !self.readable.is_empty() || self.netlink_more || !self.system.waiting.is_empty();
             if let Err(e) = self.reactor.wait(Some(due), busy, &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;

@@ -2,6 +2,7 @@
 
 use super::listen::received;
 use super::*;
+use std::collections::BTreeMap;
 use steadfast_core::kernel::Address;
 
 impl Role {
@@ -11,7 +12,8 @@ impl Role {
         let mut reactor = Reactor::new()?;
         let mut parent = Parent::new(options)?;
         parent.register(&reactor)?;
-        let mut snapshots: Vec<Snapshot> = Vec::new();
+        // In parts, which come in the order of their keys.
+        let mut states: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut inherited: Vec<Object> = Vec::new();
         let mut parts = Vec::new();
         let mut history = live::History::default();
@@ -56,7 +58,8 @@ impl Role {
                         inherited.extend(decode::<Object>(&bytes).ok());
                     }
                     Order::Message(Message::Keep { key, bytes }) => {
-                        snapshots.extend(decode::<Snapshot>(&bytes).ok());
+                        let name = key.split_once('\n').map_or(&*key, |(name, _)| name);
+                        states.entry(name.to_string()).or_default().extend(bytes);
                         keeping.inherited(key);
                     }
                     Order::Message(Message::Stop { keep_objects }) => stop = Some(keep_objects),
@@ -66,6 +69,7 @@ impl Role {
                 }
             }
         }
+        let snapshots: Vec<Snapshot> = states.values().filter_map(|bytes| decode(bytes).ok()).collect();
         let config = config.unwrap_or_default();
         let (mut record, left) = Record::open(options.record.clone());
         let settings: Settings = decode(&parts).unwrap_or(left.settings);
@@ -109,7 +113,7 @@ impl Role {
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
         }
-        let reread = Reread::new(&reactor)?;
+        let reread = Reread::new(&reactor, READ, reread::read)?;
         let mut role = Role {
             parent,
             signals,

@@ -74,6 +74,36 @@ fn a_life_that_was_away_for_long_leaves_only_what_is_in_the_kernel() {
     assert_eq!(ward.due(), Some(at(4)));
 }
 
+/// A peer has taken over from a life that was silent: what it holds goes, and the peer is not told.
+#[test]
+fn what_a_life_that_hangs_again_holds_is_taken_away_and_its_peers_are_not_told() {
+    let mut ward = Ward::new(Memory::Brief, true);
+    let mut ends = Vec::new();
+    let mut t = 0;
+    for n in 0..2 {
+        ward.started(at(t), n, b"").expect("fits");
+        let message = Message::Keep { key: "V".into(), bytes: b"state".into() };
+        ward.heard(at(t), &frame(&Envelope { epoch: n, message }).expect("frame")).expect("own frame");
+        keep(&mut ward, n, "\nroute", b"object");
+        let before = t;
+        while ward.watch(at(t)) != Watch::Abort {
+            t += 1;
+            assert!(t < before + 10, "it is not ended");
+        }
+        ends.push(ward.ended(at(t), End::Signalled(6), false));
+    }
+    let restart = |s, withdraw| Sequel::Restart { delay: Duration::from_secs(s), forgotten: true, withdraw };
+    assert_eq!(ends, [restart(0, false), restart(1, true)]);
+    let words = ward.words_to_withdraw(9, b"", true, true);
+    let keys: Vec<String> = (words.iter())
+        .filter_map(|f| match parse(f).ok()?.message {
+            Message::Keep { key, .. } => Some(key),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keys, ["\nroute"]);
+}
+
 #[test]
 fn who_was_told_to_stop_leaves_nothing_and_is_not_started_again() {
     let mut ward = Ward::new(Memory::Lasting, true);
