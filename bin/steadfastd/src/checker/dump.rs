@@ -3,6 +3,7 @@
 
 use super::Role;
 use super::live::kind;
+use std::collections::HashMap;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 use steadfast_checkers::{
@@ -353,12 +354,15 @@ impl Role {
         if !written.groups.is_empty() {
             page.line(1, "------< Virtual server group >------");
         }
+        let mut served: HashMap<(&str, Protocol), usize> = HashMap::new();
+        for s in services.iter().filter(|_| balanced) {
+            if let ServiceId::Group { name, protocol } = &s.config.id {
+                *served.entry((name, *protocol)).or_default() += 1;
+            }
+        }
         for (name, [four, six], entries) in &written.groups {
             page.line(1, format_args!("Virtual Server Group = {name}, IPv4 = {}, IPv6 = {}", yes(*four), yes(*six)));
-            let of = |wanted: Protocol| {
-                let is_it = |s: &&ServiceView<'_>| matches!(&s.config.id, ServiceId::Group { name: n, protocol } if n == name && *protocol == wanted);
-                services.iter().filter(is_it).filter(|_| balanced).count()
-            };
+            let of = |protocol: Protocol| served.get(&(name.as_str(), protocol)).copied().unwrap_or(0);
             let [tcp, udp, sctp] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].map(of);
             for entry in entries {
                 page.line(3, entry);

@@ -3,7 +3,7 @@
 
 use super::translate::protocol;
 use crate::repair::{Repair, refused};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::fd::RawFd;
 use steadfast_config::model::{Config, Served, ServerGroup};
 use steadfast_core::ipvs::Protocol;
@@ -73,12 +73,14 @@ impl Groups {
         let table = g.nftables_ipvs.as_ref().map(|t| if t.is_empty() { "keepalived_ipvs" } else { t.as_str() });
         let start = g.nftables_ipvs_start_fwmark.unwrap_or(1000);
         let before = std::mem::take(&mut self.assigned);
-        let group = |name: &String| c.server_groups.iter().find(|g| g.name == *name && g.marks.is_empty());
+        let groups: HashMap<&str, &ServerGroup> =
+            c.server_groups.iter().rev().filter(|g| g.marks.is_empty()).map(|g| (g.name.as_str(), g)).collect();
+        let mut met: HashSet<(&str, Protocol)> = HashSet::new();
         let mut wanted: Vec<(&ServerGroup, Protocol)> = Vec::new();
         for v in c.virtual_servers.iter().filter(|_| table.is_some()) {
             if let Served::Group(name) = &v.served
-                && let Some(group) = group(name)
-                && !wanted.contains(&(group, protocol(v)))
+                && let Some(group) = groups.get(name.as_str()).copied()
+                && met.insert((name, protocol(v)))
             {
                 wanted.push((group, protocol(v)));
             }

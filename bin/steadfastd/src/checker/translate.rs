@@ -1,7 +1,7 @@
 //! The configuration as written becomes what the checkers run from: defaults and what is inherited from server to check are put in.
 
 use super::marks::Assigned;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,15 @@ use steadfast_core::ipvs::{self, Checksum, Forward, Persistence, Protocol, Servi
 /// leave a hole in memory between what stays.
 type Pages = HashSet<Arc<[check::Url]>>;
 
+/// The port of a group, that of its first addresses.
+type Ports<'a> = HashMap<&'a str, u16>;
+
 /// Translates the virtual servers. What cannot be done yet is left out, and said. `assigned`: the marks of groups.
 pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
+    let mut marks: HashMap<&str, Vec<(Protocol, u32)>> = HashMap::new();
+    for ((name, protocol), mark) in assigned {
+        marks.entry(name).or_default().push((*protocol, *mark));
+    }
     let groups = c.server_groups.iter().map(|g| check::VirtualServerGroup {
         name: g.name.clone(),
         ranges: g
@@ -24,7 +31,7 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
             .map(|(first, last, port)| check::Range { first: *first, last: *last, port: *port })
             .collect(),
         marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
-        assigned: assigned.iter().filter(|((name, _), _)| *name == g.name).map(|((_, p), m)| (*p, *m)).collect(),
+        assigned: marks.get(g.name.as_str()).cloned().unwrap_or_default(),
     });
     let unverified = |k: &Checker| match k {
         Checker::Http(h) => h.tls && h.tls_verify != Some(true),
@@ -34,10 +41,13 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
     if c.virtual_servers.iter().flat_map(|v| &v.real_servers).flat_map(|r| &r.checkers).any(unverified) {
         log::info!("TLS checks: certificates of servers are not verified where tls_verify is not set");
     }
+    // The first one of a name.
+    let ports: Ports<'_> =
+        c.server_groups.iter().rev().map(|g| (g.name.as_str(), g.ranges.first().map_or(0, |r| r.2))).collect();
     let mut pages = Pages::new();
     check::Config {
         groups: groups.collect(),
-        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &mut pages)).collect(),
+        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &ports, &mut pages)).collect(),
         init_notifies: c.globals.rs_init_notifies,
     }
 }
@@ -103,7 +113,7 @@ pub fn protocol(v: &model::VirtualServer) -> Protocol {
     }
 }
 
-fn service(v: &model::VirtualServer, c: &Config, pages: &mut Pages) -> Option<check::VirtualServer> {
+fn service(v: &model::VirtualServer, c: &Config, ports: &Ports<'_>, pages: &mut Pages) -> Option<check::VirtualServer> {
     let account = c.globals.script_user;
     let protocol = protocol(v);
     let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
@@ -114,7 +124,7 @@ fn service(v: &model::VirtualServer, c: &Config, pages: &mut Pages) -> Option<ch
         }
         Served::Mark(m) => (check::ServiceId::One(ServiceKey::Mark { mark: *m, family: family(six) }), 0, six),
         Served::Group(g) => {
-            let port = c.server_groups.iter().find(|x| x.name == *g).and_then(|x| x.ranges.first()).map_or(0, |r| r.2);
+            let port = ports.get(g.as_str()).copied().unwrap_or(0);
             (check::ServiceId::Group { name: g.clone(), protocol }, port, six)
         }
     };
