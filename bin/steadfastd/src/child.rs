@@ -39,6 +39,7 @@ pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signa
     if !schedule::die_with_parent(options.parent) {
         return 0;
     }
+    schedule::more_descriptors();
     let status = work(signals).unwrap_or_else(|e| {
         log::error!("the {title} child cannot start: {e}");
         1

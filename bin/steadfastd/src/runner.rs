@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
+use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End, Output, Spec};
@@ -58,8 +59,8 @@ struct Queue {
     waiting: VecDeque<Job>,
 }
 
-/// A program that was started, and what it writes where that is wanted; or why it was not.
-type Begun = Result<(i32, Option<Output>), String>;
+/// A program that was started, and what it writes where that is wanted; or how it ended instead.
+type Begun = Result<(i32, Option<Output>), JobEnd>;
 
 struct Runner {
     reader: Reader,
@@ -109,6 +110,7 @@ pub fn run(options: &Options) -> i32 {
         listener: Listener::default(),
         wake: std::sync::Arc::new(wake),
     };
+    schedule::more_descriptors();
     runner.say(Message::Hello);
     let mut leaving: Option<Time> = None;
     let mut trim = now() + SETTLED;
@@ -246,7 +248,7 @@ impl Runner {
             let _ = wake.write(&[0]);
         };
         if let Err(e) = std::thread::Builder::new().stack_size(256 * 1024).spawn(work) {
-            let _ = self.tell.send((id, Err(e.to_string())));
+            let _ = self.tell.send((id, Err(not_begun(&e))));
             let _ = self.wake.write(&[0]);
         }
     }
@@ -275,7 +277,7 @@ impl Runner {
                         self.ended(id, end, t);
                     }
                 }
-                Err(why) => self.over(id, JobEnd::NotStarted(why), t),
+                Err(end) => self.over(id, end, t),
             }
         }
     }
@@ -370,15 +372,15 @@ impl Runner {
     }
 }
 
-/// Starts a program; why not, in words.
+/// Starts a program; why not.
 fn begin(job: &Job) -> Begun {
     if job.argv.is_empty() {
-        return Err("there is no command".into());
+        return Err(JobEnd::NotStarted("there is no command".into()));
     }
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
     if let Some(why) = unsafe_program(&job.argv).filter(|_| job.safe) {
-        return Err(why);
+        return Err(JobEnd::NotStarted(why));
     }
     let spec = Spec {
         argv: job.argv.iter().map(Into::into).collect(),
@@ -393,5 +395,10 @@ fn begin(job: &Job) -> Begun {
     } else {
         spawn::spawn(&spec).map(|pid| (pid, None))
     };
-    begun.map_err(|e| e.to_string())
+    begun.map_err(|e| not_begun(&e))
+}
+
+/// What we lack says nothing of the program.
+fn not_begun(e: &std::io::Error) -> JobEnd {
+    if is_lack(e) { JobEnd::Unable(e.to_string()) } else { JobEnd::NotStarted(e.to_string()) }
 }

@@ -94,6 +94,10 @@ impl Real {
         self.advices(checkers).all(Checker::works)
     }
 
+    fn in_maintenance(&self, checkers: &[Option<Checker>]) -> bool {
+        self.advices(checkers).any(|c| c.state.advice.maintenance)
+    }
+
     /// It is down against its will: panic can keep it.
     const fn failed(&self) -> bool {
         !self.up && self.seen_up && !self.maintenance
@@ -136,8 +140,9 @@ impl Real {
         if self.drained { 0 } else { weight as u32 }
     }
 
-    /// The present weight, without a word about it.
+    /// The present weight, and whether it is out of service on purpose, without a word about it.
     pub fn take_weight(&mut self, checkers: &[Option<Checker>]) {
+        self.maintenance = self.in_maintenance(checkers);
         self.weight = self.nominal(checkers);
     }
 
@@ -225,8 +230,7 @@ impl Virtual {
             let Some(real) = self.servers.get_mut(i as usize) else { continue };
             real.count(&mut self.sums, false);
             let (up, weight) = (real.judge(checkers), real.nominal(checkers));
-            let maintenance = real.advices(checkers).any(|c| c.state.advice.maintenance);
-            real.maintenance = maintenance;
+            real.maintenance = real.in_maintenance(checkers);
             if weight != real.weight {
                 if begun {
                     let active = if real.up { "active" } else { "inactive" };

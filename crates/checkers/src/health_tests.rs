@@ -222,6 +222,10 @@ fn panic_keeps_a_pool_that_a_bad_check_would_empty() {
     w.manner(A, Manner::Refuses);
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.2:80=1", "one of three has failed");
+    let mut heir = World::restore(config(s.clone()), &w.pool.snapshots());
+    heir.run(0.0);
+    assert!(!heir.heard().iter().any(|l| l.starts_with("VS")), "no end of a panic that was none");
+    assert_eq!(heir.table(), w.table());
     w.manner(B, Manner::Refuses);
     w.run(2.0);
     assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");

@@ -24,6 +24,8 @@ pub enum ScriptEnd {
     Signalled(i32),
     /// Could not be started.
     NotStarted,
+    /// Could not be started for want of something here, which says nothing of the server.
+    Unable,
 }
 
 /// One thing that happened.
@@ -37,6 +39,8 @@ pub enum Input<'a> {
     Eof(ProbeId, bool),
     /// The probe cannot go on, for this reason.
     Failed(ProbeId, &'a str),
+    /// The probe cannot begin, or go on, for want of something here: it says nothing of the server.
+    Unable(ProbeId, &'a str),
     /// The program of a probe ended, and the last line that it wrote; why it could not be started.
     ScriptEnded(ProbeId, ScriptEnd, &'a str),
     /// A tracked file (by name) has this value.

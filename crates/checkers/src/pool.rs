@@ -71,6 +71,8 @@ pub struct Pool {
     pub(crate) probes: u64,
     /// A pause was told of then.
     pub(crate) paused: Time,
+    /// A want of something was told of then.
+    pub(crate) lacked: Time,
     pub(crate) life: Life,
     pub(crate) heritage: Heritage,
     pub(crate) addresses: HashSet<IpAddr>,
@@ -107,6 +109,7 @@ impl Pool {
             spread,
             probes: 0,
             paused: Time::ZERO,
+            lacked: Time::ZERO,
             life: Life::Settling,
             heritage: Heritage::new(snapshots),
             addresses: HashSet::new(),
@@ -158,6 +161,7 @@ impl Pool {
             Input::Data(id, bytes) => self.on_data(id, bytes, now, out),
             Input::Eof(id, clean) => self.on_eof(id, clean, now, out),
             Input::Failed(id, reason) => self.on_failed(id, reason, now, out),
+            Input::Unable(id, reason) => self.on_unable(id, reason, now, out),
             Input::ScriptEnded(id, end, said) => self.on_script_ended(id, end, said, now, out),
             Input::File(name, value) => {
                 self.files.insert(name.to_owned(), value);

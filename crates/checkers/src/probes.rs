@@ -23,6 +23,8 @@ const PLACE_BITS: u32 = 24;
 const LEAST_GAP: Duration = Duration::from_millis(1);
 /// A program has so long from one signal to the next.
 const KILL_GAP: Duration = Duration::from_secs(2);
+/// What could not be tried for want of something here is tried again after this.
+const LACK_GAP: Duration = Duration::from_secs(2);
 /// So much lateness, or a quarter of a check's time limit, is a pause, in which nobody could have seen an answer.
 const PAUSE: Duration = Duration::from_millis(250);
 /// No time limit makes less lateness worth a look.
@@ -156,6 +158,24 @@ impl Pool {
         self.conclude(c, Err(Failure::Transport(reason.chars().take(200).collect())), now, out);
     }
 
+    /// Something is wanting here: the server stays as it is, and is asked again.
+    pub(crate) fn on_unable(&mut self, id: ProbeId, reason: &str, now: Time, out: &mut Vec<Output>) {
+        let Some((c, ..)) = self.probe(id) else { return };
+        self.close(c, now, out);
+        self.put_off(c, reason, now, out);
+    }
+
+    fn put_off(&mut self, c: u32, reason: &str, now: Time, out: &mut Vec<Output>) {
+        let Some(checker) = self.checker(c).filter(|x| x.active) else { return };
+        let gap = checker.check.timing.delay_before_retry.max(LACK_GAP);
+        self.timers.set(Key::Next(c), now + gap);
+        if now.since(self.lacked) >= PAUSE_SAID {
+            self.lacked = now;
+            let line = format!("checks cannot be made, their servers stay as they are: {reason}");
+            out.push(Output::Log(Level::Error, line));
+        }
+    }
+
     pub(crate) fn on_script_ended(
         &mut self,
         id: ProbeId,
@@ -173,12 +193,16 @@ impl Pool {
             return;
         }
         let Some(probe) = checker.probe.take_if(|p| p.id == id) else { return };
+        if end == ScriptEnd::Unable {
+            self.timers.cancel(Key::Limit(c));
+            return self.put_off(c, said, now, out);
+        }
         checker.took = micros(now.since(probe.begun));
         checker.said = if end == ScriptEnd::NotStarted { Box::default() } else { said.into() };
         let result = match end {
             ScriptEnd::Exited(status) => checker.exit(status),
             ScriptEnd::Signalled(signal) => Err(Failure::Signal(signal)),
-            ScriptEnd::NotStarted => Err(Failure::NotStarted(said.into())),
+            ScriptEnd::NotStarted | ScriptEnd::Unable => Err(Failure::NotStarted(said.into())),
         };
         self.timers.cancel(Key::Limit(c));
         self.conclude(c, result, now, out);

@@ -196,8 +196,9 @@ impl Pool {
             if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c))
                 && !checker.is_agent()
             {
-                checker.state.up = !down && up;
-                // its first answer is no first answer of the server
+                // Who lives goes on, whatever else a server has against it that shares this check: one that is dead for this check's
+                // sake alone is taken out by its first answer, which is no first answer of the server where none is dead.
+                checker.state.up = up;
                 checker.state.run = up && !down;
             }
         }

@@ -68,6 +68,43 @@ fn a_changed_check_neither_revives_the_dead_nor_kills_the_living() {
     assert!(!w.heard().iter().any(|l| l.starts_with("fifo")));
 }
 
+/// A host is in two virtual servers with one check, and down in the second one for another reason.
+#[test]
+fn a_changed_check_that_is_shared_takes_nobody_out() {
+    let ping = |delay: u64| {
+        let mut check = tcp(C);
+        check.timing.delay_loop = Duration::from_secs(delay);
+        check.timing.warmup = Duration::from_secs(delay);
+        check
+    };
+    let two = |delay: Option<u64>| {
+        let mut first = service(vec![server(A, 3, tcp(A))]);
+        let mut second = service(vec![server(A, 3, tcp(B))]);
+        second.id = ServiceId::Group { name: "G".into(), protocol: Protocol::Udp };
+        for s in [&mut first, &mut second] {
+            s.servers[0].checks.extend(delay.map(ping));
+        }
+        let (ranges, assigned) = (vec![], vec![]);
+        let groups = vec![VirtualServerGroup { name: "G".into(), ranges, marks: vec![(1, Family::V4)], assigned }];
+        Config { services: vec![first, second], groups, ..Config::default() }
+    };
+    for before in [None, Some(1)] {
+        let mut w = World::new(two(before));
+        w.manner(A, up());
+        w.manner(C, up());
+        w.run(3.0);
+        let tables = |w: &World| w.tables.values().map(|t| t.destinations.len()).collect::<Vec<_>>();
+        assert_eq!(tables(&w), [1, 0]);
+        w.heard();
+        w.reload(two(Some(60)));
+        w.run(0.1);
+        assert_eq!(tables(&w), [1, 0], "{before:?}");
+        w.run(70.0);
+        assert_eq!(tables(&w), [1, 0]);
+        assert!(!w.heard().iter().any(|l| l.starts_with("Removing service")), "{before:?}");
+    }
+}
+
 #[test]
 fn servers_and_services_come_and_go() {
     let mut w = half_dead();

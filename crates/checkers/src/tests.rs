@@ -536,3 +536,41 @@ fn an_answer_that_is_cut_short_is_said_once_and_shown() {
     w.run(1.0);
     assert_eq!(w.pool.services()[0].servers[0].checks[0].said, "");
 }
+
+#[test]
+fn what_is_wanting_here_takes_no_server_out() {
+    let kinds: [fn(Target) -> CheckKind; 2] =
+        [CheckKind::Tcp, |t| CheckKind::Misc { script: script("x"), timeout: t.timeout, dynamic: false }];
+    for kind in kinds {
+        let mut w = world(service(vec![server(A, 3, Check { kind: kind(target(A)), timing: timing() })]));
+        w.exits.insert("x".into(), 0);
+        w.run(3.5);
+        w.heard();
+        w.exits.clear();
+        w.manner(A, Manner::Silent);
+        let mut tries = 0;
+        for _ in 0..160 {
+            w.run(0.05);
+            let probe = w
+                .pool
+                .checkers
+                .iter()
+                .flatten()
+                .find_map(|c| c.probe.as_ref().map(|p| (p.id, matches!(c.check.kind, CheckKind::Misc { .. }))));
+            match probe {
+                Some((id, true)) => w.tell(Input::ScriptEnded(id, ScriptEnd::Unable, "Too many open files")),
+                Some((id, false)) => w.tell(Input::Unable(id, "Too many open files")),
+                None => continue,
+            }
+            tries += 1;
+        }
+        assert_eq!((tries, w.table().as_str()), (4, "10.0.0.1:80=3"));
+        assert_eq!(w.heard(), ["checks cannot be made, their servers stay as they are: Too many open files"]);
+        w.check_probes();
+        // It is asked again, and then the answer counts.
+        w.manner(A, Manner::Refuses);
+        w.exits.insert("x".into(), 1);
+        w.run(3.0);
+        assert_eq!(w.table(), "");
+    }
+}

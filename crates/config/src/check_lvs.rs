@@ -2,8 +2,8 @@
 
 use crate::diag::{Class, Diagnostics};
 use crate::host::{Host, ScriptFile};
-use crate::model::{Checker, Config, Method, RealServer, Script, Served, VirtualServer};
-use std::collections::HashSet;
+use crate::model::{Checker, Config, Method, RealServer, Script, Served, ServerGroup, VirtualServer};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Checks all; true when there are scripts that run.
@@ -46,7 +46,59 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
         }
         keep
     });
+    overlaps(config, d);
     any_script
+}
+
+/// Services of IPVS that two virtual servers stand for: the kernel has each of them once.
+fn overlaps(config: &Config, d: &mut Diagnostics) {
+    // Protocol, port and family, first and last address; of a mark: neither, and the mark itself.
+    type Span = ((u8, u16, bool), u128, u128, usize);
+    let number = |a: IpAddr| match a {
+        IpAddr::V4(a) => u128::from(u32::from(a)),
+        IpAddr::V6(a) => u128::from(a),
+    };
+    let groups: HashMap<&str, &ServerGroup> = config.server_groups.iter().map(|g| (g.name.as_str(), g)).collect();
+    let mut all: Vec<Span> = Vec::new();
+    for (i, v) in config.virtual_servers.iter().enumerate() {
+        let protocol = v.protocol.unwrap_or(17);
+        let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
+        let mark = |m: u32, six: bool| ((0, 0, six), u128::from(m), u128::from(m), i);
+        let range =
+            |first: IpAddr, last: IpAddr, port| ((protocol, port, first.is_ipv6()), number(first), number(last), i);
+        match &v.served {
+            Served::Nothing => {}
+            Served::Address(a, port) => all.push(range(*a, *a, *port)),
+            Served::Mark(m) => all.push(mark(*m, six)),
+            Served::Group(g) => {
+                let Some(g) = groups.get(g.as_str()) else { continue };
+                all.extend(g.marks.iter().map(|(m, six)| mark(*m, six.unwrap_or(false))));
+                // With nftables_ipvs a mark of its own stands for them.
+                if config.globals.nftables_ipvs.is_none() {
+                    all.extend(g.ranges.iter().map(|(first, last, port)| range(*first, *last, *port)));
+                }
+            }
+        }
+    }
+    all.sort_unstable();
+    let mut pairs = BTreeSet::new();
+    let mut furthest: Option<&Span> = None;
+    for span in &all {
+        match furthest.filter(|f| f.0 == span.0 && span.1 <= f.2) {
+            Some(f) if f.3 != span.3 => drop(pairs.insert((f.3.max(span.3), f.3.min(span.3)))),
+            _ => {}
+        }
+        if furthest.is_none_or(|f| f.0 != span.0 || f.2 < span.2) {
+            furthest = Some(span);
+        }
+    }
+    for (later, earlier) in pairs {
+        if let (Some(v), Some(first)) = (config.virtual_servers.get(later), config.virtual_servers.get(earlier)) {
+            let (name, other) = (named(&v.served), named(&first.served));
+            let text = format!("virtual server {name}: virtual server {other} serves a part of it, and has that part");
+            d.push(Class::Note, v.place.span(), text);
+        }
+    }
 }
 
 fn exists(s: &Script, host: &dyn Host) -> bool {

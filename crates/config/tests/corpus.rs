@@ -137,5 +137,5 @@ fn verdicts_on_error_cases_are_keepalived_s() {
         })
         .collect();
     let links = FakeHost { interfaces: ["eth0", "ifb0", "ifb1"].map(String::from).to_vec(), ..Default::default() };
-    compare("error cases", rows, &CaseHost(links), 1);
+    compare("error cases", rows, &CaseHost(links), 2);
 }

@@ -166,6 +166,8 @@ pub enum JobEnd {
     Signalled(i32),
     /// It could not be started: why.
     NotStarted(String),
+    /// It could not be started for want of descriptors, memory or processes, which says nothing of it: of what.
+    Unable(String),
 }
 
 /// A message. New ones come at the end: the parent of a new program reads the last words of the old one's children by these numbers.

@@ -59,10 +59,13 @@ impl Daemon {
     /// The kernel runs what is wanted: what is left to it may be anything.
     fn satisfies(&self, wanted: &Daemon) -> bool {
         let fits = |have: Option<u16>, want: Option<u16>| want.is_none() || have == want;
+        // The kernel keeps the length within these bounds: a receiver takes at least 1024 bytes, and a datagram has its headers.
+        let least = if wanted.state == DaemonState::Backup { 1024 } else { 1 };
+        let most = if matches!(wanted.group, Some(IpAddr::V6(_))) { 65535 - 48 } else { 65535 - 28 };
         self.state == wanted.state
             && self.interface == wanted.interface
             && self.id == wanted.id
-            && fits(self.max_length, wanted.max_length)
+            && fits(self.max_length, wanted.max_length.map(|n| n.clamp(least, most)))
             && fits(self.port, wanted.port)
             && fits(self.ttl.map(u16::from), wanted.ttl.map(u16::from))
             && (wanted.group.is_none() || self.group == wanted.group)

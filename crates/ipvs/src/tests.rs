@@ -135,6 +135,11 @@ fn daemons_follow_the_state_of_their_instance() {
         port: Some(8848),
         ..backup.clone()
     };
+    let short = |d: &Daemon, n| [Daemon { max_length: Some(n), ..d.clone() }];
+    let least = short(&runs, 1024);
+    assert_eq!(daemon_difference(&least, &short(&backup, 500)), [], "a receiver takes more than that");
+    assert_ne!(daemon_difference(&least, &short(&backup, 1100)), []);
+    assert_ne!(daemon_difference(&least, &short(&master, 500)), []);
     let (backup, master) = ([backup], [master]);
     assert_eq!(daemon_difference(&[], &backup), [Request::NewDaemon(backup[0].clone())]);
     assert_eq!(daemon_difference(std::slice::from_ref(&runs), &backup), [], "it runs as wanted");

@@ -6,6 +6,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where a probe goes and where it comes from.
 #[derive(Clone, Debug)]
@@ -60,6 +61,9 @@ pub struct Probe {
 /// Bytes that wait to be written at most.
 const WAITING: usize = 1 << 20;
 
+/// It was said that ICMP sockets cannot be had.
+static SAID: AtomicBool = AtomicBool::new(false);
+
 /// Lets our group have ICMP sockets, beside those that may: the kernel's default is nobody. True: something was changed.
 fn permit_echo() -> bool {
     const PATH: &str = "/proc/sys/net/ipv4/ping_group_range";
@@ -76,7 +80,10 @@ fn permit_echo() -> bool {
             true
         }
         Err(e) => {
-            log::warn!("PING_CHECK may not ask: cannot set {PATH} to {low} {high}: {e}");
+            // The checks say the rest each time.
+            if !SAID.swap(true, Ordering::Relaxed) {
+                log::warn!("PING_CHECK may not ask: cannot set {PATH} to {low} {high}: {e}");
+            }
             false
         }
     }

@@ -1,11 +1,13 @@
 //! TLS of checks. By default nothing is verified, as with keepalived: the question is whether the server answers, not who it is.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -66,6 +68,75 @@ impl ServerCertVerifier for Anybody {
 
 /// A connection's TLS half. Fails when a certificate file cannot be used, or the name is none.
 pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
+    let config = shared(s)?;
+    let name = match s.name.as_deref().map(|n| ServerName::try_from(host(n).to_owned())) {
+        Some(Ok(name)) => name,
+        // One that is to be verified must be a name; else the question is whether the server answers.
+        Some(Err(e)) if s.authorities.is_some() => return Err(io::Error::other(e)),
+        _ => ServerName::from(s.server),
+    };
+    ClientConnection::new(config, name).map_err(io::Error::other)
+}
+
+/// The host of what a Host header has: without a port, and without brackets.
+fn host(n: &str) -> &str {
+    if let Some((address, _)) = n.strip_prefix('[').and_then(|n| n.split_once(']')) {
+        return address;
+    }
+    match n.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => n,
+    }
+}
+
+/// What a file is known by: device, inode, size, and when it was changed.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+
+fn stamp(path: &str) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
+}
+
+/// What a configuration of TLS is made of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Made(Option<String>, Option<(String, String, Option<String>)>, bool);
+
+/// Configurations that are kept at most.
+const KEPT: usize = 64;
+
+/// Configurations, with what their files were then.
+type Known = HashMap<Made, (Vec<Stamp>, Arc<ClientConfig>)>;
+
+thread_local! {
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// One configuration for equal settings as long as its files are the same: to read the authorities of a host takes a millisecond or two,
+/// to unlock a key a good deal more, and a check may come every second.
+fn shared(s: &Settings) -> io::Result<Arc<ClientConfig>> {
+    let made = Made(s.authorities.clone(), s.client.clone(), s.http2);
+    let files = s.authorities.iter().chain(s.client.iter().flat_map(|(c, k, _)| [c, k]));
+    let stamps: Vec<Stamp> = files.map(|p| stamp(p)).collect();
+    KNOWN.with_borrow_mut(|known| {
+        if let Some((_, config)) = known.get(&made).filter(|(then, _)| *then == stamps) {
+            return Ok(config.clone());
+        }
+        let config = Arc::new(config(s)?);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(made, (stamps, config.clone()));
+        Ok(config)
+    })
+}
+
+/// A file of certificates or keys. What is wanting here is told as it is.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let lacks = |e: &io::Error| matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM));
+    std::fs::read(path).map_err(|e| if lacks(&e) { e } else { told(path, &e) })
+}
+
+fn config(s: &Settings) -> io::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -74,7 +145,7 @@ pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
         None => Arc::new(Anybody(provider.clone())),
         Some(path) => {
             let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| told(path, &e))? {
+            for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
                 roots.add(certificate.map_err(|e| told(path, &e))?).map_err(io::Error::other)?;
             }
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(io::Error::other)?
@@ -84,8 +155,7 @@ pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
     let mut config = match &s.client {
         None => builder.with_no_client_auth(),
         Some((certificates, key, passphrase)) => {
-            let chain: Result<Vec<_>, _> =
-                CertificateDer::pem_file_iter(certificates).map_err(|e| told(certificates, &e))?.collect();
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificates)?).collect();
             let key_der = private_key(key, passphrase.as_deref())?;
             let chain = chain.map_err(|e| told(certificates, &e))?;
             builder.with_client_auth_cert(chain, key_der).map_err(io::Error::other)?
@@ -94,22 +164,19 @@ pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
     if s.http2 {
         config.alpn_protocols = vec![b"h2".to_vec()];
     }
-    let name = match &s.name {
-        Some(n) => ServerName::try_from(n.clone()).map_err(io::Error::other)?,
-        None => ServerName::from(s.server),
-    };
-    ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)
+    // A session that is resumed verifies nothing.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// A key from its file. An encrypted one must be PKCS #8 (`BEGIN ENCRYPTED PRIVATE KEY`).
 fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer<'static>> {
-    let Some(passphrase) = passphrase else {
-        return PrivateKeyDer::from_pem_file(path).map_err(|e| told(path, &e));
+    let bytes = read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let sealed = passphrase.filter(|_| text.contains("BEGIN ENCRYPTED PRIVATE KEY"));
+    let Some(passphrase) = sealed else {
+        return PrivateKeyDer::from_pem_slice(&bytes).map_err(|e| told(path, &e));
     };
-    let text = std::fs::read_to_string(path).map_err(|e| told(path, &e))?;
-    if !text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|e| told(path, &e));
-    }
     let (_, sealed) = pkcs8::SecretDocument::from_pem(&text).map_err(|e| told(path, &e))?;
     let sealed = pkcs8::EncryptedPrivateKeyInfo::try_from(sealed.as_bytes()).map_err(|e| told(path, &e))?;
     let key = sealed.decrypt(passphrase).map_err(|e| told(path, &e))?;
@@ -162,4 +229,55 @@ pub fn stream(
     stream: std::net::TcpStream,
 ) -> io::Result<rustls::StreamOwned<ClientConnection, std::net::TcpStream>> {
     Ok(rustls::StreamOwned::new(connect(s)?, stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a key that nobody has.
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBjzCCATWgAwIBAgIULxvWmYg8JXQsbvC4ahXUCW4vlJQwCgYIKoZIzj0EAwIw
+HDEaMBgGA1UEAwwRYXV0aG9yaXR5LmV4YW1wbGUwIBcNMjYxMTIxMjMxODA4WhgP
+MjEyNjEwMjgyMzE4MDhaMBwxGjAYBgNVBAMMEWF1dGhvcml0eS5leGFtcGxlMFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJCPUsgjAYspOlg6n/63IyQfKHxc0MF9j
+wsATQJYJ4PQyHTXbMMZXXVmWJi2qYl7i4XYIQwRJgmt5pHp+EFp7eKNTMFEwHQYD
+VR0OBBYEFMaFjGaBkegBG/UYdrS87gSrAMNjMB8GA1UdIwQYMBaAFMaFjGaBkegB
+G/UYdrS87gSrAMNjMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIg
+bS01711aN4rQI87msfSPJ0kMk7MiZU7OHsVDJcgzZvgCIQCpT7RgQIVXSCXhT3pd
+kastjKFK+vUgDG/IXgxXyuDZ9w==
+-----END CERTIFICATE-----
+";
+
+    fn settings(name: Option<&str>, authorities: Option<String>) -> Settings {
+        let (server, name) = ("192.0.2.1".parse().expect("address"), name.map(Into::into));
+        Settings { server, name, authorities, client: None, http2: false }
+    }
+
+    #[test]
+    fn files_are_read_again_when_they_change() {
+        let path = std::env::temp_dir().join(format!("steadfast-tls-{}", std::process::id())).display().to_string();
+        let s = settings(None, Some(path.clone()));
+        std::fs::write(&path, AUTHORITY).expect("file");
+        let first = shared(&s).expect("authorities");
+        assert!(Arc::ptr_eq(&first, &shared(&s).expect("authorities")));
+        std::fs::write(&path, "no certificate").expect("file");
+        assert!(shared(&s).is_err());
+        std::fs::write(&path, AUTHORITY.repeat(2)).expect("file");
+        assert!(!Arc::ptr_eq(&first, &shared(&s).expect("authorities")));
+        std::fs::remove_file(&path).expect("file");
+        assert!(shared(&s).is_err_and(|e| e.to_string().contains(&path)));
+        connect(&settings(None, None)).expect("nothing is verified");
+    }
+
+    #[test]
+    fn a_virtual_host_may_have_a_port() {
+        let hosts = ["www.example:8443", "[2001:db8::1]:443", "10.0.0.1:443", "2001:db8::1", "www.example", "[::1]"];
+        let bare = ["www.example", "2001:db8::1", "10.0.0.1", "2001:db8::1", "www.example", "::1"];
+        assert_eq!(hosts.map(host), bare);
+        for name in hosts.into_iter().chain(["no name-", "a b"]) {
+            connect(&settings(Some(name), None)).expect(name);
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod fifo;
 pub mod files;
 pub mod handover;
 pub mod inotify;
+pub mod lack;
 pub mod logging;
 pub mod number;
 pub mod pidfile;

@@ -2,6 +2,10 @@
 
 use std::ffi::CString;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The limit of descriptors before it was raised; 0: it was not.
+static USUAL: AtomicU64 = AtomicU64::new(0);
 
 /// SIGTERM when the parent ends. Returns false when the parent is gone already.
 pub fn die_with_parent(parent: i32) -> bool {
@@ -20,6 +24,24 @@ pub fn core_dumps(wanted: bool) {
     if wanted {
         let _ = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY);
     }
+}
+
+/// As many descriptors as this process may have: each check that is under way needs one, each BFD session and virtual link, too.
+/// Programs that are started get the usual number, which those count on that use select(2).
+pub fn more_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < hard {
+        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+            Ok(()) => USUAL.store(soft, Ordering::Relaxed),
+            Err(e) => log::warn!("no more than {soft} descriptors: {e}"),
+        }
+    }
+}
+
+/// How many descriptors a program is to have, where we have more than we were given.
+pub(crate) fn usual_descriptors() -> Option<u64> {
+    Some(USUAL.load(Ordering::Relaxed)).filter(|n| *n > 0)
 }
 
 /// The parent is still this one.

@@ -108,6 +108,7 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
     // Before the fork: after it nothing may be asked of the system's library.
     let groups = user.map(|(uid, gid)| groups(uid, gid)).unwrap_or_default();
     let die_with_us = spec.die_with_us;
+    let descriptors = crate::schedule::usual_descriptors();
     // SAFETY: between fork and exec only async-signal-safe calls are made, on memory prepared before the fork.
     unsafe {
         command.pre_exec(move || {
@@ -119,6 +120,13 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
             libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for fd in &keep {
                 libc::fcntl(*fd, libc::F_SETFD, 0);
+            }
+            if let Some(soft) = descriptors {
+                let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+                    limit.rlim_cur = soft;
+                    libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+                }
             }
             if die_with_us {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
@@ -278,5 +286,27 @@ pub fn signal_group(pid: i32, signal: i32) {
     if pid > 1 {
         // SAFETY: as above.
         unsafe { libc::kill(-pid, signal) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_the_usual_number_of_descriptors() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("limit");
+        setrlimit(Resource::RLIMIT_NOFILE, 700, hard).expect("limit");
+        crate::schedule::more_descriptors();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).expect("limit"), (hard, hard));
+        let argv = ["/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"].map(Into::into).into();
+        let (pid, output) = spawn_heard(&Spec { argv, ..Default::default() }).expect("a shell");
+        // SAFETY: no memory is involved.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+        let mut said = String::new();
+        io::Read::read_to_string(&mut &output.0, &mut said).expect("its words");
+        let shown = if hard == u64::MAX { "unlimited".to_string() } else { hard.to_string() };
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["700", &shown]);
     }
 }

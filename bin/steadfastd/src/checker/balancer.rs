@@ -1,12 +1,12 @@
 //! The kernel's table, as the pool wants it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
 use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
-use steadfast_ipvs::{Daemon, DaemonState, Reply, Request, Table, Timeouts, daemon_difference};
+use steadfast_ipvs::{Daemon, DaemonState, Operation, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
 
@@ -29,9 +29,14 @@ pub struct Balancer {
     /// Why there is none.
     trouble: Option<String>,
     kernel: Table,
-    wanted: HashMap<Slot, Wanted>,
+    /// In order of the file, at a start.
+    wanted: BTreeMap<Slot, Wanted>,
+    /// Services that several virtual servers want, which was said.
+    shared: BTreeSet<ServiceKey>,
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
+    /// What the kernel refused the last time.
+    refused: BTreeSet<String>,
     changed: bool,
     /// What the parent keeps of `ours`, and whether it may have changed.
     kept: BTreeSet<ServiceKey>,
@@ -57,7 +62,9 @@ impl Balancer {
             ipvs: None,
             trouble: None,
             kernel: Table::new(),
-            wanted: HashMap::new(),
+            wanted: BTreeMap::new(),
+            shared: BTreeSet::new(),
+            refused: BTreeSet::new(),
             changed: !ours.is_empty(),
             kept: BTreeSet::new(),
             untold: !ours.is_empty(),
@@ -69,11 +76,7 @@ impl Balancer {
             running: Vec::new(),
             told_of_daemons: daemons,
         };
-        let opened = Ipvs::open(buffer).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
-            _ => e.to_string(),
-        });
-        let read = opened.and_then(|mut ipvs| match ipvs.table() {
+        let read = connect(buffer).and_then(|mut ipvs| match ipvs.table() {
             Ok(table) => Ok((ipvs, table)),
             Err(e) => Err(format!("cannot read the kernel's table: {e}")),
         });
@@ -235,31 +238,42 @@ impl Balancer {
                 self.kernel = table;
                 self.changed = true;
             }
-            Err(e) => log::error!("IPVS: cannot read the kernel's table: {e}"),
+            Err(e) => {
+                log::error!("IPVS: cannot read the kernel's table: {e}");
+                self.connect_anew();
+            }
         }
         self.look_at_daemons();
+    }
+
+    /// The module may have been loaded anew: its family has another number then, its table is empty, and its time limits are its own.
+    fn connect_anew(&mut self) {
+        self.due[1] = self.settings.timeouts.is_some();
+        match connect(self.buffer) {
+            Ok(mut ipvs) => {
+                if let Ok(table) = ipvs.table() {
+                    (self.kernel, self.changed) = (table, true);
+                }
+                self.ipvs = Some(ipvs);
+                self.prepare();
+            }
+            Err(why) => (self.ipvs, self.trouble) = (None, Some(why)),
+        }
     }
 
     /// Brings the kernel to what is wanted. `between`: called now and then meanwhile.
     pub fn flush(&mut self, between: &mut dyn FnMut()) {
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.changed) else { return };
         self.changed = false;
-        let mut all = Table::new();
-        for w in self.wanted.values() {
-            for key in &w.keys {
-                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
-            }
-        }
-        for (step, e) in ipvs.apply(&mut self.kernel, &all, &self.ours, between) {
-            log::error!("IPVS: the kernel refused {step:?}: {e}");
-        }
+        let all = united(self.wanted.values(), &mut self.shared);
+        let mut refused = refusals(&ipvs.apply(&mut self.kernel, &all, &self.ours, between));
         // What the kernel would not remove is still ours to remove.
         let kernel = &self.kernel;
         let before = self.ours.len();
         self.ours.retain(|k| all.get(k).is_some() || kernel.get(k).is_some());
         self.untold |= self.ours.len() < before;
-        let Some(wanted) = &self.daemons else { return };
-        for request in daemon_difference(&self.running, wanted) {
+        let wanted = self.daemons.as_deref();
+        for request in wanted.map_or_else(Vec::new, |w| daemon_difference(&self.running, w)) {
             match (ipvs.ask(&request, Family::V4), &request) {
                 (Ok(_), Request::NewDaemon(d)) => {
                     let half = if d.state == DaemonState::Master { "master" } else { "backup" };
@@ -268,14 +282,50 @@ impl Balancer {
                 }
                 (Ok(_), Request::DelDaemon(state)) => self.running.retain(|d| d.state != *state),
                 (Ok(_), _) => {}
-                (Err(e), _) => log::error!("IPVS: the kernel refused {request:?}: {e}"),
+                (Err(e), _) => drop(refused.insert(format!("{request:?}: {e}"))),
             }
         }
+        // What it goes on refusing was said.
+        for line in refused.difference(&self.refused) {
+            log::error!("IPVS: the kernel refused {line}");
+        }
+        self.refused = refused;
         if self.settings.sync.is_none() && self.running.is_empty() {
             // Ours are gone. One that comes now is the operator's.
             self.daemons = None;
         }
     }
+}
+
+/// In words, without what follows from another: the destinations of a service that the kernel would not have.
+fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
+    let absent: BTreeSet<ServiceKey> =
+        failed.iter().filter(|(o, _)| matches!(o, Operation::AddService(..))).map(|(o, _)| o.service()).collect();
+    let follows = |o: &Operation| matches!(o, Operation::AddDestination(..)) && absent.contains(&o.service());
+    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o:?}: {e}")).collect()
+}
+
+fn connect(buffer: Buffer) -> Result<Ipvs, String> {
+    Ipvs::open(buffer).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => "this kernel has no load balancer (module ip_vs)".to_string(),
+        _ => e.to_string(),
+    })
+}
+
+/// The table that all of them want. Of a service that several want the first one has it: so it is the same in each life.
+fn united<'a>(wanted: impl Iterator<Item = &'a Wanted>, shared: &mut BTreeSet<ServiceKey>) -> Table {
+    let mut all = Table::new();
+    let before = std::mem::take(shared);
+    for w in wanted {
+        for key in &w.keys {
+            if all.get(key).is_none() {
+                all.insert(*key, w.service.clone(), placed(key, &w.destinations));
+            } else if shared.insert(*key) && !before.contains(key) {
+                log::warn!("IPVS: several virtual servers serve {key}: the first one has it");
+            }
+        }
+    }
+    all
 }
 
 /// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
@@ -327,5 +377,39 @@ mod tests {
         assert_eq!(table(Forward::Direct, [5, 0]), [(80, 5)]);
         assert_eq!(table(Forward::Direct, [0, 5]), [(80, 5)]);
         assert_eq!(table(Forward::Nat, [5, 0]), [(80, 5), (8080, 0)]);
+    }
+
+    #[test]
+    fn of_two_virtual_servers_with_one_service_the_first_has_it() {
+        let service =
+            |port| ServiceKey::Address { address: "10.0.0.1".parse().expect("address"), port, protocol: Protocol::Tcp };
+        let wanted = |ports: &[u16], scheduler: &str| Wanted {
+            keys: ports.iter().map(|p| service(*p)).collect(),
+            service: steadfast_core::ipvs::Service { scheduler: scheduler.into(), ..Default::default() },
+            destinations: Vec::new(),
+        };
+        let both = [wanted(&[80, 81], "rr"), wanted(&[80, 82], "wlc")];
+        let mut shared = BTreeSet::new();
+        let all = united(both.iter(), &mut shared);
+        let schedulers: Vec<_> = all.iter().map(|(_, e)| e.service.scheduler.as_str()).collect();
+        assert_eq!(schedulers, ["rr", "rr", "wlc"]);
+        assert_eq!(shared, [service(80)].into());
+        united(both[..1].iter(), &mut shared);
+        assert_eq!(shared, BTreeSet::new());
+    }
+
+    #[test]
+    fn of_a_service_that_is_refused_its_destinations_are_not_told() {
+        let address = "10.0.0.1".parse().expect("address");
+        let service = |mark| ServiceKey::Mark { mark, family: Family::V4 };
+        let destination = |mark| {
+            let key = DestinationKey { address, port: 80 };
+            Operation::AddDestination(service(mark), key, Destination::default())
+        };
+        let add = Operation::AddService(service(1), steadfast_core::ipvs::Service::default());
+        let failed = [add, destination(1), destination(2)].map(|o| (o, io::Error::from_raw_os_error(2)));
+        let told = refusals(&failed);
+        assert_eq!(told.iter().filter(|l| l.starts_with("AddService")).count(), 1);
+        assert_eq!(told.len(), 2, "{told:?}");
     }
 }

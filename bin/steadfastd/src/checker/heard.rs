@@ -59,8 +59,10 @@ impl Role {
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);
                         self.groups.configure(&config);
-                        self.pool.reload(translate::pool(&config, &self.groups.assigned), t, &mut self.out);
+                        let pools = translate::pool(&config, &self.groups.assigned);
+                        // Files are read first: by them the checks of the new configuration are judged.
                         self.configure();
+                        self.pool.reload(pools, t, &mut self.out);
                         for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
                             b.say(Message::Hello);
                         }

@@ -28,7 +28,7 @@ use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEn
 use steadfast_config::Config;
 use steadfast_core::Time;
 use steadfast_ipc::{JobEnd, Message, decode};
-use steadfast_net::netlink::{Event, Mirror};
+use steadfast_net::netlink::Mirror;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
 use steadfast_sys::signals::Signals;
@@ -63,6 +63,8 @@ struct Role {
     signals: Signals,
     reactor: Reactor,
     mirror: Mirror,
+    /// There is more to read of it.
+    more_addresses: bool,
     /// The VRRP child.
     brother: Option<Brother>,
     /// The BFD child.
@@ -179,7 +181,7 @@ impl Role {
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
         plan.names[1].iter().for_each(|name| schedule::name(name));
         reactor.watch(signals.fd(), SIGNALS)?;
-        let mirror = Mirror::open(plan.checker_buffers.monitor)?;
+        let mirror = Mirror::of_addresses(plan.checker_buffers.monitor)?;
         reactor.watch(mirror.fd(), MIRROR)?;
         let (brother, bfd) = (Brother::new(options, 0), Brother::new(options, 1));
         for (b, token) in [(&brother, BROTHER), (&bfd, BFD)] {
@@ -199,6 +201,7 @@ impl Role {
             signals,
             reactor,
             mirror,
+            more_addresses: false,
             brother,
             bfd,
             pool,
@@ -257,6 +260,15 @@ impl Role {
         Ok(())
     }
 
+    /// What netlink has, in portions: more may come than a turn has time for.
+    fn read_addresses(&mut self, t: Time) {
+        self.more_addresses = self.mirror.read(DATAGRAMS, &mut Vec::new()).unwrap_or_default();
+        // While all is read anew some are not known yet.
+        if !self.more_addresses && self.mirror.settled() {
+            self.tell_addresses(t);
+        }
+    }
+
     fn tell_addresses(&mut self, t: Time) {
         let present: BTreeSet<IpAddr> =
             self.mirror.links().flat_map(|l| l.addresses.iter().map(|c| c.address)).collect();
@@ -303,7 +315,9 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
-            if let Err(e) = self.reactor.wait(Some(due), !self.probes.more.is_empty(), &mut ready) {
+            if let Err(e) =
+                self.reactor.wait(Some(due), self.more_addresses || !self.probes.more.is_empty(), &mut ready)
+            {
                 log::error!("event loop: {e}");
                 return 1;
             }
@@ -339,11 +353,7 @@ impl Role {
         for r in ready {
             match r.token {
                 SIGNALS => self.take_signals(t),
-                MIRROR => {
-                    let mut events: Vec<Event> = Vec::new();
-                    while let Ok(true) = self.mirror.read(DATAGRAMS, &mut events) {}
-                    self.tell_addresses(t);
-                }
+                MIRROR => self.read_addresses(t),
                 FILES => self.changed_files(t),
                 BROTHER => self.hear_brother(t),
                 PROGRAMS => self.take_ends(t),
@@ -355,6 +365,10 @@ impl Role {
                 }
                 _ => self.probes.ready(r, t, &mut self.pool, &mut self.out),
             }
+            self.act(t);
+        }
+        if std::mem::take(&mut self.more_addresses) {
+            self.read_addresses(t);
             self.act(t);
         }
         for token in self.probes.more.clone() {
@@ -426,6 +440,7 @@ impl Role {
                     JobEnd::Exited(s) => (ScriptEnd::Exited(s), said),
                     JobEnd::Signalled(s) => (ScriptEnd::Signalled(s), said),
                     JobEnd::NotStarted(why) => (ScriptEnd::NotStarted, why),
+                    JobEnd::Unable(why) => (ScriptEnd::Unable, why),
                 };
                 self.pool.handle(t, Input::ScriptEnded(id, end, &said), &mut self.out);
             }

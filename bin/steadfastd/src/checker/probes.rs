@@ -1,14 +1,22 @@
 //! Sockets of the checks that are under way.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use steadfast_checkers::{Input, Output, Pool, ProbeId, Target, Transport};
 use steadfast_core::Time;
 use steadfast_net::probe::{Got, Kind, Probe, Route};
 use steadfast_net::tls::Settings;
+use steadfast_sys::lack::is_lack;
 use steadfast_sys::{Reactor, Ready};
 
 /// Reads of one probe in one turn.
 const READS: usize = 64;
+
+/// What we lack says nothing of the server.
+fn fail(id: ProbeId, e: &io::Error, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
+    let why = e.to_string();
+    pool.handle(t, if is_lack(e) { Input::Unable(id, &why) } else { Input::Failed(id, &why) }, out);
+}
 
 /// Probes by id, and the tokens that they are watched under.
 pub struct Probes {
@@ -80,7 +88,7 @@ impl Probes {
                     pool.handle(t, Input::Connected(id), out);
                 }
             }
-            Err(e) => pool.handle(t, Input::Failed(id, &e.to_string()), out),
+            Err(e) => fail(id, &e, t, pool, out),
         }
     }
 
@@ -89,7 +97,7 @@ impl Probes {
         if let Some((p, _)) = self.open.get_mut(&id)
             && let Err(e) = p.send(bytes)
         {
-            pool.handle(t, Input::Failed(id, &e.to_string()), out);
+            fail(id, &e, t, pool, out);
         }
     }
 
@@ -110,10 +118,10 @@ impl Probes {
         match p.connected(ready.writable && !ready.failed) {
             Ok(true) => pool.handle(t, Input::Connected(id), out),
             Ok(false) => {}
-            Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
+            Err(e) => return fail(id, &e, t, pool, out),
         }
         if let Err(e) = p.flush() {
-            return pool.handle(t, Input::Failed(id, &e.to_string()), out);
+            return fail(id, &e, t, pool, out);
         }
         // What TLS has read by itself is told by nobody.
         if !ready.readable && !p.is_tls() {
@@ -129,7 +137,7 @@ impl Probes {
                 Ok(Got::Data(n)) => pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out),
                 Ok(Got::Nothing) => return,
                 Ok(Got::End(clean)) => return pool.handle(t, Input::Eof(id, clean), out),
-                Err(e) => return pool.handle(t, Input::Failed(id, &e.to_string()), out),
+                Err(e) => return fail(id, &e, t, pool, out),
             }
         }
         self.more.insert(token);

@@ -22,6 +22,7 @@ impl Role {
                 self.do_one(t, output);
             }
         }
+        self.system.announce();
         self.system.flush();
         if let Some(fd) = self.system.new_socket.take()
             && let Err(e) = self.reactor.watch(fd, FIREWALL)
@@ -49,7 +50,7 @@ impl Role {
                 self.system.replace(old, new);
             }
             Output::Remove(object) => self.let_go(object),
-            Output::Announce { interface, address } => self.system.announce(&interface, address),
+            Output::Announce { interface, address } => self.system.waiting.add((interface.to_string(), address)),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Kill { 9 } else { 15 };

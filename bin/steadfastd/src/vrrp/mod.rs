@@ -17,6 +17,7 @@ mod start;
 mod system;
 pub mod tell;
 pub mod translate;
+mod waiting;
 mod written;
 
 use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
@@ -271,7 +272,7 @@ impl Role {
             let due = self.router.poll_at().unwrap_or(Time::FAR).min(self.beat);
             let due = self.beats_of_links.due().map_or(due, |at| due.min(at));
             let due = if self.plan.processes.is_empty() { due } else { due.min(self.count) };
-            let busy = !self.readable.is_empty() || self.netlink_more;
+            let busy = !self.readable.is_empty() || self.netlink_more || !self.system.waiting.is_empty();
             if let Err(e) = self.reactor.wait(Some(due), busy, &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
@@ -514,7 +515,7 @@ impl Role {
                 let end = match end {
                     JobEnd::Exited(s) => ScriptEnd::Exited(s),
                     JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
-                    JobEnd::NotStarted(why) => {
+                    JobEnd::NotStarted(why) | JobEnd::Unable(why) => {
                         // Once, until it is another reason.
                         if self.results.get(&name).is_none_or(|last| last.said != why) {
                             log::warn!("VRRP_Script({name}) cannot be started: {why}");

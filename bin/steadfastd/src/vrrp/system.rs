@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::settings::Settings;
+use super::waiting::Waiting;
 use crate::repair::{Repair, refused};
 use std::collections::HashMap;
 use std::io;
@@ -30,6 +31,8 @@ pub struct System {
     repair: Repair,
     sender: Sender,
     announcer: Announcer,
+    /// Announcements to be made.
+    pub waiting: Waiting,
     send_failure: Option<Time>,
     /// Index of each virtual link that was set up.
     prepared: HashMap<String, u32>,
@@ -54,6 +57,7 @@ impl System {
             repair: Repair::default(),
             sender: Sender::new(),
             announcer: Announcer::open()?,
+            waiting: Waiting::default(),
             send_failure: None,
             prepared: HashMap::new(),
         };
@@ -104,6 +108,9 @@ impl System {
         match &object {
             Object::Block(b) => self.firewall.remove(&entry(b)),
             other => {
+                if let Object::Address(a) = other {
+                    self.waiting.give_up(&a.interface, a.cidr.address);
+                }
                 if let Object::Link(l) = other {
                     self.firewall.remove(&Entry::Reports(l.family, l.name.clone()));
                     self.prepared.remove(&l.name);
@@ -227,12 +234,14 @@ impl System {
         }
     }
 
-    /// Announces an address.
-    pub fn announce(&self, interface: &str, address: IpAddr) {
-        if let Some(l) = self.mirror.by_name(interface)
-            && let Err(e) = self.announcer.announce(l.index, l.mac, address)
-        {
-            log::debug!("cannot announce {address} on {interface}: {e}");
+    /// Makes the announcements whose turn it is.
+    pub fn announce(&mut self) {
+        for (interface, address) in self.waiting.next() {
+            if let Some(l) = self.mirror.by_name(&interface)
+                && let Err(e) = self.announcer.announce(l.index, l.mac, address)
+            {
+                log::debug!("cannot announce {address} on {interface}: {e}");
+            }
         }
     }
 

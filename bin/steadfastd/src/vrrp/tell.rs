@@ -165,7 +165,7 @@ impl Teller {
     pub fn ended(&mut self, job: u64, end: &JobEnd) -> bool {
         let Some(name) = self.names.remove(&job) else { return false };
         match end {
-            JobEnd::NotStarted(why) => log::error!("{name} cannot be started: {why}"),
+            JobEnd::NotStarted(why) | JobEnd::Unable(why) => log::error!("{name} cannot be started: {why}"),
             JobEnd::Signalled(s) if !self.readers.contains(&job) => log::warn!("{name} was ended by signal {s}"),
             _ => {}
         }

@@ -107,7 +107,16 @@ impl Mirror {
     /// Opens the socket and asks for everything. The answers come by [`Mirror::read`]; [`Mirror::settled`] tells when all is in.
     pub fn open(receive_buffer: Buffer) -> io::Result<Self> {
         // RTNLGRP_*: link 1, ipv4 address 5, ipv4 route 7, ipv4 rule 8, ipv6 address 9, ipv6 route 11, ipv6 rule 19.
-        let channel = Channel::open(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)?;
+        Self::with_groups(&[1, 5, 7, 8, 9, 11, 19], receive_buffer)
+    }
+
+    /// The same for who wants to hear of links and addresses alone: routes are many on a router.
+    pub fn of_addresses(receive_buffer: Buffer) -> io::Result<Self> {
+        Self::with_groups(&[1, 5, 9], receive_buffer)
+    }
+
+    fn with_groups(groups: &[u32], receive_buffer: Buffer) -> io::Result<Self> {
+        let channel = Channel::open(groups, receive_buffer)?;
         let mut mirror = Mirror {
             channel,
             links: BTreeMap::new(),

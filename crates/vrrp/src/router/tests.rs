@@ -75,6 +75,25 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
     assert_eq!(solo.view().counters.become_master, 1);
 }
 
+/// The checker has not spoken yet: a virtual server without quorum is none for the successor either, also where it owns the address.
+#[test]
+fn a_restored_instance_without_its_virtual_server_stays_in_fault() {
+    for priority in [100, 255] {
+        let mut c = instance("VI", 0, 51, priority);
+        c.tracks = vec![crate::Track { what: Tracked::Service("web".into()), weight: 0, reverse: false }];
+        let mut solo = Solo::new(one(c.clone()));
+        solo.input(Input::Service("web", false));
+        assert_eq!(solo.state(), State::Fault);
+        let snapshots: Vec<_> = solo.router.snapshots().collect();
+        let mut next = restored(one(c), &snapshots);
+        let out = next.take();
+        assert_eq!((next.state(), added(&out)), (State::Fault, 0));
+        assert!(notices(&out).is_empty(), "{:?}", notices(&out));
+        next.input(Input::Service("web", true));
+        assert_ne!(next.state(), State::Fault);
+    }
+}
+
 #[test]
 fn a_restored_backup_starts_a_fresh_timer_in_silence() {
     let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));

@@ -93,6 +93,8 @@ fn a_refused_step(lab: &mut Lab) {
     wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80", true);
     d.wait_log("No such file or directory");
     assert!(!table().contains("10.1.0.99"), "{}", table());
+    audits(&d);
+    assert_eq!(d.log().matches("the kernel refused").count(), 1, "{}", d.log());
     assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
     d.stop();
     assert_eq!(table(), "");
@@ -110,21 +112,28 @@ fn a_refused_step(lab: &mut Lab) {
     sh("ip addr del 10.1.0.100/32 dev br-c");
 }
 
+/// Twice as long as the daemon takes to look at the kernel's table, which is what brings back a service that was deleted.
+fn audits(d: &Director) {
+    for _ in 0..2 {
+        sh("ipvsadm -D -t 10.1.0.100:80");
+        assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
+    }
+}
+
 /// Who has no synchronisation daemon in the file any more leaves that of the operator alone.
 fn a_daemon_of_the_operator(_: &mut Lab) {
     let daemons = || sh("ipvsadm -L --daemon");
     let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
-    let d = Director::start(None, &format!("global_defs {{\n lvs_sync_daemon br-s id 5\n}}\n{one}"), &[]);
+    // The kernel's receiver has more than this in any case.
+    let d = Director::start(None, &format!("global_defs {{\n lvs_sync_daemon br-s id 5 maxlen 500\n}}\n{one}"), &[]);
     assert!(eventually(seconds(5), || daemons().contains("syncid=5")), "{}", d.log());
+    audits(&d);
+    assert_eq!(d.log().matches("synchronisation daemon runs as backup").count(), 1, "{}", d.log());
     d.reload(&one);
     assert!(eventually(seconds(5), || !daemons().contains("sync daemon")), "{}", d.log());
     sh("ipvsadm --start-daemon backup --mcast-interface br-s --syncid 7");
-    // Twice as long as the daemon takes to look at the kernel's table, which is what brings back a service that was deleted.
-    for _ in 0..2 {
-        sh("ipvsadm -D -t 10.1.0.100:80");
-        assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
-        assert!(daemons().contains("syncid=7"), "{}", d.log());
-    }
+    audits(&d);
+    assert!(daemons().contains("syncid=7"), "{}", d.log());
     d.stop();
     assert!(daemons().contains("syncid=7"));
     sh("ipvsadm --stop-daemon backup");
@@ -142,6 +151,14 @@ fn a_module_that_is_loaded_late(_: &mut Lab) {
     d.wait_log("nothing is balanced");
     sh("rm /etc/modprobe.d/lab.conf; modprobe ip_vs; sysctl -qw net.ipv4.vs.conntrack=1");
     assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
+    let now = sh("ipvsadm -L --timeout");
+    assert!(now.contains("1234 ") && now.contains(" 77"), "{now}\n{}", d.log());
+    // Loaded anew it has another number.
+    sh(&format!(
+        "for n in 1 2 3; do ipvsadm -C; for m in $({names}) $({names}); do rmmod $m 2>/dev/null; done; done; \
+        ! grep -q ^ip_vs /proc/modules && modprobe ip_vs && sysctl -qw net.ipv4.vs.conntrack=1"
+    ));
+    assert!(eventually(seconds(25), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", d.log());
     let now = sh("ipvsadm -L --timeout");
     assert!(now.contains("1234 ") && now.contains(" 77"), "{now}\n{}", d.log());
     d.stop();
