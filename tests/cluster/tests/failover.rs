@@ -181,6 +181,29 @@ fn a_stop_does_not_wait_for_the_startup_script() {
     assert!(!at("pid").exists());
 }
 
+#[test]
+fn who_ends_last_removes_the_fifo_that_a_predecessor_made() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let fifo = folder.path().join("fifo");
+    let found = folder.path().join("found");
+    nix::unistd::mkfifo(&found, nix::sys::stat::Mode::S_IRWXU).expect("FIFO");
+    let globals = format!("global_defs {{\n notify_fifo {}\n vrrp_notify_fifo {}", found.display(), fifo.display());
+    let text = conf(200, "").replace("global_defs {", &globals);
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    holds(&lan.hosts[0], 10);
+    assert!(fifo.exists());
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("continuing in MASTER state", seconds(5));
+    a.signal(Signal::SIGTERM);
+    let pid = a.pid_of("pid").expect("pid");
+    assert!(eventually(seconds(10), || !std::path::Path::new(&format!("/proc/{pid}/fd/0")).exists()));
+    assert!(!fifo.exists(), "it stays");
+    assert!(found.exists(), "that was not ours");
+}
+
 /// What such an instance is to its successor does not fit into one message.
 #[test]
 fn a_killed_child_of_an_instance_with_many_scripts_costs_no_failover() {

@@ -132,6 +132,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut left = Left::default();
+        let mut teller = Teller::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let (mut stop, mut configs) = (false, 0);
@@ -144,6 +145,7 @@ impl Role {
                         config = Some(decode(&bytes).map_err(io::Error::other)?);
                         configs += 1;
                     }
+                    Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
@@ -207,7 +209,7 @@ impl Role {
             pool,
             plan,
             quorums: BTreeSet::new(),
-            teller: Teller::default(),
+            teller,
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
@@ -288,6 +290,7 @@ impl Role {
             self.parent.say(Message::Runner { hangs: false });
         }
         self.teller.configure(&self.plan.lvs_fifos, &mut self.programs);
+        self.teller.kept().into_iter().for_each(|message| self.parent.say(message));
         if let Some(w) = self.watcher.take() {
             self.reactor.forget(w.fd());
         }
