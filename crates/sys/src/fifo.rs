@@ -105,7 +105,17 @@ impl Fifo {
         &self.path
     }
 
-    /// Removes the FIFO if this process made it.
+    /// We or a predecessor made it.
+    pub fn is_ours(&self) -> bool {
+        self.created
+    }
+
+    /// A predecessor made it.
+    pub fn adopt(&mut self) {
+        self.created = true;
+    }
+
+    /// Removes the FIFO if we or a predecessor made it.
     pub fn remove(self) {
         if self.created {
             let _ = std::fs::remove_file(&self.path);

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use steadfast_test_cluster::daemon::{file, run, send};
+use steadfast_test_cluster::daemon::{file, run, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require, wire};
 
 const VIP: &str = "10.77.0.100";
@@ -148,6 +148,60 @@ fn a_killed_child_costs_no_failover() {
     println!("gap when the VRRP child is killed: {gap:?}");
     assert!(gap < Duration::from_millis(500), "{gap:?}");
     assert!(holder_is(&lan, 0) && !b.log().contains("Entering MASTER STATE"), "{}", b.log());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_startup_script() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    let script = "startup_script \"/bin/sleep 60\"\n startup_script_timeout 60\n script_user root";
+    let text = conf(200, "").replace("global_defs {", &format!("global_defs {{\n {script}"));
+    std::fs::write(at("conf"), text).expect("configuration");
+    let mut command = lan.hosts[0].command(steadfastd().to_str().expect("path"));
+    command.args(["-n", "-l", "-D", "-f"]).arg(at("conf")).arg("-p").arg(at("pid")).arg("-r").arg(at("vrrp.pid"));
+    command.stdin(Stdio::null()).stderr(std::fs::File::create(at("log")).expect("log"));
+    let mut daemon = command.spawn().expect("start");
+    let log = || std::fs::read_to_string(at("log")).unwrap_or_default();
+    let pid = || std::fs::read_to_string(at("pid")).ok()?.trim().parse::<i32>().ok();
+    assert!(eventually(seconds(10), || pid().is_some()), "{}", log());
+    send(pid().expect("pid"), Signal::SIGTERM);
+    let mut status = None;
+    let ended = eventually(seconds(5), || {
+        status = daemon.try_wait().expect("wait");
+        status.is_some()
+    });
+    if !ended {
+        send(pid().expect("pid"), Signal::SIGKILL);
+        daemon.wait().expect("end");
+    }
+    assert!(ended && status.is_some_and(|s| s.success()), "{status:?} {}", log());
+    assert!(!log().contains("Starting VRRP"), "{}", log());
+    assert!(!at("pid").exists());
+}
+
+#[test]
+fn who_ends_last_removes_the_fifo_that_a_predecessor_made() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let fifo = folder.path().join("fifo");
+    let found = folder.path().join("found");
+    nix::unistd::mkfifo(&found, nix::sys::stat::Mode::S_IRWXU).expect("FIFO");
+    let globals = format!("global_defs {{\n notify_fifo {}\n vrrp_notify_fifo {}", found.display(), fifo.display());
+    let text = conf(200, "").replace("global_defs {", &globals);
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    holds(&lan.hosts[0], 10);
+    assert!(fifo.exists());
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("continuing in MASTER state", seconds(5));
+    a.signal(Signal::SIGTERM);
+    let pid = a.pid_of("pid").expect("pid");
+    assert!(eventually(seconds(10), || !std::path::Path::new(&format!("/proc/{pid}/fd/0")).exists()));
+    assert!(!fifo.exists(), "it stays");
+    assert!(found.exists(), "that was not ours");
 }
 
 /// What such an instance is to its successor does not fit into one message.

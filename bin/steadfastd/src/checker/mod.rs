@@ -134,6 +134,7 @@ impl Role {
         parent.register(&reactor)?;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut left = Left::default();
+        let mut teller = Teller::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
         let mut early: Vec<Order> = Vec::new();
@@ -147,6 +148,7 @@ impl Role {
                         config = Some(decode(&bytes).map_err(io::Error::other)?);
                         configs += 1;
                     }
+                    Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
@@ -214,7 +216,7 @@ impl Role {
             plan,
             early,
             quorums: BTreeSet::new(),
-            teller: Teller::default(),
+            teller,
             probes: Probes::new(PROBES),
             programs,
             scripts: HashMap::new(),
@@ -295,6 +297,7 @@ impl Role {
             self.parent.say(Message::Runner { hangs: false });
         }
         self.teller.configure(&self.plan.lvs_fifos, &mut self.programs);
+        self.teller.kept().into_iter().for_each(|message| self.parent.say(message));
         if let Some(w) = self.watcher.take() {
             self.reactor.forget(w.fd());
         }

@@ -1,6 +1,6 @@
 //! The beginning: what is made before the first child is started.
 
-use super::{Daemon, ENDING, SIGINT, SIGTERM, is_child, is_orphan, run_script};
+use super::{Daemon, ENDING, SIGCHLD, SIGINT, SIGTERM, is_child, is_orphan, run_script};
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_sys::control::listener_at;
@@ -60,11 +60,25 @@ impl Daemon {
         }
         self.open_control();
         self.await_former();
+        let mut told = Vec::new();
         if !self.adopted {
-            run_script("startup_script", &self.facts.startup, self.facts.safe_programs);
+            let cut = || {
+                told.extend(std::iter::from_fn(|| self.signals.next()));
+                told.iter().any(|s| *s == SIGTERM || *s == SIGINT && !self.options.ignore_sigint)
+            };
+            run_script("startup_script", &self.facts.startup, self.facts.safe_programs, cut);
+        }
+        // Of the script's own end it knows already.
+        told.retain(|s| *s != SIGCHLD);
+        if told.contains(&SIGTERM) || told.contains(&SIGINT) && !self.options.ignore_sigint {
+            self.signal(SIGTERM);
+            return None;
         }
         self.withdraw_former();
         self.start_wanted();
+        for signal in told {
+            self.signal(signal);
+        }
         // All pid files are there when the caller goes on.
         self.background.done(0);
         if self.children().all(|r| r.pid.is_none()) {

@@ -522,7 +522,7 @@ impl Daemon {
                 self.withdraw_dead(n);
             }
             self.end_runners();
-            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs);
+            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs, || false);
             return Some(status);
         }
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.

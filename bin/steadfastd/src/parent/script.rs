@@ -7,8 +7,8 @@ use steadfast_ipc::ParentScript;
 use steadfast_sys::now;
 use steadfast_sys::spawn::{self, Spec};
 
-/// A script that the parent runs and waits for, with a limit.
-pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) {
+/// A script that the parent runs and waits for, with a limit, and until it is `cut` short.
+pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool, mut cut: impl FnMut() -> bool) {
     let Some((argv, user, limit)) = script else { return };
     let as_root = user.is_none_or(|(uid, _)| uid == 0);
     if let Some(why) = unsafe_program(argv).filter(|_| safe && as_root) {
@@ -39,6 +39,10 @@ pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool) 
                 return;
             }
             Some(_) => {}
+            None if cut() => {
+                log::info!("{name} is ended");
+                return spawn::signal_group(pid, SIGKILL);
+            }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     }

@@ -191,6 +191,7 @@ impl Role {
             self.parent.say(Message::Runner { hangs: false });
         }
         self.teller.configure(&self.plan.fifos, &mut self.programs);
+        self.teller.kept().into_iter().for_each(|message| self.parent.say(message));
         for interface in &self.plan.promote_secondaries {
             self.system.settings.set(4, interface, "promote_secondaries", "1");
         }

@@ -16,6 +16,7 @@ impl Role {
         let mut states: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut inherited: Vec<Object> = Vec::new();
         let mut parts = Vec::new();
+        let mut teller = Teller::default();
         let mut history = live::History::default();
         let mut counters: HashMap<String, steadfast_vrrp::Counters> = HashMap::new();
         let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
@@ -41,6 +42,7 @@ impl Role {
                         parts.extend(bytes);
                         keeping.inherited(key);
                     }
+                    Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
                         history.inherit(key.strip_prefix(HISTORY).unwrap_or_default(), &bytes);
                     }
@@ -123,7 +125,7 @@ impl Role {
             plan,
             reread,
             told,
-            teller: Teller::default(),
+            teller,
             receivers: HashMap::new(),
             by_link: HashMap::new(),
             next_token: SOCKETS,

@@ -2,17 +2,20 @@
 
 use super::plan::{Command, Notify, Plan};
 use crate::programs::Programs;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use steadfast_ipc::JobEnd;
+use steadfast_ipc::{JobEnd, Keeping, Message};
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
 use steadfast_sys::fifo::Fifo;
 use steadfast_vrrp::Notice;
 
 /// Messages that wait for the mail server at most.
 const MAILS: usize = 256;
+
+/// Keys of what is kept of FIFOs that we made begin with this.
+const MADE: &str = "\tfifo ";
 
 /// Who is told.
 #[derive(Default)]
@@ -26,6 +29,9 @@ pub struct Teller {
     running: HashSet<u64>,
     /// What does run, for the log.
     names: HashMap<u64, String>,
+    /// FIFOs that a predecessor made.
+    made: BTreeSet<String>,
+    keeping: Keeping,
 }
 
 impl Teller {
@@ -40,7 +46,12 @@ impl Teller {
         for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
-                    Ok(open) => self.fifos.push(open),
+                    Ok(mut open) => {
+                        if self.made.remove(&*f.path.to_string_lossy()) {
+                            open.adopt();
+                        }
+                        self.fifos.push(open);
+                    }
                     Err(e) => log::error!("{e}"),
                 }
             }
@@ -97,6 +108,20 @@ impl Teller {
         {
             self.send_mail(settings.clone(), alert);
         }
+    }
+
+    /// Something that is kept of a predecessor; false: it is not of this kind.
+    pub fn inherit(&mut self, key: &str) -> bool {
+        let Some(path) = key.strip_prefix(MADE) else { return false };
+        self.made.insert(path.to_string());
+        self.keeping.inherited(key.to_string());
+        true
+    }
+
+    /// What a successor is to know of FIFOs, where it has changed: who is the last removes them.
+    pub fn kept(&mut self) -> Vec<Message> {
+        let made = self.fifos.iter().filter(|f| f.is_ours());
+        self.keeping.difference(made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1])))
     }
 
     /// A line for all FIFOs.
