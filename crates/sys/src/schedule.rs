@@ -136,12 +136,20 @@ pub fn enter_namespace_of(file: &std::fs::File) -> io::Result<()> {
     Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)?)
 }
 
+/// CAP_SETGID and CAP_SETUID, by their numbers.
+pub(crate) const ACCOUNTS: [u32; 2] = [6, 7];
+
 /// True with the capabilities of CAP_NET_ADMIN and CAP_NET_RAW effective.
 pub fn may_administrate_network() -> bool {
+    has([12, 13])
+}
+
+/// Whether these capabilities are effective; true where that cannot be known.
+pub(crate) fn has(capabilities: [u32; 2]) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let caps =
         status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|h| u64::from_str_radix(h.trim(), 16).ok());
-    caps.is_none_or(|c| c & (1 << 12) != 0 && c & (1 << 13) != 0)
+    caps.is_none_or(|effective| capabilities.iter().all(|c| effective & (1 << c) != 0))
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! A blocked signal mask is inherited through exec, so every program is started here, where it is cleared.
 
+use crate::schedule;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -145,8 +146,24 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
             Ok(())
         });
     }
-    let child = command.spawn()?;
+    let child = command.spawn().map_err(|e| explained(e, user))?;
     Ok(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+/// Names what is missing where the account cannot be changed, as in a container: the system only says that it is not permitted.
+fn explained(e: io::Error, user: Option<(u32, u32)>) -> io::Error {
+    let own = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    match user {
+        Some((uid, gid))
+            if e.raw_os_error() == Some(libc::EPERM) && (uid, gid) != own && !schedule::has(schedule::ACCOUNTS) =>
+        {
+            io::Error::new(
+                e.kind(),
+                format!("{e}: another account (uid {uid}, gid {gid}) takes CAP_SETUID and CAP_SETGID"),
+            )
+        }
+        _ => e,
+    }
 }
 
 /// How a process ended.
