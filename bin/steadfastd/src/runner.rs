@@ -138,6 +138,9 @@ pub fn run(options: &Options) -> i32 {
             runner.advance(Time::FAR);
         }
         if leaving.is_some_and(|until| t >= until || runner.running.is_empty()) {
+            // What has ended is not to be run again by the next one.
+            let writer = &runner.writer;
+            runner.outbox.flush(|f| writer.write(f).is_ok());
             return 0;
         }
         if t >= trim {

@@ -156,6 +156,12 @@ fn a_stop_does_not_wait_for_the_startup_script() {
     let lan = Lan::new(1);
     let folder = tempfile::tempdir().expect("folder");
     let at = |name: &str| folder.path().join(name);
+    let former = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
+    holds(&lan.hosts[0], 10);
+    assert!(eventually(seconds(5), || former.path("vrrp.objects").exists()), "{}", former.log());
+    std::fs::copy(former.path("vrrp.objects"), at("vrrp.objects")).expect("record");
+    former.crash();
+    assert!(lan.hosts[0].has(VIP));
     let script = "startup_script \"/bin/sleep 60\"\n startup_script_timeout 60\n script_user root";
     let text = conf(200, "").replace("global_defs {", &format!("global_defs {{\n {script}"));
     std::fs::write(at("conf"), text).expect("configuration");
@@ -179,6 +185,8 @@ fn a_stop_does_not_wait_for_the_startup_script() {
     assert!(ended && status.is_some_and(|s| s.success()), "{status:?} {}", log());
     assert!(!log().contains("Starting VRRP"), "{}", log());
     assert!(!at("pid").exists());
+    // What an earlier daemon left when all of its processes were killed goes, though no child is started.
+    assert!(!lan.hosts[0].has(VIP) && !at("vrrp.objects").exists(), "{}", log());
 }
 
 #[test]

@@ -79,11 +79,7 @@ impl Balancer {
             running: Vec::new(),
             told_of_daemons: daemons,
         };
-        let read = connect(buffer).and_then(|mut ipvs| match ipvs.table() {
-            Ok(table) => Ok((ipvs, table)),
-            Err(e) => Err(format!("cannot read the kernel's table: {e}")),
-        });
-        match read {
+        match read(buffer) {
             Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
             Err(why) => b.trouble = Some(why),
         }
@@ -172,11 +168,12 @@ impl Balancer {
         if keep {
             return true;
         }
-        if self.ipvs.is_none() && !self.ours.is_empty() {
+        let left = !self.ours.is_empty() || self.told_of_daemons;
+        if self.ipvs.is_none() && left {
             self.audit();
         }
         let Some(ipvs) = self.ipvs.as_mut() else {
-            return self.ours.is_empty() || self.trouble.as_deref() == Some(NO_BALANCER);
+            return !left || self.trouble.as_deref() == Some(NO_BALANCER);
         };
         if self.settings.sync.is_some() || self.told_of_daemons {
             self.daemons = Some(Vec::new());
@@ -189,7 +186,7 @@ impl Balancer {
         }
         self.changed = true;
         self.flush(&mut || ());
-        self.ours.is_empty()
+        self.ours.is_empty() && (self.daemons.is_none() || self.running.is_empty())
     }
 
     /// The table of a virtual server changed.
@@ -237,14 +234,15 @@ impl Balancer {
     pub fn audit(&mut self) {
         if self.ipvs.is_none() {
             // The module may have been loaded since.
-            match connect(self.buffer) {
-                Ok(ipvs) => {
-                    (self.ipvs, self.trouble) = (Some(ipvs), None);
+            match read(self.buffer) {
+                Ok((ipvs, table)) => {
+                    (self.ipvs, self.kernel, self.trouble, self.changed) = (Some(ipvs), table, None, true);
                     log::info!("IPVS: the kernel has a load balancer now");
                     self.prepare();
                 }
                 Err(why) => self.trouble = Some(why),
             }
+            return self.look_at_daemons();
         }
         let Some(ipvs) = &mut self.ipvs else { return };
         match ipvs.table() {
@@ -317,6 +315,13 @@ fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
         failed.iter().filter(|(o, _)| matches!(o, Operation::AddService(..))).map(|(o, _)| o.service()).collect();
     let follows = |o: &Operation| matches!(o, Operation::AddDestination(..)) && absent.contains(&o.service());
     failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o:?}: {e}")).collect()
+}
+
+/// A connection, and what is there: what is not known cannot be brought to what is wanted.
+fn read(buffer: Buffer) -> Result<(Ipvs, Table), String> {
+    let mut ipvs = connect(buffer)?;
+    let table = ipvs.table().map_err(|e| format!("cannot read the kernel's table: {e}"))?;
+    Ok((ipvs, table))
 }
 
 fn connect(buffer: Buffer) -> Result<Ipvs, String> {

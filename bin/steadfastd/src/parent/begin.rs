@@ -70,11 +70,12 @@ impl Daemon {
         }
         // Of the script's own end it knows already.
         told.retain(|s| *s != SIGCHLD);
-        if told.contains(&SIGTERM) || told.contains(&SIGINT) && !self.options.ignore_sigint {
+        let stop = told.contains(&SIGTERM) || told.contains(&SIGINT) && !self.options.ignore_sigint;
+        self.withdraw_former(stop);
+        if stop {
             self.signal(SIGTERM);
             return None;
         }
-        self.withdraw_former();
         self.start_wanted();
         for signal in told {
             self.signal(signal);

@@ -22,10 +22,10 @@ impl Daemon {
     }
 
     /// What a role left that no configuration names any more, since all processes of an earlier daemon were killed. Where the other
-    /// half of a daemon is left out (-P, -C), it is another daemon's, which may be alive.
-    pub(super) fn withdraw_former(&mut self) {
+    /// half of a daemon is left out (-P, -C), it is another daemon's, which may be alive. `all`: nor will those be started that it names.
+    pub(super) fn withdraw_former(&mut self, all: bool) {
         for n in 0..self.roles.len() {
-            let idle = |r: &&Role| !r.has_former() && !self.wanted(r.name) && !self.options.keeps(r.name);
+            let idle = |r: &&Role| !r.has_former() && (all || !self.wanted(r.name)) && !self.options.keeps(r.name);
             let Some(name) = self.roles.get(n).filter(idle).map(|r| r.name) else { continue };
             let half = if name == "vrrp" { self.options.check_only } else { self.options.vrrp_only };
             if half || self.child_on_file(name).is_some_and(is_child) {

@@ -43,6 +43,15 @@ impl Teller {
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
         gone.into_iter().for_each(Fifo::remove);
         self.fifos = keep;
+        // Those of a predecessor that no file names any more.
+        self.made.retain(|made| {
+            let wanted = paths.iter().any(|p| p.to_string_lossy() == **made);
+            let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
+            if !wanted && std::fs::symlink_metadata(made).is_ok_and(is_fifo) {
+                let _ = std::fs::remove_file(made);
+            }
+            wanted
+        });
         for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
@@ -220,6 +229,8 @@ impl Teller {
         for job in self.readers.drain(..) {
             self.names.remove(&job);
             programs.signal(job, 15);
+            // Another runner is not to start it again.
+            programs.forget(job);
         }
     }
 }
