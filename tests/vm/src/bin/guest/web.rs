@@ -61,7 +61,14 @@ fn nginx_and_haproxy_are_killed(lab: &mut Lab) {
     let mut servers = [Some(Server::start("rs1")), Some(Server::start("rs2"))];
     let d = Director::start(None, &text, &[]);
     ["10.2.0.1:8088", "10.2.0.2:8088"].iter().for_each(|s| wait_table(s, true));
+    // A port from which the dead server was asked is not used again: the kernel goes on sending its packets there, whatever the table says,
+    // unless net.ipv4.vs.expire_nodest_conn is set.
+    let ports = |first: u32| {
+        let range = format!("echo {first} {} > /proc/sys/net/ipv4/ip_local_port_range", first + 9999);
+        sh(&format!("ip netns exec client sh -c '{range}'"));
+    };
     for dead in [0, 1] {
+        ports(10_000 + 20_000 * dead as u32);
         let there = "/run/pour";
         let mut client = lab.pour("client", "10.1.0.100:80", there);
         let mut answers = client.stdout.take().expect("pipe");
@@ -74,6 +81,7 @@ fn nginx_and_haproxy_are_killed(lab: &mut Lab) {
         servers[dead] = None;
         let address = format!("10.2.0.{}:8088", dead + 1);
         wait_table(&address, false);
+        ports(20_000 + 20_000 * dead as u32);
         let gone = wall_clock();
         std::thread::sleep(seconds(1));
         std::fs::remove_file(there).expect("file");
