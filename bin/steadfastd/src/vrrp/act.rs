@@ -50,7 +50,7 @@ impl Role {
                 self.system.replace(old, new);
             }
             Output::Remove(object) => self.let_go(object),
-            Output::Announce { interface, address } => self.system.waiting.add((interface.to_string(), address)),
+            Output::Announce { interface, address } => self.system.waiting.add((interface.as_str().into(), address)),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
                 let signal = if kill == Kill::Kill { 9 } else { 15 };

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
+use steadfast_core::Name;
 
 /// Announcements in one go: about a millisecond's work.
 const AT_ONCE: usize = 64;
@@ -9,7 +10,7 @@ const AT_ONCE: usize = 64;
 const MOST: usize = 100_000;
 
 /// An address on a link, by its name.
-pub type Where = (String, IpAddr);
+pub type Where = (Name, IpAddr);
 
 /// What waits, in order.
 #[derive(Default)]
@@ -31,7 +32,7 @@ impl Waiting {
     /// An address goes.
     pub fn give_up(&mut self, interface: &str, address: IpAddr) {
         if !self.queue.is_empty() {
-            self.given_up.insert((interface.to_string(), address));
+            self.given_up.insert((interface.into(), address));
         }
     }
 
