@@ -2,6 +2,7 @@
 
 use crate::sessions::{Life, Sessions};
 use crate::{Config, Output};
+use std::collections::HashMap;
 use steadfast_core::Time;
 
 impl Sessions {
@@ -11,19 +12,19 @@ impl Sessions {
         if self.life != Life::Running {
             return;
         }
+        let wanted: HashMap<&str, _> = config.sessions.iter().map(|c| (c.name.as_str(), c.identity())).collect();
+        let mut kept = HashMap::new();
         for id in 0..self.slots.len() as u32 {
-            let stays = |c: &crate::SessionConfig| {
-                let old = self.slots.get(id as usize).and_then(Option::as_ref);
-                old.is_some_and(|s| s.config.name == c.name && s.config.identity() == c.identity())
-            };
-            if !config.sessions.iter().any(stays) {
-                let again = |name: &str| config.sessions.iter().any(|c| c.name == name);
-                self.remove(id, again, now, out);
+            let Some(s) = self.slot(id) else { continue };
+            if wanted.get(s.config.name.as_str()) == Some(&s.config.identity()) {
+                kept.insert(s.config.name.clone(), id);
+            } else {
+                self.remove(id, |name| wanted.contains_key(name), now, out);
             }
         }
         for c in config.sessions {
-            match self.find(&c.name) {
-                Some(id) => self.change(id, c, now, out),
+            match kept.get(&c.name) {
+                Some(id) => self.change(*id, c, now, out),
                 None => self.add(c, None, now, out),
             }
         }

@@ -146,10 +146,6 @@ impl Sessions {
         self.strangers
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        self.slots.iter().position(|s| s.as_ref().is_some_and(|s| s.config.name == name)).map(|n| n as u32)
-    }
-
     pub(crate) fn slot(&mut self, id: u32) -> Option<&mut Session> {
         self.slots.get_mut(id as usize).and_then(Option::as_mut)
     }

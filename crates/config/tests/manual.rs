@@ -85,7 +85,10 @@ const SUBJECTS: &[(&str, &[(&str, &str)])] = &[
     (
         "vrrp_instance",
         &[
-            ("The virtual router", "state interface virtual_router_id priority advert_int version native_ipv6"),
+            (
+                "The virtual router",
+                "state interface virtual_router_id priority advert_int version also_version_2 native_ipv6",
+            ),
             ("Addresses, routes, rules", "virtual_* no_virtual_ipaddress promote_secondaries accept no_accept"),
             ("Unicast and multicast", "unicast_* mcast_* check_unicast_src old_unicast_checksum track_src_ip"),
             (

@@ -123,6 +123,14 @@ impl Fifo {
     }
 }
 
+/// Removes a FIFO that a predecessor made and nobody opened since; what has another kind meanwhile stays.
+pub fn remove_left(path: &Path) {
+    let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
+    if std::fs::symlink_metadata(path).is_ok_and(is_fifo) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 /// Convenience for messages.
 impl From<FifoError> for io::Error {
     fn from(e: FifoError) -> Self {

@@ -92,6 +92,16 @@ pub enum Version {
     V3,
 }
 
+impl Version {
+    /// The number in a message.
+    pub const fn number(self) -> u8 {
+        match self {
+            Version::V2 => 2,
+            Version::V3 => 3,
+        }
+    }
+}
+
 /// Authentication (VRRP version 2 only).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Auth {
@@ -293,6 +303,8 @@ pub struct Common {
     pub family: Family,
     /// Protocol version.
     pub version: Version,
+    /// Version 3 over IPv4, while routers are moved to it: adverts of version 2 are sent and heard beside (RFC 9568 section 8.4.2).
+    pub also_version_2: bool,
     /// Advert interval, 10 ms to 40.95 s (v3), 1 s to 255 s (v2).
     pub advert_interval: Duration,
     /// `state MASTER` was written. For an owner (priority 255) it means master at once; otherwise it changes nothing.
@@ -363,6 +375,11 @@ impl InstanceConfig {
         self.hmac.is_some() || matches!(self.auth, Auth::Ah(_))
     }
 
+    /// Adverts of version 2 go out and are heard beside those of version 3. They prove nothing, so not where keys are asked for.
+    pub fn speaks_both(&self) -> bool {
+        self.also_version_2 && self.version == Version::V3 && self.family == Family::V4 && !self.keyed()
+    }
+
     /// The trailer, if adverts of ours have one.
     pub(crate) fn trailer(&self) -> Option<&Hmac> {
         self.hmac.as_ref().filter(|h| h.mode != HmacMode::ReceiveOnly)
@@ -403,6 +420,7 @@ impl InstanceConfig {
                 Family::V4 => Version::V2,
                 Family::V6 => Version::V3,
             },
+            also_version_2: false,
             advert_interval: Duration::from_secs(1),
             start_master: false,
             preempt: true,

@@ -2,7 +2,7 @@
 
 use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
-use crate::receive::Rows;
+use crate::receive::{Newer, Rows};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::wire::{self, ChecksumForm};
 use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
@@ -56,6 +56,7 @@ pub(crate) enum Once {
     Fits,
     AuthStamp,
     Skew,
+    Alone,
 }
 
 /// At most `most` in `window`.
@@ -95,6 +96,8 @@ pub(crate) struct Instance {
     pub wants: bool,
     /// Priority 0 was heard, and nothing since.
     pub zero_heard: Option<Time>,
+    /// Who speaks version 3, where version 2 is heard, too.
+    pub newer: Option<Newer>,
     /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
     pub interrupted: Option<(Time, bool)>,
     /// What its last advert came from.
@@ -159,6 +162,7 @@ impl Instance {
             master_interval: config.advert_interval,
             wants: false,
             zero_heard: None,
+            newer: None,
             interrupted: None,
             spoke_from: None,
             superseded: false,
@@ -305,6 +309,13 @@ impl Instance {
         )
     }
 
+    /// How long we go on serving at most when we give up: the longest skew of a peer.
+    pub fn release_bound(&self) -> Duration {
+        let version = if self.config.speaks_both() { Version::V2 } else { self.config.version };
+        let own = timing::release_bound(self.config.version, self.config.advert_interval);
+        own.max(timing::release_bound(version, self.config.advert_interval))
+    }
+
     /// The first time since the situation changed. Marks it.
     pub fn first(&mut self, kind: Once) -> bool {
         let bit = 1u32 << (kind as u32);
@@ -355,7 +366,7 @@ impl Instance {
         self.spoke_from = Some(source);
         let stamp = if self.config.keyed() { self.guard.next(now, &self.config) } else { 0 };
         let c = &self.config;
-        let form = match (c.version, c.family) {
+        let form = |version: Version| match (version, c.family) {
             (Version::V2, Family::V4) => ChecksumForm::Plain,
             (Version::V3, Family::V4) if c.checksum_without_pseudo => ChecksumForm::Plain,
             _ => ChecksumForm::Pseudo,
@@ -363,8 +374,9 @@ impl Instance {
         let hop_limit = timing::hop_limit(c.unicast.as_ref());
         let addresses = self.wire_addresses();
         let count = u8::try_from(addresses.len() / wire::address_len(c.family)).unwrap_or(255);
-        let message = |destination: IpAddr| {
-            let head = wire::Head { version: c.version, vrid: c.vrid, priority, interval: c.advert_interval, count };
+        let message = |version: Version, destination: IpAddr| {
+            let form = form(version);
+            let head = wire::Head { version, vrid: c.vrid, priority, interval: c.advert_interval, count };
             let mut payload = wire::emit_raw(head, &addresses, &c.auth, form, source, destination);
             if let Some(h) = c.trailer()
                 && let Some(key) = h.key(h.active)
@@ -383,9 +395,12 @@ impl Instance {
             }
             Output::Send(Send { interface, source, destination, hop_limit, payload, whole, priority })
         };
-        match &c.unicast {
-            None => out.push(message(c.group)),
-            Some(u) => out.extend(u.peers.iter().map(|p| message(p.address))),
+        // version 3 first: who hears both goes by it
+        for version in [Some(c.version), c.speaks_both().then_some(Version::V2)].into_iter().flatten() {
+            match &c.unicast {
+                None => out.push(message(version, c.group)),
+                Some(u) => out.extend(u.peers.iter().map(|p| message(version, p.address))),
+            }
         }
         self.last_sent = now;
         self.counters.advert_sent += 1;

@@ -51,6 +51,8 @@ pub enum ScriptEnd {
     Signalled(i32),
     /// Could not be started.
     NotStarted,
+    /// This host is out of processes, memory or descriptors, which says nothing of what the script looks at.
+    Unable,
 }
 
 /// One thing that happened.

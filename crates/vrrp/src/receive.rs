@@ -102,6 +102,19 @@ impl Rows {
     }
 }
 
+/// The router that speaks version 3, where version 2 is heard beside it (RFC 9568 section 8.4.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newer {
+    source: IpAddr,
+    /// Its adverts of version 2 mean nothing until then.
+    until: Time,
+    /// Adverts since it last spoke version 2.
+    alone: u8,
+}
+
+/// So many adverts without one of version 2 make a master that does not speak it.
+const ALONE: u8 = 10;
+
 impl Instance {
     /// Notes a discarded packet: counter, and a line if it is the first of its kind.
     fn discard(
@@ -167,17 +180,14 @@ impl Instance {
                 || format!("invalid TTL/hop limit {}, expected 255", packet.hop_limit),
             );
         }
-        let version = match self.config.version {
-            Version::V2 => 2,
-            Version::V3 => 3,
-        };
-        if header.version != version {
+        let version = if header.version == 2 && self.config.speaks_both() { Version::V2 } else { self.config.version };
+        if header.version != version.number() {
             return self.discard(
                 Once::Version,
                 |c| &mut c.version_err,
                 source,
                 out,
-                || format!("version {}, expected {version}", header.version),
+                || format!("version {}, expected {}", header.version, version.number()),
             );
         }
         if opened.ah.is_some() && !matches!(self.config.auth, Auth::Ah(_)) {
@@ -195,7 +205,7 @@ impl Instance {
                 .map(|(m, _)| m);
             (plain.unwrap_or(message), None)
         };
-        self.check_auth(&header, packet, message, out)?;
+        self.check_auth(version, &header, packet, message, out)?;
         if self.config.version == Version::V2
             && header.interval != u16::from(timing::seconds(self.config.advert_interval))
         {
@@ -237,7 +247,7 @@ impl Instance {
             );
         }
         // over IPv6 the sum takes the trailer in, as the kernel of the sender sees it; over IPv4 either way is heard
-        let sum = |bytes| wire::verify(bytes, self.config.version, source, packet.destination).is_some();
+        let sum = |bytes| wire::verify(bytes, version, source, packet.destination).is_some();
         if !sum(message) && (message.len() == opened.message.len() || !sum(opened.message)) {
             return self.discard(
                 Once::Checksum,
@@ -254,7 +264,7 @@ impl Instance {
             return None;
         }
         // version 2 of keepalived may run without addresses; there a count of 0 is what we send ourselves
-        if header.count == 0 && (self.config.version == Version::V3 || !self.wire_addresses().is_empty()) {
+        if header.count == 0 && (version == Version::V3 || !self.wire_addresses().is_empty()) {
             return self.discard(Once::Count, |c| &mut c.addr_list_err, source, out, || "no address in it".into());
         }
         let theirs = wire::address_bytes(message, header.count, family);
@@ -269,6 +279,9 @@ impl Instance {
                 out,
                 || "first address is not link-local".into(),
             );
+        }
+        if self.config.speaks_both() && !self.is_newest(now, source, &header, out) {
+            return None;
         }
         self.counters.advert_rcvd += 1;
         self.rejected.forget(source);
@@ -407,14 +420,33 @@ impl Instance {
         }
     }
 
+    /// False: an advert of version 2 from somebody who speaks version 3, too.
+    fn is_newest(&mut self, now: Time, source: IpAddr, header: &Header, out: &mut Vec<Output>) -> bool {
+        let same = self.newer.filter(|n| n.source == source && now < n.until);
+        if header.version == 2 {
+            self.newer = same.map(|n| Newer { alone: 0, ..n }).or(self.newer);
+            return same.is_none();
+        }
+        let alone = same.map_or(0, |n| n.alone).saturating_add(1);
+        self.newer = Some(Newer { source, until: now + header.interval() * 3, alone });
+        if alone == ALONE && self.first(Once::Alone) {
+            let name = &self.config.name;
+            let text =
+                format!("({name}) {source} sends no adverts of version 2: who knows no other takes over beside it");
+            out.push(Output::Log(Level::Warn, text));
+        }
+        true
+    }
+
     fn check_auth(
         &mut self,
+        version: Version,
         header: &Header,
         packet: &Received<'_>,
         message: &[u8],
         out: &mut Vec<Output>,
     ) -> Option<()> {
-        if self.config.version != Version::V2 {
+        if version != Version::V2 {
             return Some(());
         }
         let ours = self.config.auth.number();

@@ -200,7 +200,7 @@ impl Router {
         }
         let on_wire = |c: &InstanceConfig| {
             (
-                c.version,
+                (c.version, c.also_version_2),
                 c.priority,
                 c.advert_interval,
                 c.addresses.iter().map(|a| a.cidr.address).collect::<Vec<_>>(),

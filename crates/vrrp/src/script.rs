@@ -124,6 +124,9 @@ impl Script {
         }
         let timed_out = self.run.is_some_and(|signals| signals > 0);
         self.run = None;
+        if end == ScriptEnd::Unable {
+            return Outcome::default();
+        }
         let success = end == ScriptEnd::Exited(0) && !timed_out;
         let first = self.last.is_none();
         let status_changed = self.last.is_some_and(|l| l != end);

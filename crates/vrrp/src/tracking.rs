@@ -203,7 +203,11 @@ impl Trackers {
                 a.index = Some(link.index);
                 a.fits = match link.mtu {
                     0 => 255,
-                    mtu => crate::wire::max_addresses(config.version, config.family, mtu, config.auth_bytes()),
+                    mtu => {
+                        // version 2 has authentication data behind the list, also when they are empty
+                        let longest = if config.speaks_both() { crate::Version::V2 } else { config.version };
+                        crate::wire::max_addresses(longest, config.family, mtu, config.auth_bytes())
+                    }
                 };
                 if !link.up && !config.dont_track_primary {
                     a.faults.push(Fault::LinkDown(own.to_string()));

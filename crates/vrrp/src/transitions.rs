@@ -5,7 +5,7 @@ use crate::instance::{After, Instance, Mode, Once};
 use crate::machine::{Delay, Heard, Standing};
 use crate::router::{Key, Life, Router, Which};
 use crate::tracking::Fault;
-use crate::{NewMaster, Notice, Output, timing};
+use crate::{NewMaster, Notice, Output};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -519,7 +519,7 @@ impl Router {
         let no_source = |f: &Fault| matches!(f, Fault::NoSource(_) | Fault::SourceAbsent(_));
         let (dead, mute) = (x.dead_link(), x.assessed.faults.iter().any(no_source));
         x.counters.release_master += 1;
-        let bound = timing::release_bound(x.config.version, x.config.advert_interval);
+        let bound = x.release_bound();
         let spoke = x.last_sent;
         let sent = !dead && x.emit(0, now, out);
         x.interrupted = (dead || mute).then_some((if sent { now } else { spoke }, sent));

@@ -338,7 +338,9 @@ impl Router {
                 (false, true, _) => format!("VRRP_Script({name}) timed out"),
                 (false, false, ScriptEnd::Exited(s)) => format!("VRRP_Script({name}) failed (exited with status {s})"),
                 (false, false, ScriptEnd::Signalled(s)) => format!("VRRP_Script({name}) failed (due to signal {s})"),
-                (false, false, ScriptEnd::NotStarted) => format!("VRRP_Script({name}) failed (could not be started)"),
+                (false, false, ScriptEnd::NotStarted | ScriptEnd::Unable) => {
+                    format!("VRRP_Script({name}) failed (could not be started)")
+                }
             };
             out.push(Output::Log(Level::Info, text));
         } else if outcome.status_changed

@@ -199,3 +199,35 @@ fn version_2_and_version_3_stand_side_by_side_while_routers_are_moved() {
     assert!(eventually(seconds(10), || !old.has(first) && !moved.has(first)), "{}", db.log());
     assert!(old.has(second) && !moved.has(second), "{}", db.log());
 }
+
+/// RFC 9568 section 8.4.2: one router speaks both versions while others speak one each, all under one router id. keepalived is the old
+/// one where it can be.
+#[test]
+fn a_router_that_speaks_both_versions_is_master_for_routers_of_each() {
+    require!();
+    let lan = Lan::new(3);
+    let (both, old, new) = (&lan.hosts[0], &lan.hosts[1], &lan.hosts[2]);
+    let kind = if keepalived().is_some() { Kind::Keepalived } else { Kind::Steadfast };
+    if kind == Kind::Steadfast {
+        println!("SKIPPED: both versions beside keepalived: it is not installed");
+    }
+    let file = |priority: u8, more: &str| {
+        instance("VI", 51, priority, "eth0", more, &format!("{VIP}/24")).replace("advert_int 0.2", "advert_int 1")
+    };
+    let version_2 = file(100, "").replace("version 3", "version 2");
+    let d_old = Daemon::start(old, kind, &version_2);
+    holds(old, VIP, &d_old);
+    // Who speaks both hears the old master, and relieves it, since it is the higher one.
+    let d = Daemon::start(both, Kind::Steadfast, &file(150, "also_version_2"));
+    holds(both, VIP, &d);
+    assert!(eventually(seconds(10), || !old.has(VIP)), "{}", d_old.log());
+    // Neither the old one nor a new one stands up beside it: longer than both would wait.
+    let d_new = Daemon::start(new, Kind::Steadfast, &file(120, ""));
+    d_new.wait_log("Entering BACKUP STATE", seconds(10));
+    assert!(!eventually(seconds(8), || old.has(VIP) || new.has(VIP)), "{}\n{}", d_old.log(), d_new.log());
+    assert!(both.has(VIP), "{}", d.log());
+    // The old ones are moved, and the word goes from the file: nothing happens.
+    assert_eq!(d_old.stop(), Some(0));
+    d.reload(&file(150, ""));
+    assert!(!eventually(seconds(5), || new.has(VIP) || !both.has(VIP)), "{}\n{}", d.log(), d_new.log());
+}

@@ -86,6 +86,7 @@ fn config(words: &[&str]) -> InstanceConfig {
             "v6" => {}
             "v2" => c.version = Version::V2,
             "v3" => c.version = Version::V3,
+            "both" => (c.version, c.also_version_2) = (Version::V3, true),
             "priority" => c.priority = number(value),
             "interval" => c.advert_interval = Duration::from_millis(number(value)),
             "preempt" => c.preempt = value == "yes",

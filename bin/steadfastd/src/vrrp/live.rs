@@ -331,6 +331,7 @@ impl Role {
             (ScriptEnd::Exited(status), _) => format!("exit status {status}"),
             (ScriptEnd::Signalled(signal), _) => format!("ended by signal {signal}"),
             (ScriptEnd::NotStarted, _) => "cannot be started".to_string(),
+            (ScriptEnd::Unable, _) => "could not be started, which says nothing of it".to_string(),
         };
         let at = Some(files::wall_clock());
         let known = self.plan.probes.contains_key(name);

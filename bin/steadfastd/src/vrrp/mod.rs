@@ -513,19 +513,18 @@ impl Role {
                 continue;
             }
             if let Some(Run { name, overran, unwanted, .. }) = self.probes.remove(&job) {
-                let end = match end {
-                    JobEnd::Exited(s) => ScriptEnd::Exited(s),
-                    JobEnd::Signalled(s) => ScriptEnd::Signalled(s),
-                    JobEnd::NotStarted(why) | JobEnd::Unable(why) => {
-                        // Once, until it is another reason.
-                        if self.results.get(&name).is_none_or(|last| last.said != why) {
-                            log::warn!("VRRP_Script({name}) cannot be started: {why}");
-                        }
-                        self.keep_result(&name, &ScriptEnd::NotStarted, None, why);
-                        self.router.handle(t, Input::ScriptEnded(&name, ScriptEnd::NotStarted), &mut self.out);
-                        continue;
-                    }
+                let (end, said) = match end {
+                    JobEnd::Exited(s) => (ScriptEnd::Exited(s), said),
+                    JobEnd::Signalled(s) => (ScriptEnd::Signalled(s), said),
+                    JobEnd::NotStarted(why) => (ScriptEnd::NotStarted, why),
+                    JobEnd::Unable(why) => (ScriptEnd::Unable, why),
                 };
+                // Once, until it is another reason.
+                if matches!(end, ScriptEnd::NotStarted | ScriptEnd::Unable)
+                    && self.results.get(&name).is_none_or(|last| last.said != said)
+                {
+                    log::warn!("VRRP_Script({name}) cannot be started: {said}");
+                }
                 if !unwanted {
                     self.keep_result(&name, &end, overran, said);
                 }

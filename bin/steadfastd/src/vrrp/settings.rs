@@ -24,10 +24,13 @@ fn read(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).trim().to_string())
 }
 
-fn write(path: &str, value: &str) {
-    if let Err(e) = files::write_setting(Path::new(path), value) {
+/// False: it could not be set, which the log says.
+fn write(path: &str, value: &str) -> bool {
+    let written = files::write_setting(Path::new(path), value);
+    if let Err(e) = &written {
         log::warn!("cannot set {path} to {value}: {e}");
     }
+    written.is_ok()
 }
 
 impl Settings {
@@ -46,10 +49,10 @@ impl Settings {
         if old == value {
             return;
         }
-        if !self.before.iter().any(|(p, _)| *p == path) {
-            self.before.push((path.clone(), old));
+        // What could not be set need not be put back.
+        if write(&path, value) && !self.before.iter().any(|(p, _)| *p == path) {
+            self.before.push((path, old));
         }
-        write(&path, value);
     }
 
     /// No membership reports for link-local groups.

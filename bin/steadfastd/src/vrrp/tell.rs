@@ -3,12 +3,13 @@
 use super::plan::{Command, Notify, Plan};
 use crate::programs::Programs;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use steadfast_ipc::{JobEnd, Keeping, Message};
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
-use steadfast_sys::fifo::Fifo;
+use steadfast_sys::fifo::{self, Fifo};
 use steadfast_vrrp::Notice;
 
 /// Messages that wait for the mail server at most.
@@ -46,9 +47,8 @@ impl Teller {
         // Those of a predecessor that no file names any more.
         self.made.retain(|made| {
             let wanted = paths.iter().any(|p| p.to_string_lossy() == **made);
-            let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
-            if !wanted && std::fs::symlink_metadata(made).is_ok_and(is_fifo) {
-                let _ = std::fs::remove_file(made);
+            if !wanted {
+                fifo::remove_left(Path::new(made));
             }
             wanted
         });

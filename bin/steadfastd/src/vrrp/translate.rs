@@ -421,6 +421,7 @@ fn instance(
     let mut c = vrrp::InstanceConfig::new(&i.name, &interface, i.virtual_router_id.unwrap_or(1), family);
     let strict = i.strict_mode.unwrap_or(false);
     c.version = if i.version == Some(3) { Version::V3 } else { Version::V2 };
+    c.also_version_2 = i.also_version_2.unwrap_or(false);
     c.priority = i.priority.unwrap_or(100);
     c.advert_interval = i.advert_int.unwrap_or(Duration::from_secs(1));
     c.start_master = i.state == Some(InitialState::Master);

@@ -157,6 +157,18 @@ pub(super) fn instance(
         say!(General, "timer_expired_backup", "timer_expired_backup needs nopreempt, ignoring it");
         i.timer_expired_backup = None;
     }
+    if i.also_version_2 == Some(true) {
+        let clash = match (version, six, &i.auth_hmac) {
+            (2, ..) => Some("needs version 3"),
+            (_, true, _) => Some("is of IPv4: there is no version 2 over IPv6"),
+            (.., Some(_)) => Some("does not go with auth_hmac: version 2 proves nothing"),
+            _ => None,
+        };
+        if let Some(clash) = clash {
+            say!(General, "also_version_2", "also_version_2 {clash}, ignoring it");
+            i.also_version_2 = None;
+        }
+    }
     // Authentication.
     if let Some(a) = &i.authentication {
         if version == 3 {

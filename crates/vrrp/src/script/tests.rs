@@ -114,3 +114,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_without_processes_says_nothing_of_what_a_script_looks_at() {
+    let mut s = script(1, 1);
+    for known in [None, Some(true)] {
+        assert!(s.due());
+        assert_eq!(s.ended(ScriptEnd::Unable), Outcome::default());
+        assert_eq!((s.verdict(), s.running()), (known, false));
+        assert_eq!(run(&mut s, 0), Some(true));
+    }
+    assert!(s.due());
+    s.ended(ScriptEnd::NotStarted);
+    assert_eq!(s.verdict(), Some(false), "one that cannot be started has failed");
+}
