@@ -4,6 +4,7 @@ use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::receive::{Newer, Rows};
 use crate::tracking::{Assessment, Fault, is_link_local};
+use crate::transitions::DRAIN;
 use crate::wire::{self, ChecksumForm};
 use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
 use std::net::IpAddr;
@@ -350,6 +351,12 @@ impl Instance {
         let routes = config.routes.iter().cloned().map(|r| Object::Route(Box::new(r)));
         let rules = config.rules.iter().cloned().map(|r| Object::Rule(Box::new(r)));
         blocks.chain(addresses).chain(routes).chain(rules)
+    }
+
+    /// How long who overslept listens before it takes itself for the master: a living one speaks within that.
+    pub fn listening_time(&self) -> Duration {
+        let interval = self.timing_interval();
+        (interval + interval / 8).clamp(DRAIN, Duration::from_secs(10))
     }
 
     /// How long a living master may take to answer: its next advert in turn, if it does not reply out of turn.

@@ -57,6 +57,12 @@ impl Which {
         Which::GarpSettled,
         Which::Owner,
     ];
+
+    /// Addresses are announced by it.
+    pub fn announces(self) -> bool {
+        use Which::{GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, GarpSettled};
+        matches!(self, GarpAgain | GarpRefresh | GarpExtra | GarpLower | GarpAfter | GarpSettled)
+    }
 }
 
 /// All timers.

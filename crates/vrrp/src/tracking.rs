@@ -78,9 +78,9 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub config: ProcessConfig,
-    /// As last told.
+    /// As last told. Until then it counts as what is asked for.
     pub count: Option<u32>,
-    /// As reported, after the delays. Good until told otherwise.
+    /// As reported, after the delays.
     pub ok: bool,
 }
 
@@ -146,8 +146,8 @@ pub(crate) struct Trackers {
     pub scripts: Vec<Script>,
     pub script_index: HashMap<String, u32>,
     pub files: HashMap<String, i64>,
-    /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served: an address is not given
-    /// up because a brother is late.
+    /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served, or, reversed, as not: an
+    /// address is not given up because a brother is late.
     pub services: HashMap<String, bool>,
     /// BFD sessions, as last told. What is not known yet is waited for.
     pub sessions: HashMap<String, bool>,
@@ -322,10 +322,11 @@ impl Trackers {
             Tracked::Process(name) => {
                 let process = self.process_index.get(name).and_then(|i| self.processes.get(*i as usize));
                 let Some(process) = process else { return };
-                (Some(process.ok), Fault::Process(name.clone()))
+                let good = if process.count.is_some() { process.ok } else { !track.reverse };
+                (Some(good), Fault::Process(name.clone()))
             }
             Tracked::Service(name) => {
-                (Some(self.services.get(name).copied().unwrap_or(true)), Fault::Service(name.clone()))
+                (Some(self.services.get(name).copied().unwrap_or(!track.reverse)), Fault::Service(name.clone()))
             }
             Tracked::Session(name) => {
                 let up = self.sessions.get(name).copied();

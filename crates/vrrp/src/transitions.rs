@@ -374,6 +374,9 @@ impl Router {
         x.reannounced = None;
         // those of an earlier mastership must not silence this one when somebody contends right away
         x.replies = 0;
+        if std::mem::take(&mut x.owner_lowered) {
+            self.priority_changed(i, 254, true, out);
+        }
         self.advertise(i, now, out);
         self.log(Level::Info, i, format_args!("setting VIPs."), out);
         self.log_routes(i, "setting", out);
@@ -598,12 +601,14 @@ impl Router {
         x.counters.release_master += 1;
         x.rearm_logs(now);
         let Seen { source, priority, .. } = seen;
-        let cause = if heard == Heard::EqualHigher {
-            format!(
+        let cause = match heard {
+            Heard::EqualHigher => format!(
                 "Master received advert from {source} with same priority {priority} but higher IP address than ours"
-            )
-        } else {
-            format!("Master received advert from {source} with higher priority {priority}, ours {ours}")
+            ),
+            Heard::Higher => {
+                format!("Master received advert from {source} with higher priority {priority}, ours {ours}")
+            }
+            _ => format!("{source} (priority {priority}) took over while this one was held up, and stays by nopreempt"),
         };
         self.log(Level::Info, i, format_args!("{cause}"), out);
         self.remove_objects(i, out);

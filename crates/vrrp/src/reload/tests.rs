@@ -517,3 +517,126 @@ fn a_refusal_ends_with_the_object() {
     reload(&mut solo, with());
     assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0));
 }
+
+#[test]
+fn a_reload_of_a_master_that_listens_says_nothing() {
+    let mut solo = Solo::master(one(vi()));
+    solo.now += Duration::from_secs(6);
+    solo.router.poll(solo.now, &mut solo.out);
+    let mut c = vi();
+    c.priority = 120;
+    c.addresses.push(extra(60));
+    let out = reload(&mut solo, one(c));
+    assert_eq!((sent(&out), announced(&out)), (vec![], 0));
+    solo.run_ms(1130);
+    assert_eq!(sent(&solo.take()), [120]);
+}
+
+/// A name that is new, and stands first, takes nobody's life away.
+#[test]
+fn a_unicast_twin_that_is_put_before_others_begins_anew_and_they_stay() {
+    let twin = |name: &str, n: u8| {
+        let mut c = instance(name, 0, 51, 100);
+        c.addresses = vec![extra(n)].into();
+        c.unicast = Some(Unicast {
+            peers: vec![Peer { address: ip(&format!("10.0.0.{n}")), min_ttl: 0, max_ttl: 255 }],
+            ttl: 255,
+            check_source: true,
+        });
+        c
+    };
+    let of = |all: &[(&str, u8)]| Config {
+        instances: all.iter().map(|(name, n)| twin(name, *n)).collect(),
+        ..Config::default()
+    };
+    let mut solo = Solo::new(of(&[("A", 201), ("B", 202)]));
+    solo.run_ms(5000);
+    assert_eq!(solo.states(), [State::Master; 2]);
+    let out = reload(&mut solo, of(&[("C", 203), ("A", 201), ("B", 202)]));
+    assert_eq!(solo.states(), [State::Backup, State::Master, State::Master]);
+    assert_eq!((notices(&out), removed(&out), sent(&out)), (vec!["C BACKUP".to_string()], 0, vec![]));
+    // One that has another name and its addresses is still the same.
+    let out = reload(&mut solo, of(&[("D", 204), ("C", 203), ("E", 201), ("B", 202)]));
+    assert_eq!(solo.states(), [State::Backup, State::Backup, State::Master, State::Master]);
+    assert_eq!((notices(&out), removed(&out)), (vec!["D BACKUP".to_string()], 0));
+}
+
+#[test]
+fn a_priority_that_a_reload_changes_is_told_where_wanted() {
+    let mut c = vi();
+    c.notify_priority_changes = true;
+    let mut solo = Solo::master(one(c.clone()));
+    c.priority = 120;
+    let out = reload(&mut solo, one(c));
+    assert_eq!(notices(&out), ["VI MASTER_PRIORITY"]);
+    assert_eq!(logs(&out), ["(VI) Changing effective priority from 100 to 120"]);
+}
+
+#[test]
+fn a_shorter_preempt_delay_counts_at_once() {
+    for (after, until) in [(0, 1_100), (5, 6_100)] {
+        let mut c = vi();
+        c.preempt_delay = Duration::from_secs(1000);
+        let mut solo = Solo::new(one(c.clone()));
+        solo.hear(PEER, 50);
+        solo.run_ms(500);
+        c.preempt_delay = Duration::from_secs(after);
+        reload(&mut solo, one(c));
+        for _ in 0..until / 500 {
+            solo.hear(PEER, 50);
+            solo.run_ms(500);
+        }
+        solo.hear(PEER, 50);
+        solo.run_ms(100);
+        assert_eq!(solo.state(), State::Master, "{after}");
+    }
+}
+
+#[test]
+fn a_reload_does_not_put_a_takeover_off() {
+    let mut solo = Solo::new(one(vi()));
+    solo.hear(PEER, 200);
+    solo.run_ms(500);
+    solo.hear(PEER, 0);
+    let mut c = vi();
+    c.down_timer_adverts = 5;
+    reload(&mut solo, one(c));
+    solo.run_ms(700);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn a_shorter_interval_of_a_script_counts_at_once() {
+    let mut solo = Solo::new(with_script("/bin/chk", 3600));
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    solo.run_ms(1000);
+    reload(&mut solo, with_script("/bin/chk", 2));
+    solo.run_ms(2000);
+    assert!(solo.take().contains(&Output::StartScript("chk".into())));
+}
+
+/// What nobody has counted yet is no reason to give the addresses up.
+#[test]
+fn a_reversed_tracker_that_was_not_told_yet_is_no_fault() {
+    let process = || ProcessConfig {
+        name: "P".into(),
+        quorum: 1,
+        quorum_max: u32::MAX,
+        terminate_delay: Duration::ZERO,
+        fork_delay: Duration::ZERO,
+    };
+    for what in [Tracked::Process("P".into()), Tracked::Service("S".into())] {
+        let mut c = vi();
+        c.tracks = vec![Track { what: what.clone(), weight: 0, reverse: true }];
+        let config = Config { processes: vec![process()], ..one(c) };
+        let mut solo = Solo::master(one(vi()));
+        reload(&mut solo, config.clone());
+        assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0), "{what:?}");
+        match what {
+            Tracked::Process(_) => solo.input(Input::Process("P", 1)),
+            _ => solo.input(Input::Service("S", true)),
+        }
+        assert_eq!(solo.router.handing_over().count(), 1, "{what:?}");
+        assert_eq!(Solo::new(config).state(), State::Backup, "{what:?}");
+    }
+}
