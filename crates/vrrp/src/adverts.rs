@@ -31,12 +31,10 @@ impl Router {
         };
         let known = x.master.is_some_and(|(m, _)| m == source);
         // a question of another backup: no master speaks
-        if x.config.keyed()
-            && x.standing() == Standing::Backup
-            && header.priority == QUESTION
-            && ours > QUESTION
-            && !known
-        {
+        if x.config.keyed() && header.priority == QUESTION && ours > QUESTION {
+            if x.standing() == Standing::Master {
+                self.reply(i, now, out);
+            }
             return;
         }
         let other = !x.config.strict && !known && x.master.is_some();
@@ -66,12 +64,12 @@ impl Router {
                 self.set_timer(i, Which::Delay, at);
                 self.accept(i, now, seen, out);
             }
-            Action::Discard => self.say_discarded(i, seen, out),
+            Action::Discard => self.say_discarded(i, now, seen, out),
             Action::Note => {
                 if x.master.is_none() {
                     self.note_master(i, now, seen, out);
                 }
-                self.say_discarded(i, seen, out);
+                self.say_discarded(i, now, seen, out);
             }
             Action::TakeOver => self.prepare_takeover(i, now, seen, out),
             Action::Reassert => {
@@ -96,9 +94,10 @@ impl Router {
         }
     }
 
-    pub(crate) fn say_discarded(&mut self, i: u32, seen: Seen, out: &mut Vec<Output>) {
+    pub(crate) fn say_discarded(&mut self, i: u32, now: Time, seen: Seen, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         let ours = x.priority();
+        x.discarded = Some((seen.source, seen.priority, now));
         if x.first(Once::LowerDiscarded) {
             let Seen { source, priority, .. } = seen;
             let text =

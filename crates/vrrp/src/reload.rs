@@ -4,7 +4,7 @@ use crate::instance::{After, Instance, Mode};
 use crate::machine::{Delay, Standing};
 use crate::router::{Key as Timer, Life, Router, Which};
 use crate::script::Script;
-use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig, Tracked};
+use crate::{Config, InstanceConfig, Kill, Notice, Output, ProcessConfig, ScriptConfig, Tracked};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -40,7 +40,7 @@ impl Router {
         // trackers first: what instances are compared against must be the new world
         self.define_scripts(&config.scripts, &HashMap::new(), now, out);
         self.trackers.define_files(&config.files);
-        self.trackers.define_processes(&config.processes);
+        self.define_processes(&config.processes);
         let tracked: HashSet<&Tracked> = config.instances.iter().flat_map(|i| &i.tracks).map(|t| &t.what).collect();
         self.trackers.services.retain(|name, _| tracked.contains(&Tracked::Service(name.clone())));
         self.trackers.sessions.retain(|name, _| tracked.contains(&Tracked::Session(name.clone())));
@@ -95,11 +95,12 @@ impl Router {
             .collect();
         self.define_groups(&config.groups);
         self.reindex();
+        for (i, before) in changed.iter().filter(|(i, before)| self.name(*i) != before.name.as_str()) {
+            out.push(Output::Renamed(before.name.to_string(), self.name(*i).to_string()));
+        }
         // what is new is held before anything old is let go: an address that moves between two owners never leaves the kernel
         let old_statics = self.hold_statics(&config.statics, out);
-        if self.slots.iter().flatten().any(|x| !x.config.address_links.is_empty()) {
-            self.timers.set(Timer::Making, now + MAKING);
-        }
+        self.wait_for_links(now + MAKING);
         for (i, before) in &changed {
             self.hold_fresh(*i, before, now, out);
         }
@@ -110,6 +111,7 @@ impl Router {
         for i in gone {
             self.remove(i, now, out);
         }
+        self.refresh_index();
         for name in gone_groups {
             out.push(Output::Group { name, notice: Notice::Deleted });
         }
@@ -128,6 +130,14 @@ impl Router {
             self.group_follows_to_backup(m, "it hears a master", now, out);
         }
         self.tidy();
+    }
+
+    /// Links that are being made and are not up by then are a fault.
+    pub(crate) fn wait_for_links(&mut self, until: Time) {
+        let wants = |x: &Instance| x.config.virtual_link.is_some() || !x.config.address_links.is_empty();
+        if self.slots.iter().flatten().any(wants) {
+            self.timers.set(Timer::Making, until);
+        }
     }
 
     /// Which of the `old` each instance of a new configuration is; those are taken out. Unicast instances without a source may have
@@ -308,9 +318,28 @@ impl Router {
         let Some(x) = self.slots.get_mut(i as usize).and_then(Option::take) else { return };
         let notice = if x.config.notify_deleted { Notice::Deleted } else { Notice::Fault };
         out.push(Output::Log(Level::Info, format!("({}) removed", x.config.name)));
-        out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
-        self.reindex();
+        // Where another has the name by now, the word would be taken for one of that.
+        if self.named(&x.config.name).is_none_or(|other| other == i) {
+            out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
+        }
+        self.index_stale = true;
         self.finish_stop(now, out);
+    }
+
+    /// Process trackers: a delay that counts goes on for the one that it is for.
+    fn define_processes(&mut self, configs: &[ProcessConfig]) {
+        let mut delays: HashMap<String, Time> = HashMap::new();
+        for (n, p) in self.trackers.processes.iter().enumerate() {
+            let key = Timer::Process(n as u32);
+            delays.extend(self.timers.get(key).map(|at| (p.config.name.clone(), at)));
+            self.timers.cancel(key);
+        }
+        self.trackers.define_processes(configs);
+        for (n, p) in self.trackers.processes.iter().enumerate() {
+            if let Some(at) = delays.get(&p.config.name) {
+                self.timers.set(Timer::Process(n as u32), *at);
+            }
+        }
     }
 
     /// Scripts: those with the same command keep their history, the others begin anew.

@@ -125,7 +125,7 @@ pub(crate) struct Assessment {
     pub faults: Vec<Fault>,
     /// A script whose failure would mean FAULT has not reported yet.
     pub waiting: bool,
-    /// Links of faults that are no faults of who serves already: they are being made.
+    /// Links of faults that are none yet of who takes part already: they are being made.
     pub making: Vec<String>,
     /// Some tracked script has not reported yet.
     pub pending: bool,
@@ -169,7 +169,7 @@ pub(crate) fn is_link_local(a: IpAddr) -> bool {
 }
 
 impl Trackers {
-    fn up(&self, interface: &str) -> bool {
+    pub fn up(&self, interface: &str) -> bool {
         self.links.get(interface).is_some_and(|l| l.up)
     }
 
@@ -219,6 +219,9 @@ impl Trackers {
                     a.faults.push(Fault::VirtualLink(name.clone()));
                     // It is on its way, unless the kernel will not have it.
                     a.waiting = !self.refused.iter().any(|o| matches!(o, Object::Link(l) if l.name == *name));
+                    if a.waiting && !self.raised.contains(name) {
+                        a.making.push(name.clone());
+                    }
                 }
                 let link = match self.links.get(config.link()) {
                     Some(own) if config.source_on_link => own,
@@ -266,8 +269,10 @@ impl Trackers {
         for track in &config.tracks {
             self.track(config, track, &mut sum, &mut a);
         }
+        // The least one is a question, where adverts are authenticated, and no master's.
+        let least = if config.keyed() { i64::from(crate::doubt::QUESTION) + 1 } else { 1 };
         a.priority =
-            if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(config.priority) };
+            if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(least, 254)).unwrap_or(config.priority) };
         a
     }
 

@@ -77,6 +77,7 @@ impl Router {
             let before = x.priority();
             let started = x.state != State::Init;
             let refit = x.assessed.fits != assessed.fits;
+            let raised = x.assessed.making.iter().any(|name| self.trackers.up(name));
             let new_faults = x.state == State::Fault && x.assessed.faults != assessed.faults;
             if let Some(x) = self.slot_mut(*i) {
                 x.assessed = assessed;
@@ -99,6 +100,11 @@ impl Router {
             let lower = |x: &Instance| x.priority() < before && x.assessed.faults.is_empty();
             if self.slot(*i).is_some_and(|x| x.standing() == Standing::Master && !x.config.strict && lower(x)) {
                 self.reply(*i, now, out);
+            }
+            // Nothing could be said by a link that was being made; the addresses come to it after this.
+            if raised && self.slot(*i).is_some_and(|x| x.standing() == Standing::Master) {
+                self.advertise(*i, now, out);
+                self.set_timer(*i, Which::GarpAgain, now);
             }
         }
         if self.life != Life::Running {
@@ -327,7 +333,7 @@ impl Router {
         if let Some(x) = self.slot_mut(i) {
             x.new_master = match x.state {
                 State::Init => NewMaster::Priority,
-                _ if x.fast.is_some() => NewMaster::Preempted,
+                _ if x.fast.is_some() || (x.zero_heard.is_none() && x.beats(now).is_some()) => NewMaster::Preempted,
                 _ => NewMaster::NoResponse,
             };
         }

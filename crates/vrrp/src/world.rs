@@ -94,7 +94,10 @@ impl Router {
 
     /// A virtual link that has not come up by now is a fault: the kernel may make one that it then does not let be up.
     pub(crate) fn made(&mut self, now: Time, out: &mut Vec<Output>) {
-        let links = self.slots.iter().flatten().flat_map(|x| &x.config.address_links).map(|(name, _)| name.clone());
+        let of = |x: &InstanceConfig| -> Vec<String> {
+            x.address_links.iter().map(|(name, _)| name).chain(&x.virtual_link).cloned().collect()
+        };
+        let links = self.slots.iter().flatten().flat_map(|x| of(&x.config));
         let late: Vec<String> = links.filter(|name| !self.trackers.raised.contains(name)).collect();
         if !late.is_empty() {
             self.trackers.raised.extend(late);

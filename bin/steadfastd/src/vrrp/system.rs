@@ -100,7 +100,10 @@ impl System {
     /// Puts an object into the place of another, which is ours.
     pub fn replace(&mut self, old: Object, new: Object) {
         self.flush();
+        let link = if let Object::Link(l) = &new { Some(l.clone()) } else { None };
         self.kernel.replace(old, new, &self.mirror);
+        // One that stays may belong elsewhere by now.
+        link.iter().for_each(|l| self.follow(l));
     }
 
     /// Takes an object out of the kernel.

@@ -124,6 +124,7 @@ fn a_renamed_instance_is_the_same_one() {
     c.name = "OTHER".into();
     let out = reload(&mut solo, one(c));
     assert_eq!((notices(&out).len(), sent(&out).len(), removed(&out)), (0, 0, 0));
+    assert!(out.contains(&Output::Renamed("VI".into(), "OTHER".into())));
     assert_eq!((solo.state(), solo.view().config.name.as_str()), (State::Master, "OTHER"));
 }
 
@@ -639,4 +640,105 @@ fn a_reversed_tracker_that_was_not_told_yet_is_no_fault() {
         assert_eq!(solo.router.handing_over().count(), 1, "{what:?}");
         assert_eq!(Solo::new(config).state(), State::Backup, "{what:?}");
     }
+}
+
+fn own_link(vrf: Option<&str>) -> Object {
+    use steadfast_core::kernel::{LinkKind, VirtualLink};
+    let kind = LinkKind::Macvlan(steadfast_core::Mac([0, 0, 0x5e, 0, 1, 51]));
+    let (vrf, family) = (vrf.map(Into::into), steadfast_core::Family::V4);
+    Object::Link(VirtualLink { name: "vrrp.51".into(), base: "eth0".into(), kind, vrf, family, group: None })
+}
+
+fn by_own_link(vrf: Option<&str>) -> Config {
+    let mut c = vi();
+    c.virtual_link = Some("vrrp.51".into());
+    c.addresses = vec![Address::new(cidr("10.0.0.151/24"), "vrrp.51")].into();
+    let mut config = one(c);
+    config.statics.push(own_link(vrf));
+    config
+}
+
+/// A master that is given a virtual link goes on as one while the link is made, and is announced from there.
+#[test]
+fn a_virtual_link_that_a_reload_asks_for_is_no_fault_unless_it_stays_away() {
+    let mut solo = Solo::master(one(vi()));
+    let out = reload(&mut solo, by_own_link(None));
+    assert_eq!((solo.state(), notices(&out)), (State::Master, vec![]));
+    solo.run_ms(50);
+    solo.take();
+    solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
+    solo.run_ms(1);
+    let out = solo.take();
+    assert_eq!((solo.state(), added(&out), sent(&out)), (State::Master, 1, vec![100]));
+    assert_eq!(announced(&out), 5);
+    // Once it was there its loss is a fault.
+    solo.input(Input::LinkGone("vrrp.51"));
+    assert_eq!(solo.state(), State::Fault);
+
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, by_own_link(None));
+    solo.run_ms(1001);
+    assert_eq!(solo.state(), State::Fault, "it does not come");
+
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, by_own_link(None));
+    solo.input(Input::ObjectRefused(&own_link(None), "Invalid argument"));
+    assert_eq!(solo.state(), State::Fault, "it cannot come");
+}
+
+/// The kernel knows a link by its name: what is removed by that would be the one that is wanted.
+#[test]
+fn a_virtual_link_whose_settings_change_is_not_removed() {
+    let mut solo = Solo::new(by_own_link(None));
+    solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
+    solo.run_to_master();
+    let out = reload(&mut solo, by_own_link(Some("red")));
+    assert_eq!((added(&out), removed(&out)), (0, 0));
+    assert!(out.contains(&Output::Replace(own_link(None), own_link(Some("red")))), "{out:?}");
+    assert_eq!(solo.state(), State::Master);
+}
+
+/// The last word of who handed over would be taken for one of who lives by its name.
+#[test]
+fn of_an_instance_that_begins_anew_the_former_life_has_no_last_word() {
+    let mut solo = Solo::master(one(vi()));
+    let mut c = vi();
+    c.vrid = 52;
+    let out = reload(&mut solo, one(c));
+    assert_eq!(notices(&out), ["VI BACKUP"]);
+    solo.run_ms(1500);
+    let out = solo.take();
+    assert_eq!((notices(&out), removed(&out)), (vec![], 1));
+    assert!(logs(&out).contains(&"(VI) removed"));
+}
+
+/// A delay goes on for the tracker that it is for.
+#[test]
+fn the_delay_of_a_process_tracker_follows_it_to_its_new_place() {
+    let process = |name: &str| ProcessConfig {
+        name: name.into(),
+        quorum: 1,
+        quorum_max: u32::MAX,
+        terminate_delay: Duration::from_secs(10),
+        fork_delay: Duration::ZERO,
+    };
+    let config = |names: &[&str]| {
+        let mut c = vi();
+        c.tracks = vec![Track { what: Tracked::Process("Q".into()), weight: 0, reverse: false }];
+        Config { processes: names.iter().map(|n| process(n)).collect(), ..one(c) }
+    };
+    let mut solo = Solo::new(config(&["P", "Q"]));
+    for name in ["P", "Q"] {
+        solo.input(Input::Process(name, 1));
+    }
+    solo.run_to_master();
+    solo.input(Input::Process("P", 0));
+    solo.run_ms(9_000);
+    reload(&mut solo, config(&["Q", "P"]));
+    solo.input(Input::Process("P", 0));
+    solo.input(Input::Process("Q", 0));
+    solo.run_ms(2_000);
+    assert!(solo.view().faults.is_empty(), "{:?}", solo.view().faults);
+    solo.run_ms(8_001);
+    assert_eq!(solo.view().faults, ["process Q is not as required"]);
 }

@@ -1,7 +1,7 @@
 use crate::testkit::*;
 use crate::*;
 use std::time::Duration;
-use steadfast_core::kernel::Address;
+use steadfast_core::kernel::{Address, Object};
 use steadfast_core::{State, Time};
 
 const S: Duration = Duration::from_secs(1);
@@ -1014,4 +1014,30 @@ fn an_owner_that_stepped_down_and_follows_its_group_is_owner_again() {
     solo.run_ms(100);
     assert_eq!(solo.states(), [State::Master; 2]);
     assert_eq!(solo.view().priority, 255);
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_stop() {
+    let mut c = vi(100);
+    c.soft_release = false;
+    let mut d = instance("VJ", 1, 52, 100);
+    d.addresses = vec![Address::new(cidr("10.0.1.152/24"), "eth1")].into();
+    let mut out = Vec::new();
+    let mut router =
+        Router::new(Config { instances: vec![c, d.clone()], ..Config::default() }, 1, Time::ZERO, &mut out);
+    router.handle(Time::ZERO, Input::Link(link(2, "eth0", true, &[addr(0, 0)])), &mut out);
+    let mut second = link(3, "eth1", true, &[addr(1, 0)]);
+    second.addresses.push(d.addresses[0].shown());
+    router.handle(Time::ZERO, Input::Link(second), &mut out);
+    router.inherit(&[Object::Address(d.addresses[0].clone())]);
+    let mut solo = Solo { router, out, now: Time::ZERO };
+    solo.router.poll(Time::ZERO, &mut solo.out);
+    solo.hear_nth(0, PEER, 0);
+    solo.run_ms(700);
+    assert_eq!(solo.states(), [State::Master, State::Backup]);
+    solo.take();
+    solo.input(Input::Stop { keep_objects: false });
+    let out = solo.take();
+    assert_eq!(removed(&out), 2);
+    assert_eq!(out.last(), Some(&Output::Stopped));
 }
