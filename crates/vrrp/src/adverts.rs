@@ -32,10 +32,11 @@ impl Router {
         let known = x.master.is_some_and(|(m, _)| m == source);
         // a question of another backup: no master speaks
         if x.config.keyed() && header.priority == QUESTION && ours > QUESTION {
-            if x.standing() == Standing::Master {
-                self.reply(i, now, out);
+            match x.standing() {
+                Standing::Backup if known => {}
+                Standing::Master => return self.reply(i, now, out),
+                _ => return,
             }
-            return;
         }
         let other = !x.config.strict && !known && x.master.is_some();
         let facts = Facts { preempt: x.preempts(), delay: x.delay, fast: x.takes_over_early(), known, other };

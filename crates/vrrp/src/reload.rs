@@ -186,7 +186,7 @@ impl Router {
             self.log(Level::Info, i, format_args!("{word} {object}"), out);
             self.hold_instead(former, object.clone(), out);
         }
-        for _ in 0..repeat {
+        for _ in 0..(repeat as usize).min(crate::garp::MOST / fresh.len().max(1)) {
             for object in &fresh {
                 if let Object::Address(a) = object {
                     self.announce(i, &a.interface, a.cidr.address, now, out);

@@ -3,6 +3,7 @@
 use crate::garp::Pacer;
 use crate::group::Group;
 use crate::instance::{After, Instance, Mode};
+use crate::machine::Standing;
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
@@ -302,7 +303,9 @@ impl Router {
             Input::ObjectUnchanged(object, why) => self.on_object_unchanged(now, object, why, out),
             Input::Wall(wall) => self.set_wall(now, wall),
             Input::Announce(name) => {
-                if let Some(i) = self.named(name).filter(|i| self.slot(*i).is_some_and(Instance::leads)) {
+                if let Some(i) =
+                    self.named(name).filter(|i| self.slot(*i).is_some_and(|x| x.standing() == Standing::Master))
+                {
                     self.burst(i, 1, now, out);
                 }
             }

@@ -499,7 +499,8 @@ impl Router {
             let text = format_args!("Sending/queueing {what} on {interface} for {address}");
             self.log(Level::Debug, i, text, out);
         }
-        for _ in 0..repeat {
+        let most = crate::garp::MOST / all.len().max(1);
+        for _ in 0..(repeat as usize).min(most) {
             for (interface, address) in &all {
                 self.announce(i, interface, *address, now, out);
             }

@@ -927,6 +927,16 @@ fn a_master_that_overslept_announces_nothing_while_it_listens() {
 }
 
 #[test]
+fn a_request_to_announce_is_none_for_who_listens() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.now += S * 6;
+    solo.router.poll(solo.now, &mut solo.out);
+    solo.take();
+    solo.input(Input::Announce("VI"));
+    assert_eq!(announced(&solo.take()), 0);
+}
+
+#[test]
 fn a_master_that_is_held_up_again_while_it_listens_listens_anew() {
     let mut solo = Solo::master(one(vi(100)));
     for _ in 0..2 {
