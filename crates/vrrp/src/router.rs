@@ -274,11 +274,16 @@ impl Router {
     /// Does a part of what is due, so that what it leads to can be carried out, and its room given back, before the rest is thought of.
     /// True: more is due.
     pub fn poll_part(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
+        let mut more = true;
         for _ in 0..PART {
-            let Some((key, due)) = self.timers.pop_due(now) else { return false };
+            let Some((key, due)) = self.timers.pop_due(now) else {
+                more = false;
+                break;
+            };
             self.fire(key, due, now, out);
         }
-        true
+        self.refresh_index();
+        more
     }
 
     /// Sweeps replaced timers off the top of the heap, so that [`Router::poll_at`] is exact and nobody is woken for nothing.
