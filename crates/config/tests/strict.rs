@@ -39,3 +39,15 @@ fn strict_mode_takes_away_what_the_rfcs_do_not_have() {
     let (_, said, i) = strict(100, "version 2", SIX);
     assert_eq!(i.expect("instance").version, Some(3), "{said}");
 }
+
+/// RFC 9568 section 5.2.5: the number of addresses is at least 1.
+#[test]
+fn an_instance_of_version_3_needs_an_address() {
+    for (version, more, kept) in [(3, "", false), (3, "no_virtual_ipaddress", true), (2, "", true)] {
+        let outcome = read(&format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 5\n version {version}\n {more}\n}}\n"
+        ));
+        assert_eq!(outcome.config.instances.len(), usize::from(kept), "version {version} {more}");
+        assert_eq!(outcome.diagnostics.exit_status(), if more.is_empty() { 5 } else { 0 }, "version {version} {more}");
+    }
+}
