@@ -159,9 +159,7 @@ section! {
         /// The body must not match.
         live "regex_no_match" "-" "-" "off" => regex_no_match: bool = false, |c, v| c.flag(v);
         /// Options of the pattern.
-        live "regex_options" "NAME ..." "-" "none" => regex_options: Vec<String> = Vec::new(), |c, v| {
-            v.extend(c.words().iter().skip(1).map(|w| w.text.clone()));
-        };
+        live "regex_options" "NAME ..." "caseless, dollar_endonly, dotall, extended, multiline, ungreedy, utf" "none" => regex_options: Vec<String> = Vec::new(), |c, v| crate::lvs::regex_options(c, v);
         /// Least offset of a match.
         live "regex_min_offset" "N" "uint32" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
         /// A match begins before this offset.
