@@ -32,6 +32,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
                 if let Some(first) = first.filter(|first| matches!(host.script(first), ScriptFile::Missing)) {
                     d.push(Class::Note, r.place.span(), format!("MISC_CHECK: program '{first}' does not exist now"));
                 }
+                idle(c, r.place.span(), d);
                 reach(c, r.address, r.place.span(), d);
             }
             r.checkers.retain(|c| known(c, &files, &bfd, r.place.span(), d));
@@ -105,6 +106,33 @@ fn overlaps(config: &Config, d: &mut Diagnostics) {
 fn exists(s: &Script, host: &dyn Host) -> bool {
     let first = s.argv.first().map(String::as_str).unwrap_or("");
     s.shell.is_none() && !matches!(host.script(first), ScriptFile::Missing)
+}
+
+/// Words of a check that mean nothing to it are forgotten, and that is said.
+fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
+    match c {
+        Checker::Ping(p) => {
+            if p.reach.connect_port.take().is_some() {
+                d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
+            }
+        }
+        Checker::Agent(a) => {
+            let p = &mut a.pace;
+            let given = [
+                ("retry", p.retry.take().is_some()),
+                ("delay_before_retry", p.delay_before_retry.take().is_some()),
+                ("alpha", p.alpha.take().is_some()),
+                ("rise", p.rise.take().is_some()),
+                ("fall", p.fall.take().is_some()),
+            ];
+            let words: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(word, _)| word).collect();
+            if !words.is_empty() {
+                let text = format!("AGENT_CHECK: what an agent says counts at once, ignoring {}", words.join(", "));
+                d.push(Class::Note, at, text);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Where a check goes and comes from fits together.

@@ -201,7 +201,7 @@ checker! {
         live "sni_name" "[NAME]" "-" "virtualhost" => sni_name: Option<String> = None, |c, v| c.optional_text(v);
         /// Verify the server's certificate by the authorities of SSL (steadfast's own).
         live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
-        /// The certificate must be for this name (steadfast's own).
+        /// The certificate must be for this name, which is sent, too, where no other is (steadfast's own).
         live "tls_name" "NAME" "-" "the name sent, else the address" => tls_name: Option<String> = None, |c, v| c.text(v);
         /// The first good answer counts, which is always so here.
         live "fast_recovery" "[BOOL]" "-" "on" => fast_recovery: Option<bool> = None, |c, v| c.boolean(v);
