@@ -95,22 +95,34 @@ fn outcome(lan: &Lan, ssl: &str, cases: &[Case]) {
     assert_eq!(d.stop(), Some(0));
 }
 
+fn installed() -> bool {
+    let both = Path::new("/usr/sbin/nginx").exists() && Command::new("openssl").arg("version").output().is_ok();
+    if !both {
+        println!("SKIPPED: TLS by nginx: nginx or openssl is not installed");
+    }
+    both
+}
+
+/// The server, on the second host.
+fn nginx(lan: &Lan, folder: &Path, conf: &str) -> Program {
+    certificates(folder);
+    let conf = file(folder, "nginx.conf", conf);
+    let mut server = lan.hosts[1].command("/usr/sbin/nginx");
+    let log = std::fs::File::create(folder.join("program.log")).expect("log");
+    server.args(["-p", &folder.display().to_string(), "-c", &conf]).stdin(Stdio::null());
+    Program(server.stdout(Stdio::null()).stderr(log).spawn().expect("nginx"))
+}
+
 #[test]
 fn names_authorities_and_who_asks() {
     require!();
-    if !Path::new("/usr/sbin/nginx").exists() || Command::new("openssl").arg("version").output().is_err() {
-        println!("SKIPPED: TLS by nginx: nginx or openssl is not installed");
+    if !installed() {
         return;
     }
     let lan = Lan::new(2);
     let folder = tempfile::tempdir().expect("folder");
     let at = folder.path();
-    certificates(at);
-    let conf = file(at, "nginx.conf", NGINX);
-    let mut server = lan.hosts[1].command("/usr/sbin/nginx");
-    let log = std::fs::File::create(at.join("program.log")).expect("log");
-    server.args(["-p", &at.display().to_string(), "-c", &conf]).stdin(Stdio::null());
-    let _server = Program(server.stdout(Stdio::null()).stderr(log).spawn().expect("nginx"));
+    let _server = nginx(&lan, at, NGINX);
     let ssl = |ca: &str, key: &str| {
         let own = format!(" certificate {0}/checker.pem\n key {0}/{key}.key\n", at.display());
         format!(" ca {}/{ca}.pem\n{}", at.display(), if key.is_empty() { "" } else { &own })
@@ -147,4 +159,69 @@ fn names_authorities_and_who_asks() {
     );
     // Without its password a key is no key, which no check outlives.
     outcome(&lan, &format!("{} password wrong\n", ssl("right", "locked")), &[(443, "", "", "locked.key")]);
+}
+
+/// Gives pages from the folder `pages`, and to who asks for the name `web.example` others.
+const PAGES: &str = r#"
+user root;
+daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
+http {
+    access_log off;
+    ssl_certificate web.example.pem;
+    ssl_certificate_key web.example.key;
+    server { listen 443 ssl; root pages; }
+    server { listen 443 ssl; server_name web.example; root others; }
+}
+"#;
+
+/// The sample that comes with keepalived: `SSL_GET` of several pages by their digests, which genhash makes.
+#[test]
+fn pages_over_tls_have_their_digests() {
+    require!();
+    if !installed() {
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    for place in ["pages/mrtg", "others"] {
+        std::fs::create_dir_all(at.join(place)).expect("folder");
+        file(&at.join(place), "index.html", &format!("<html>{place}</html>\n"));
+    }
+    file(&at.join("pages"), "index.html", "<html>welcome</html>\n");
+    let _server = nginx(&lan, at, PAGES);
+    let genhash = steadfast_test_cluster::daemon::steadfastd().with_file_name("genhash");
+    let digest = |more: &[&str]| {
+        let mut command = lan.hosts[0].command(&genhash.display().to_string());
+        let out = command.args(["-s", "10.77.0.2", "-p", "443", "-S"]).args(more).output().expect("genhash");
+        String::from_utf8_lossy(&out.stdout).trim().to_string()
+    };
+    // As soon as the server listens.
+    assert!(steadfast_test_cluster::eventually(seconds(10), || digest(&["-u", "/"]).len() == 32));
+    let sum = |page: &str| {
+        let out = Command::new("openssl").args(["md5", "-r", &format!("{page}/index.html")]).current_dir(at).output();
+        String::from_utf8_lossy(&out.expect("openssl").stdout).split(' ').next().unwrap_or_default().to_string()
+    };
+    let [welcome, mrtg] = [digest(&["-u", "/"]), digest(&["-u", "/mrtg/"])];
+    assert_eq!([&welcome, &mrtg], [&sum("pages"), &sum("pages/mrtg")]);
+    assert_eq!(digest(&["-u", "/", "-V", "web.example"]), sum("others"));
+    let text = format!(
+        "virtual_server 192.168.200.100 443 {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind NAT\n    persistence_timeout 50\n    protocol TCP\n\n    \
+         real_server 10.77.0.2 443 {{\n        weight 1\n        SSL_GET {{\n            url {{\n              path /\n              digest {welcome}\n            }}\n            \
+         url {{\n              path /mrtg/\n              digest {mrtg}\n            }}\n            connect_timeout 3\n            retry 1\n            delay_before_retry 0.2\n        }}\n    }}\n}}\n"
+    );
+    let vrrp = "vrrp_instance BESIDE {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{text}{vrrp}"));
+    let count = |words: &str| d.log().matches(words).count();
+    let wait = |n: usize, words: &str| {
+        assert!(steadfast_test_cluster::eventually(seconds(15), || count(words) >= n), "{n} {words}: {}", d.log());
+    };
+    wait(1, "succeed on service");
+    assert_eq!(count("Lost quorum"), 0, "{}", d.log());
+    // Another page where the second one was.
+    file(&at.join("pages/mrtg"), "index.html", "<html>defaced</html>\n");
+    wait(1, "Lost quorum");
+    file(&at.join("pages/mrtg"), "index.html", "<html>pages/mrtg</html>\n");
+    wait(2, "Gained quorum");
+    assert_eq!(d.stop(), Some(0));
 }

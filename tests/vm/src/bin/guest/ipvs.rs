@@ -21,6 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("schedulers_flags_and_persistence", schedulers_flags_and_persistence),
     ("weights_slow_start_and_drain", weights_slow_start_and_drain),
     ("connections_reach_the_second_director", connections_reach_the_second_director),
+    ("a_pair_of_directors", a_pair_of_directors),
     ("as_the_articles_have_it", as_the_articles_have_it),
 ];
 
@@ -228,6 +229,14 @@ fn a_restarted_daemon_finds_its_table(lab: &mut Lab) {
     assert!(upgrade.wait().is_ok_and(|s| s.success()), "{}", d.log());
     assert_ne!(d.pid("checkers.pid"), checker);
     assert_eq!(answer(held), "kept");
+    // With `alpha` servers are out until they have answered, also to a daemon that knows nothing of the one before.
+    d.kill_all();
+    assert_eq!(table(), before);
+    lab.unserve("rs2");
+    let d = Director::start(None, &text.replace("protocol TCP", "protocol TCP\n alpha"), &[]);
+    wait_table("10.2.0.3:80", true);
+    wait_table("10.2.0.2:80", false);
+    assert!(d.log().contains("Starting with quorum down"), "{}", d.log());
     d.stop();
     assert_eq!(table(), "");
     sh("ip addr del 10.1.0.100/32 dev br-c");
@@ -405,6 +414,51 @@ fn connections_reach_the_second_director(lab: &mut Lab) {
     assert!(!daemons("").contains("sync daemon"), "{}", daemons(""));
     second.stop();
     assert!(!daemons(there).contains("sync daemon"), "{}", daemons(there));
+}
+
+/// Two directors with one address and direct routing, as tutorials write it: who has the address balances, and the client that had
+/// one of the servers finds them by either.
+fn a_pair_of_directors(lab: &mut Lab) {
+    let text = |state: &str, interface: &str, priority: u32| {
+        format!(
+            "vrrp_instance VI_180{{\n\tstate {state}\n\tinterface {interface}\n\tvirtual_router_id 180\n\tpriority {priority}\n\tadvert_int 1\n\t\
+             authentication{{\n\t    auth_type PASS\n\t\tauth_pass 1111\n\t}}\n\tvirtual_ipaddress{{\n\t    10.2.0.100\n\t}}\n}}\n{}",
+            service("10.2.0.100 80", "lb_kind DR\n persistence_timeout 10\n protocol TCP", &three(""))
+        )
+    };
+    let first = || Director::start(None, &text("MASTER", "br-s", 102), &[]);
+    let master = first();
+    let backup = Director::start(Some("second"), &text("BACKUP", "eth0", 100), &[]);
+    let served = |by: &Director| {
+        by.wait_log("Entering MASTER STATE");
+        let begun = std::time::Instant::now();
+        let answer = lab.ask("near", "10.2.0.100:80", 6);
+        assert!(
+            answer.starts_with("rs") && answer.ends_with("=6"),
+            "{answer} after {:?}: {}",
+            begun.elapsed(),
+            by.log()
+        );
+    };
+    let counted = |host: &str| -> u32 {
+        let table = sh(&format!("{host} ipvsadm -Ln --stats --exact"));
+        let of_service = table.lines().find(|l| l.contains("10.2.0.100:80")).unwrap_or_default();
+        of_service.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    let there = "ip netns exec second";
+    served(&master);
+    assert_eq!((counted(""), counted(there)), (6, 0));
+    master.stop();
+    assert_eq!(table(), "");
+    served(&backup);
+    assert_eq!(counted(there), 6);
+    let master = first();
+    served(&master);
+    backup.wait_log("Entering BACKUP STATE");
+    assert_eq!((counted(""), counted(there)), (6, 6));
+    backup.stop();
+    master.stop();
+    assert_eq!(sh(&format!("{there} ipvsadm -Sn")) + &table(), "");
 }
 
 /// Balancers as tutorials write them: the kernel's table is what keepalived makes of the same file, with all servers and without.
