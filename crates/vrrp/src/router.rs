@@ -113,6 +113,9 @@ pub(crate) struct Settings {
     pub link_delays: Vec<LinkDelay>,
 }
 
+/// Timers in one part of [`Router::poll_part`].
+const PART: usize = 64;
+
 /// All virtual routers of one daemon. Feed it with [`Router::handle`], call [`Router::poll`] when [`Router::poll_at`] says so,
 /// and carry out what comes out in order.
 ///
@@ -250,6 +253,16 @@ impl Router {
         while let Some((key, due)) = self.timers.pop_due(now) {
             self.fire(key, due, now, out);
         }
+    }
+
+    /// Does a part of what is due, so that what it leads to can be carried out, and its room given back, before the rest is thought of.
+    /// True: more is due.
+    pub fn poll_part(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
+        for _ in 0..PART {
+            let Some((key, due)) = self.timers.pop_due(now) else { return false };
+            self.fire(key, due, now, out);
+        }
+        true
     }
 
     /// Sweeps replaced timers off the top of the heap, so that [`Router::poll_at`] is exact and nobody is woken for nothing.

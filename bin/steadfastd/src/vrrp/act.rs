@@ -17,17 +17,22 @@ fn entered(notice: Notice) -> Option<State> {
 impl Role {
     /// Carries out what the machine wants, also what follows from carrying it out.
     pub(super) fn act(&mut self, t: Time) {
-        while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
-                self.do_one(t, output);
-            }
-        }
+        self.carry_out(t);
         self.system.announce();
         self.system.flush();
         if let Some(fd) = self.system.new_socket.take()
             && let Err(e) = self.reactor.watch(fd, FIREWALL)
         {
             log::error!("nftables: cannot watch its socket: {e}");
+        }
+    }
+
+    /// The same, but what goes out in batches.
+    pub(super) fn carry_out(&mut self, t: Time) {
+        while !self.out.is_empty() {
+            for output in std::mem::take(&mut self.out) {
+                self.do_one(t, output);
+            }
         }
     }
 

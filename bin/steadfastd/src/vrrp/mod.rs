@@ -320,7 +320,10 @@ impl Role {
             self.take_signals(t);
         }
         self.packets(t);
-        self.router.poll(t, &mut self.out);
+        // The adverts of a thousand routers need not lie in memory at one time, and the first go out first.
+        while self.router.poll_part(t, &mut self.out) {
+            self.carry_out(t);
+        }
         self.act(t);
         if programs {
             self.take_ends(t);

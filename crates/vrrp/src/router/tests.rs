@@ -266,3 +266,23 @@ fn a_takeover_is_expected_when_the_master_is_late() {
     solo.run_ms(4000);
     assert_eq!((solo.state(), expects(&solo, 4000)), (State::Master, false));
 }
+
+#[test]
+fn what_many_say_at_one_time_comes_in_parts_and_all_of_it() {
+    let all = (1..=100u8).map(|vrid| instance(&format!("V{vrid}"), 0, vrid, 100)).collect();
+    let mut solo = Solo::new(Config { instances: all, ..Config::default() });
+    solo.run_ms(5000);
+    solo.take();
+    let due = solo.router.poll_at().expect("the next adverts");
+    let (mut said, mut parts) = (0, 0);
+    loop {
+        let more = solo.router.poll_part(due + Duration::from_secs(1), &mut solo.out);
+        let part = sent(&solo.take()).len();
+        assert!(part <= PART);
+        (said, parts) = (said + part, parts + 1);
+        if !more {
+            break;
+        }
+    }
+    assert!(said >= 100 && parts >= 2, "{said} in {parts}");
+}
