@@ -443,6 +443,7 @@ impl Role {
                     self.system.prepare(l, &self.plan);
                     self.router.handle(t, Input::Link(link(l)), &mut self.out);
                 }
+                Event::Renamed(name, index) => self.system.kernel.renamed(name, *index, &self.system.mirror),
                 Event::Gone(name) => {
                     links = true;
                     self.tell_gone(name);

@@ -64,6 +64,8 @@ pub enum Event {
     Link(Link),
     /// A link of this name is gone.
     Gone(String),
+    /// The link of this index has another name now. [`Event::Gone`] of the old one follows, unless another has that.
+    Renamed(String, u32),
     /// An address was removed: interface name, address, what is there yet of it.
     AddressRemoved(String, IpCidr, Remains),
     /// A route was removed.
@@ -323,11 +325,13 @@ impl Mirror {
                 }
                 link.up = link.admin && self.carriers.get(&link.name).copied().unwrap_or(link.running);
                 if !old_name.is_empty() && old_name != link.name {
+                    events.push(Event::Renamed(old_name.clone(), index));
                     events.push(Event::Gone(old_name));
                 }
-                // An index that is reused under one name: the old link went without a word.
+                // A name that is another link's: the old one went without a word, or to a name that is not known yet.
                 if let Some(old) = self.names.get(&link.name).copied().filter(|old| *old != index) {
                     self.forget(old);
+                    events.push(Event::Renamed(link.name.clone(), old));
                 }
                 self.forget(index);
                 self.names.insert(link.name.clone(), index);

@@ -1,3 +1,4 @@
+use super::build::Names;
 use super::routes::{route, rule};
 use super::{Buffer, Mirror, matching};
 use netlink_packet_core::Emitable;
@@ -10,7 +11,7 @@ fn mirror() -> Mirror {
 }
 
 fn bytes(r: &Route) -> Vec<u8> {
-    let m = route(r, &mirror()).expect("no link is needed");
+    let m = route(r, Names::now(&mirror())).expect("no link is needed");
     let mut bytes = vec![0; m.buffer_len()];
     m.emit(&mut bytes);
     bytes
@@ -42,7 +43,7 @@ fn a_route_that_was_removed_is_ours_only_with_all_of_it() {
     ours.via = "10.0.0.1".parse().ok();
     ours.set_metric(Metric::Mtu, 1400, true);
     ours.set_metric(Metric::Window, 3000, false);
-    let message = |r: &Route| route(r, &mirror()).expect("no link is needed");
+    let message = |r: &Route| route(r, Names::now(&mirror())).expect("no link is needed");
     let own = message(&ours);
     let mine = |theirs: &Route, change: &dyn Fn(&mut netlink_packet_route::route::RouteMessage)| {
         let mut m = message(theirs);
