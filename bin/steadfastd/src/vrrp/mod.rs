@@ -449,6 +449,7 @@ impl Role {
                     self.tell_gone(name);
                     self.router.handle(t, Input::LinkGone(name), &mut self.out);
                 }
+                Event::Blinked(name) => self.router.handle(t, Input::LinkBlinked(name), &mut self.out),
                 Event::Resynced => {}
                 _ => {}
             }

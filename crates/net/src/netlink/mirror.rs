@@ -66,6 +66,8 @@ pub enum Event {
     Gone(String),
     /// The link of this index has another name now. [`Event::Gone`] of the old one follows, unless another has that.
     Renamed(String, u32),
+    /// A link of this name was set down, and is up again: of that the [`Event::Link`] before says nothing.
+    Blinked(String),
     /// An address was removed: interface name, address, what is there yet of it.
     AddressRemoved(String, IpCidr, Remains),
     /// A route was removed.
@@ -94,6 +96,8 @@ pub struct Mirror {
     seen: Option<BTreeSet<u32>>,
     /// Links that changed and were not told yet: nothing is told of a copy that is half filled.
     changed: BTreeSet<u32>,
+    /// Links that were set down since the last events.
+    set_down: BTreeSet<u32>,
     /// Messages were lost. Until the queue has been empty once the kernel drops what comes, and says nothing of it: everything is
     /// asked for only then.
     overrun: bool,
@@ -129,6 +133,7 @@ impl Mirror {
             dumping: false,
             seen: None,
             changed: BTreeSet::new(),
+            set_down: BTreeSet::new(),
             overrun: false,
             resyncing: false,
         };
@@ -246,6 +251,8 @@ impl Mirror {
         }
         if self.settled() {
             events.extend(changed.iter().filter_map(|i| self.links.get(i)).cloned().map(Event::Link));
+            let again = std::mem::take(&mut self.set_down).into_iter().filter_map(|i| self.links.get(&i));
+            events.extend(again.filter(|l| l.admin).map(|l| Event::Blinked(l.name.clone())));
             if std::mem::take(&mut self.resyncing) {
                 events.push(Event::Resynced);
             }
@@ -298,7 +305,10 @@ impl Mirror {
                 let mut link = self.links.get(&index).cloned().unwrap_or_default();
                 let old_name = link.name.clone();
                 link.index = index;
-                link.admin = m.header.flags.contains(LinkFlags::Up);
+                let was_set_up = std::mem::replace(&mut link.admin, m.header.flags.contains(LinkFlags::Up));
+                if was_set_up && !link.admin {
+                    self.set_down.insert(index);
+                }
                 link.running = m.header.flags.contains(LinkFlags::Running);
                 link.master = None;
                 for a in m.attributes {
