@@ -111,6 +111,40 @@ fn a_group_moves_as_one_when_one_of_its_links_is_cut() {
     holds(b, VIP, &db);
 }
 
+/// A link of one member goes, and the peer takes all of them over without waiting for a timer.
+#[test]
+fn a_group_goes_to_its_peer_together_and_comes_back() {
+    require!();
+    let lan = Lan::new(2);
+    let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+    a.ip("link add in0 type veth peer name out0");
+    a.ip("link set in0 up");
+    a.ip("link set out0 up");
+    let text = |priority, more: &str| {
+        let group = "vrrp_sync_group G {\n group {\n OUTSIDE\n INSIDE\n }\n}\n";
+        let outside = instance("OUTSIDE", 51, priority, "eth0", "", "10.77.0.100/24");
+        format!("{group}{outside}{}", instance("INSIDE", 52, priority, "eth0", more, "10.77.0.101/24"))
+    };
+    let other = "10.77.0.101";
+    let da = Daemon::start(a, Kind::Steadfast, &text(200, "track_interface {\n in0\n }"));
+    let db = Daemon::start(b, Kind::Steadfast, &text(100, ""));
+    holds(a, VIP, &da);
+    holds(a, other, &da);
+    let known = || ["OUTSIDE", "INSIDE"].iter().all(|i| db.log().contains(&format!("({i}) master set to")));
+    assert!(eventually(seconds(10), known), "{}", db.log());
+    let all_at = |here: &Host, there: &Host| here.has(VIP) && here.has(other) && !there.has(VIP) && !there.has(other);
+    // A peer that waited for the timer of the healthy one would need three seconds and more; one that is told a skew at most.
+    steadfast_test_cluster::best_of("a group goes to its peer", 4, Duration::from_millis(1200), || {
+        a.ip("link set out0 down");
+        let cut = std::time::Instant::now();
+        assert!(eventually(seconds(10), || all_at(b, a)), "{}\n{}", da.log(), db.log());
+        let took = cut.elapsed();
+        a.ip("link set out0 up");
+        assert!(eventually(seconds(15), || all_at(a, b)), "{}\n{}", da.log(), db.log());
+        took
+    });
+}
+
 #[test]
 fn scripts_and_fifos_are_told_in_keepalived_s_words() {
     require!();
