@@ -171,6 +171,8 @@ fn echo_requests_are_answered_or_not() {
     }
     assert_eq!(said(&d, &["Gained quorum", "tcp:81"]), 0, "nobody is there: {}", d.log());
     assert_ne!(range(), "1 0");
+    // Rounds went by: what is not there is told of once.
+    assert!(said(&d, &["module ip_vs"]) <= 1, "{}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
 
@@ -290,4 +292,52 @@ fn first_states_are_told_where_that_is_wanted() {
         assert_eq!(told(), if wanted { "up\ndown\n" } else { "down\n" }, "{}", d.log());
         assert_eq!(d.stop(), Some(0));
     }
+}
+
+/// What `track_virtual_server` names: a group, a mark, an address with a weight, and all that for a sync group.
+#[test]
+fn virtual_servers_are_tracked_by_every_name() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let number = file(folder.path(), "number", "0\n");
+    let put = |n: &str| {
+        let next = file(folder.path(), "next", n);
+        std::fs::rename(next, &number).expect("rename");
+    };
+    let check = "FILE_CHECK {\n track_file F\n weight 0\n }";
+    let mut text = format!("track_file F {{\n file {number}\n}}\nvirtual_server_group WEB {{\n 10.99.0.1 80\n}}\n");
+    for head in ["group WEB", "fwmark 5", "10.99.0.2 80", "10.99.0.3 80"] {
+        text += &service(head, "", "10.77.0.2 80", check).replace(" alpha\n", "");
+    }
+    let track = |words: &str| format!(" track_virtual_server {{\n {words}\n }}\n");
+    let instances = [
+        ("G", track("group WEB")),
+        ("M", track("fwmark 5")),
+        ("W", track("10.99.0.2 80 weight -50")),
+        ("S1", String::new()),
+        ("S2", String::new()),
+    ];
+    for (n, (name, more)) in instances.iter().enumerate() {
+        text += &format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {}\n version 3\n advert_int 0.2\n priority 100\n virtual_ipaddress {{\n \
+             10.77.0.{}/24\n }}\n{more}}}\n",
+            60 + n,
+            110 + n
+        );
+    }
+    text += &format!("vrrp_sync_group S {{\n group {{\n S1\n S2\n }}\n{}}}\n", track("10.99.0.3 80"));
+    let d = start(&lan.hosts[0], &text);
+    let here = || -> Vec<u8> { (110..115).filter(|n| lan.hosts[0].has(&format!("10.77.0.{n}"))).collect() };
+    let holds = |wanted: &[u8]| {
+        assert!(eventually(seconds(15), || here() == wanted), "{:?}, not {wanted:?}: {}", here(), d.log());
+    };
+    holds(&[110, 111, 112, 113, 114]);
+    put("1\n");
+    holds(&[112]);
+    wait(&d, 1, &["(W)", "effective priority", "50"]);
+    put("0\n");
+    holds(&[110, 111, 112, 113, 114]);
+    wait(&d, 1, &["(W)", "effective priority", "100"]);
+    assert_eq!(d.stop(), Some(0));
 }
