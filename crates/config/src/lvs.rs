@@ -291,6 +291,11 @@ pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
 /// `lvs_sync_daemon IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]`; of old `IF INSTANCE [id N]`.
 pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
     let Some(first) = c.value() else { return };
+    if let Some(v) = v {
+        let named = v.instance.as_deref().map_or_else(String::new, |i| format!(" {i}"));
+        let text = format!("lvs_sync_daemon is there already as {}{named}, ignoring this one", v.interface);
+        return c.report_at(Class::General, first, text);
+    }
     let mut s = SyncDaemon { interface: first.text.clone(), ..Default::default() };
     let mut n = 2;
     while let Some(w) = c.word(n) {
