@@ -59,6 +59,12 @@ fn the_whole_daemon_enters_the_namespace_that_the_file_names() {
     assert_eq!(namespace_of(d.pid_of("vrrp.pid").expect("pid")), there);
     assert_eq!(d.stop(), Some(0));
     assert!(!into.has(VIP));
+    // Where it may stand, as with keepalived 2.2.7 and 2.4.3.
+    let folder = tempfile::tempdir().expect("folder");
+    let verdict = |text: &str| run(&["-t", "-f", &file(folder.path(), "conf", text)]).0;
+    assert_eq!(verdict("net_namespace absent\nglobal_defs {\n}\n"), Some(0));
+    assert_eq!(verdict("global_defs {\n}\nnet_namespace absent\n"), Some(0));
+    assert_eq!(verdict("global_defs {\n net_namespace absent\n}\n"), Some(5));
 }
 
 /// A mount namespace with a /run/keepalived of its own, which lives as long as this.
