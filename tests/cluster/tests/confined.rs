@@ -285,3 +285,58 @@ fn children(parent: i32) -> Vec<i32> {
     let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
+
+/// docs/operations.md has the table.
+#[test]
+fn each_child_holds_what_the_operators_page_says() {
+    require!();
+    let lan = Lan::new(1);
+    let instances = |n: u32| -> String {
+        let one = |n| {
+            format!(
+                "vrrp_instance V{n} {{\n interface eth0\n virtual_router_id {}\n priority 100\n virtual_ipaddress {{\n 10.78.{}.{}/24\n }}\n}}\n",
+                n % 255 + 1,
+                n / 250,
+                n % 250 + 1
+            )
+        };
+        (0..n).map(one).collect()
+    };
+    let text = |n| {
+        format!(
+            "global_defs {{\n snmp_socket /nowhere/agentx\n enable_snmp_vrrp\n}}\n\
+             bfd_instance B {{\n neighbor_ip 10.77.0.9\n source_ip 10.77.0.1\n}}\n{}\
+             virtual_server {VIP} 80 {{\n delay_loop 1\n real_server 10.77.0.1 80 {{\n TCP_CHECK {{\n connect_timeout 1\n }}\n }}\n}}\n",
+            instances(n)
+        )
+    };
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text(1));
+    let parent = d.pid_of("pid").expect("pid");
+    d.wait_log("Startup complete", seconds(10));
+    let mask = |numbers: &[u32]| numbers.iter().map(|n| 1u64 << n).sum::<u64>() & powers(parent, "CapEff");
+    let of = |role: &str| children(parent).into_iter().find(|p| command(*p).contains(&format!(" --role {role} ")));
+    for (role, numbers) in [
+        ("vrrp", &[0, 1, 12, 13, 14, 23, 24][..]),
+        ("checker", &[0, 1, 10, 12, 13, 14, 23, 24]),
+        ("bfd", &[1, 14]),
+        ("snmp", &[1]),
+    ] {
+        let is_so = || {
+            let Some(pid) = of(role) else { return false };
+            ["CapEff", "CapPrm", "CapBnd"].iter().all(|set| powers(pid, set) == mask(numbers))
+                && (line(pid, "Seccomp"), line(pid, "NoNewPrivs")) == ("2".into(), "1".into())
+        };
+        assert!(eventually(seconds(5), is_so), "{role}: {:?} {}", of(role).map(|p| powers(p, "CapEff")), d.log());
+    }
+    // The loader lives for one reading: a long one.
+    std::fs::write(d.path("conf"), text(2000)).expect("configuration");
+    d.signal(Signal::SIGHUP);
+    let confined = || {
+        let status = of("loader").and_then(|p| std::fs::read_to_string(format!("/proc/{p}/status")).ok());
+        let has = |line: String| status.as_ref().is_some_and(|s| s.contains(&line));
+        has(format!("CapEff:\t{:016x}", mask(&[2])))
+            && has(format!("CapBnd:\t{:016x}", mask(&[2])))
+            && has("Seccomp:\t2".into())
+    };
+    assert!(eventually(seconds(10), confined), "{}", d.log());
+}
