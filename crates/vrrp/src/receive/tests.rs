@@ -401,3 +401,20 @@ fn the_log_says_how_many_adverts_were_passed_over() {
     assert!(passed_over > 10, "{heard} {at_first}");
     assert!(said[1].ends_with(&format!("invalid passwd ({passed_over} more since this was logged last)")), "{said:?}");
 }
+
+/// Two routers whose file has no address to advertise must hear each other.
+#[test]
+fn an_advert_without_addresses_counts_where_we_send_none_either() {
+    for version in [Version::V2, Version::V3] {
+        let mut c = v3();
+        c.version = version;
+        let mut solo = Solo::new(one(c.clone()));
+        let empty = solo.packet(PEER, 200, |a| a.addresses.clear());
+        solo.receive(PEER, 255, &empty);
+        assert_eq!((solo.view().master, solo.view().counters.addr_list_err), (None, 1), "{version:?}");
+        c.addresses.clear();
+        let mut solo = Solo::new(one(c));
+        solo.receive(PEER, 255, &empty);
+        assert_eq!(solo.view().master, Some((ip(PEER), 200)), "{version:?}");
+    }
+}
