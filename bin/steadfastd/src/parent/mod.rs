@@ -427,7 +427,11 @@ impl Daemon {
             _ => None,
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
+        let serves = self.announced || self.adopted;
         if let Some(role) = self.roles.get_mut(n) {
+            if serves {
+                role.ward.joins_others();
+            }
             role.started(pid, from_child, to_child, pid_path.as_deref());
             role.tell(|w| w.started(now(), epoch, &config));
         }

@@ -261,3 +261,17 @@ fn what_was_kept_for_an_upgrade_is_not_for_a_successor_after_a_crash() {
     ward.drop_kept(UNTIL_RELOAD);
     assert_eq!(ward.kept().count(), 0);
 }
+
+/// A role that a reload wants first, or that follows an older program's, is tried again; at a start it is the daemon's end.
+#[test]
+fn one_that_cannot_begin_ends_nobody_who_serves() {
+    for (joins, status) in [(false, 1), (true, 1), (true, 2), (true, 4)] {
+        let mut ward = Ward::new(Memory::Lasting, true);
+        if joins {
+            ward.joins_others();
+        }
+        ward.started(at(0), 1, b"").expect("fits");
+        let end = ward.ended(at(0), End::Exited(status), false);
+        assert_eq!(matches!(end, Sequel::Restart { .. }), joins, "{end:?}");
+    }
+}
