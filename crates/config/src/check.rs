@@ -78,6 +78,9 @@ fn weighted(entries: &mut Vec<Track>, defaults: &HashMap<String, i32>, owner: &s
     });
 }
 
+/// Link, router id, family, and of a unicast instance source and peer.
+type Router = (String, u8, bool, Option<IpAddr>, Option<IpAddr>);
+
 fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     let globals = config.globals.clone();
     let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
@@ -101,7 +104,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         known(&mut g.track_bfd, &bfd, "BFD session", &g.name, d);
     }
     let script_weights: HashMap<String, i32> = config.scripts.iter().map(|s| (s.name.clone(), s.weight.0)).collect();
-    let mut taken: HashMap<(String, u8, bool, Option<IpAddr>, Option<IpAddr>), String> = HashMap::new();
+    let mut taken: HashMap<Router, String> = HashMap::new();
     let mut refused = false;
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {

@@ -201,3 +201,11 @@ fn an_unknown_group_of_a_script_is_no_silence() {
     );
     assert!(said(&outcome).iter().any(|m| m.contains("nosuchgroup")), "{:?}", said(&outcome));
 }
+
+/// What the host lacks for a moment is no fault of the file: a reload meanwhile is taken over, and nothing of it is lost.
+#[test]
+fn a_name_server_that_is_away_costs_no_reload_and_no_mail() {
+    let outcome = read("global_defs {\nsmtp_server mail.example.net 2525\n}\n");
+    assert_eq!(outcome.config.globals.smtp_server, Some(("mail.example.net".into(), 2525)));
+    assert_eq!((outcome.diagnostics.exit_status(), outcome.diagnostics.faults()), (5, vec![]));
+}
