@@ -470,6 +470,13 @@ impl Daemon {
 
     /// What time asks for; the exit status once all is done.
     fn timers(&mut self, t: Time) -> Option<i32> {
+        if let Some(l) = self.loading.as_ref().filter(|l| t >= l.until && l.overdue) {
+            // A process that waits for a disk does not end, and the next reading must not wait for it.
+            log::error!("pid {} does not end: {}; it is left to itself", l.pid, files::whereabouts(l.pid));
+            if let Some(status) = self.loaded(spawn::End::Signalled(SIGKILL)) {
+                return Some(status);
+            }
+        }
         if let Some(l) = self.loading.as_mut().filter(|l| t >= l.until) {
             log::error!(
                 "{} (pid {}) takes longer than a minute, ending it: {}",
