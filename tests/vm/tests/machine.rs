@@ -46,7 +46,9 @@ fn the_balancer() {
     let only = std::env::var("STEADFAST_VM_ONLY").unwrap_or_default();
     let folder = tempfile::tempdir().expect("folder");
     let pace = Pace::measure(&daemon, folder.path()).map(|p| format!("{VARIABLE}={} ", p.handed())).unwrap_or_default();
-    run(&[(&guest, "guest"), (&daemon, "steadfastd")], &format!("{pace}/share/guest ipvs {only}"));
+    let command = guest.with_file_name("steadfast");
+    let files = [(&*guest, "guest"), (&daemon, "steadfastd"), (&command, "steadfast")];
+    run(&files, &format!("{pace}/share/guest ipvs {only}"));
 }
 
 #[test]

@@ -82,7 +82,10 @@ fn main() {
             "crash" => time::crash(kinds, quick),
             "load" => load::load(kinds, quick),
             "authenticated" => load::authenticated(kinds, quick),
-            "checks" => checks::checks(kinds, quick),
+            "checks" => {
+                checks::outcomes(kinds, quick);
+                checks::checks(kinds, quick);
+            }
             "table" => table::table(kinds, quick),
             "bfd" => {
                 bfd::bfd(kinds, quick);
