@@ -56,7 +56,7 @@ fn some(rng: &mut Rng) -> Config {
         Range { first, last, port: 80 }
     };
     let ranges = [range(1, 3), range(10, 10), range(20, 22)].into_iter().filter(|_| rng.below(2) == 0).collect();
-    let marks = (7..9).filter(|_| rng.below(2) == 0).map(|mark| (mark, Family::V4)).collect();
+    let marks = (7..9).filter(|_| rng.below(2) == 0).map(|mark| (mark, Some(Family::V4))).collect();
     let groups = vec![VirtualServerGroup { name: "G".into(), ranges, marks, assigned: Vec::new() }];
     let wanted: Vec<ServiceId> = ids.into_iter().filter(|_| rng.below(3) > 0).collect();
     let services = wanted.into_iter().map(|id| virtual_server(rng, id)).collect();
