@@ -80,3 +80,30 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INNER: &str = "STEADFAST_TEST_SIGNALS";
+
+    /// Whoever started us may have ignored the ends of his children, and that is inherited.
+    #[test]
+    fn ends_of_children_are_heard_of_whoever_started_us() {
+        if std::env::var_os(INNER).is_some() {
+            let _signals = Signals::new().expect("signals");
+            let mut child = std::process::Command::new("true").spawn().expect("true");
+            assert!(child.wait().expect("its end is kept for us").success());
+            return;
+        }
+        let me = std::env::current_exe().expect("own path");
+        let inner = std::process::Command::new("env")
+            .arg("--ignore-signal=CHLD")
+            .arg(me)
+            .args(["--exact", "signals::tests::ends_of_children_are_heard_of_whoever_started_us"])
+            .env(INNER, "1")
+            .output()
+            .expect("env");
+        assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
+    }
+}
