@@ -112,7 +112,8 @@ fn exists(s: &Script, host: &dyn Host) -> bool {
 fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
     match c {
         Checker::Ping(p) => {
-            if p.reach.connect_port.take().is_some() {
+            let port = p.reach.connect_port.take();
+            if port.is_some() {
                 d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
             }
         }
