@@ -65,7 +65,8 @@ fn connect(cli: &Cli, address: SocketAddr, limit: Duration) -> io::Result<Box<dy
         return Ok(Box::new(stream));
     }
     let name = cli.use_sni.clone().or_else(|| cli.use_virtualhost.clone());
-    let settings = tls::Settings { server: cli.server, name, authorities: None, client: None, http2: false };
+    let settings =
+        tls::Settings { server: cli.server, name, proven: None, authorities: None, client: None, http2: false };
     Ok(Box::new(tls::stream(&settings, stream)?))
 }
 

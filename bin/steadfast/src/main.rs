@@ -419,7 +419,8 @@ fn list(wanted: Option<&str>, tsv: bool) -> i32 {
         let supported = if k.supported { "yes" } else { "not yet" };
         let doc = k.doc.trim();
         let written = if tsv {
-            writeln!(out, "{}\t{}\t{}\t{}\t{}\t{supported}\t{doc}", k.section, k.word, k.syntax, k.range, k.default)
+            let syntax = if k.syntax.is_empty() { "-" } else { k.syntax };
+            writeln!(out, "{}\t{}\t{syntax}\t{}\t{}\t{supported}\t{doc}", k.section, k.word, k.range, k.default)
         } else {
             let shown = |name: &str, what: &str| if what == "-" { String::new() } else { format!(" {name}: {what}.") };
             let (syntax, later) =

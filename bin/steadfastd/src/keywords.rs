@@ -100,7 +100,8 @@ fn covered() -> (Vec<(Keyword, String)>, Vec<String>) {
             continue;
         };
         let (with, without) = (read(&row.text(&row.with)), read(&row.text(&row.without)));
-        let different = difference(&with, &without);
+        // One whose effect depends on the machine and the moment has its tests alone.
+        let different = if row.with == row.without { None } else { difference(&with, &without) };
         // Reported, and good all the same: old spellings, scripts without security, absent links, defaults.
         let fine = ["does not exist now", " is given, using "];
         let bad = |d: &&steadfast_config::diag::Diagnostic| {

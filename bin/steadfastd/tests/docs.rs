@@ -69,3 +69,55 @@ fn a_facility_that_is_none_is_a_report_and_no_end() {
     let unmasked = run(&["-t", "-u", "999", "-f", path.to_str().expect("path")]);
     assert_eq!(unmasked, (Some(0), "Invalid umask '999', ignoring it\n".into()));
 }
+
+/// Who may use what is in the table of rooms, and nowhere else.
+#[test]
+fn every_room_uses_what_the_architecture_says() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--offline", "--locked", "--no-deps", "--format-version", "1"]).current_dir(top());
+    let out = cargo.output().expect("cargo");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).expect("metadata");
+    let list = |v: &serde_json::Value| v.as_array().cloned().unwrap_or_default();
+    let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_string();
+    let root = text(&metadata["workspace_root"]);
+    let room = |p: &serde_json::Value| {
+        let manifest = text(&p["manifest_path"]);
+        manifest.trim_start_matches(&root).trim_start_matches('/').trim_end_matches("/Cargo.toml").to_string()
+    };
+    let packages = list(&metadata["packages"]);
+    let rooms: std::collections::HashMap<String, String> =
+        packages.iter().map(|p| (text(&p["name"]), room(p))).collect();
+    let table = std::fs::read_to_string(top().join("docs/architecture.md")).expect("architecture");
+    let mut wrong = Vec::new();
+    for p in &packages {
+        let room = room(p);
+        let Some(row) = table.lines().find(|l| l.starts_with(&format!("| {room} |"))) else {
+            wrong.push(format!("{room} has no row"));
+            continue;
+        };
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let words = |cell: &str| {
+            let parts = cell.split([',', ' ', ';', '(', ')']).filter(|w| !w.is_empty() && *w != "–");
+            parts.map(str::to_string).collect::<std::collections::BTreeSet<_>>()
+        };
+        let used = list(&p["dependencies"]);
+        let used: Vec<String> = used.iter().filter(|d| d["kind"].is_null()).map(|d| text(&d["name"])).collect();
+        let (ours, outside): (Vec<&String>, Vec<&String>) = used.iter().partition(|name| rooms.contains_key(*name));
+        let ours = ours.into_iter().map(|name| rooms[name].trim_start_matches("crates/").to_string()).collect();
+        if cells[3] != "all" && words(cells[3]) != ours {
+            wrong.push(format!("{room} uses {ours:?}, the table says {}", cells[3]));
+        }
+        let named = words(cells[4]);
+        wrong.extend(
+            outside.into_iter().filter(|n| !named.contains(*n)).map(|n| format!("{room}: {n} is not in the table")),
+        );
+    }
+    // The four that know nothing of one another.
+    let pure = ["vrrp", "checkers", "bfd", "config"];
+    for room in pure {
+        let row = table.lines().find(|l| l.starts_with(&format!("| crates/{room} |"))).unwrap_or_default();
+        assert_eq!(row.split('|').nth(3).map(str::trim), Some("core"), "{row}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

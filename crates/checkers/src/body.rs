@@ -2,9 +2,8 @@
 
 use crate::Url;
 use crate::failure::Failure;
-use crate::search::Search;
+use crate::search::{Pattern, Search};
 use md5::{Digest, Md5};
-use regex::bytes::Regex;
 
 /// Longest line of chunk size and extensions, and most bytes of trailers.
 const LINE_LIMIT: usize = 4096;
@@ -49,16 +48,12 @@ pub struct Rules {
 
 impl Rules {
     /// The rules of a page. `regex` is the compiled form of the page's rule.
-    pub fn new(url: &Url, regex: Option<&Regex>) -> Rules {
+    pub fn new(url: &Url, regex: Option<&Pattern>) -> Rules {
         Rules {
             digest: url.digest,
             hash: Md5::new(),
             raw_hash: None,
-            search: url
-                .regex
-                .as_ref()
-                .zip(regex)
-                .map(|(rule, regex)| (Search::new(regex.clone(), rule), rule.no_match)),
+            search: url.regex.as_ref().zip(regex).map(|(rule, regex)| (Search::new(regex, rule), rule.no_match)),
             seen: 0,
         }
     }

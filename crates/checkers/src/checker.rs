@@ -9,8 +9,8 @@
 use crate::agent::{Admin, Words};
 use crate::exchange::{Exchange, Success};
 use crate::failure::Failure;
+use crate::search::Pattern;
 use crate::{Check, CheckKind, CheckState, Kill, ProbeId, Rule, Snapshot, search};
-use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use steadfast_core::Time;
 pub(crate) type User = (u32, u32);
 
 /// Compiled rules: equal ones are compiled once, and share their memory.
-pub(crate) type Rules = HashMap<Rule, Result<Regex, String>>;
+pub(crate) type Rules = HashMap<Rule, Result<Pattern, String>>;
 
 /// A probe under way.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(crate) struct Checker {
     pub users: Box<[User]>,
     pub state: CheckState,
     /// Compiled rules of the pages; empty when no page has one.
-    pub regexes: Box<[Option<Result<Regex, String>>]>,
+    pub regexes: Box<[Option<Result<Pattern, String>>]>,
     pub active: bool,
     /// The regular instant of the present round.
     pub grid: Time,

@@ -40,8 +40,8 @@ pub struct VirtualServerGroup {
     pub name: String,
     /// Addresses.
     pub ranges: Vec<Range>,
-    /// Marks with their family.
-    pub marks: Vec<(u32, Family)>,
+    /// Marks with their family; without one it is that of the virtual server.
+    pub marks: Vec<(u32, Option<Family>)>,
     /// Marks that packets to the addresses get, by protocol: they stand for the addresses (nftables_ipvs).
     pub assigned: Vec<(Protocol, u32)>,
 }
@@ -146,6 +146,8 @@ pub enum Suspend {
 pub struct VirtualServer {
     /// What it serves.
     pub id: ServiceId,
+    /// Family of those marks of its group that have none.
+    pub family: Family,
     /// Settings of its IPVS services.
     pub service: Service,
     /// When its checks rest.
@@ -175,6 +177,7 @@ impl VirtualServer {
     pub fn new(id: ServiceId) -> Self {
         VirtualServer {
             id,
+            family: Family::V4,
             service: Service::default(),
             suspend: Suspend::Never,
             omega: false,

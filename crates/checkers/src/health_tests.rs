@@ -280,7 +280,7 @@ fn groups_and_marks() {
     let group = VirtualServerGroup {
         name: "G".into(),
         ranges: vec![range("10.9.0.254", "10.9.1.1"), range("2001:db8::1", "2001:db8::2")],
-        marks: vec![(7, Family::V4)],
+        marks: vec![(7, Some(Family::V4))],
         assigned: Vec::new(),
     };
     let name = |name: &str| ServiceId::Group { name: name.into(), protocol: Protocol::Tcp };

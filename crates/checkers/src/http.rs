@@ -4,8 +4,8 @@
 use crate::body::{self, Chunk, Framing, Rules};
 use crate::exchange::{Step, Success};
 use crate::failure::Failure;
+use crate::search::Pattern;
 use crate::{HttpCheck, HttpVersion, Url};
-use regex::bytes::Regex;
 use std::net::{IpAddr, SocketAddr};
 
 /// Most bytes of status line and header fields together.
@@ -39,7 +39,7 @@ enum Part {
 
 impl Http {
     /// A request for `url`, with the compiled form of its regular expression.
-    pub fn new(check: &HttpCheck, url: &Url, regex: Option<&Regex>) -> Http {
+    pub fn new(check: &HttpCheck, url: &Url, regex: Option<&Pattern>) -> Http {
         Http {
             request: request(check, url),
             status: url.status.clone(),

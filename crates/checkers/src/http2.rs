@@ -5,11 +5,11 @@
 use crate::body::Rules;
 use crate::exchange::{Step, Success};
 use crate::failure::Failure;
+use crate::search::Pattern;
 use crate::{GrpcCheck, HttpCheck, Url};
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
-use regex::bytes::Regex;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -113,7 +113,7 @@ impl fmt::Debug for Http2 {
 
 impl Http2 {
     /// A request for `url`, with the compiled form of its regular expression.
-    pub fn page(check: &HttpCheck, url: &Url, regex: Option<&Regex>) -> Result<Http2, Failure> {
+    pub fn page(check: &HttpCheck, url: &Url, regex: Option<&Pattern>) -> Result<Http2, Failure> {
         let host = url
             .host
             .clone()

@@ -73,7 +73,7 @@ impl Pool {
                 out.push(Output::Log(Level::Warn, format!("VS {name} is duplicated - left out")));
                 continue;
             }
-            let Some((keys, ranges)) = keys(&service.id, &groups) else {
+            let Some((keys, ranges)) = keys(&service, &groups) else {
                 out.push(Output::Log(Level::Warn, format!("VS {name}: no such virtual_server_group, or an empty one")));
                 continue;
             };
@@ -331,9 +331,9 @@ fn remove(v: &Virtual, out: &mut Vec<Output>) {
     }
 }
 
-/// The IPVS services that an id stands for, and the addresses that marks among them stand for.
-fn keys(id: &ServiceId, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<(Vec<ServiceKey>, Vec<Range>)> {
-    let (name, protocol) = match id {
+/// The IPVS services that a virtual server stands for, and the addresses that marks among them stand for.
+fn keys(v: &VirtualServer, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<(Vec<ServiceKey>, Vec<Range>)> {
+    let (name, protocol) = match &v.id {
         ServiceId::One(key) => return Some((vec![*key], Vec::new())),
         ServiceId::Group { name, protocol } => (name, *protocol),
     };
@@ -347,6 +347,8 @@ fn keys(id: &ServiceId, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<(
     for range in &group.ranges {
         keys.extend(range.addresses().map(|address| ServiceKey::Address { address, port: range.port, protocol }));
     }
-    keys.extend(group.marks.iter().map(|(mark, family)| ServiceKey::Mark { mark: *mark, family: *family }));
+    let mark =
+        |(mark, family): &(u32, Option<Family>)| ServiceKey::Mark { mark: *mark, family: family.unwrap_or(v.family) };
+    keys.extend(group.marks.iter().map(mark));
     if keys.is_empty() { None } else { Some((keys.into_iter().collect(), Vec::new())) }
 }

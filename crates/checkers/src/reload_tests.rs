@@ -85,7 +85,8 @@ fn a_changed_check_that_is_shared_takes_nobody_out() {
             s.servers[0].checks.extend(delay.map(ping));
         }
         let (ranges, assigned) = (vec![], vec![]);
-        let groups = vec![VirtualServerGroup { name: "G".into(), ranges, marks: vec![(1, Family::V4)], assigned }];
+        let groups =
+            vec![VirtualServerGroup { name: "G".into(), ranges, marks: vec![(1, Some(Family::V4))], assigned }];
         Config { services: vec![first, second], groups, ..Config::default() }
     };
     for before in [None, Some(1)] {

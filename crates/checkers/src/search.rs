@@ -1,6 +1,8 @@
 //! A regular expression over a body of any length, in bounded memory.
 //!
-//! A window of the body is searched each time it is full, and at the end. Then all but its tail is dropped:
+//! An automaton reads each byte once and keeps nothing of the body, so a match may be as long as the body. It takes no
+//! `regex_max_offset`, for which one has to know where a match begins, and no `\b` of a pattern with `utf`. For these a window of the
+//! body is searched each time it is full, and at the end. Then all but its tail is dropped:
 //!
 //! ```text
 //!   body    ……………………………………|=================== WINDOW ===================|
@@ -12,6 +14,11 @@
 
 use crate::Rule;
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::hybrid::LazyStateID;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::{start, syntax};
+use std::sync::Arc;
 
 /// Bytes searched at once.
 const WINDOW: usize = 64 * 1024;
@@ -19,10 +26,20 @@ const WINDOW: usize = 64 * 1024;
 const OVERLAP: usize = 16 * 1024;
 /// Most memory of a compiled pattern.
 const PROGRAM_LIMIT: usize = 1 << 20;
+/// Most memory of the states of an automaton; when they are more they are made anew as they are met.
+const STATES_LIMIT: usize = 256 * 1024;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    /// Where the rule is one for it.
+    automaton: Option<Arc<DFA>>,
+}
 
 /// Compiles the pattern of a rule. The error is the last line of the regex crate's text: why, without a drawing of where.
-pub fn compile(rule: &Rule) -> Result<Regex, String> {
-    RegexBuilder::new(&rule.pattern)
+pub fn compile(rule: &Rule) -> Result<Pattern, String> {
+    let regex = RegexBuilder::new(&rule.pattern)
         .case_insensitive(rule.caseless)
         .dot_matches_new_line(rule.dotall)
         .multi_line(rule.multiline)
@@ -32,12 +49,177 @@ pub fn compile(rule: &Rule) -> Result<Regex, String> {
         .size_limit(PROGRAM_LIMIT)
         .dfa_size_limit(PROGRAM_LIMIT)
         .build()
-        .map_err(|e| e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").into())
+        .map_err(|e| e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_string())?;
+    let automaton = rule.max_offset.is_none().then(|| automaton(rule)).flatten().map(Arc::new);
+    Ok(Pattern { regex, automaton })
+}
+
+fn automaton(rule: &Rule) -> Option<DFA> {
+    let words = syntax::Config::new()
+        .case_insensitive(rule.caseless)
+        .dot_matches_new_line(rule.dotall)
+        .multi_line(rule.multiline)
+        .ignore_whitespace(rule.extended)
+        .swap_greed(rule.ungreedy)
+        .unicode(rule.utf)
+        .utf8(false);
+    let states =
+        thompson::Config::new().utf8(false).nfa_size_limit(Some(PROGRAM_LIMIT)).which_captures(WhichCaptures::None);
+    DFA::builder()
+        .syntax(words)
+        .thompson(states)
+        .configure(DFA::config().cache_capacity(STATES_LIMIT))
+        .build(&rule.pattern)
+        .ok()
 }
 
 /// A search under way.
 #[derive(Debug)]
-pub struct Search {
+pub struct Search(Way);
+
+#[derive(Debug)]
+enum Way {
+    Walk(Box<Walk>),
+    Windows(Windows),
+}
+
+impl Search {
+    /// Starts at the beginning of a body.
+    pub fn new(pattern: &Pattern, rule: &Rule) -> Search {
+        let lenient_end = !rule.dollar_endonly && !rule.multiline && rule.pattern.contains('$');
+        Search(match &pattern.automaton {
+            Some(automaton) => Way::Walk(Box::new(Walk {
+                states: automaton.create_cache(),
+                automaton: automaton.clone(),
+                min: rule.min_offset,
+                lenient_end,
+                before: None,
+                at: None,
+                line_end: false,
+                found: None,
+            })),
+            None => Way::Windows(Windows {
+                regex: pattern.regex.clone(),
+                min: rule.min_offset,
+                max: rule.max_offset,
+                lenient_end,
+                window: Vec::new(),
+                offset: 0,
+                found: false,
+            }),
+        })
+    }
+
+    /// Nothing that follows can change the result.
+    pub fn settled(&self) -> bool {
+        match &self.0 {
+            Way::Walk(w) => w.found.is_some(),
+            Way::Windows(w) => w.settled(),
+        }
+    }
+
+    /// The next bytes of the body.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            Way::Walk(w) => w.feed(bytes),
+            Way::Windows(w) => w.feed(bytes),
+        }
+    }
+
+    /// The body is over: did it match?
+    pub fn finish(&mut self) -> bool {
+        match &mut self.0 {
+            Way::Walk(w) => w.finish(),
+            Way::Windows(w) => w.finish(),
+        }
+    }
+}
+
+/// By the automaton.
+#[derive(Debug)]
+struct Walk {
+    automaton: Arc<DFA>,
+    states: Cache,
+    /// Bytes that go by before a match may begin.
+    min: u64,
+    /// PCRE's `$` also matches before a line end that closes the text.
+    lenient_end: bool,
+    /// The byte before the first one that counts.
+    before: Option<u8>,
+    at: Option<LazyStateID>,
+    /// A line end has come that may close the text, and is not read yet.
+    line_end: bool,
+    /// The result, when it is known.
+    found: Option<bool>,
+}
+
+impl Walk {
+    fn feed(&mut self, bytes: &[u8]) {
+        let skip = usize::try_from(self.min).unwrap_or(usize::MAX).min(bytes.len());
+        self.min -= skip as u64;
+        let (passed, bytes) = bytes.split_at(skip);
+        self.before = passed.last().copied().or(self.before);
+        for byte in bytes {
+            if self.found.is_some() {
+                return;
+            }
+            if std::mem::take(&mut self.line_end) {
+                self.step(b'\n');
+            }
+            if self.lenient_end && *byte == b'\n' {
+                self.line_end = true;
+            } else {
+                self.step(*byte);
+            }
+        }
+    }
+
+    /// Where it is; at the beginning the byte before it is only context.
+    fn place(&mut self) -> Option<LazyStateID> {
+        if self.at.is_none() {
+            let start = start::Config::new().look_behind(self.before);
+            self.at = self.automaton.start_state(&mut self.states, &start).ok();
+        }
+        self.at
+    }
+
+    /// One byte on. A state tells a match that ended before the byte that led to it.
+    fn step(&mut self, byte: u8) {
+        let next = self.place().and_then(|at| self.automaton.next_state(&mut self.states, at, byte).ok());
+        match next {
+            Some(next) if next.is_match() => self.found = Some(true),
+            Some(next) if next.is_dead() => self.found = Some(false),
+            Some(next) => self.at = Some(next),
+            // It has no such states: nothing makes it give up.
+            None => self.found = Some(false),
+        }
+    }
+
+    /// Does a match end here, if the body does?
+    fn ends(&mut self) -> bool {
+        let end = self.place().and_then(|at| self.automaton.next_eoi_state(&mut self.states, at).ok());
+        end.is_some_and(|state| state.is_match())
+    }
+
+    fn finish(&mut self) -> bool {
+        if self.min > 0 {
+            return false;
+        }
+        if self.found.is_none() && std::mem::take(&mut self.line_end) {
+            match self.ends() {
+                true => self.found = Some(true),
+                false => self.step(b'\n'),
+            }
+        }
+        let found = self.found.unwrap_or_else(|| self.ends());
+        self.found = Some(found);
+        found
+    }
+}
+
+/// By windows.
+#[derive(Debug)]
+struct Windows {
     regex: Regex,
     min: u64,
     max: Option<u64>,
@@ -49,27 +231,12 @@ pub struct Search {
     found: bool,
 }
 
-impl Search {
-    /// Starts at the beginning of a body.
-    pub fn new(regex: Regex, rule: &Rule) -> Search {
-        Search {
-            regex,
-            min: rule.min_offset,
-            max: rule.max_offset,
-            lenient_end: !rule.dollar_endonly && !rule.multiline && rule.pattern.contains('$'),
-            window: Vec::new(),
-            offset: 0,
-            found: false,
-        }
-    }
-
-    /// Nothing that follows can change the result.
-    pub fn settled(&self) -> bool {
+impl Windows {
+    fn settled(&self) -> bool {
         self.found || self.max.is_some_and(|max| self.offset >= max)
     }
 
-    /// The next bytes of the body.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
+    fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.settled() {
             let room = WINDOW - self.window.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -83,8 +250,7 @@ impl Search {
         }
     }
 
-    /// The body is over: did it match?
-    pub fn finish(&mut self) -> bool {
+    fn finish(&mut self) -> bool {
         self.look(self.window.len(), true);
         if self.lenient_end && self.window.last() == Some(&b'\n') {
             self.look(self.window.len() - 1, true);
@@ -112,87 +278,5 @@ impl Search {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn rule(pattern: &str) -> Rule {
-        Rule { pattern: pattern.into(), ..Rule::default() }
-    }
-
-    fn run(rule: &Rule, parts: &[&[u8]]) -> bool {
-        let mut search = Search::new(compile(rule).unwrap(), rule);
-        parts.iter().for_each(|p| search.feed(p));
-        search.finish()
-    }
-
-    #[test]
-    fn anchors_mean_the_body_not_the_window() {
-        let body = [b'x'; 3 * WINDOW];
-        assert!(run(&rule("^x"), &[&body]));
-        assert!(!run(&rule("^y"), &[&body, b"y"]));
-        let mut at_window_start = body;
-        at_window_start[WINDOW - OVERLAP] = b'y';
-        assert!(!run(&rule("^y"), &[&at_window_start]));
-        assert!(!run(&rule("y$"), &[b"y", &body]));
-        let mut at_window_end = vec![b'x'; WINDOW - 1];
-        at_window_end.push(b'y');
-        assert!(!run(&rule("y$"), &[&at_window_end, b"x"]));
-        assert!(run(&rule("y$"), &[&at_window_end]));
-    }
-
-    #[test]
-    fn dollar_before_the_closing_line_end_as_in_pcre() {
-        assert!(run(&rule("OK$"), &[b"all OK\n"]));
-        assert!(!run(&rule("OK$"), &[b"all OK\n\n"]));
-        assert!(!run(&Rule { dollar_endonly: true, ..rule("OK$") }, &[b"all OK\n"]));
-    }
-
-    #[test]
-    fn offsets() {
-        let body: &[u8] = b"0123456789ok";
-        for (min, max, wanted) in [
-            (0, None, true),
-            (10, None, true),
-            (11, None, false),
-            (0, Some(10), false),
-            (0, Some(11), true),
-            (99, None, false),
-        ] {
-            let rule = Rule { min_offset: min, max_offset: max, ..rule("ok") };
-            assert_eq!(run(&rule, &[body]), wanted, "{min} {max:?}");
-        }
-        let far = Rule { min_offset: 2 * WINDOW as u64, ..rule("ok") };
-        assert!(!run(&far, &[b"ok", &[b'x'; 2 * WINDOW]]));
-        assert!(run(&far, &[&[b'x'; 2 * WINDOW], b"ok"]));
-    }
-
-    #[test]
-    fn memory_stays_bounded_over_a_gigabyte_in_spirit() {
-        let rule = rule("needle");
-        let mut search = Search::new(compile(&rule).unwrap(), &rule);
-        for _ in 0..200 {
-            search.feed(&[b'n'; 50_000]);
-            assert!(search.window.capacity() <= 2 * WINDOW);
-        }
-        assert!(!search.finish());
-        assert!(compile(&Rule { pattern: "(a{1000}){1000}".into(), ..Rule::default() }).is_err());
-    }
-
-    proptest! {
-        /// ec984192: however a body is cut, and wherever a match lies, the result is that of the whole.
-        #[test]
-        fn partial_regex_body(before in 0usize..200_000, after in 0usize..70_000, cut in 1usize..70_000) {
-            let mut body = vec![b'.'; before];
-            body.extend_from_slice(b"start-of-match 0123456789 end-of-match");
-            body.extend(std::iter::repeat_n(b'.', after));
-            let rule = rule("start-of-match [0-9]+ end-of-match");
-            let parts: Vec<&[u8]> = body.chunks(cut).collect();
-            prop_assert!(run(&rule, &parts));
-            let pos = before + 10;
-            body[pos] = b'#';
-            let parts: Vec<&[u8]> = body.chunks(cut).collect();
-            prop_assert!(!run(&rule, &parts));
-        }
-    }
-}
+#[path = "search_tests.rs"]
+mod tests;

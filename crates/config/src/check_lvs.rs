@@ -4,12 +4,14 @@ use crate::diag::{Class, Diagnostics};
 use crate::host::{Host, ScriptFile};
 use crate::model::{Checker, Config, Method, RealServer, Script, Served, ServerGroup, VirtualServer};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use steadfast_core::ipvs::Granularity;
 
 /// Checks all; true when there are scripts that run.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
     let instances: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
-    let groups: HashSet<String> = config.server_groups.iter().map(|g| g.name.clone()).collect();
+    // The first one of a name.
+    let groups: HashMap<&str, &ServerGroup> = config.server_groups.iter().rev().map(|g| (g.name.as_str(), g)).collect();
     let files: HashSet<String> = config.files.iter().map(|f| f.name.clone()).collect();
     let bfd: HashSet<String> = config.bfd.iter().filter(|b| b.is_for_checker()).map(|b| b.name.clone()).collect();
     let mut any_script = false;
@@ -30,6 +32,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
                 if let Some(first) = first.filter(|first| matches!(host.script(first), ScriptFile::Missing)) {
                     d.push(Class::Note, r.place.span(), format!("MISC_CHECK: program '{first}' does not exist now"));
                 }
+                idle(c, r.place.span(), d);
                 reach(c, r.address, r.place.span(), d);
             }
             r.checkers.retain(|c| known(c, &files, &bfd, r.place.span(), d));
@@ -62,17 +65,16 @@ fn overlaps(config: &Config, d: &mut Diagnostics) {
     let mut all: Vec<Span> = Vec::new();
     for (i, v) in config.virtual_servers.iter().enumerate() {
         let protocol = v.protocol.unwrap_or(17);
-        let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
         let mark = |m: u32, six: bool| ((0, 0, six), u128::from(m), u128::from(m), i);
         let range =
             |first: IpAddr, last: IpAddr, port| ((protocol, port, first.is_ipv6()), number(first), number(last), i);
         match &v.served {
             Served::Nothing => {}
             Served::Address(a, port) => all.push(range(*a, *a, *port)),
-            Served::Mark(m) => all.push(mark(*m, six)),
+            Served::Mark(m) => all.push(mark(*m, v.six(None))),
             Served::Group(g) => {
                 let Some(g) = groups.get(g.as_str()) else { continue };
-                all.extend(g.marks.iter().map(|(m, six)| mark(*m, six.unwrap_or(false))));
+                all.extend(g.marks.iter().map(|(m, six)| mark(*m, six.unwrap_or_else(|| v.six(Some(g))))));
                 // With nftables_ipvs a mark of its own stands for them.
                 if config.globals.nftables_ipvs.is_none() {
                     all.extend(g.ranges.iter().map(|(first, last, port)| range(*first, *last, *port)));
@@ -104,6 +106,33 @@ fn overlaps(config: &Config, d: &mut Diagnostics) {
 fn exists(s: &Script, host: &dyn Host) -> bool {
     let first = s.argv.first().map(String::as_str).unwrap_or("");
     s.shell.is_none() && !matches!(host.script(first), ScriptFile::Missing)
+}
+
+/// Words of a check that mean nothing to it are forgotten, and that is said.
+fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
+    match c {
+        Checker::Ping(p) => {
+            if p.reach.connect_port.take().is_some() {
+                d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
+            }
+        }
+        Checker::Agent(a) => {
+            let p = &mut a.pace;
+            let given = [
+                ("retry", p.retry.take().is_some()),
+                ("delay_before_retry", p.delay_before_retry.take().is_some()),
+                ("alpha", p.alpha.take().is_some()),
+                ("rise", p.rise.take().is_some()),
+                ("fall", p.fall.take().is_some()),
+            ];
+            let words: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(word, _)| word).collect();
+            if !words.is_empty() {
+                let text = format!("AGENT_CHECK: what an agent says counts at once, ignoring {}", words.join(", "));
+                d.push(Class::Note, at, text);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Where a check goes and comes from fits together.
@@ -169,18 +198,28 @@ fn named(s: &Served) -> String {
     }
 }
 
-fn service(v: &mut VirtualServer, groups: &HashSet<String>, instances: &HashSet<String>, d: &mut Diagnostics) -> bool {
+fn service(
+    v: &mut VirtualServer,
+    groups: &HashMap<&str, &ServerGroup>,
+    instances: &HashSet<String>,
+    d: &mut Diagnostics,
+) -> bool {
     let (name, at) = (named(&v.served), v.place.span());
     let mut say = |class, text: String| d.push(class, at, format!("virtual server {name}: {text}"));
     if v.real_servers.is_empty() {
         say(Class::General, "it has no real server, ignoring it".into());
         return false;
     }
-    if let Served::Group(g) = &v.served
-        && !groups.contains(g)
-    {
+    let group = if let Served::Group(g) = &v.served { groups.get(g.as_str()).copied() } else { None };
+    if matches!(v.served, Served::Group(_)) && group.is_none() {
         say(Class::Note, "the group is not defined, ignoring the virtual server".into());
         return false;
+    }
+    if let Some(mark) = group.filter(|_| v.ip_family.is_none()).and_then(ServerGroup::ambiguous) {
+        let family = if v.six(group) { "inet6" } else { "inet" };
+        let text =
+            format!("the group has addresses of both families, so fwmark {mark} needs inet or inet6, using {family}");
+        say(Class::General, text);
     }
     match (&v.served, v.protocol) {
         (Served::Mark(_), Some(_)) => say(Class::General, "a mark has no protocol, ignoring it".into()),
@@ -215,6 +254,7 @@ fn service(v: &mut VirtualServer, groups: &HashSet<String>, instances: &HashSet<
             Method::Nat
         }
     };
+    granularity(v, group, &mut say);
     if matches!(v.served, Served::Address(_, 0)) && v.persistence_timeout.is_none() {
         say(Class::General, "port 0 needs persistence, setting it".into());
         v.persistence_timeout = Some(360);
@@ -238,6 +278,39 @@ fn service(v: &mut VirtualServer, groups: &HashSet<String>, instances: &HashSet<
         v.hysteresis = 0;
     }
     true
+}
+
+/// A netmask is for IPv4 and the length of a prefix for IPv6. A length on IPv4, which keepalived reads as the bits of a mask, means the
+/// mask of that length.
+fn granularity(v: &mut VirtualServer, group: Option<&ServerGroup>, say: &mut impl FnMut(Class, String)) {
+    let families: Vec<bool> = match (&v.served, group) {
+        (Served::Address(a, _), _) => vec![a.is_ipv6()],
+        (_, Some(g)) if !g.ranges.is_empty() || g.marks.iter().any(|m| m.1.is_some()) => {
+            let marks = g.marks.iter().map(|m| m.1.unwrap_or_else(|| v.six(group)));
+            g.ranges.iter().map(|r| r.0.is_ipv6()).chain(marks).collect()
+        }
+        _ => vec![v.six(group)],
+    };
+    let wrong = match v.persistence_granularity {
+        Some(Granularity::Prefix(bits)) if !families.contains(&true) => {
+            let mask = u32::MAX.checked_shl(32u32.saturating_sub(bits.into())).unwrap_or(0);
+            v.persistence_granularity = (bits <= 32).then_some(Granularity::Mask(mask));
+            if bits <= 32 {
+                let (mask, bytes) = (Ipv4Addr::from(mask), Ipv4Addr::from(u32::from(bits)));
+                let text = format!(
+                    "persistence_granularity {bits} of an IPv4 service is taken for {mask} (keepalived takes it for {bytes})"
+                );
+                return say(Class::Note, text);
+            }
+            format!("{bits} is no netmask of an IPv4 service")
+        }
+        Some(Granularity::Mask(mask)) if !families.contains(&false) => {
+            v.persistence_granularity = None;
+            format!("{} is no prefix length of an IPv6 service", Ipv4Addr::from(mask))
+        }
+        _ => return,
+    };
+    say(Class::General, format!("persistence_granularity: {wrong}, ignoring it"));
 }
 
 /// The real servers of a service.

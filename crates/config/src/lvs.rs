@@ -10,9 +10,48 @@ use crate::section::{Keyword, block};
 use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use steadfast_core::ipvs::Granularity;
 
 const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
+
+/// Options of PCRE that change what matches, and that are done.
+const REGEX_OPTIONS: &[&str] = &["caseless", "dollar_endonly", "dotall", "extended", "multiline", "ungreedy", "utf"];
+/// Those that do not: they are about back references, captures, the speed of an engine, or what a pattern may not have.
+const REGEX_IDLE: &[&str] = &[
+    "alt_verbnames",
+    "auto_callout",
+    "dupnames",
+    "match_unset_backref",
+    "never_backslash_c",
+    "never_ucp",
+    "never_utf",
+    "no_auto_capture",
+    "no_auto_possess",
+    "no_dotstar_anchor",
+    "no_start_optimize",
+    "use_offset_limit",
+];
+/// Those that do, and are not.
+const REGEX_MISSING: &[&str] = &["allow_empty_class", "alt_bsux", "alt_circumflex", "firstline", "ucp"];
+
+/// `regex_options`. keepalived takes any word.
+pub(crate) fn regex_options(c: &mut Cx<'_>, v: &mut Vec<String>) {
+    for w in c.words().iter().skip(1) {
+        let word = w.text.to_ascii_lowercase();
+        let is = |names: &[&str]| names.contains(&word.as_str());
+        if is(REGEX_MISSING) {
+            let text = format!("regex_options: {word} is not done here, the pattern matches as without it");
+            c.diagnostics.push(Class::Note, Some(w.span), text);
+        } else if !is(REGEX_OPTIONS) && !is(REGEX_IDLE) {
+            let known = [REGEX_OPTIONS, REGEX_IDLE].concat();
+            let help = crate::diag::suggest(&word, known.into_iter()).map(|s| format!("did you mean `{s}`?"));
+            let text = format!("regex_options: '{}' is no option of a pattern, ignoring it", w.text);
+            c.diagnostics.push_help(Class::Note, Some(w.span), text, help);
+        }
+        v.push(w.text.clone());
+    }
+}
 
 /// Patterns that were looked at, with their options: thousands of servers may have the same.
 pub(crate) type Patterns = HashMap<(String, Vec<String>), Option<String>>;
@@ -156,12 +195,12 @@ pub(crate) fn flag(c: &mut Cx<'_>, s: &mut VirtualServer, schedulers: &[&str]) {
     }
 }
 
-/// A netmask, or the length of an IPv6 prefix.
-pub(crate) fn granularity(c: &mut Cx<'_>, v: &mut Option<u32>) {
+/// A netmask, or the length of a prefix.
+pub(crate) fn granularity(c: &mut Cx<'_>, v: &mut Option<Granularity>) {
     let Some(w) = c.value() else { return };
-    match (w.text.parse::<Ipv4Addr>(), w.text.parse::<u32>()) {
-        (Ok(mask), _) => *v = Some(u32::from(mask)),
-        (_, Ok(n)) if (1..=128).contains(&n) => *v = Some(n),
+    match (w.text.parse::<Ipv4Addr>(), w.text.parse::<u8>()) {
+        (Ok(mask), _) => *v = Some(Granularity::Mask(u32::from(mask))),
+        (_, Ok(n)) if (1..=128).contains(&n) => *v = Some(Granularity::Prefix(n)),
         _ => c.report_at(Class::General, w, format!("'{}' is neither a netmask nor a prefix length", w.text)),
     }
 }
@@ -252,6 +291,11 @@ pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
 /// `lvs_sync_daemon IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]`; of old `IF INSTANCE [id N]`.
 pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
     let Some(first) = c.value() else { return };
+    if let Some(v) = v {
+        let named = v.instance.as_deref().map_or_else(String::new, |i| format!(" {i}"));
+        let text = format!("lvs_sync_daemon is there already as {}{named}, ignoring this one", v.interface);
+        return c.report_at(Class::General, first, text);
+    }
     let mut s = SyncDaemon { interface: first.text.clone(), ..Default::default() };
     let mut n = 2;
     while let Some(w) = c.word(n) {
@@ -368,6 +412,33 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     })
 }
 
+impl VirtualServer {
+    /// The family of a mark that has none of its own (true: IPv6): `ip_family`, else that of what its group has beside it, else that of
+    /// the real servers. `group`: the one that it serves.
+    pub fn six(&self, group: Option<&ServerGroup>) -> bool {
+        let beside = group.and_then(ServerGroup::six);
+        self.ip_family
+            .or(beside)
+            .unwrap_or_else(|| self.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())))
+    }
+}
+
+impl ServerGroup {
+    /// The one family of its addresses and of those marks that have one.
+    fn six(&self) -> Option<bool> {
+        let ranges = self.ranges.iter().map(|(first, ..)| first.is_ipv6());
+        let mut all = ranges.chain(self.marks.iter().filter_map(|(_, six)| *six));
+        let first = all.next()?;
+        all.all(|six| six == first).then_some(first)
+    }
+
+    /// It has both families, and a mark that may be of either.
+    pub(crate) fn ambiguous(&self) -> Option<u32> {
+        let both = self.six().is_none() && (!self.ranges.is_empty() || self.marks.iter().any(|m| m.1.is_some()));
+        self.marks.iter().find(|m| both && m.1.is_none()).map(|m| m.0)
+    }
+}
+
 /// Entries of a group: `ADDR[-LAST] [PORT]`, `fwmark N [inet|inet6]`.
 pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
     let Some(name) = c.block_name() else { return };
@@ -379,7 +450,15 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
                 c.report(Class::MissingParameter, "'fwmark' needs a number");
                 return;
             };
-            let family = c.word(2).map(|w| w.text == "inet6");
+            let family = match c.word(2).map(|w| (w, w.text.as_str())) {
+                None => None,
+                Some((_, "inet")) => Some(false),
+                Some((_, "inet6")) => Some(true),
+                Some((w, other)) => {
+                    c.report_at(Class::General, w, format!("'{other}' is no address family"));
+                    None
+                }
+            };
             if let Some(n) = c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
                 g.marks.push((n, family));
             }

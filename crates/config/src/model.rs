@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::IpCidr;
 use steadfast_core::Secret;
+use steadfast_core::ipvs::Granularity;
 use steadfast_core::kernel::{Address, Isolation, Object, Route, Rule};
 
 /// An account.

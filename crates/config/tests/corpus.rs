@@ -1,8 +1,9 @@
 //! Real configurations, and what keepalived said of them. They are not part of the project: the test reads them from the folder
 //! that STEADFAST_CORPUS names (`corpus/configs`, `corpus/verdicts.tsv`, `reference/cases`), and says so when there is none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use steadfast_config::host::{FakeHost, Host, ScriptFile};
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, load};
@@ -75,12 +76,74 @@ impl Host for CaseHost {
     }
 }
 
-fn compare(what: &str, rows: Vec<(String, PathBuf, i32, bool)>, host: &dyn Host, most: usize) {
-    let mut differ = Vec::new();
-    let mut same = 0;
-    for (name, path, theirs, all) in rows {
-        let options = Options { config_id: "me".into(), include_check_all: all, ..Default::default() };
+/// One file, and what keepalived said of it.
+struct Row {
+    name: String,
+    path: PathBuf,
+    status: i32,
+    include_check_all: bool,
+    /// The lines that it named, with what it said there.
+    places: Vec<(u32, String)>,
+}
+
+/// Lines of keepalived's where nothing is said here, and why: docs/differences.md lists them.
+const LINES_ASIDE: &[(&str, &str)] = &[
+    ("not found, ignoring...", "what it tracks was reported where it is defined, and is no fault of who tracks it"),
+    ("doesn't exist", "a link of such a name could not be made there"),
+    ("Unable to set uid/gid", "an account was not there"),
+    ("realpath()", "a folder was not there"),
+    ("is not a private macvlan", "a link of that name was there"),
+    ("too many decimal places", "a time is rounded to what the kernel takes"),
+    ("173 static_routes", "a static route is named by its text"),
+];
+
+/// The blocks around each line, by the line of their brace, and the block that the line closes.
+fn blocks(text: &str) -> Vec<(Vec<u32>, Option<u32>)> {
+    let mut open: Vec<u32> = Vec::new();
+    let mut all = vec![(Vec::new(), None)];
+    for (n, line) in (1u32..).zip(text.lines()) {
+        let (mut around, mut closed) = (open.clone(), None);
+        for c in line.split(['#', '!']).next().unwrap_or_default().chars() {
+            match c {
+                '{' => {
+                    open.push(n);
+                    around.push(n);
+                }
+                '}' => closed = open.pop(),
+                _ => {}
+            }
+        }
+        all.push((around, closed));
+    }
+    all
+}
+
+/// Whether something is said where keepalived says something: at its line; of what it finds out at the end of a block anywhere in
+/// that block; and of what it stumbles over in a block that is passed over whole, at the block's head.
+fn said_there(line: u32, text: &str, ours: &BTreeSet<u32>) -> bool {
+    let blocks = blocks(text);
+    let (around, closed) = blocks.get(line as usize).cloned().unwrap_or_default();
+    ours.contains(&line)
+        || around.iter().any(|head| ours.contains(head))
+        || closed.is_some_and(|from| ours.range(from..=line).next().is_some())
+}
+
+fn compare(what: &str, rows: Vec<Row>, host: &dyn Host, most: usize) {
+    let (mut differ, mut silent) = (Vec::new(), Vec::new());
+    let (mut same, mut lines) = (0, 0);
+    for Row { name, path, status: theirs, include_check_all, places } in rows {
+        let options = Options { config_id: "me".into(), include_check_all, ..Default::default() };
+        let begun = Instant::now();
         let outcome = load(&path, &FsReader, &options, host);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: it takes {:?} to read", begun.elapsed());
+        let text = std::fs::read(&path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+        let ours = outcome.diagnostics.iter().filter_map(|d| d.span.map(|s| s.line)).collect();
+        lines += places.len();
+        for (line, said) in places {
+            if !LINES_ASIDE.iter().any(|(what, _)| said.contains(what)) && !said_there(line, &text, &ours) {
+                silent.push(format!("{name}:{line}: {said}"));
+            }
+        }
         let ours = if outcome.unreadable { 0 } else { outcome.diagnostics.exit_status() };
         // A crash, a hang or a script-security verdict that hides the rest is compared as "reported".
         let theirs = if theirs < 0 || theirs == 124 || theirs == 139 { 5 } else { theirs };
@@ -93,7 +156,15 @@ fn compare(what: &str, rows: Vec<(String, PathBuf, i32, bool)>, host: &dyn Host,
     }
     println!("{what}: {same} alike, {} differ", differ.len());
     differ.iter().for_each(|d| println!("  {d}"));
+    println!("{what}: {lines} places named by keepalived, at {} of them nothing is said", silent.len());
+    assert!(silent.is_empty(), "{what}: nothing is said at\n{}", silent.join("\n"));
     assert!(differ.len() <= most, "{what}: {} verdicts differ, {most} are known", differ.len());
+}
+
+/// The line that `(FILE: Line N) WORDS` and `(Line N) WORDS` name.
+fn place(said: &str) -> Option<(u32, String)> {
+    let (number, words) = said.split_once("Line ")?.1.split_once(") ")?;
+    Some((number.parse().ok()?, words.into()))
 }
 
 #[test]
@@ -110,7 +181,12 @@ fn verdicts_on_real_files_are_keepalived_s() {
                     println!("  {}: not compared: {why}", r["file"]);
                     return None;
                 }
-                Some((r["file"].clone(), path, r[column].parse().ok()?, false))
+                // What it printed is there of the first run alone.
+                let said = folder.join("corpus/stderr_243").join(format!("{}.txt", r["file"]));
+                let said = std::fs::read(said).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+                let places = said.lines().filter(|_| column == "exit_243").filter_map(place).collect();
+                let status = r[column].parse().ok()?;
+                Some(Row { name: r["file"].clone(), path, status, include_check_all: false, places })
             })
             .collect::<Vec<_>>()
     };
@@ -133,7 +209,13 @@ fn verdicts_on_error_cases_are_keepalived_s() {
         .filter_map(|r| {
             let path = folder.join("reference/cases").join(&r["file"]);
             let name = format!("{} {}", r["case"], r["input_gist"]);
-            Some((name, path, r["exit_code_2.4.3"].parse().ok()?, r["extra_args"] == "-e"))
+            let status = r["exit_code_2.4.3"].parse().ok()?;
+            // The first place, unless the newer of the two versions has nothing to say.
+            let first = r["first_report_location"].rsplit_once("line ").and_then(|(_, n)| n.parse().ok());
+            let first =
+                first.filter(|_| r["reported_lines_2.4.3"] != "0" && !r["first_report_location"].contains(".inc "));
+            let places = first.map(|n| (n, name.clone())).into_iter().collect();
+            Some(Row { name, path, status, include_check_all: r["extra_args"] == "-e", places })
         })
         .collect();
     let links = FakeHost { interfaces: ["eth0", "ifb0", "ifb1"].map(String::from).to_vec(), ..Default::default() };

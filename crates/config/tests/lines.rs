@@ -301,3 +301,37 @@ fn an_address_of_two_instances_is_noted_unless_a_group_moves_them_together() {
     assert!(noted(&format!("vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\n{both}")).is_empty());
     assert!(noted(&both.replacen("eth0", "eth1", 1)).is_empty());
 }
+
+#[test]
+fn what_is_not_taken_of_an_address_or_a_second_sync_daemon_is_reported() {
+    let text = "global_defs {\n lvs_sync_daemon eth0 inst A id 3\n lvs_sync_daemon eth1 inst A\n}\n\
+                vrrp_instance A {\n interface eth0\n virtual_router_id 5\n virtual_ipaddress {\n 10.0.0.5\n }\n}\n";
+    let outcome = read(text);
+    let daemon = outcome.config.globals.lvs_sync_daemon.expect("daemon");
+    assert_eq!((daemon.interface.as_str(), daemon.id), ("eth0", Some(3)));
+    let said: Vec<_> = outcome.diagnostics.iter().filter(|d| d.class == Class::General).collect();
+    assert!(
+        said.iter().any(|d| d.span.is_some_and(|s| s.line == 3) && d.message.contains("already as eth0 A")),
+        "{said:?}"
+    );
+    for (line, status) in
+        [("10.0.0.1/24 peer 10.0.0.7", 5), ("10.0.0.1 peer 10.0.0.7", 0), ("10.0.0.1 peer 10.0.0.0/24", 0)]
+            .into_iter()
+            .chain([("10.0.0.1/24 scope link", 0), ("fd00::1/64 scope link", 5), ("fd00::1/64 scope global", 0)])
+    {
+        let outcome = read(&format!("static_ipaddress {{\n {line} dev eth0\n}}\n"));
+        assert_eq!(outcome.diagnostics.exit_status(), status, "{line}");
+        assert_eq!(outcome.config.statics.len(), 1, "{line}");
+    }
+}
+
+#[test]
+fn both_spellings_of_a_tracked_file_need_a_file_that_tells_of_changes() {
+    for word in ["track_file", "vrrp_track_file"] {
+        for (more, files) in [("", 0), ("file /proc/uptime", 0), ("file /tmp/x", 1)] {
+            let outcome = read(&format!("{word} A {{\n {more}\n}}\n"));
+            assert_eq!(outcome.config.files.len(), files, "{word} {more}");
+            assert_eq!(outcome.diagnostics.exit_status(), if files == 0 { 5 } else { 0 }, "{word} {more}");
+        }
+    }
+}

@@ -103,8 +103,27 @@ impl fmt::Display for ServiceKey {
 pub struct Persistence {
     /// Seconds, at least 1.
     pub timeout: u32,
-    /// Clients that share this many leading bits stick together; `None`: whole addresses (32 or 128).
-    pub granularity: Option<u8>,
+    /// What clients that stick together share; `None`: the whole address.
+    pub granularity: Option<Granularity>,
+}
+
+/// Which part of a client's address counts. A service of the other family takes the whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Granularity {
+    /// These bits of an IPv4 address, which need not be the leading ones.
+    Mask(u32),
+    /// So many leading bits of an IPv6 address.
+    Prefix(u8),
+}
+
+impl Granularity {
+    /// It means something to services of a family, and less than a whole address.
+    pub const fn counts(self, family: Family) -> bool {
+        match self {
+            Granularity::Mask(mask) => matches!(family, Family::V4) && mask != u32::MAX,
+            Granularity::Prefix(bits) => matches!(family, Family::V6) && bits < family.bits(),
+        }
+    }
 }
 
 /// Settings of a service.

@@ -52,6 +52,8 @@ pub enum Key<'a> {
     V4(&'a str, IpAddr, IpCidr),
     /// An IPv6 address on a link.
     V6(&'a str, IpAddr),
+    /// A virtual link: its name.
+    Link(&'a str),
     /// A route: destination, source, table, type of service, metric.
     Route(Family, Option<IpCidr>, Option<IpCidr>, u32, Option<&'a str>, u8, Option<u32>),
 }
@@ -215,7 +217,8 @@ impl Object {
             Object::Route(r) => {
                 Some(Key::Route(r.family, r.destination, r.from, r.table, r.vrf.as_deref(), r.tos, r.metric))
             }
-            Object::Link(_) | Object::Block(_) | Object::Rule(_) => None,
+            Object::Link(l) => Some(Key::Link(&l.name)),
+            Object::Block(_) | Object::Rule(_) => None,
         }
     }
 

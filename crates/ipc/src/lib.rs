@@ -484,6 +484,35 @@ mod tests {
         assert_eq!(seen, [beat(1), beat(99)]);
     }
 
+    /// A pipe that is full after each frame loses nothing, whatever was at its end.
+    #[test]
+    fn a_pipe_that_is_full_again_and_again_loses_nothing() {
+        let mut outbox = Outbox::default();
+        for n in 1..=3 {
+            outbox.urgent(&format!("u{n}"), &beat(n)).expect("frame");
+            outbox.command(&beat(10 + n)).expect("frame");
+            outbox.state(&format!("s{n}"), &beat(20 + n)).expect("frame");
+        }
+        let mut seen = Vec::new();
+        let mut turns = 0;
+        loop {
+            let mut room = turns % 2;
+            let empty = outbox.flush(|f| {
+                let taken = room > 0;
+                if taken {
+                    room -= 1;
+                    seen.push(parse(f).expect("own frame"));
+                }
+                taken
+            });
+            turns += 1;
+            if empty || turns > 100 {
+                break;
+            }
+        }
+        assert_eq!(seen, [1, 2, 3, 11, 12, 13, 21, 22, 23].map(beat));
+    }
+
     #[test]
     fn what_a_successor_must_know_does_not_wait_for_a_long_report() {
         let mut link = Link::new(7);

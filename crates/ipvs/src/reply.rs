@@ -5,7 +5,7 @@ use crate::{Daemon, DaemonState, Timeouts};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use steadfast_core::Family;
 use steadfast_core::ipvs::{
-    Checksum, Destination, DestinationKey, Forward, Persistence, Protocol, Service, ServiceKey, Tunnel,
+    Checksum, Destination, DestinationKey, Forward, Granularity, Persistence, Protocol, Service, ServiceKey, Tunnel,
 };
 
 /// Counters of a service or a destination. The last five are rates a second.
@@ -131,11 +131,11 @@ fn service(inner: &[Attr]) -> Option<ServiceReply> {
     let flags = get(svc::FLAGS)?.head::<4>().map(u32::from_ne_bytes)?;
     let persistence = (flags & svc::F_PERSISTENT != 0).then(|| {
         let mask = get(svc::NETMASK).and_then(Attr::head::<4>).unwrap_or([0xff; 4]);
-        let bits = match family {
-            Family::V4 => u32::from_be_bytes(mask).leading_ones(),
-            Family::V6 => u32::from_ne_bytes(mask).min(128),
+        let granularity = match family {
+            Family::V4 => Granularity::Mask(u32::from_be_bytes(mask)),
+            Family::V6 => Granularity::Prefix(u32::from_ne_bytes(mask).min(128) as u8),
         };
-        let granularity = Some(bits as u8).filter(|bits| *bits < family.bits());
+        let granularity = Some(granularity).filter(|g| g.counts(family));
         Persistence { timeout: get(svc::TIMEOUT).and_then(Attr::as_u32).unwrap_or(0), granularity }
     });
     let service = Service {

@@ -4,7 +4,7 @@ use crate::Operation;
 use crate::wire::{Attr, Message, attr, cmd, daemon, dest, svc};
 use std::net::IpAddr;
 use steadfast_core::Family;
-use steadfast_core::ipvs::{Checksum, Destination, DestinationKey, Forward, Service, ServiceKey, Tunnel};
+use steadfast_core::ipvs::{Checksum, Destination, DestinationKey, Forward, Granularity, Service, ServiceKey, Tunnel};
 
 /// Time limits of connections in seconds; 0 leaves one as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -208,11 +208,12 @@ fn service_attr(key: &ServiceKey, service: Option<&Service>) -> Attr {
         if service.persistence.is_some() {
             flags |= svc::F_PERSISTENT;
         }
-        let bits = service.persistence.and_then(|p| p.granularity).unwrap_or(family.bits()).min(family.bits());
-        let mask = match family {
+        let mask = match (service.persistence.and_then(|p| p.granularity).filter(|g| g.counts(family)), family) {
             // a mask as it stands in an IPv4 header
-            Family::V4 => u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0).to_be_bytes(),
-            Family::V6 => u32::from(bits).to_ne_bytes(),
+            (Some(Granularity::Mask(mask)), _) => mask.to_be_bytes(),
+            (Some(Granularity::Prefix(bits)), _) => u32::from(bits).to_ne_bytes(),
+            (None, Family::V4) => u32::MAX.to_be_bytes(),
+            (None, Family::V6) => u32::from(family.bits()).to_ne_bytes(),
         };
         inner.extend([
             Attr::text(svc::SCHED_NAME, &service.scheduler),

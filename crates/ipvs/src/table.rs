@@ -166,7 +166,7 @@ fn settle_service(key: &ServiceKey, mut service: Service) -> Service {
     service.scheduler_flags &= 7;
     service.engine = service.engine.filter(|name| !name.is_empty());
     if let Some(persistence) = &mut service.persistence {
-        persistence.granularity = persistence.granularity.filter(|bits| *bits < key.family().bits());
+        persistence.granularity = persistence.granularity.filter(|g| g.counts(key.family()));
     }
     service
 }

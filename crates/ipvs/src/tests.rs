@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use steadfast_core::Family;
 use steadfast_core::ipvs::{
-    Checksum, Destination, DestinationKey, Forward, Persistence, Protocol, Service, ServiceKey, Tunnel,
+    Checksum, Destination, DestinationKey, Forward, Granularity, Persistence, Protocol, Service, ServiceKey, Tunnel,
 };
 
 fn address(text: &str, port: u16) -> ServiceKey {
@@ -35,7 +35,7 @@ fn echo(request: &Request, family: Family) -> Option<Reply> {
 fn a_service_on_the_wire() {
     let service = Service {
         scheduler: "wrr".into(),
-        persistence: Some(Persistence { timeout: 300, granularity: Some(24) }),
+        persistence: Some(Persistence { timeout: 300, granularity: Some(Granularity::Mask(0xffff_ff00)) }),
         ..Service::default()
     };
     let bytes = Request::NewService(address("192.0.2.1", 80), service).encode(0x1d, 7);
@@ -237,7 +237,13 @@ fn destination_keys() -> impl Strategy<Value = DestinationKey> {
 
 fn services() -> impl Strategy<Value = Service> {
     let persistence = proptest::option::of(
-        (1..3u32, proptest::option::of(1..=128u8))
+        (
+            1..3u32,
+            proptest::option::of(prop_oneof![
+                any::<u32>().prop_map(Granularity::Mask),
+                (1..=128u8).prop_map(Granularity::Prefix)
+            ]),
+        )
             .prop_map(|(timeout, granularity)| Persistence { timeout, granularity }),
     );
     let names = prop_oneof![Just("wlc"), Just("rr"), Just("mh")];

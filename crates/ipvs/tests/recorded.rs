@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use steadfast_core::Family;
-use steadfast_core::ipvs::{Checksum, DestinationKey, Forward, Persistence, Protocol, ServiceKey, Tunnel};
+use steadfast_core::ipvs::{Checksum, DestinationKey, Forward, Granularity, Persistence, Protocol, ServiceKey, Tunnel};
 use steadfast_ipvs::wire::{Part, decode};
 use steadfast_ipvs::{Daemon, DaemonState, Reply, Timeouts};
 
@@ -35,7 +35,7 @@ fn services() {
     let of = |key: ServiceKey| all.iter().find(|(k, _)| *k == key).map(|(_, s)| s.clone()).expect("service");
     let http = of(ServiceKey::Address { address: ip("10.1.0.100"), port: 80, protocol: Protocol::Tcp });
     assert_eq!(http.scheduler, "wlc");
-    assert_eq!(http.persistence, Some(Persistence { timeout: 50, granularity: Some(24) }));
+    assert_eq!(http.persistence, Some(Persistence { timeout: 50, granularity: Some(Granularity::Mask(0xffff_ff00)) }));
     let dns = of(ServiceKey::Address { address: ip("fd00::1"), port: 53, protocol: Protocol::Udp });
     assert_eq!((dns.scheduler.as_str(), dns.scheduler_flags, dns.one_packet), ("sh", 3, true));
     let mark = of(ServiceKey::Mark { mark: 7, family: Family::V4 });

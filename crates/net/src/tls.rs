@@ -17,8 +17,10 @@ use std::sync::Arc;
 pub struct Settings {
     /// Address of the server.
     pub server: IpAddr,
-    /// Name to send (SNI), and to verify where verification is on; `None`: none is sent, and the address is verified.
+    /// Name to send (SNI); `None`: that to verify, and where there is none, too, none is sent.
     pub name: Option<String>,
+    /// Name to verify where verification is on; `None`: that which is sent, else the address.
+    pub proven: Option<String>,
     /// Verify by this file of authorities.
     pub authorities: Option<String>,
     /// Client certificate and key files, and the passphrase of the key.
@@ -69,13 +71,65 @@ impl ServerCertVerifier for Anybody {
 /// A connection's TLS half. Fails when a certificate file cannot be used, or the name is none.
 pub fn connect(s: &Settings) -> io::Result<ClientConnection> {
     let config = shared(s)?;
-    let name = match s.name.as_deref().map(|n| ServerName::try_from(host(n).to_owned())) {
+    let name = match s.name.as_ref().or(s.proven.as_ref()).map(|n| server_name(n)) {
         Some(Ok(name)) => name,
         // One that is to be verified must be a name; else the question is whether the server answers.
-        Some(Err(e)) if s.authorities.is_some() => return Err(io::Error::other(e)),
+        Some(Err(e)) if s.authorities.is_some() && s.name_apart().is_none() => return Err(e),
         _ => ServerName::from(s.server),
     };
     ClientConnection::new(config, name).map_err(io::Error::other)
+}
+
+fn server_name(n: &str) -> io::Result<ServerName<'static>> {
+    ServerName::try_from(host(n).to_owned()).map_err(io::Error::other)
+}
+
+impl Settings {
+    /// The name to verify, where it is another than is sent.
+    fn name_apart(&self) -> Option<&String> {
+        self.proven
+            .as_ref()
+            .filter(|proven| self.authorities.is_some() && self.name.as_ref().is_some_and(|n| n != *proven))
+    }
+}
+
+/// Verifies another name than is sent.
+#[derive(Debug)]
+struct Apart(Arc<WebPkiServerVerifier>, ServerName<'static>);
+
+impl ServerCertVerifier for Apart {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.0.verify_server_cert(end_entity, intermediates, &self.1, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// The host of what a Host header has: without a port, and without brackets.
@@ -99,7 +153,7 @@ fn stamp(path: &str) -> Stamp {
 
 /// What a configuration of TLS is made of.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Made(Option<String>, Option<(String, String, Option<String>)>, bool);
+struct Made(Option<String>, Option<(String, String, Option<String>)>, bool, Option<String>);
 
 /// Configurations that are kept at most.
 const KEPT: usize = 64;
@@ -114,7 +168,7 @@ thread_local! {
 /// One configuration for equal settings as long as its files are the same: to read the authorities of a host takes a millisecond or two,
 /// to unlock a key a good deal more, and a check may come every second.
 fn shared(s: &Settings) -> io::Result<Arc<ClientConfig>> {
-    let made = Made(s.authorities.clone(), s.client.clone(), s.http2);
+    let made = Made(s.authorities.clone(), s.client.clone(), s.http2, s.name_apart().cloned());
     let files = s.authorities.iter().chain(s.client.iter().flat_map(|(c, k, _)| [c, k]));
     let stamps: Vec<Stamp> = files.map(|p| stamp(p)).collect();
     KNOWN.with_borrow_mut(|known| {
@@ -148,7 +202,12 @@ fn config(s: &Settings) -> io::Result<ClientConfig> {
             for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
                 roots.add(certificate.map_err(|e| told(path, &e))?).map_err(io::Error::other)?;
             }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(io::Error::other)?
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = builder.build().map_err(io::Error::other)?;
+            match s.name_apart() {
+                None => verifier,
+                Some(name) => Arc::new(Apart(verifier, server_name(name)?)),
+            }
         }
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
@@ -252,7 +311,7 @@ kastjKFK+vUgDG/IXgxXyuDZ9w==
 
     fn settings(name: Option<&str>, authorities: Option<String>) -> Settings {
         let (server, name) = ("192.0.2.1".parse().expect("address"), name.map(Into::into));
-        Settings { server, name, authorities, client: None, http2: false }
+        Settings { server, name, proven: None, authorities, client: None, http2: false }
     }
 
     #[test]

@@ -31,13 +31,12 @@ impl Router {
         };
         let known = x.master.is_some_and(|(m, _)| m == source);
         // a question of another backup: no master speaks
-        if x.config.keyed()
-            && x.standing() == Standing::Backup
-            && header.priority == QUESTION
-            && ours > QUESTION
-            && !known
-        {
-            return;
+        if x.config.keyed() && header.priority == QUESTION && ours > QUESTION {
+            match x.standing() {
+                Standing::Backup if known => {}
+                Standing::Master => return self.reply(i, now, out),
+                _ => return,
+            }
         }
         let other = !x.config.strict && !known && x.master.is_some();
         let facts = Facts { preempt: x.preempts(), delay: x.delay, fast: x.takes_over_early(), known, other };
@@ -66,12 +65,12 @@ impl Router {
                 self.set_timer(i, Which::Delay, at);
                 self.accept(i, now, seen, out);
             }
-            Action::Discard => self.say_discarded(i, seen, out),
+            Action::Discard => self.say_discarded(i, now, seen, out),
             Action::Note => {
                 if x.master.is_none() {
                     self.note_master(i, now, seen, out);
                 }
-                self.say_discarded(i, seen, out);
+                self.say_discarded(i, now, seen, out);
             }
             Action::TakeOver => self.prepare_takeover(i, now, seen, out),
             Action::Reassert => {
@@ -96,9 +95,10 @@ impl Router {
         }
     }
 
-    pub(crate) fn say_discarded(&mut self, i: u32, seen: Seen, out: &mut Vec<Output>) {
+    pub(crate) fn say_discarded(&mut self, i: u32, now: Time, seen: Seen, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         let ours = x.priority();
+        x.discarded = Some((seen.source, seen.priority, now));
         if x.first(Once::LowerDiscarded) {
             let Seen { source, priority, .. } = seen;
             let text =

@@ -40,6 +40,9 @@ impl Router {
     /// Why a backup whose timer has run out takes over; nothing where it has heard nobody.
     pub(crate) fn takeover_cause(&self, i: u32, now: Time) -> Option<String> {
         let x = self.slot(i)?;
+        if let (Some((lower, p)), None, None) = (x.beats(now), x.zero_heard, x.fast) {
+            return Some(format!("{lower} announced priority {p}, its own was {}", x.priority()));
+        }
         match (x.master, x.zero_heard, x.fast) {
             (Some((master, p)), None, Some(_)) => {
                 Some(format!("{master} announced priority {p}, its own was {}", x.priority()))

@@ -11,6 +11,14 @@ use steadfast_core::{State, Time};
 
 impl Router {
     pub(crate) fn fire_instance(&mut self, i: u32, which: Which, due: Time, now: Time, out: &mut Vec<Output>) {
+        // Whoever listens does not know whether the addresses are still its own. They are announced when that is over.
+        if which.announces() && self.notice_oversleep(i, now, out) {
+            let periodic = matches!(which, Which::GarpRefresh | Which::GarpExtra);
+            if let Some(end) = self.timer(i, Which::Listen).filter(|_| periodic) {
+                self.set_timer(i, which, end);
+            }
+            return;
+        }
         match which {
             Which::Down => self.down_expired(i, due, now, out),
             Which::Advert => self.advert_due(i, due, now, out),
@@ -26,6 +34,11 @@ impl Router {
                 if let Some(x) = self.slot_mut(i)
                     && x.standing() == Standing::Listening
                 {
+                    if now.since(due) >= x.peers_patience() {
+                        let at = now + x.listening_time();
+                        self.set_timer(i, Which::Listen, at);
+                        return;
+                    }
                     let words = if std::mem::take(&mut x.superseded) {
                         "a master of lower priority is there; taking over again"
                     } else {
@@ -75,10 +88,12 @@ impl Router {
         if x.state != State::Backup {
             return;
         }
-        // a process that was held up this long may have adverts waiting unread
+        // A process that was held up this long may have adverts waiting unread; of a host that was, none waits, and a living master is
+        // heard by its next.
         if !x.graced && now.since(due) >= x.timing_interval() {
             x.graced = true;
-            self.set_timer(i, Which::Down, now + DRAIN);
+            let at = now + x.listening_time();
+            self.set_timer(i, Which::Down, at);
             return;
         }
         if self.held_back(i, now, out) {
@@ -162,7 +177,7 @@ impl Router {
         if !listens {
             return false;
         }
-        let window = (x.config.advert_interval + x.config.advert_interval / 8).clamp(DRAIN, Duration::from_secs(10));
+        let window = x.listening_time();
         x.mode = Mode::Listening;
         x.superseded = false;
         self.log(
@@ -178,7 +193,7 @@ impl Router {
 
     /// A version 2 instance ignores the master's interval, so a changed own one counts at once.
     pub(crate) fn retime(&mut self, i: u32, now: Time) {
-        let advert = self.timer(i, Which::Advert);
+        let (advert, down) = (self.timer(i, Which::Advert), self.timer(i, Which::Down));
         let Some(x) = self.slot_mut(i) else { return };
         let interval = x.config.advert_interval.max(Duration::from_millis(1));
         match x.standing() {
@@ -194,7 +209,9 @@ impl Router {
                     x.master_interval = interval;
                 }
                 let at = now + x.master_down();
-                self.set_timer(i, Which::Down, at);
+                // a takeover that is under way is not put off
+                let soon = down.filter(|_| x.zero_heard.is_some() || x.fast.is_some());
+                self.set_timer(i, Which::Down, soon.map_or(at, |t| t.min(at)));
             }
             _ => x.master_interval = interval,
         }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::{Family, Time};
 
-/// Most announcements that wait on one link; later ones are dropped, because the schedule repeats them anyhow.
-const MOST: usize = 65_536;
+/// Most announcements that wait on one link, or are asked for at once; later ones are dropped, because the schedule repeats them anyhow.
+pub(crate) const MOST: usize = 65_536;
 
 /// One announcement that waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

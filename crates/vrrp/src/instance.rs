@@ -4,6 +4,7 @@ use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
 use crate::receive::{Newer, Rows};
 use crate::tracking::{Assessment, Fault, is_link_local};
+use crate::transitions::DRAIN;
 use crate::wire::{self, ChecksumForm};
 use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
 use std::net::IpAddr;
@@ -106,6 +107,8 @@ pub(crate) struct Instance {
     pub superseded: bool,
     /// The last advert of a master.
     pub last_heard: Option<Time>,
+    /// A master of lower priority, whose adverts let the master-down timer run on: itself, its priority, and its last one.
+    pub discarded: Option<(IpAddr, u8, Time)>,
     /// An early takeover is under way; the deadline that the master-down timer had before.
     pub fast: Option<Time>,
     pub delay: Delay,
@@ -167,6 +170,7 @@ impl Instance {
             spoke_from: None,
             superseded: false,
             last_heard: None,
+            discarded: None,
             fast: None,
             delay: Delay::None,
             graced: false,
@@ -235,22 +239,24 @@ impl Instance {
         self.state == State::Master && !self.releasing()
     }
 
-    pub fn faulty(&self) -> bool {
-        // a virtual link that is still being made is waited for at the start
+    /// It is none yet: a virtual link that is still being made is waited for at the start, and where a reload asks for it just now.
+    fn waits_for(&self, fault: &Fault) -> bool {
         let made = |link: &String| self.config.address_links.iter().any(|(name, _)| name == link);
-        let waits = |f: &Fault| match f {
-            Fault::VirtualLink(_) => self.state == State::Init && self.assessed.waiting,
-            // a reload of a master asks for it just now
-            Fault::AddressLink(link) => {
-                (self.state == State::Init && made(link)) || self.assessed.making.contains(link)
-            }
+        let making = |link: &String| self.assessed.making.contains(link);
+        match fault {
+            Fault::VirtualLink(_) if self.state == State::Init => self.assessed.waiting,
+            Fault::VirtualLink(link) => self.state != State::Fault && making(link),
+            Fault::AddressLink(link) => (self.state == State::Init && made(link)) || making(link),
             _ => false,
-        };
-        self.assessed.faults.iter().any(|f| !waits(f))
+        }
+    }
+
+    pub fn faulty(&self) -> bool {
+        self.assessed.faults.iter().any(|f| !self.waits_for(f))
     }
 
     pub fn dead_link(&self) -> bool {
-        self.assessed.faults.iter().any(Fault::is_dead_link)
+        self.assessed.faults.iter().any(|f| f.is_dead_link() && !self.waits_for(f))
     }
 
     /// Its link or its address was away for so short a time that no peer can have taken over: each waits for as many adverts before, or,
@@ -263,6 +269,12 @@ impl Instance {
             false => (interval * u32::from(self.config.down_timer_adverts.max(1)), interval / 4),
         };
         self.config.fast_takeover && !self.config.strict && now.since(spoke) + margin < window
+    }
+
+    /// The master of lower priority that is alive, and its priority, where its adverts do not count.
+    pub fn beats(&self, now: Time) -> Option<(IpAddr, u8)> {
+        let interval = self.timing_interval();
+        self.discarded.filter(|(_, _, at)| now.since(*at) < interval + interval / 2).map(|(source, p, _)| (source, p))
     }
 
     /// An owner always preempts (RFC 9568 section 6.1).
@@ -350,6 +362,12 @@ impl Instance {
         let routes = config.routes.iter().cloned().map(|r| Object::Route(Box::new(r)));
         let rules = config.rules.iter().cloned().map(|r| Object::Rule(Box::new(r)));
         blocks.chain(addresses).chain(routes).chain(rules)
+    }
+
+    /// How long who overslept listens before it takes itself for the master: a living one speaks within that.
+    pub fn listening_time(&self) -> Duration {
+        let interval = self.timing_interval();
+        (interval + interval / 8).clamp(DRAIN, Duration::from_secs(10))
     }
 
     /// How long a living master may take to answer: its next advert in turn, if it does not reply out of turn.

@@ -200,6 +200,8 @@ pub enum Output {
         /// What.
         notice: Notice,
     },
+    /// An instance has another name from now on: the former one, the new one.
+    Renamed(String, String),
     /// Why the change of state comes that the log speaks of next, where the line before it does not say so.
     Because {
         /// Name.

@@ -9,7 +9,7 @@ use steadfast_core::Time;
 impl Router {
     /// Why an instance became master.
     pub fn new_master(&self, name: &str) -> NewMaster {
-        self.instances().find(|x| x.config.name == name).map_or(NewMaster::Never, |x| x.new_master)
+        self.named(name).and_then(|i| self.slot(i)).map_or(NewMaster::Never, |x| x.new_master)
     }
 
     /// Adverts that came for router ids that are nobody's here.
@@ -45,8 +45,7 @@ impl Router {
         preempt: Option<bool>,
         out: &mut Vec<Output>,
     ) {
-        let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name);
-        let Some(i) = self.order.iter().copied().find(named) else { return };
+        let Some(i) = self.named(name) else { return };
         let Some(x) = self.slot_mut(i) else { return };
         if let Some(p) = priority.filter(|p| (1..=254).contains(p) && x.config.priority != 255) {
             let before = std::mem::replace(&mut x.config.priority, p);

@@ -197,6 +197,10 @@ impl Held {
         if let Some(t) = self.entries.get_mut(object).and_then(|e| e.trouble.as_mut()) {
             t.refusals = 0;
             t.unchanged = false;
+            // the pause was for the refusals, unless somebody fights over it
+            if t.losses <= QUICK {
+                t.repair = None;
+            }
         }
     }
 

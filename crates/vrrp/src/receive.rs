@@ -263,14 +263,14 @@ impl Instance {
         if self.config.owner_ignore_adverts && self.config.priority == 255 {
             return None;
         }
-        // version 2 of keepalived may run without addresses; there a count of 0 is what we send ourselves
-        if header.count == 0 && (version == Version::V3 || !self.wire_addresses().is_empty()) {
+        // Where there are no addresses to advertise a count of 0 is what we send ourselves: a peer with the same file must be heard.
+        if header.count == 0 && !self.wire_addresses().is_empty() {
             return self.discard(Once::Count, |c| &mut c.addr_list_err, source, out, || "no address in it".into());
         }
         let theirs = wire::address_bytes(message, header.count, family);
         if self.config.strict
             && family == Family::V6
-            && !wire::addresses(theirs, family).next().is_some_and(is_link_local)
+            && wire::addresses(theirs, family).next().is_some_and(|a| !is_link_local(a))
         {
             return self.discard(
                 Once::LinkLocal,

@@ -1,9 +1,10 @@
 //! Reload: a new configuration is compared with the running one, and only what differs is touched.
 
 use crate::instance::{After, Instance, Mode};
-use crate::router::{Key as Timer, Life, Router};
+use crate::machine::{Delay, Standing};
+use crate::router::{Key as Timer, Life, Router, Which};
 use crate::script::Script;
-use crate::{Config, InstanceConfig, Kill, Notice, Output, ScriptConfig, Tracked};
+use crate::{Config, InstanceConfig, Kill, Notice, Output, ProcessConfig, ScriptConfig, Tracked};
 use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -39,7 +40,7 @@ impl Router {
         // trackers first: what instances are compared against must be the new world
         self.define_scripts(&config.scripts, &HashMap::new(), now, out);
         self.trackers.define_files(&config.files);
-        self.trackers.define_processes(&config.processes);
+        self.define_processes(&config.processes);
         let tracked: HashSet<&Tracked> = config.instances.iter().flat_map(|i| &i.tracks).map(|t| &t.what).collect();
         self.trackers.services.retain(|name, _| tracked.contains(&Tracked::Service(name.clone())));
         self.trackers.sessions.retain(|name, _| tracked.contains(&Tracked::Session(name.clone())));
@@ -48,13 +49,8 @@ impl Router {
         let wall = self.wall;
         let mut changed = Vec::new();
         let mut added = Vec::new();
-        for c in config.instances {
-            // Unicast instances without a source may have one identity: then the name tells.
-            let same = old.get_mut(&identity(&c)).and_then(|all| {
-                let at =
-                    all.iter().position(|i| self.name(*i) == c.name).or(if all.is_empty() { None } else { Some(0) })?;
-                Some(all.remove(at))
-            });
+        let former = self.former(&mut old, &config.instances);
+        for (c, same) in config.instances.into_iter().zip(former) {
             match same {
                 Some(i) => {
                     order.push(i);
@@ -99,11 +95,12 @@ impl Router {
             .collect();
         self.define_groups(&config.groups);
         self.reindex();
+        for (i, before) in changed.iter().filter(|(i, before)| self.name(*i) != before.name.as_str()) {
+            out.push(Output::Renamed(before.name.to_string(), self.name(*i).to_string()));
+        }
         // what is new is held before anything old is let go: an address that moves between two owners never leaves the kernel
         let old_statics = self.hold_statics(&config.statics, out);
-        if self.slots.iter().flatten().any(|x| !x.config.address_links.is_empty()) {
-            self.timers.set(Timer::Making, now + MAKING);
-        }
+        self.wait_for_links(now + MAKING);
         for (i, before) in &changed {
             self.hold_fresh(*i, before, now, out);
         }
@@ -114,6 +111,7 @@ impl Router {
         for i in gone {
             self.remove(i, now, out);
         }
+        self.refresh_index();
         for name in gone_groups {
             out.push(Output::Group { name, notice: Notice::Deleted });
         }
@@ -134,6 +132,31 @@ impl Router {
         self.tidy();
     }
 
+    /// Links that are being made and are not up by then are a fault.
+    pub(crate) fn wait_for_links(&mut self, until: Time) {
+        let wants = |x: &Instance| x.config.virtual_link.is_some() || !x.config.address_links.is_empty();
+        if self.slots.iter().flatten().any(wants) {
+            self.timers.set(Timer::Making, until);
+        }
+    }
+
+    /// Which of the `old` each instance of a new configuration is; those are taken out. Unicast instances without a source may have
+    /// one identity: then the name tells, or what they serve, and only then their order.
+    fn former(&self, old: &mut HashMap<Identity, Vec<u32>>, new: &[InstanceConfig]) -> Vec<Option<u32>> {
+        let mut former = vec![None; new.len()];
+        let named = |a: &InstanceConfig, b: &InstanceConfig| a.name == b.name;
+        let serving = |a: &InstanceConfig, b: &InstanceConfig| a.addresses == b.addresses && a.excluded == b.excluded;
+        let tells: [&dyn Fn(&InstanceConfig, &InstanceConfig) -> bool; 3] = [&named, &serving, &|_, _| true];
+        for same in tells {
+            for (found, c) in former.iter_mut().zip(new).filter(|(found, _)| found.is_none()) {
+                let Some(all) = old.get_mut(&identity(c)) else { continue };
+                let at = all.iter().position(|i| self.config_of(*i).is_some_and(|was| same(was, c)));
+                *found = at.map(|at| all.remove(at));
+            }
+        }
+        former
+    }
+
     /// A slot that nobody uses.
     fn free_slot(&mut self) -> u32 {
         match self.slots.iter().position(Option::is_none) {
@@ -151,8 +174,7 @@ impl Router {
         if x.state != State::Master {
             return;
         }
-        let leads = x.leads();
-        let repeat = x.config.garp.repeat.max(1);
+        let repeat = if x.standing() == Standing::Master { x.config.garp.repeat.max(1) } else { 0 };
         let old: Vec<Object> = Instance::objects(before).collect();
         let all: Vec<Object> = Instance::objects(&x.config).collect();
         let fresh = difference(&all, &old);
@@ -164,7 +186,7 @@ impl Router {
             self.log(Level::Info, i, format_args!("{word} {object}"), out);
             self.hold_instead(former, object.clone(), out);
         }
-        for _ in 0..if leads { repeat } else { 0 } {
+        for _ in 0..(repeat as usize).min(crate::garp::MOST / fresh.len().max(1)) {
             for object in &fresh {
                 if let Object::Address(a) = object {
                     self.announce(i, &a.interface, a.cidr.address, now, out);
@@ -176,7 +198,7 @@ impl Router {
     /// The rest of the difference of one instance.
     fn change(&mut self, i: u32, before: &InstanceConfig, now: Time, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i) else { return };
-        let (mut set, leads) = (x.objects_set, x.leads());
+        let (mut set, leads, speaks) = (x.objects_set, x.leads(), x.standing() == Standing::Master);
         let after = x.config.clone();
         // What an earlier daemon left serves as it is, or not at all: nothing new comes to a router that is no master.
         if set && x.state != State::Master && !Instance::objects(before).eq(Instance::objects(&after)) {
@@ -218,14 +240,18 @@ impl Router {
             self.retime(i, now);
         }
         if let Some(x) = self.slot_mut(i) {
-            if before.preempt_delay != after.preempt_delay && x.delay != crate::machine::Delay::Running {
-                x.delay = if x.state != State::Backup || after.preempt_delay.is_zero() {
-                    crate::machine::Delay::None
-                } else {
-                    crate::machine::Delay::Idle
-                };
+            if before.preempt_delay != after.preempt_delay
+                && (x.delay != Delay::Running || after.preempt_delay.is_zero())
+            {
+                x.delay =
+                    if x.state != State::Backup || after.preempt_delay.is_zero() { Delay::None } else { Delay::Idle };
             }
             x.rearm_logs(now);
+        }
+        // one that counts may end earlier
+        let latest = now + after.preempt_delay;
+        if self.timer(i, Which::Delay).is_some_and(|t| t > latest) {
+            self.set_timer(i, Which::Delay, latest);
         }
         let assessed = self.slot(i).map(|x| self.trackers.assess(&x.config, x.assessed.source));
         if let (Some(x), Some(assessed)) = (self.slot_mut(i), assessed) {
@@ -234,12 +260,15 @@ impl Router {
             x.assessed.priority = assessed.priority;
             x.assessed.source = assessed.source.or(x.assessed.source);
             x.assessed.fits = assessed.fits;
-            let new = x.priority();
-            if priority != new {
-                self.log(Level::Info, i, format_args!("Changing effective priority from {priority} to {new}"), out);
+            if before.priority != after.priority {
+                // what was owned by two may be owned by one now
+                x.owner_lowered = false;
+                x.owner_heard = None;
             }
+            let started = x.state != State::Init;
+            self.priority_changed(i, priority, started, out);
         }
-        if leads && on_wire(before) != on_wire(&after) {
+        if speaks && on_wire(before) != on_wire(&after) {
             // peers learn of it at once
             self.advertise(i, now, out);
         }
@@ -251,7 +280,7 @@ impl Router {
     fn rearm_refresh(&mut self, i: u32, before: &InstanceConfig, now: Time) {
         let extra = self.config_of(i).and_then(|c| c.garp.extra).map(|e| e.0);
         if extra != before.garp.extra.map(|e| e.0) {
-            let key = Timer::Instance(i, crate::router::Which::GarpExtra);
+            let key = Timer::Instance(i, Which::GarpExtra);
             match extra {
                 Some(period) => self.timers.set(key, now + period),
                 None => self.timers.cancel(key),
@@ -259,7 +288,7 @@ impl Router {
         }
         let Some(refresh) = self.config_of(i).map(|c| c.garp.refresh) else { return };
         if refresh != before.garp.refresh {
-            let key = Timer::Instance(i, crate::router::Which::GarpRefresh);
+            let key = Timer::Instance(i, Which::GarpRefresh);
             if refresh.is_zero() {
                 self.timers.cancel(key);
             } else {
@@ -289,9 +318,28 @@ impl Router {
         let Some(x) = self.slots.get_mut(i as usize).and_then(Option::take) else { return };
         let notice = if x.config.notify_deleted { Notice::Deleted } else { Notice::Fault };
         out.push(Output::Log(Level::Info, format!("({}) removed", x.config.name)));
-        out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
-        self.reindex();
+        // Where another has the name by now, the word would be taken for one of that.
+        if self.named(&x.config.name).is_none_or(|other| other == i) {
+            out.push(Output::Instance { name: x.config.name.to_string(), notice, priority: x.priority() });
+        }
+        self.index_stale = true;
         self.finish_stop(now, out);
+    }
+
+    /// Process trackers: a delay that counts goes on for the one that it is for.
+    fn define_processes(&mut self, configs: &[ProcessConfig]) {
+        let mut delays: HashMap<String, Time> = HashMap::new();
+        for (n, p) in self.trackers.processes.iter().enumerate() {
+            let key = Timer::Process(n as u32);
+            delays.extend(self.timers.get(key).map(|at| (p.config.name.clone(), at)));
+            self.timers.cancel(key);
+        }
+        self.trackers.define_processes(configs);
+        for (n, p) in self.trackers.processes.iter().enumerate() {
+            if let Some(at) = delays.get(&p.config.name) {
+                self.timers.set(Timer::Process(n as u32), *at);
+            }
+        }
     }
 
     /// Scripts: those with the same command keep their history, the others begin anew.
@@ -363,7 +411,8 @@ impl Router {
         let crowd = configs.len() > 16;
         for ((_, id, fresh_limit), (run, limit)) in timers.iter().zip(all) {
             let spread = if crowd { Duration::from_micros(self.rng.below(500_000)) } else { Duration::ZERO };
-            self.timers.set(Timer::ScriptRun(*id), run.unwrap_or(now + spread));
+            let interval = self.trackers.scripts.get(*id as usize).map_or(Duration::ZERO, Script::interval);
+            self.timers.set(Timer::ScriptRun(*id), run.map_or(now + spread, |t| t.min(now + interval)));
             if let Some(at) = fresh_limit.or(limit) {
                 self.timers.set(Timer::ScriptLimit(*id), at);
             }

@@ -3,6 +3,7 @@
 use crate::garp::Pacer;
 use crate::group::Group;
 use crate::instance::{After, Instance, Mode};
+use crate::machine::Standing;
 use crate::objects::Held;
 use crate::receive::Opened;
 use crate::tracking::Trackers;
@@ -11,7 +12,7 @@ use log::Level;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use steadfast_core::kernel::Object;
-use steadfast_core::{Family, Rng, State, Time, Timers};
+use steadfast_core::{Family, Name, Rng, State, Time, Timers};
 
 /// Timers of one instance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -57,6 +58,12 @@ impl Which {
         Which::GarpSettled,
         Which::Owner,
     ];
+
+    /// Addresses are announced by it.
+    pub fn announces(self) -> bool {
+        use Which::{GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, GarpSettled};
+        matches!(self, GarpAgain | GarpRefresh | GarpExtra | GarpLower | GarpAfter | GarpSettled)
+    }
 }
 
 /// All timers.
@@ -134,6 +141,10 @@ pub struct Router {
     lookup: Vec<((u32, Family, u8), u32)>,
     /// Links came or went since: it is made anew before it is needed. With a thousand virtual links they do so a thousand times.
     pub(crate) lookup_stale: bool,
+    /// Instances were removed since: what is found by name or link may be none any more.
+    pub(crate) index_stale: bool,
+    /// Instances by name.
+    pub(crate) by_name: HashMap<Name, u32>,
     /// Who depends on an interface, by name.
     pub(crate) by_interface: HashMap<String, Vec<u32>>,
     /// Who depends on a script, file or process.
@@ -179,6 +190,8 @@ impl Router {
             statics: Vec::new(),
             lookup: Vec::new(),
             lookup_stale: false,
+            index_stale: false,
+            by_name: HashMap::new(),
             by_interface: HashMap::new(),
             by_tracker: HashMap::new(),
             roaming: Vec::new(),
@@ -223,6 +236,8 @@ impl Router {
         router.find_rivals();
         router.reindex();
         router.timers.set(Key::Settle, now);
+        // With many of them, on a busy host, it takes a while.
+        router.wait_for_links(now + Duration::from_secs(10));
         router
     }
 
@@ -253,16 +268,22 @@ impl Router {
         while let Some((key, due)) = self.timers.pop_due(now) {
             self.fire(key, due, now, out);
         }
+        self.refresh_index();
     }
 
     /// Does a part of what is due, so that what it leads to can be carried out, and its room given back, before the rest is thought of.
     /// True: more is due.
     pub fn poll_part(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
+        let mut more = true;
         for _ in 0..PART {
-            let Some((key, due)) = self.timers.pop_due(now) else { return false };
+            let Some((key, due)) = self.timers.pop_due(now) else {
+                more = false;
+                break;
+            };
             self.fire(key, due, now, out);
         }
-        true
+        self.refresh_index();
+        more
     }
 
     /// Sweeps replaced timers off the top of the heap, so that [`Router::poll_at`] is exact and nobody is woken for nothing.
@@ -300,8 +321,9 @@ impl Router {
             Input::ObjectUnchanged(object, why) => self.on_object_unchanged(now, object, why, out),
             Input::Wall(wall) => self.set_wall(now, wall),
             Input::Announce(name) => {
-                let named = |i: &u32| self.slot(*i).is_some_and(|x| x.config.name == name && x.leads());
-                if let Some(i) = self.order.iter().copied().find(named) {
+                if let Some(i) =
+                    self.named(name).filter(|i| self.slot(*i).is_some_and(|x| x.standing() == Standing::Master))
+                {
                     self.burst(i, 1, now, out);
                 }
             }
@@ -309,6 +331,7 @@ impl Router {
             Input::ObjectAdded(object) => self.on_object_added(now, object, out),
             Input::Stop { keep_objects } => self.stop(now, keep_objects, out),
         }
+        self.refresh_index();
         self.tidy();
     }
 
@@ -318,6 +341,11 @@ impl Router {
 
     pub(crate) fn slot(&self, i: u32) -> Option<&Instance> {
         self.slots.get(i as usize).and_then(Option::as_ref)
+    }
+
+    /// The slot of an instance of the configuration. With a thousand of them each of a thousand notices asks for one.
+    pub(crate) fn named(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
     }
 
     pub(crate) fn slot_mut(&mut self, i: u32) -> Option<&mut Instance> {
@@ -332,8 +360,17 @@ impl Router {
         out.push(Output::Log(level, format!("({}) {text}", self.name(i))));
     }
 
+    /// Instances have been removed: many may be at once.
+    pub(crate) fn refresh_index(&mut self) {
+        if self.index_stale {
+            self.reindex();
+        }
+    }
+
     /// Rebuilds what is looked up: after a change of configuration or of a link's index.
     pub(crate) fn reindex(&mut self) {
+        self.index_stale = false;
+        self.by_name = self.order.iter().filter_map(|i| Some((self.config_of(*i)?.name.clone(), *i))).collect();
         self.by_interface.clear();
         self.by_tracker.clear();
         self.trackers.managed.clear();
@@ -549,14 +586,17 @@ impl Router {
             }
         }
         self.life = Life::Stopping { keep };
-        for i in 0..self.slots.len() as u32 {
-            if self.slot(i).is_some_and(|x| x.leads()) {
+        let slots = 0..self.slots.len() as u32;
+        for i in slots.clone().filter(|i| self.slot(*i).is_some_and(|x| x.state != State::Master)).collect::<Vec<_>>() {
+            self.quiet(i);
+            self.let_orphans_go(i, out);
+            // deaf from now on: nobody stands up during the stop
+            self.set_state(i, State::Init, now);
+        }
+        // Masters last: with the last of them it may be over.
+        for i in slots {
+            if self.slot(i).is_some_and(Instance::leads) {
                 self.leave_master(i, After::Stop, !keep, now, out);
-            } else if !self.slot(i).is_some_and(Instance::releasing) {
-                self.quiet(i);
-                self.let_orphans_go(i, out);
-                // deaf from now on: nobody stands up during the stop
-                self.set_state(i, State::Init, now);
             }
         }
         self.finish_stop(now, out);

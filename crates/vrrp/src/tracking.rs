@@ -78,9 +78,9 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub config: ProcessConfig,
-    /// As last told.
+    /// As last told. Until then it counts as what is asked for.
     pub count: Option<u32>,
-    /// As reported, after the delays. Good until told otherwise.
+    /// As reported, after the delays.
     pub ok: bool,
 }
 
@@ -125,7 +125,7 @@ pub(crate) struct Assessment {
     pub faults: Vec<Fault>,
     /// A script whose failure would mean FAULT has not reported yet.
     pub waiting: bool,
-    /// Links of faults that are no faults of who serves already: they are being made.
+    /// Links of faults that are none yet of who takes part already: they are being made.
     pub making: Vec<String>,
     /// Some tracked script has not reported yet.
     pub pending: bool,
@@ -146,8 +146,8 @@ pub(crate) struct Trackers {
     pub scripts: Vec<Script>,
     pub script_index: HashMap<String, u32>,
     pub files: HashMap<String, i64>,
-    /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served: an address is not given
-    /// up because a brother is late.
+    /// Virtual servers that the checker spoke of. One that it did not speak of yet counts as served, or, reversed, as not: an
+    /// address is not given up because a brother is late.
     pub services: HashMap<String, bool>,
     /// BFD sessions, as last told. What is not known yet is waited for.
     pub sessions: HashMap<String, bool>,
@@ -169,7 +169,7 @@ pub(crate) fn is_link_local(a: IpAddr) -> bool {
 }
 
 impl Trackers {
-    fn up(&self, interface: &str) -> bool {
+    pub fn up(&self, interface: &str) -> bool {
         self.links.get(interface).is_some_and(|l| l.up)
     }
 
@@ -219,6 +219,9 @@ impl Trackers {
                     a.faults.push(Fault::VirtualLink(name.clone()));
                     // It is on its way, unless the kernel will not have it.
                     a.waiting = !self.refused.iter().any(|o| matches!(o, Object::Link(l) if l.name == *name));
+                    if a.waiting && !self.raised.contains(name) {
+                        a.making.push(name.clone());
+                    }
                 }
                 let link = match self.links.get(config.link()) {
                     Some(own) if config.source_on_link => own,
@@ -266,8 +269,10 @@ impl Trackers {
         for track in &config.tracks {
             self.track(config, track, &mut sum, &mut a);
         }
+        // The least one is a question, where adverts are authenticated, and no master's.
+        let least = if config.keyed() { i64::from(crate::doubt::QUESTION) + 1 } else { 1 };
         a.priority =
-            if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(config.priority) };
+            if config.priority == 255 { 255 } else { u8::try_from(sum.clamp(least, 254)).unwrap_or(config.priority) };
         a
     }
 
@@ -322,10 +327,11 @@ impl Trackers {
             Tracked::Process(name) => {
                 let process = self.process_index.get(name).and_then(|i| self.processes.get(*i as usize));
                 let Some(process) = process else { return };
-                (Some(process.ok), Fault::Process(name.clone()))
+                let good = if process.count.is_some() { process.ok } else { !track.reverse };
+                (Some(good), Fault::Process(name.clone()))
             }
             Tracked::Service(name) => {
-                (Some(self.services.get(name).copied().unwrap_or(true)), Fault::Service(name.clone()))
+                (Some(self.services.get(name).copied().unwrap_or(!track.reverse)), Fault::Service(name.clone()))
             }
             Tracked::Session(name) => {
                 let up = self.sessions.get(name).copied();

@@ -77,6 +77,7 @@ impl Router {
             let before = x.priority();
             let started = x.state != State::Init;
             let refit = x.assessed.fits != assessed.fits;
+            let raised = x.assessed.making.iter().any(|name| self.trackers.up(name));
             let new_faults = x.state == State::Fault && x.assessed.faults != assessed.faults;
             if let Some(x) = self.slot_mut(*i) {
                 x.assessed = assessed;
@@ -99,6 +100,11 @@ impl Router {
             let lower = |x: &Instance| x.priority() < before && x.assessed.faults.is_empty();
             if self.slot(*i).is_some_and(|x| x.standing() == Standing::Master && !x.config.strict && lower(x)) {
                 self.reply(*i, now, out);
+            }
+            // Nothing could be said by a link that was being made; the addresses come to it after this.
+            if raised && self.slot(*i).is_some_and(|x| x.standing() == Standing::Master) {
+                self.advertise(*i, now, out);
+                self.set_timer(*i, Which::GarpAgain, now);
             }
         }
         if self.life != Life::Running {
@@ -327,7 +333,7 @@ impl Router {
         if let Some(x) = self.slot_mut(i) {
             x.new_master = match x.state {
                 State::Init => NewMaster::Priority,
-                _ if x.fast.is_some() => NewMaster::Preempted,
+                _ if x.fast.is_some() || (x.zero_heard.is_none() && x.beats(now).is_some()) => NewMaster::Preempted,
                 _ => NewMaster::NoResponse,
             };
         }
@@ -374,6 +380,9 @@ impl Router {
         x.reannounced = None;
         // those of an earlier mastership must not silence this one when somebody contends right away
         x.replies = 0;
+        if std::mem::take(&mut x.owner_lowered) {
+            self.priority_changed(i, 254, true, out);
+        }
         self.advertise(i, now, out);
         self.log(Level::Info, i, format_args!("setting VIPs."), out);
         self.log_routes(i, "setting", out);
@@ -490,7 +499,8 @@ impl Router {
             let text = format_args!("Sending/queueing {what} on {interface} for {address}");
             self.log(Level::Debug, i, text, out);
         }
-        for _ in 0..repeat {
+        let most = crate::garp::MOST / all.len().max(1);
+        for _ in 0..(repeat as usize).min(most) {
             for (interface, address) in &all {
                 self.announce(i, interface, *address, now, out);
             }
@@ -598,12 +608,14 @@ impl Router {
         x.counters.release_master += 1;
         x.rearm_logs(now);
         let Seen { source, priority, .. } = seen;
-        let cause = if heard == Heard::EqualHigher {
-            format!(
+        let cause = match heard {
+            Heard::EqualHigher => format!(
                 "Master received advert from {source} with same priority {priority} but higher IP address than ours"
-            )
-        } else {
-            format!("Master received advert from {source} with higher priority {priority}, ours {ours}")
+            ),
+            Heard::Higher => {
+                format!("Master received advert from {source} with higher priority {priority}, ours {ours}")
+            }
+            _ => format!("{source} (priority {priority}) took over while this one was held up, and stays by nopreempt"),
         };
         self.log(Level::Info, i, format_args!("{cause}"), out);
         self.remove_objects(i, out);

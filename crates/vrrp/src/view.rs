@@ -89,7 +89,7 @@ impl Router {
 
     /// One instance.
     pub fn view(&self, name: &str) -> Option<View<'_>> {
-        self.instances().find(|x| x.config.name == name).map(|x| self.look_at(x))
+        self.named(name).and_then(|i| self.slot(i)).map(|x| self.look_at(x))
     }
 
     fn look_at<'a>(&'a self, x: &'a Instance) -> View<'a> {
@@ -151,15 +151,13 @@ impl Router {
 
     /// Why an instance is in FAULT; empty otherwise.
     pub fn faults(&self, name: &str) -> Vec<String> {
-        let of = self.instances().find(|x| x.config.name == name && x.state == State::Fault);
+        let of = self.named(name).and_then(|i| self.slot(i)).filter(|x| x.state == State::Fault);
         of.map(|x| x.assessed.faults.iter().map(ToString::to_string).collect()).unwrap_or_default()
     }
 
     /// What is due next for an instance, in words.
     pub fn due(&self, name: &str) -> Vec<(&'static str, Time)> {
-        let at = |x: &Instance| x.config.name == name;
-        let found = self.order.iter().find(|i| self.slot(**i).is_some_and(at));
-        found.map(|i| self.due_of(*i).collect()).unwrap_or_default()
+        self.named(name).map(|i| self.due_of(i).collect()).unwrap_or_default()
     }
 
     /// When each instance acts next unless something happens, in the order of [`Router::views`].

@@ -23,8 +23,15 @@ impl Router {
         let key = Key::Debounce(n as u32);
         if up == link.up {
             self.timers.cancel(key);
+            let was_down = up && self.trackers.debounced.remove(&link.name).is_some_and(|l| !l.up);
             self.trackers.debounced.remove(&link.name);
-            return self.link_counts(now, link, out);
+            let name = link.name.clone();
+            self.link_counts(now, link, out);
+            // that it was down counts for nobody but the kernel, which has dropped routes
+            if was_down {
+                self.restore_objects(&name, out);
+            }
+            return;
         }
         let hold_off = self.settings.link_delays.get(n).map_or(Duration::ZERO, |d| if link.up { d.up } else { d.down });
         if hold_off.is_zero() {
@@ -87,7 +94,10 @@ impl Router {
 
     /// A virtual link that has not come up by now is a fault: the kernel may make one that it then does not let be up.
     pub(crate) fn made(&mut self, now: Time, out: &mut Vec<Output>) {
-        let links = self.slots.iter().flatten().flat_map(|x| &x.config.address_links).map(|(name, _)| name.clone());
+        let of = |x: &InstanceConfig| -> Vec<String> {
+            x.address_links.iter().map(|(name, _)| name).chain(&x.virtual_link).cloned().collect()
+        };
+        let links = self.slots.iter().flatten().flat_map(|x| of(&x.config));
         let late: Vec<String> = links.filter(|name| !self.trackers.raised.contains(name)).collect();
         if !late.is_empty() {
             self.trackers.raised.extend(late);
@@ -97,6 +107,9 @@ impl Router {
 
     pub(crate) fn on_link_gone(&mut self, now: Time, name: &str, out: &mut Vec<Output>) {
         self.trackers.debounced.remove(name);
+        if let Some(n) = self.settings.link_delays.iter().position(|d| d.interface == name) {
+            self.timers.cancel(Key::Debounce(n as u32));
+        }
         // Containers make links of ever new names.
         if !self.by_interface.contains_key(name) {
             self.trackers.raised.remove(name);
@@ -142,8 +155,14 @@ impl Router {
     pub(crate) fn on_process(&mut self, now: Time, name: &str, count: u32, out: &mut Vec<Output>) {
         let Some(id) = self.trackers.process_index.get(name).copied() else { return };
         let Some(p) = self.trackers.processes.get_mut(id as usize) else { return };
+        let first = p.count.is_none();
         match p.counted(count) {
-            None => self.timers.cancel(Key::Process(id)),
+            None => {
+                self.timers.cancel(Key::Process(id));
+                if first {
+                    self.tracker_changed(&Tracked::Process(name.into()), now, out);
+                }
+            }
             Some(delay) if delay.is_zero() => {
                 self.timers.cancel(Key::Process(id));
                 if p.report() {
@@ -309,7 +328,7 @@ impl Router {
                 let c = &x.config;
                 x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
             };
-            if slot.is_some_and(held) {
+            if slot.is_some_and(held) && !self.notice_oversleep(waiting.instance, now, out) {
                 out.push(Output::Announce { interface, address: waiting.address });
                 if let Some(at) = next {
                     self.timers.set(Key::Pace(id), at);

@@ -64,7 +64,8 @@ impl Daemon {
         Self::launch(host, kind, configuration, folder, log, &[])
     }
 
-    fn launch(
+    /// The same with everything.
+    pub fn launch(
         host: &Host,
         kind: Kind,
         configuration: &str,

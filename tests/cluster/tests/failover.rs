@@ -55,31 +55,6 @@ fn a_crash_a_takeover_and_the_return() {
 }
 
 #[test]
-fn an_orderly_stop_costs_no_client_anything() {
-    require!();
-    for peer in [Kind::Steadfast, Kind::Keepalived] {
-        if peer == Kind::Keepalived && steadfast_test_cluster::daemon::keepalived().is_none() {
-            println!("SKIPPED: orderly stop against keepalived: it is not installed");
-            continue;
-        }
-        let lan = Lan::new(3);
-        let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
-        let b = Daemon::start(&lan.hosts[1], peer, &conf(100, ""));
-        holds(&lan.hosts[0], 10);
-        let ping = lan.hosts[2].ping(VIP);
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(a.stop(), Some(0));
-        holds(&lan.hosts[1], 5);
-        std::thread::sleep(Duration::from_millis(300));
-        let gap = ping.longest_gap();
-        println!("gap at an orderly stop, {peer:?} takes over: {gap:?}");
-        // The figure aimed at is 20 ms; the margin is for shared machines. keepalived alone costs 600 ms here.
-        assert!(gap < Duration::from_millis(200), "{gap:?}");
-        drop(b);
-    }
-}
-
-#[test]
 fn a_killed_parent_costs_as_little_as_an_orderly_stop() {
     require!();
     let lan = Lan::new(3);
@@ -285,23 +260,6 @@ fn a_reload_loses_no_advert_and_a_broken_file_changes_nothing() {
 }
 
 #[test]
-fn a_deleted_address_is_put_back() {
-    require!();
-    let lan = Lan::new(1);
-    let _a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
-    holds(&lan.hosts[0], 10);
-    let mut worst = Duration::ZERO;
-    for _ in 0..5 {
-        lan.hosts[0].ip(&format!("addr del {VIP}/24 dev eth0"));
-        let start = Instant::now();
-        holds(&lan.hosts[0], 2);
-        worst = worst.max(start.elapsed());
-    }
-    println!("a deleted address was back after {worst:?} at most");
-    assert!(worst < Duration::from_millis(500), "{worst:?}");
-}
-
-#[test]
 fn a_flood_of_wrong_packets_changes_nothing() {
     require!();
     let lan = Lan::new(3);
@@ -340,6 +298,8 @@ fn a_flood_of_wrong_packets_changes_nothing() {
     );
     assert!(holder_is(&lan, 0) && !b.log().contains("Entering MASTER STATE"));
     assert!(longest < Duration::from_millis(1900), "{longest:?}");
+    // The forger keeps its pace also on a machine that does other things meanwhile.
+    assert!(sent >= 200_000, "{sent} packets are no flood");
     assert!(a.log().len() - log_a < 65_536 && b.log().len() - log_b < 65_536);
 }
 

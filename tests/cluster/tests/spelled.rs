@@ -176,7 +176,7 @@ fn options_of_addresses_reach_the_kernel() {
     let cases = [
         ("10.99.0.1/24 broadcast +", "brd 10.99.0.255"),
         ("10.99.0.1/24 brd 10.99.0.77", "brd 10.99.0.77"),
-        ("10.99.0.1/32 peer 10.99.0.9/32", "inet 10.99.0.1 peer 10.99.0.9/32"),
+        ("10.99.0.1 peer 10.99.0.9/32", "inet 10.99.0.1 peer 10.99.0.9/32"),
         ("fd99::1/64 home", "home"),
         ("fd99::1/64 mngtmpaddr", "mngtmpaddr"),
         ("fd99::1/64 noprefixroute", "noprefixroute"),

@@ -43,6 +43,68 @@ fn the_table_names_every_item() {
     }
 }
 
+/// Every function of the files of a folder.
+fn functions(folder: &std::path::Path, found: &mut HashSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).expect("text");
+            let names = text.lines().filter_map(|l| l.trim_start().strip_prefix("fn ")?.split(['(', '<']).next());
+            found.extend(names.map(str::to_string));
+        }
+    }
+}
+
+/// What the document calls a test is one.
+#[test]
+fn the_tests_that_the_table_names_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut there = HashSet::new();
+    for folder in ["crates/vrrp", "crates/bfd", "crates/config", "crates/snmp", "tests/cluster/tests"] {
+        functions(&root.join(folder), &mut there);
+    }
+    there.extend(TESTED.iter().map(|item| item.to_lowercase().replace('-', "_")));
+    there.insert("v3_18".into());
+    let mut lacking = Vec::new();
+    for line in include_str!("../../../docs/conformance.md").lines().filter(|l| l.starts_with("| ")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let Some(tests) = cells.get(2) else { continue };
+        // Between backticks stand tests, files of tests, and fuzz targets.
+        let names = tests.replace("fuzz target `", "`/");
+        let named: Vec<&str> = names.split('`').skip(1).step_by(2).filter(|n| !n.contains('/')).collect();
+        lacking.extend(named.iter().filter(|n| !there.contains(**n)).map(|n| format!("{}: {n}", cells[0])));
+        // Whoever claims without a test says what else decides.
+        let result = cells.get(3).copied().unwrap_or_default();
+        if named.is_empty()
+            && names == "–"
+            && result == "met"
+            && cells.get(4).is_none_or(|r| r.trim_matches([' ', '|']).is_empty())
+        {
+            lacking.push(format!("{}: met, without a test or a reason", cells[0]));
+        }
+    }
+    assert!(lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
+/// What is not met has its reason where the differences are listed.
+#[test]
+fn what_is_not_met_is_among_the_differences() {
+    let differences = include_str!("../../../docs/differences.md");
+    for line in include_str!("../../../docs/conformance.md").lines().filter(|l| l.starts_with("| ")) {
+        let cells: Vec<&str> = line.split(" | ").map(|c| c.trim_matches(['|', ' '])).collect();
+        let short = ["not met", "met in part", "deviation", "met but"]
+            .iter()
+            .any(|r| cells.get(3).is_some_and(|c| c.contains(r)));
+        assert!(
+            !short || differences.contains(&format!("({})", cells[0])),
+            "{} is not in docs/differences.md",
+            cells[0]
+        );
+    }
+}
+
 /// Virtual router MAC addresses (V3-18, V2-16).
 #[test]
 fn v3_18() {

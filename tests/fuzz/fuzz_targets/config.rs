@@ -1,11 +1,10 @@
 #![no_main]
 //! Any bytes as a configuration.
 use libfuzzer_sys::fuzz_target;
-use steadfast_config::host::FakeHost;
-use steadfast_config::source::Options;
+
+#[path = "../drive/config.rs"]
+mod config;
 
 fuzz_target!(|bytes: &[u8]| {
-    let host = FakeHost { all_interfaces: true, all_scripts: true, ..Default::default() };
-    let outcome = steadfast_config::load_text(bytes, &Options::default(), &host);
-    let _ = steadfast_config::diag::render(&outcome.diagnostics, &outcome.files, false);
+    config::drive(bytes);
 });

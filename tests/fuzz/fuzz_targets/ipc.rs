@@ -2,9 +2,9 @@
 //! Any bytes as a frame, or as a configuration that travelled.
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../drive/ipc.rs"]
+mod ipc;
+
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(envelope) = steadfast_ipc::parse(bytes) {
-        assert!(steadfast_ipc::frame(&envelope).is_ok());
-    }
-    let _ = steadfast_ipc::decode::<steadfast_config::Config>(bytes);
+    ipc::drive(bytes);
 });

@@ -1,16 +1,10 @@
 #![no_main]
 //! Any bytes as an answer of the kernel's load balancer.
 use libfuzzer_sys::fuzz_target;
-use steadfast_core::Family;
-use steadfast_ipvs::Reply;
-use steadfast_ipvs::wire::{Part, decode};
+
+#[path = "../drive/ipvs.rs"]
+mod ipvs;
 
 fuzz_target!(|bytes: &[u8]| {
-    for (_, part) in decode(bytes, 0x1d).unwrap_or_default() {
-        if let Part::Message(message) = part {
-            for family in [Family::V4, Family::V6] {
-                let _ = Reply::read(&message, family);
-            }
-        }
-    }
+    ipvs::drive(bytes);
 });

@@ -2,10 +2,9 @@
 //! Any bytes as a netlink datagram: of links and routes, of nf_tables, of process events.
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../drive/netlink.rs"]
+mod netlink;
+
 fuzz_target!(|bytes: &[u8]| {
-    for message in steadfast_net::netlink::parse(bytes) {
-        let _ = steadfast_net::netlink::Why::answer(&message);
-    }
-    let _ = steadfast_net::nft::look(bytes, 5, "keepalived", &mut Vec::new());
-    let _ = steadfast_sys::procwatch::begun(bytes);
+    netlink::drive(bytes);
 });

@@ -1,12 +1,10 @@
 #![no_main]
 //! Any bytes as a mail server's side of the dialogue.
 use libfuzzer_sys::fuzz_target;
-use steadfast_checkers::dialogue::{Exchange, Smtp};
+
+#[path = "../drive/smtp.rs"]
+mod smtp;
 
 fuzz_target!(|bytes: &[u8]| {
-    let play = |portion| Exchange::Smtp(Smtp::new("me")).play(bytes, portion);
-    let whole = play(usize::MAX);
-    assert!(whole.is_some(), "the end of the stream is a verdict");
-    assert_eq!(whole, play(1));
-    assert_eq!(whole, play(40));
+    smtp::drive(bytes);
 });

@@ -99,7 +99,7 @@ impl Lab {
     /// Takes away what a test left, also one that failed.
     pub fn reset(&mut self) {
         let _ = Command::new("bash")
-            .args(["-c", "pkill -KILL steadfastd; ipvsadm -C; nft delete table ip lab; ip addr flush dev br-c to 10.1.0.100/29; \
+            .args(["-c", "pkill -KILL steadfastd; ipvsadm -C; nft delete table ip lab; nft delete table ip6 lab; ip addr flush dev br-c to 10.1.0.100/29; \
                    ip addr flush dev br-s to 10.2.0.100/30; ip -6 addr del fd00:1::100/128 dev br-c; ip netns exec second ipvsadm -C; \
                    ipvsadm --stop-daemon master; ipvsadm --stop-daemon backup"])
             .stdin(Stdio::null())
@@ -225,6 +225,13 @@ impl Director {
         std::fs::write(self.folder.join("conf"), configuration).expect("configuration");
         sh(&format!("kill -HUP {}", self.pid("pid")));
         self.wait_log("Reload complete");
+    }
+
+    /// Begins to hand over to the same program as to a new one.
+    pub fn upgrade(&self) -> Child {
+        let mut command = Command::new("/share/steadfast");
+        command.args(["--pid", &self.pid("pid"), "upgrade"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("upgrade")
     }
 
     /// The parent is killed, and has no say in what its children do.

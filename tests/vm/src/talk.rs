@@ -50,6 +50,21 @@ pub fn ask(address: &str, times: u32) -> String {
     counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
 }
 
+/// Knocks at a port where nobody listens until the file is gone: the host's refusal is the answer. How often, and how often none came
+/// within a fifth of a second.
+pub fn knock(address: &str, file: &str) -> String {
+    let address: SocketAddr = address.parse().expect("address");
+    let (mut asked, mut lost) = (0u32, 0u32);
+    while std::path::Path::new(file).exists() {
+        let answer = TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        let refused = |e: &std::io::Error| e.kind() == std::io::ErrorKind::ConnectionRefused;
+        asked += 1;
+        lost += u32::from(!answer.as_ref().is_err_and(refused));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    format!("{asked} {lost}")
+}
+
 /// Asks again and again until the file is gone, a connection each: when each question began, in milliseconds of the wall clock, and who
 /// answered.
 pub fn pour(address: &str, file: &str) {

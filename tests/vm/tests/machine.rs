@@ -46,7 +46,9 @@ fn the_balancer() {
     let only = std::env::var("STEADFAST_VM_ONLY").unwrap_or_default();
     let folder = tempfile::tempdir().expect("folder");
     let pace = Pace::measure(&daemon, folder.path()).map(|p| format!("{VARIABLE}={} ", p.handed())).unwrap_or_default();
-    run(&[(&guest, "guest"), (&daemon, "steadfastd")], &format!("{pace}/share/guest ipvs {only}"));
+    let command = guest.with_file_name("steadfast");
+    let files = [(&*guest, "guest"), (&daemon, "steadfastd"), (&command, "steadfast")];
+    run(&files, &format!("{pace}/share/guest ipvs {only}"));
 }
 
 #[test]
@@ -65,13 +67,23 @@ fn the_package_under_systemd() {
         return;
     }
     let (guest, _) = programs();
-    let out = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/build-deb"))
-        .arg("--debug")
-        .stdin(Stdio::null())
-        .output()
-        .expect("build-deb");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let deb = package("deb").expect("a package");
+    let mut files = vec![(guest.as_path(), "guest"), (deb.as_path(), "steadfast.deb")];
+    let rpm = package("rpm");
+    match &rpm {
+        Some(rpm) => files.push((rpm, "steadfast.rpm")),
+        None => println!("SKIPPED: the RPM package under systemd: rpmbuild is not installed"),
+    }
+    run(&files, "/share/guest systemd");
+}
+
+/// Builds a package of the programs as they are; `None`: its tools are not there.
+fn package(kind: &str) -> Option<PathBuf> {
+    let tool = if kind == "rpm" { "rpmbuild" } else { "dpkg-deb" };
+    Command::new(tool).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status().ok()?;
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let package = top.join(String::from_utf8_lossy(&out.stdout).trim());
-    run(&[(&guest, "guest"), (&package, "steadfast.deb")], "/share/guest systemd");
+    let script = top.join(format!("packaging/build-{kind}"));
+    let out = Command::new(script).arg("--debug").stdin(Stdio::null()).output().expect("a package is built");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    Some(top.join(String::from_utf8_lossy(&out.stdout).trim()))
 }

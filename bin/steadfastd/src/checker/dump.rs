@@ -10,7 +10,7 @@ use steadfast_checkers::{
     CheckKind, CheckView, HttpCheck, HttpVersion, Script, ServerView, ServiceId, ServiceView, Suspend, Target, Url,
 };
 use steadfast_core::Family;
-use steadfast_core::ipvs::{Checksum, Forward, Protocol, ServiceKey, Tunnel};
+use steadfast_core::ipvs::{Checksum, Forward, Granularity, Protocol, ServiceKey, Tunnel};
 use steadfast_sys::{files, schedule};
 
 /// The text as it grows. Writing to a string cannot fail.
@@ -111,9 +111,11 @@ fn service(page: &mut Page, v: &ServiceView<'_>, balanced: bool) {
     page.row(3, "One packet scheduling", switch(s.one_packet));
     if let Some(p) = s.persistence {
         page.row(3, "persistence timeout", p.timeout);
-        if let Some(bits) = p.granularity {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
-            let shown = if six { bits.to_string() } else { std::net::Ipv4Addr::from(mask).to_string() };
+        if let Some(granularity) = p.granularity {
+            let shown = match granularity {
+                Granularity::Mask(mask) => std::net::Ipv4Addr::from(mask).to_string(),
+                Granularity::Prefix(bits) => bits.to_string(),
+            };
             page.row(3, "persistence granularity", shown);
         }
     }

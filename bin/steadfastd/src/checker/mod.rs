@@ -335,7 +335,7 @@ impl Role {
             self.turn(due, &ready);
         }
         let limit = now() + Duration::from_secs(1);
-        while now() < limit && (self.teller.busy() || !self.teller.read_out()) {
+        while now() < limit && (self.teller.busy() || self.teller.mailing() || !self.teller.read_out()) {
             if self.reactor.wait(Some(now() + Duration::from_millis(5)), false, &mut ready).is_err() {
                 break;
             }

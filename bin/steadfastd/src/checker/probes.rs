@@ -66,7 +66,8 @@ impl Probes {
         let tls = match transport {
             Transport::Tls(target, tls, sni) => Some(Settings {
                 server: target.address.ip(),
-                name: tls.name.clone().or_else(|| sni.clone()),
+                name: sni.clone(),
+                proven: tls.name.clone(),
                 authorities: tls.ca.clone(),
                 client: tls.client.clone(),
                 http2: tls.http2,

@@ -14,8 +14,8 @@ use steadfast_core::ipvs::{self, Checksum, Forward, Persistence, Protocol, Servi
 /// leave a hole in memory between what stays.
 type Pages = HashSet<Arc<[check::Url]>>;
 
-/// The port of a group, that of its first addresses.
-type Ports<'a> = HashMap<&'a str, u16>;
+/// Groups by name.
+type Groups<'a> = HashMap<&'a str, &'a model::ServerGroup>;
 
 /// Translates the virtual servers. What cannot be done yet is left out, and said. `assigned`: the marks of groups.
 pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
@@ -30,7 +30,7 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
             .iter()
             .map(|(first, last, port)| check::Range { first: *first, last: *last, port: *port })
             .collect(),
-        marks: g.marks.iter().map(|(m, six)| (*m, family(six.unwrap_or(false)))).collect(),
+        marks: g.marks.iter().map(|(m, six)| (*m, six.map(family))).collect(),
         assigned: marks.get(g.name.as_str()).cloned().unwrap_or_default(),
     });
     let unverified = |k: &Checker| match k {
@@ -42,12 +42,11 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
         log::info!("TLS checks: certificates of servers are not verified where tls_verify is not set");
     }
     // The first one of a name.
-    let ports: Ports<'_> =
-        c.server_groups.iter().rev().map(|g| (g.name.as_str(), g.ranges.first().map_or(0, |r| r.2))).collect();
+    let by_name: Groups<'_> = c.server_groups.iter().rev().map(|g| (g.name.as_str(), g)).collect();
     let mut pages = Pages::new();
     check::Config {
         groups: groups.collect(),
-        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &ports, &mut pages)).collect(),
+        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &by_name, &mut pages)).collect(),
         init_notifies: c.globals.rs_init_notifies,
     }
 }
@@ -113,34 +112,39 @@ pub fn protocol(v: &model::VirtualServer) -> Protocol {
     }
 }
 
-fn service(v: &model::VirtualServer, c: &Config, ports: &Ports<'_>, pages: &mut Pages) -> Option<check::VirtualServer> {
+fn service(
+    v: &model::VirtualServer,
+    c: &Config,
+    groups: &Groups<'_>,
+    pages: &mut Pages,
+) -> Option<check::VirtualServer> {
     let account = c.globals.script_user;
     let protocol = protocol(v);
-    let six = v.ip_family.unwrap_or_else(|| v.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())));
-    let (id, port, six) = match &v.served {
+    let group = if let Served::Group(g) = &v.served { groups.get(g.as_str()).copied() } else { None };
+    let of_marks = family(v.six(group));
+    let (id, port) = match &v.served {
         Served::Nothing => return None,
-        Served::Address(a, p) => {
-            (check::ServiceId::One(ServiceKey::Address { address: *a, port: *p, protocol }), *p, a.is_ipv6())
-        }
-        Served::Mark(m) => (check::ServiceId::One(ServiceKey::Mark { mark: *m, family: family(six) }), 0, six),
+        Served::Address(a, p) => (check::ServiceId::One(ServiceKey::Address { address: *a, port: *p, protocol }), *p),
+        Served::Mark(m) => (check::ServiceId::One(ServiceKey::Mark { mark: *m, family: of_marks }), 0),
         Served::Group(g) => {
-            let port = ports.get(g.as_str()).copied().unwrap_or(0);
-            (check::ServiceId::Group { name: g.clone(), protocol }, port, six)
+            // The port of a group is that of its first addresses.
+            let port = group.and_then(|g| g.ranges.first()).map_or(0, |r| r.2);
+            (check::ServiceId::Group { name: g.clone(), protocol }, port)
         }
     };
     let method = v.method.unwrap_or(Method::Nat);
     let flag = |words: &[&str]| v.flags.iter().any(|f| words.contains(&f.as_str()));
     let mut s = check::VirtualServer::new(id);
+    s.family = of_marks;
     s.service = Service {
         scheduler: v.scheduler.clone().unwrap_or_else(|| "wlc".into()),
         scheduler_flags: u8::from(flag(&["flag-1", "sh-fallback", "mh-fallback"]))
             | u8::from(flag(&["flag-2", "sh-port", "mh-port"])) << 1
             | u8::from(flag(&["flag-3"])) << 2,
         one_packet: v.ops,
-        persistence: v.persistence_timeout.map(|timeout| Persistence {
-            timeout,
-            granularity: v.persistence_granularity.map(|g| if six { g.min(128) as u8 } else { g.leading_ones() as u8 }),
-        }),
+        persistence: v
+            .persistence_timeout
+            .map(|timeout| Persistence { timeout, granularity: v.persistence_granularity }),
         engine: v.persistence_engine.clone(),
     };
     s.suspend = match &v.ha_suspend {

@@ -96,11 +96,30 @@ impl Role {
                     self.parent.say(Message::News(News::Group { name, state }));
                 }
             }
+            Output::Renamed(old, new) => self.rename(&old, &new),
             Output::Because { name, cause } => self.history.because(name, cause),
             Output::Log(level, text) => {
                 self.log(level, &text);
             }
             Output::Stopped => self.stopped = true,
+        }
+    }
+
+    /// An instance has another name. Managers know it by that, so the former one is gone for them, unless somebody has it now.
+    fn rename(&mut self, old: &str, new: &str) {
+        if self.router.view(old).is_some() {
+            return;
+        }
+        self.history.rename(old, new);
+        self.alarms.rename(old, new);
+        for name in [old, new] {
+            self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(name) });
+        }
+        let Some(v) = self.router.view(new) else { return };
+        let (state, priority) = (v.state, v.priority);
+        let gone = (old, State::Init, Some(Ended::Deleted));
+        for (name, state, end) in [gone, (new, state, None)] {
+            self.parent.say(Message::News(News::Instance { name: name.to_string(), state, priority, end }));
         }
     }
 

@@ -17,6 +17,15 @@ impl Alarms {
     }
 }
 
+impl Alarms {
+    /// An instance has another name.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        if let Some(counts) = self.0.remove(old) {
+            self.0.insert(new.into(), counts);
+        }
+    }
+}
+
 /// Kinds of alarms, by the numbers of RFC 2787 and RFC 6527.
 fn kinds(c: &Counters) -> [(Alarm, u64); 6] {
     let extension = c.auth_ext_missing

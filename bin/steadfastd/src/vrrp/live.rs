@@ -103,6 +103,14 @@ impl History {
         self.causes.remove(name);
     }
 
+    /// An instance has another name.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        if let Some(bytes) = self.of.get(old).map(<[u8]>::to_vec) {
+            self.of.put(new, &bytes);
+        }
+        self.forget(old);
+    }
+
     /// An instance changed; `faults` are the reasons of a FAULT.
     pub fn changed(&mut self, name: &str, notice: Notice, wall: f64, faults: &[String]) {
         let state = notice.word();
@@ -372,5 +380,13 @@ mod tests {
         let free = ["(V) still in FAULT state: no usable source address", "(V) Entering BACKUP STATE"];
         assert_eq!(cause(&mut h, &free, Notice::Backup, &[]), "nothing is at fault any more");
         assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
+    }
+
+    #[test]
+    fn the_past_goes_with_the_name() {
+        let mut h = History::default();
+        cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]);
+        h.rename("V", "W");
+        assert_eq!((h.of("V"), h.since("W", "BACKUP")), (Vec::new(), Some(1.0)));
     }
 }

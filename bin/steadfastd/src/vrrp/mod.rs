@@ -5,6 +5,7 @@ mod alarms;
 mod brothers;
 mod details;
 mod dump;
+mod leaving;
 mod linkbeat;
 mod listen;
 mod live;
@@ -163,10 +164,7 @@ struct Role {
     listen_again: bool,
     /// Tracked files that have had their first value.
     initialised: BTreeSet<String>,
-    /// A stop is under way.
-    leaving: bool,
-    /// By a signal.
-    signalled: bool,
+    leaving: leaving::Leaving,
     /// -u.
     mask: Option<u32>,
     /// -a: addresses by link, to tell what changes.
@@ -448,6 +446,7 @@ impl Role {
                 Event::Renamed(name, index) => self.system.kernel.renamed(name, *index, &self.system.mirror),
                 Event::Gone(name) => {
                     links = true;
+                    self.tell_gone(name);
                     self.router.handle(t, Input::LinkGone(name), &mut self.out);
                 }
                 Event::Resynced => {}
@@ -498,14 +497,19 @@ impl Role {
         }
     }
 
+    /// -a: what went with a link.
+    fn tell_gone(&mut self, link: &str) {
+        for a in self.monitored.as_mut().and_then(|all| all.remove(link)).into_iter().flatten() {
+            log::info!("Netlink reflector reports IP {a} removed from {link}");
+        }
+    }
+
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
             // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone. Who signals twice
             // does not want it to wait for its successor.
-            if signal == 15 && std::mem::replace(&mut self.signalled, true) {
+            if signal == 15 && self.leaving.signal() {
                 self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
-            } else if signal == 15 {
-                self.stop(t);
             }
         }
     }
@@ -528,6 +532,10 @@ impl Role {
                     && self.results.get(&name).is_none_or(|last| last.said != said)
                 {
                     log::warn!("VRRP_Script({name}) cannot be started: {said}");
+                }
+                if unwanted && self.probes.values().any(|other| other.name == name) {
+                    // The result of another run is waited for, which was begun since.
+                    continue;
                 }
                 if !unwanted {
                     self.keep_result(&name, &end, overran, said);
@@ -581,8 +589,9 @@ impl Role {
                     self.system.kernel.lease(None, Default::default());
                     self.system.kernel.refresh(&self.system.mirror);
                 }
-                self.leaving = true;
-                self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
+                if self.leaving.order() {
+                    self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);
+                }
             }
             Message::Dump(what) => self.dump(what, t),
             Message::Ask => self.say_status(t),
@@ -606,10 +615,9 @@ impl Role {
         }
     }
 
-    /// A stop that nobody gave the machine as an order: the parent is gone, which is heard of twice, or a signal came. A stop
-    /// that is under way goes on as it is.
+    /// A stop that nobody ordered: the parent is gone. One that is under way goes on as it is.
     fn stop(&mut self, t: Time) {
-        if !std::mem::replace(&mut self.leaving, true) {
+        if self.leaving.abandoned() {
             self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
         }
     }

@@ -240,10 +240,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Who is told of instances and groups that were removed just now: their last word is still to come.
-    pub fn remember(&mut self, old: &Plan) {
+    /// Who is told of instances and groups that were removed just now, or before and are `leaving` yet: their last word is still to come.
+    pub fn remember(&mut self, old: &Plan, leaving: &[&str]) {
         self.departed.clear();
-        for (name, notify) in old.instances.iter().filter(|(n, _)| !old.departed.contains(*n)) {
+        let expected = |n: &String| !old.departed.contains(n) || leaving.contains(&n.as_str());
+        for (name, notify) in old.instances.iter().filter(|(n, _)| expected(n)) {
             if !self.instances.contains_key(name) {
                 self.instances.insert(name.clone(), notify.clone());
                 self.departed.insert(name.clone());

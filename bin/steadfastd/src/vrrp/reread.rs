@@ -21,7 +21,7 @@ impl Role {
         match self.reread.take() {
             None => return,
             // Who leaves takes nothing new up.
-            Some(Ok(_)) if self.leaving => {}
+            Some(Ok(_)) if self.leaving.begun() => {}
             Some(Ok(read)) => self.change(*read, t),
             Some(Err(e)) => log::error!("configuration: {e}"),
         }
@@ -31,7 +31,12 @@ impl Role {
     }
 
     fn change(&mut self, (mut plan, told): (Plan, details::Told), t: Time) {
-        plan.remember(&self.plan);
+        let leaving: Vec<&str> = self.router.handing_over().collect();
+        plan.remember(&self.plan, &leaving);
+        // What was counted while nobody was told of it is no news.
+        if !self.plan.alarms {
+            self.has_raised();
+        }
         // A file that is tracked from now on is read before anybody judges by it.
         for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
             let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
@@ -58,6 +63,8 @@ impl Role {
         for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
             b.say(Message::Hello);
         }
+        // By names that are new: the checker may have read its file long before.
+        self.tell_brother_all();
         for _ in 0..std::mem::take(&mut self.reread.unanswered) {
             self.parent.say(Message::Ready);
         }

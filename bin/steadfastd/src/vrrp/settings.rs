@@ -100,13 +100,49 @@ impl Settings {
         }
     }
 
+    /// Links that have been a base and are none any more get their own values back. That of the common `rp_filter` stays for the others,
+    /// and with it what makes up for it.
+    pub fn free(&mut self, is_base: impl Fn(&str) -> bool) {
+        let all = std::mem::take(&mut self.before);
+        let of_none = |path: &str| base_of(path).is_some_and(|link| !is_base(link));
+        let (gone, stay) = all.into_iter().partition(|(path, _)| of_none(path));
+        self.before = stay;
+        put_back(gone);
+    }
+
     /// Puts everything back.
     pub fn restore(&mut self) {
-        for (path, value) in self.before.drain(..).rev() {
-            // The link may be gone.
-            if read(&path).is_some() {
-                write(&path, &value);
-            }
+        put_back(std::mem::take(&mut self.before));
+    }
+}
+
+/// The link that has this setting because virtual links are on it.
+fn base_of(path: &str) -> Option<&str> {
+    let (link, name) = path.strip_prefix("/proc/sys/net/ipv4/conf/")?.rsplit_once('/')?;
+    ["arp_ignore", "arp_filter", "arp_announce"].contains(&name).then_some(link)
+}
+
+fn put_back(all: Vec<(String, String)>) {
+    for (path, value) in all.into_iter().rev() {
+        // The link may be gone.
+        if read(&path).is_some() {
+            write(&path, &value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_no_base_any_more_is_as_it_was_and_the_others_stay() {
+        // Neither is there: nothing is written.
+        let of = |link: &str, name: &str| (path(4, link, name), "0".to_string());
+        let others = [of("sf-b", "arp_ignore"), of("all", "rp_filter"), of("sf-a", "promote_secondaries")];
+        let mut s = Settings::default();
+        s.before = [of("sf-a", "arp_ignore"), of("sf-a", "arp_announce")].into_iter().chain(others.clone()).collect();
+        s.free(|link| link == "sf-b");
+        assert_eq!(s.before, others);
     }
 }

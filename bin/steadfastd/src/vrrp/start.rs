@@ -71,7 +71,11 @@ impl Role {
                 }
             }
         }
-        let snapshots: Vec<Snapshot> = states.values().filter_map(|bytes| decode(bytes).ok()).collect();
+        let known = |(name, bytes): (&String, &Vec<u8>)| {
+            let read = decode(bytes);
+            read.inspect_err(|e| log::warn!("({name}) what the former process left cannot be read: {e}")).ok()
+        };
+        let snapshots: Vec<Snapshot> = states.iter().filter_map(known).collect();
         let config = config.unwrap_or_default();
         let (mut record, left) = Record::open(options.record.clone());
         let settings: Settings = decode(&parts).unwrap_or(left.settings);
@@ -156,8 +160,7 @@ impl Role {
             listen_again: false,
             initialised: BTreeSet::new(),
             numbers: Default::default(),
-            leaving: false,
-            signalled: false,
+            leaving: Default::default(),
             mask: options.umask,
             monitored: None,
             history,
@@ -165,7 +168,8 @@ impl Role {
             record,
             beats_of_links: Default::default(),
         };
-        if respawned {
+        // A life before this one may have left nothing that is still true, and has written the files all the same.
+        if respawned || !options.first_life {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
         }
         role.has_raised();

@@ -100,7 +100,10 @@ impl System {
     /// Puts an object into the place of another, which is ours.
     pub fn replace(&mut self, old: Object, new: Object) {
         self.flush();
+        let link = if let Object::Link(l) = &new { Some(l.clone()) } else { None };
         self.kernel.replace(old, new, &self.mirror);
+        // One that stays may belong elsewhere by now.
+        link.iter().for_each(|l| self.follow(l));
     }
 
     /// Takes an object out of the kernel.
@@ -157,6 +160,7 @@ impl System {
         if plan.virtual_links.is_empty() && plan.promote_secondaries.is_empty() && !plan.no_local_reports {
             self.settings.restore();
         }
+        self.settings.free(|link| is_base(link, plan));
     }
 
     /// Traffic may still be blocked by an earlier daemon.
@@ -174,11 +178,10 @@ impl System {
 
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
-        let on = || plan.links_on.get(&link.name).into_iter().flatten().filter_map(|name| plan.virtual_links.get(name));
-        if on().any(|v| v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_))) {
+        if is_base(&link.name, plan) {
             self.settings.base(&link.name);
         }
-        on().for_each(|l| self.follow(l));
+        links_on(&link.name, plan).for_each(|l| self.follow(l));
         if link.vrf_table.is_some() {
             let named = plan.virtual_links.values().filter(|l| l.vrf.as_deref() == Some(&link.name));
             named.for_each(|l| self.follow(l));
@@ -252,4 +255,14 @@ impl System {
         }
         self.settings.restore();
     }
+}
+
+/// Virtual links on a link.
+fn links_on<'a>(link: &str, plan: &'a Plan) -> impl Iterator<Item = &'a VirtualLink> {
+    plan.links_on.get(link).into_iter().flatten().filter_map(|name| plan.virtual_links.get(name))
+}
+
+/// Virtual links are on it whose addresses it must not answer for.
+fn is_base(link: &str, plan: &Plan) -> bool {
+    links_on(link, plan).any(|v| v.family == Family::V4 && matches!(v.kind, LinkKind::Macvlan(_)))
 }

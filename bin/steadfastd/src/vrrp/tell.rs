@@ -95,7 +95,7 @@ impl Teller {
             commands.push((script.clone(), Vec::new()));
         }
         let state = matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop | Notice::Deleted);
-        if let Some(generic) = notify.generic.as_ref().filter(|_| state || notice == Notice::MasterRxLowerPri) {
+        if let Some(generic) = notify.generic.as_ref().filter(|_| state) {
             commands.push((generic.clone(), generic_arguments(&[], subject, name, word, priority)));
         }
         // Those of one change run side by side, those of the next change of the same object after them: the last one to write is the

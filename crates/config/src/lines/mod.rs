@@ -213,6 +213,14 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                 named = true;
             }
             "scope" => match w.u8_named(option, "rt_scopes", SCOPES) {
+                // The kernel knows an IPv6 address's scope by itself.
+                Some(s) if six && s != 0 => {
+                    w.c.report_at(
+                        Class::General,
+                        option,
+                        "an IPv6 address has the scope of its kind, ignoring this one",
+                    );
+                }
                 Some(s) => a.scope = s,
                 None => continue,
             },
@@ -248,7 +256,14 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                     a.label = Some(value.text.as_str().into());
                 }
             }
-            "peer" => a.peer = w.cidr(option).map(Box::new),
+            "peer" => {
+                if first.text.contains('/') {
+                    let text =
+                        format!("beside a peer '{}' takes no prefix length, that of the peer counts", first.text);
+                    w.c.report_at(Class::General, first, text);
+                }
+                a.peer = w.cidr(option).map(Box::new);
+            }
             "home" => a.home = true,
             "-nodad" => a.nodad = true,
             "mngtmpaddr" => a.mngtmpaddr = true,

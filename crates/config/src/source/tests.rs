@@ -297,3 +297,46 @@ fn a_byte_order_mark_is_named_and_the_rest_is_read() {
     assert_eq!(marks.map(|d| d.span.map(|s| s.line)).collect::<Vec<_>>(), [Some(1), Some(1)]);
     assert_eq!(source.diagnostics.exit_status(), 5);
 }
+
+#[test]
+fn the_folder_and_the_exclamation_mark_have_names() {
+    // `!` begins a comment; the folder is that of the file in which the name stands.
+    let files = [("d/main.conf", "x ${_BANG}y $_PWD\ninclude e/x.conf\n"), ("d/e/x.conf", "z ${_PWD}/f\n")];
+    let files = files.iter().map(|(n, t)| (PathBuf::from(n), t.as_bytes().to_vec())).collect();
+    let s = load(Path::new("d/main.conf"), &Memory(files), &Options::default());
+    let said: Vec<_> = s.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!((shown(&s), said.len()), (vec!["x|!y|d".to_string(), "z|d/e/f".into()], 0), "{said:?}");
+}
+
+#[test]
+fn files_that_lie_too_deep_or_are_too_large_end_the_reading_with_a_report() {
+    let names: Vec<String> = (0..=DEPTH + 1).map(|n| format!("f{n}")).collect();
+    let chain = |length: usize| {
+        let mut files: Vec<(String, String)> =
+            (0..length).map(|n| (names[n].clone(), format!("a{n}\ninclude {}\n", names[n + 1]))).collect();
+        files.push((names[length].clone(), "last\n".into()));
+        files.push(("main".into(), "include f0\n".into()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        read(&files)
+    };
+    let most = chain(DEPTH - 1);
+    assert_eq!((most.diagnostics.counted(), shown(&most).last().map(String::as_str)), (0, Some("last")));
+    let beyond = chain(DEPTH);
+    assert!(beyond.diagnostics.include_failed && !shown(&beyond).contains(&"last".into()));
+    assert!(beyond.diagnostics.iter().any(|d| d.message.contains("too deeply")), "{:?}", shown(&beyond));
+    // A reader that finds more than there may be.
+    struct Endless;
+    impl Reader for Endless {
+        fn read(&self, path: &Path, _: u64) -> Result<Vec<u8>, ReadError> {
+            if path == Path::new("main") { Ok(b"include huge\n".to_vec()) } else { Err(ReadError::TooLarge) }
+        }
+        fn glob(&self, _: &str) -> Vec<PathBuf> {
+            Vec::new()
+        }
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+    let huge = load(Path::new("main"), &Endless, &Options::default());
+    assert!(huge.diagnostics.iter().any(|d| d.message.contains("cannot include 'huge'")));
+}

@@ -159,9 +159,7 @@ section! {
         /// The body must not match.
         live "regex_no_match" "-" "-" "off" => regex_no_match: bool = false, |c, v| c.flag(v);
         /// Options of the pattern.
-        live "regex_options" "NAME ..." "-" "none" => regex_options: Vec<String> = Vec::new(), |c, v| {
-            v.extend(c.words().iter().skip(1).map(|w| w.text.clone()));
-        };
+        live "regex_options" "NAME ..." "caseless, dollar_endonly, dotall, extended, multiline, ungreedy, utf" "none" => regex_options: Vec<String> = Vec::new(), |c, v| crate::lvs::regex_options(c, v);
         /// Least offset of a match.
         live "regex_min_offset" "N" "uint32" "0" => regex_min_offset: u64 = 0, |c, v| c.int(v, 0, U32);
         /// A match begins before this offset.
@@ -203,7 +201,7 @@ checker! {
         live "sni_name" "[NAME]" "-" "virtualhost" => sni_name: Option<String> = None, |c, v| c.optional_text(v);
         /// Verify the server's certificate by the authorities of SSL (steadfast's own).
         live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
-        /// The certificate must be for this name (steadfast's own).
+        /// The certificate must be for this name, which is sent, too, where no other is (steadfast's own).
         live "tls_name" "NAME" "-" "the name sent, else the address" => tls_name: Option<String> = None, |c, v| c.text(v);
         /// The first good answer counts, which is always so here.
         live "fast_recovery" "[BOOL]" "-" "on" => fast_recovery: Option<bool> = None, |c, v| c.boolean(v);

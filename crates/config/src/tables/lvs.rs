@@ -172,7 +172,7 @@ section! {
             if c.word(1).is_some() { c.some_int(v, 1, 2_678_400); } else { *v = Some(360); }
         };
         /// Clients of one such network are one client.
-        live "persistence_granularity" "MASK|PREFIX" "-" "a single address" => persistence_granularity: Option<u32> = None, |c, v| crate::lvs::granularity(c, v);
+        live "persistence_granularity" "MASK|PREFIX" "-" "a single address" => persistence_granularity: Option<Granularity> = None, |c, v| crate::lvs::granularity(c, v);
         /// Protocol.
         live "protocol" "TCP|UDP|SCTP" "any case" "UDP" => protocol: Option<u8> = None, |c, v| {
             let Some(w) = c.value() else { return };

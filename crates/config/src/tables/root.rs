@@ -53,18 +53,7 @@ section! {
         };
         /// A file with a number that is tracked.
         live "track_file" "NAME { ... }" "unique NAME" "-" => files: Vec<TrackFile> = Vec::new(), |c, v| {
-            if let Some(name) = c.block_name() {
-                let mut f = TrackFile { name, ..Default::default() };
-                block(&mut f, c);
-                if f.file.is_none() {
-                    c.report(Class::General, format!("track_file {} names no file, ignoring it", f.name));
-                } else if f.file.as_ref().is_some_and(|p| ["/proc/", "/sys/"].iter().any(|d| p.starts_with(d))) {
-                    let text = "is on a file system that tells nobody of changes, ignoring it";
-                    c.report(Class::General, format!("track_file {} {text}", f.name));
-                } else {
-                    v.push(f);
-                }
-            }
+            track_file(c, v);
         };
         /// One IPVS virtual service.
         live "virtual_server" "(ADDR [PORT] | fwmark N | group NAME) { ... }" "-" "-" => virtual_servers: Vec<VirtualServer> = Vec::new(), |c, v| crate::lvs::virtual_server(c, v);
@@ -102,11 +91,7 @@ section! {
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
-            if let Some(name) = c.block_name() {
-                let mut f = TrackFile { name, ..Default::default() };
-                block(&mut f, c);
-                s.files.push(f);
-            }
+            track_file(c, &mut s.files);
         };
         /// Instances that the loss of static entries concerns: a static address, route or rule with `track_group NAME` that is not
         /// there, or whose link is down, means FAULT.
@@ -179,5 +164,19 @@ section! {
     plain {
         /// Its name.
         name: String;
+    }
+}
+
+fn track_file(c: &mut Cx<'_>, files: &mut Vec<TrackFile>) {
+    let Some(name) = c.block_name() else { return };
+    let mut f = TrackFile { name, ..Default::default() };
+    block(&mut f, c);
+    match &f.file {
+        None => c.report(Class::General, format!("track_file {} names no file, ignoring it", f.name)),
+        Some(p) if ["/proc/", "/sys/"].iter().any(|d| p.starts_with(d)) => {
+            let text = "is on a file system that tells nobody of changes, ignoring it";
+            c.report(Class::General, format!("track_file {} {text}", f.name));
+        }
+        Some(_) => files.push(f),
     }
 }

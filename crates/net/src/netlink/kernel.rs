@@ -165,6 +165,13 @@ impl Kernel {
         self.change(index, m);
     }
 
+    /// Puts a link into a group of links.
+    pub(super) fn set_group(&mut self, index: u32, group: u32) {
+        let mut m = LinkMessage::default();
+        m.attributes.push(LinkAttribute::Group(group));
+        self.change(index, m);
+    }
+
     fn change(&mut self, index: u32, mut m: LinkMessage) {
         m.header.index = index;
         self.sequence = self.sequence.wrapping_add(1);

@@ -9,7 +9,7 @@ use netlink_packet_route::route::RouteMessage;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use steadfast_core::IpCidr;
-use steadfast_core::kernel::{Address, Object};
+use steadfast_core::kernel::{Address, Object, VirtualLink};
 
 /// What is under way, and what stays because of a refusal.
 #[derive(Default)]
@@ -32,6 +32,13 @@ pub(super) fn has_source(object: &Object) -> bool {
 impl Kernel {
     /// Puts an object into the place of another of the same key, which is ours.
     pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
+        if let (Object::Link(was), Object::Link(l)) = (&old, &new) {
+            self.change_link(was, l, mirror);
+            self.refused.remove(&old);
+            self.disown(&old);
+            self.unsent.push(Outcome::Replaced(old));
+            return self.add(new, mirror);
+        }
         // Of several changes the last counts.
         let under_way = self.replacing.former.remove(&old);
         let again = under_way.is_some();
@@ -76,6 +83,17 @@ impl Kernel {
             self.unsent.push(Outcome::Replaced(other));
         }
         self.pump(mirror);
+    }
+
+    /// A link that stays, with all that is on it, is changed as it is; one that does not fit is made anew ([`Kernel::add`]).
+    fn change_link(&mut self, was: &VirtualLink, l: &VirtualLink, mirror: &Mirror) {
+        let Some(own) = mirror.by_name(&l.name) else { return };
+        if was.family != l.family {
+            // Settings of the other family are made when it comes.
+            self.waiting.push_back((Object::Link(was.clone()), false));
+        } else if was.group != l.group && own.fits(l, mirror) {
+            self.set_group(own.index, l.group.unwrap_or(0));
+        }
     }
 
     /// Takes one out for another that is added behind this.

@@ -7,6 +7,7 @@ use crate::wire::Value;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use steadfast_config::model::{Method, RealServer, Served, ServerGroup, Tunnel, TunnelChecksum, VirtualServer};
+use steadfast_core::ipvs::Granularity;
 use steadfast_status::live::{Server, Service, Traffic};
 
 pub(super) fn servers() -> Oid {
@@ -232,8 +233,10 @@ fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Serv
     }
     // A netmask, and for IPv6 the length of a prefix.
     match s.persistence_granularity {
-        mask if !six => row.address(15, IpAddr::V4(Ipv4Addr::from(mask.unwrap_or(u32::MAX)))),
-        length => row.gauge(51, length.unwrap_or(128).min(128)),
+        Some(Granularity::Mask(mask)) if !six => row.address(15, IpAddr::V4(Ipv4Addr::from(mask))),
+        Some(Granularity::Prefix(length)) if six => row.gauge(51, length),
+        _ if !six => row.address(15, IpAddr::V4(Ipv4Addr::BROADCAST)),
+        _ => row.gauge(51, 128u8),
     };
     time(&mut row, 16, 64, s.delay_loop.unwrap_or(MINUTE));
     row.truth(17, s.ha_suspend.is_some())

@@ -1,6 +1,7 @@
 use super::*;
+use crate::doubt::QUESTION;
 use crate::testkit::*;
-use crate::{Config, HmacMode, Input, Output, Send, Version, wire};
+use crate::{Config, HmacMode, Input, Output, Send, Track, Tracked, Version, wire};
 use std::net::IpAddr;
 use steadfast_core::{Secret, State, Time};
 
@@ -484,4 +485,38 @@ fn four_multicast_senders_are_remembered() {
     let replayed: Vec<bool> =
         senders.iter().map(|s| g.judge(*s, stamp, t(0), &c) == Err(Refusal::Replay(stamp))).collect();
     assert_eq!(replayed, [false, true, true, true, true]);
+}
+
+/// Only who asks announces the least priority: a real master of it would be taken for a question, or a question for a master.
+#[test]
+fn a_question_is_no_contention_and_no_master_looks_like_one() {
+    for (what, change) in kinds() {
+        let mut net = Net::new(vec![config(100, change), config(50, change)]);
+        net.run_until(8_000, |n| n.state(0) == State::Master);
+        net.run_for(10_537);
+        let from = net.now;
+        let mut out = Vec::new();
+        let asks = net.nodes[1].router.as_mut().and_then(|r| r.slot_mut(0)).expect("an instance");
+        assert!(asks.emit(QUESTION, from, &mut out));
+        let Some(Output::Send(question)) = out.pop() else { panic!("no question") };
+        net.input(0, Input::Packet(received(&question, 2)));
+        let out = net.outputs_since(0, from);
+        assert_eq!((announced(&out), notices(&out)), (0, vec![]), "{what}");
+        let answers = |o: &&Output| matches!(o, Output::Send(s) if s.priority == 100);
+        assert_eq!(out.iter().filter(answers).count(), 1, "{what}");
+        // Who hands over goes on until a successor speaks.
+        net.stop(0);
+        let mut out = Vec::new();
+        let asks = net.nodes[1].router.as_mut().and_then(|r| r.slot_mut(0)).expect("an instance");
+        assert!(asks.emit(QUESTION, from, &mut out));
+        let Some(Output::Send(question)) = out.pop() else { panic!("no question") };
+        net.input(0, Input::Packet(received(&question, 2)));
+        assert!(net.holds(0), "{what}");
+
+        let mut c = config(20, change);
+        c.instances[0].tracks = vec![Track { what: Tracked::Interface("eth1".into()), weight: -100, reverse: false }];
+        let mut solo = Solo::new(c);
+        solo.input(Input::Link(link(3, "eth1", false, &[])));
+        assert_eq!(solo.view().priority, 2, "{what}");
+    }
 }

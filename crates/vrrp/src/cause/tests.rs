@@ -117,3 +117,19 @@ fn who_sends_adverts_that_are_thrown_away_is_known_until_one_is_good() {
     solo.hear(PEER, 50);
     assert!(solo.view().rejected.iter().all(|r| r.source != ip(PEER)));
 }
+
+/// Where nobody is pushed aside early, the timer runs out beside a master that speaks.
+#[test]
+fn a_takeover_from_a_master_that_is_lower_says_so_however_slow_it_is() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.fast_takeover = false;
+    let mut solo = Solo::new(one(c));
+    solo.hear("10.0.0.9", 200);
+    for _ in 0..8 {
+        solo.run_ms(500);
+        solo.hear("10.0.0.9", 50);
+    }
+    let got = causes(&solo.take());
+    assert_eq!(got.last().map(|(_, c)| c.as_str()), Some("10.0.0.9 announced priority 50, its own was 100"));
+    assert_eq!(solo.router.new_master("VI"), NewMaster::Preempted);
+}

@@ -45,3 +45,13 @@ fn a_queue_is_bounded() {
     }
     assert_eq!(served, MOST);
 }
+
+/// A slip of the keyboard must not cost the memory of the host.
+#[test]
+fn a_burst_is_bounded() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.garp.repeat = 1_000_000;
+    let mut solo = Solo::new(one(c));
+    solo.run_ms(3700);
+    assert_eq!((announced(&solo.take()), solo.state()), (MOST, steadfast_core::State::Master));
+}

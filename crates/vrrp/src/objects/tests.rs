@@ -130,3 +130,54 @@ fn a_virtual_link_that_the_kernel_refuses_is_a_fault_until_it_is_there() {
     solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
     assert_eq!(solo.state(), State::Backup);
 }
+
+/// A pause after refusals ends with them.
+#[test]
+fn what_the_kernel_took_after_refusals_is_put_back_at_once() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    for _ in 0..40 {
+        solo.input(Input::ObjectRefused(&vip(), "Invalid argument"));
+        solo.run_ms(1000);
+    }
+    solo.input(Input::ObjectAdded(&vip()));
+    solo.take();
+    solo.input(Input::ObjectLost(&vip()));
+    assert_eq!(added(&solo.take()), 1);
+}
+
+fn slow_link() -> Solo {
+    let mut c = instance("VI", 0, 51, 100);
+    c.addresses = vec![Address::new(cidr("10.0.0.151/24"), "eth0")].into();
+    let seconds = std::time::Duration::from_secs(10);
+    let delay = crate::LinkDelay { interface: "eth0".into(), down: seconds, up: seconds };
+    Solo::master(Config { link_delays: vec![delay], ..one(c) })
+}
+
+/// With its link down an address loses its routes, however soon it is up again.
+#[test]
+fn what_went_with_a_link_that_was_down_too_shortly_to_count_is_put_back() {
+    let mut solo = slow_link();
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    solo.run_ms(2000);
+    assert_eq!(added(&solo.take()), 0);
+    solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+    assert_eq!((added(&solo.take()), solo.state()), (1, State::Master));
+}
+
+/// The time that one life of a link was down does not count for the next.
+#[test]
+fn a_link_that_is_made_anew_is_waited_for_as_long_as_any() {
+    let mut solo = slow_link();
+    solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+    solo.run_ms(500);
+    solo.input(Input::LinkGone("eth0"));
+    solo.input(Input::Link(link(9, "eth0", true, &[addr(0, 0)])));
+    solo.run_to_master();
+    assert!(solo.now < t(9_000), "{:?}", solo.now);
+    solo.run(t(9_500).since(solo.now));
+    solo.input(Input::Link(link(9, "eth0", false, &[addr(0, 0)])));
+    solo.run_ms(5000);
+    assert!(solo.view().faults.is_empty(), "{:?}", solo.view().faults);
+    solo.run_ms(5001);
+    assert_eq!(solo.state(), State::Fault);
+}

@@ -371,3 +371,20 @@ proptest::proptest! {
         }
     }
 }
+
+/// Two routers whose file has no address to advertise must hear each other.
+#[test]
+fn an_advert_without_addresses_counts_where_we_send_none_either() {
+    for version in [Version::V2, Version::V3] {
+        let mut c = v3();
+        c.version = version;
+        let mut solo = Solo::new(one(c.clone()));
+        let empty = solo.packet(PEER, 200, |a| a.addresses.clear());
+        solo.receive(PEER, 255, &empty);
+        assert_eq!((solo.view().master, solo.view().counters.addr_list_err), (None, 1), "{version:?}");
+        c.addresses.clear();
+        let mut solo = Solo::new(one(c));
+        solo.receive(PEER, 255, &empty);
+        assert_eq!(solo.view().master, Some((ip(PEER), 200)), "{version:?}");
+    }
+}

@@ -124,6 +124,7 @@ fn a_renamed_instance_is_the_same_one() {
     c.name = "OTHER".into();
     let out = reload(&mut solo, one(c));
     assert_eq!((notices(&out).len(), sent(&out).len(), removed(&out)), (0, 0, 0));
+    assert!(out.contains(&Output::Renamed("VI".into(), "OTHER".into())));
     assert_eq!((solo.state(), solo.view().config.name.as_str()), (State::Master, "OTHER"));
 }
 
@@ -516,4 +517,228 @@ fn a_refusal_ends_with_the_object() {
     solo.run_to_master();
     reload(&mut solo, with());
     assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0));
+}
+
+#[test]
+fn a_reload_of_a_master_that_listens_says_nothing() {
+    let mut solo = Solo::master(one(vi()));
+    solo.now += Duration::from_secs(6);
+    solo.router.poll(solo.now, &mut solo.out);
+    let mut c = vi();
+    c.priority = 120;
+    c.addresses.push(extra(60));
+    let out = reload(&mut solo, one(c));
+    assert_eq!((sent(&out), announced(&out)), (vec![], 0));
+    solo.run_ms(1130);
+    assert_eq!(sent(&solo.take()), [120]);
+}
+
+/// A name that is new, and stands first, takes nobody's life away.
+#[test]
+fn a_unicast_twin_that_is_put_before_others_begins_anew_and_they_stay() {
+    let twin = |name: &str, n: u8| {
+        let mut c = instance(name, 0, 51, 100);
+        c.addresses = vec![extra(n)].into();
+        c.unicast = Some(Unicast {
+            peers: vec![Peer { address: ip(&format!("10.0.0.{n}")), min_ttl: 0, max_ttl: 255 }],
+            ttl: 255,
+            check_source: true,
+        });
+        c
+    };
+    let of = |all: &[(&str, u8)]| Config {
+        instances: all.iter().map(|(name, n)| twin(name, *n)).collect(),
+        ..Config::default()
+    };
+    let mut solo = Solo::new(of(&[("A", 201), ("B", 202)]));
+    solo.run_ms(5000);
+    assert_eq!(solo.states(), [State::Master; 2]);
+    let out = reload(&mut solo, of(&[("C", 203), ("A", 201), ("B", 202)]));
+    assert_eq!(solo.states(), [State::Backup, State::Master, State::Master]);
+    assert_eq!((notices(&out), removed(&out), sent(&out)), (vec!["C BACKUP".to_string()], 0, vec![]));
+    // One that has another name and its addresses is still the same.
+    let out = reload(&mut solo, of(&[("D", 204), ("C", 203), ("E", 201), ("B", 202)]));
+    assert_eq!(solo.states(), [State::Backup, State::Backup, State::Master, State::Master]);
+    assert_eq!((notices(&out), removed(&out)), (vec!["D BACKUP".to_string()], 0));
+}
+
+#[test]
+fn a_priority_that_a_reload_changes_is_told_where_wanted() {
+    let mut c = vi();
+    c.notify_priority_changes = true;
+    let mut solo = Solo::master(one(c.clone()));
+    c.priority = 120;
+    let out = reload(&mut solo, one(c));
+    assert_eq!(notices(&out), ["VI MASTER_PRIORITY"]);
+    assert_eq!(logs(&out), ["(VI) Changing effective priority from 100 to 120"]);
+}
+
+#[test]
+fn a_shorter_preempt_delay_counts_at_once() {
+    for (after, until) in [(0, 1_100), (5, 6_100)] {
+        let mut c = vi();
+        c.preempt_delay = Duration::from_secs(1000);
+        let mut solo = Solo::new(one(c.clone()));
+        solo.hear(PEER, 50);
+        solo.run_ms(500);
+        c.preempt_delay = Duration::from_secs(after);
+        reload(&mut solo, one(c));
+        for _ in 0..until / 500 {
+            solo.hear(PEER, 50);
+            solo.run_ms(500);
+        }
+        solo.hear(PEER, 50);
+        solo.run_ms(100);
+        assert_eq!(solo.state(), State::Master, "{after}");
+    }
+}
+
+#[test]
+fn a_reload_does_not_put_a_takeover_off() {
+    let mut solo = Solo::new(one(vi()));
+    solo.hear(PEER, 200);
+    solo.run_ms(500);
+    solo.hear(PEER, 0);
+    let mut c = vi();
+    c.down_timer_adverts = 5;
+    reload(&mut solo, one(c));
+    solo.run_ms(700);
+    assert_eq!(solo.state(), State::Master);
+}
+
+#[test]
+fn a_shorter_interval_of_a_script_counts_at_once() {
+    let mut solo = Solo::new(with_script("/bin/chk", 3600));
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    solo.run_ms(1000);
+    reload(&mut solo, with_script("/bin/chk", 2));
+    solo.run_ms(2000);
+    assert!(solo.take().contains(&Output::StartScript("chk".into())));
+}
+
+/// What nobody has counted yet is no reason to give the addresses up.
+#[test]
+fn a_reversed_tracker_that_was_not_told_yet_is_no_fault() {
+    let process = || ProcessConfig {
+        name: "P".into(),
+        quorum: 1,
+        quorum_max: u32::MAX,
+        terminate_delay: Duration::ZERO,
+        fork_delay: Duration::ZERO,
+    };
+    for what in [Tracked::Process("P".into()), Tracked::Service("S".into())] {
+        let mut c = vi();
+        c.tracks = vec![Track { what: what.clone(), weight: 0, reverse: true }];
+        let config = Config { processes: vec![process()], ..one(c) };
+        let mut solo = Solo::master(one(vi()));
+        reload(&mut solo, config.clone());
+        assert_eq!((solo.state(), solo.router.handing_over().count()), (State::Master, 0), "{what:?}");
+        match what {
+            Tracked::Process(_) => solo.input(Input::Process("P", 1)),
+            _ => solo.input(Input::Service("S", true)),
+        }
+        assert_eq!(solo.router.handing_over().count(), 1, "{what:?}");
+        assert_eq!(Solo::new(config).state(), State::Backup, "{what:?}");
+    }
+}
+
+fn own_link(vrf: Option<&str>) -> Object {
+    use steadfast_core::kernel::{LinkKind, VirtualLink};
+    let kind = LinkKind::Macvlan(steadfast_core::Mac([0, 0, 0x5e, 0, 1, 51]));
+    let (vrf, family) = (vrf.map(Into::into), steadfast_core::Family::V4);
+    Object::Link(VirtualLink { name: "vrrp.51".into(), base: "eth0".into(), kind, vrf, family, group: None })
+}
+
+fn by_own_link(vrf: Option<&str>) -> Config {
+    let mut c = vi();
+    c.virtual_link = Some("vrrp.51".into());
+    c.addresses = vec![Address::new(cidr("10.0.0.151/24"), "vrrp.51")].into();
+    let mut config = one(c);
+    config.statics.push(own_link(vrf));
+    config
+}
+
+/// A master that is given a virtual link goes on as one while the link is made, and is announced from there.
+#[test]
+fn a_virtual_link_that_a_reload_asks_for_is_no_fault_unless_it_stays_away() {
+    let mut solo = Solo::master(one(vi()));
+    let out = reload(&mut solo, by_own_link(None));
+    assert_eq!((solo.state(), notices(&out)), (State::Master, vec![]));
+    solo.run_ms(50);
+    solo.take();
+    solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
+    solo.run_ms(1);
+    let out = solo.take();
+    assert_eq!((solo.state(), added(&out), sent(&out)), (State::Master, 1, vec![100]));
+    assert_eq!(announced(&out), 5);
+    // Once it was there its loss is a fault.
+    solo.input(Input::LinkGone("vrrp.51"));
+    assert_eq!(solo.state(), State::Fault);
+
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, by_own_link(None));
+    solo.run_ms(1001);
+    assert_eq!(solo.state(), State::Fault, "it does not come");
+
+    let mut solo = Solo::master(one(vi()));
+    reload(&mut solo, by_own_link(None));
+    solo.input(Input::ObjectRefused(&own_link(None), "Invalid argument"));
+    assert_eq!(solo.state(), State::Fault, "it cannot come");
+}
+
+/// The kernel knows a link by its name: what is removed by that would be the one that is wanted.
+#[test]
+fn a_virtual_link_whose_settings_change_is_not_removed() {
+    let mut solo = Solo::new(by_own_link(None));
+    solo.input(Input::Link(link(7, "vrrp.51", true, &[])));
+    solo.run_to_master();
+    let out = reload(&mut solo, by_own_link(Some("red")));
+    assert_eq!((added(&out), removed(&out)), (0, 0));
+    assert!(out.contains(&Output::Replace(own_link(None), own_link(Some("red")))), "{out:?}");
+    assert_eq!(solo.state(), State::Master);
+}
+
+/// The last word of who handed over would be taken for one of who lives by its name.
+#[test]
+fn of_an_instance_that_begins_anew_the_former_life_has_no_last_word() {
+    let mut solo = Solo::master(one(vi()));
+    let mut c = vi();
+    c.vrid = 52;
+    let out = reload(&mut solo, one(c));
+    assert_eq!(notices(&out), ["VI BACKUP"]);
+    solo.run_ms(1500);
+    let out = solo.take();
+    assert_eq!((notices(&out), removed(&out)), (vec![], 1));
+    assert!(logs(&out).contains(&"(VI) removed"));
+}
+
+/// A delay goes on for the tracker that it is for.
+#[test]
+fn the_delay_of_a_process_tracker_follows_it_to_its_new_place() {
+    let process = |name: &str| ProcessConfig {
+        name: name.into(),
+        quorum: 1,
+        quorum_max: u32::MAX,
+        terminate_delay: Duration::from_secs(10),
+        fork_delay: Duration::ZERO,
+    };
+    let config = |names: &[&str]| {
+        let mut c = vi();
+        c.tracks = vec![Track { what: Tracked::Process("Q".into()), weight: 0, reverse: false }];
+        Config { processes: names.iter().map(|n| process(n)).collect(), ..one(c) }
+    };
+    let mut solo = Solo::new(config(&["P", "Q"]));
+    for name in ["P", "Q"] {
+        solo.input(Input::Process(name, 1));
+    }
+    solo.run_to_master();
+    solo.input(Input::Process("P", 0));
+    solo.run_ms(9_000);
+    reload(&mut solo, config(&["Q", "P"]));
+    solo.input(Input::Process("P", 0));
+    solo.input(Input::Process("Q", 0));
+    solo.run_ms(2_000);
+    assert!(solo.view().faults.is_empty(), "{:?}", solo.view().faults);
+    solo.run_ms(8_001);
+    assert_eq!(solo.view().faults, ["process Q is not as required"]);
 }

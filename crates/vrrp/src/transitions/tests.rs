@@ -1,7 +1,7 @@
 use crate::testkit::*;
 use crate::*;
 use std::time::Duration;
-use steadfast_core::kernel::Address;
+use steadfast_core::kernel::{Address, Object};
 use steadfast_core::{State, Time};
 
 const S: Duration = Duration::from_secs(1);
@@ -691,10 +691,10 @@ fn a_late_backup_reads_its_queue_before_it_stands_up() {
     solo.hear(PEER, 200);
     solo.run_ms(3000);
     assert_eq!(solo.state(), State::Backup);
-    // and when there is nothing, it does
+    // and when there is nothing for an interval, it does
     solo.now += S * 10;
     solo.router.poll(solo.now, &mut solo.out);
-    solo.run_ms(10);
+    solo.run_ms(1130);
     assert_eq!(solo.state(), State::Master);
 }
 
@@ -897,4 +897,157 @@ fn a_new_master_answers_who_contends_whatever_it_answered_before() {
     solo.run_to_master();
     solo.hear(PEER, 50);
     assert_eq!(sent(&solo.take()), [100]);
+}
+
+/// While it listens somebody else may hold the addresses: what clients were told last must stay so.
+#[test]
+fn a_master_that_overslept_announces_nothing_while_it_listens() {
+    for gap in [Duration::ZERO, Duration::from_millis(10)] {
+        let mut c = vi(100);
+        c.garp.delay = Duration::from_millis(4700);
+        c.garp.refresh = S * 2;
+        c.garp.refresh_repeat = 100;
+        c.garp.extra = Some((S * 3, true));
+        c.excluded = vec![Address::new(cidr("10.0.1.99/24"), "eth1")];
+        let mut solo = Solo::master(Config { garp_interval: gap, ..one(c) });
+        solo.run_ms(4_500);
+        solo.take();
+        solo.now += S * 30;
+        solo.router.poll(solo.now, &mut solo.out);
+        solo.run_ms(1100);
+        let out = solo.take();
+        assert_eq!((announced(&out), sent(&out)), (0, vec![]), "{gap:?}");
+        solo.run_ms(30);
+        assert!(announced(&solo.take()) > 0, "{gap:?}: it goes on");
+        solo.run_ms(4_000);
+        solo.take();
+        solo.run_ms(3_000);
+        assert!(announced(&solo.take()) > 100, "{gap:?}: the schedule does, too");
+    }
+}
+
+#[test]
+fn a_request_to_announce_is_none_for_who_listens() {
+    let mut solo = Solo::master(one(vi(100)));
+    solo.now += S * 6;
+    solo.router.poll(solo.now, &mut solo.out);
+    solo.take();
+    solo.input(Input::Announce("VI"));
+    assert_eq!(announced(&solo.take()), 0);
+}
+
+#[test]
+fn a_master_that_is_held_up_again_while_it_listens_listens_anew() {
+    let mut solo = Solo::master(one(vi(100)));
+    for _ in 0..2 {
+        solo.now += S * 6;
+        solo.router.poll(solo.now, &mut solo.out);
+        let out = solo.take();
+        assert_eq!((announced(&out), sent(&out)), (0, vec![]));
+    }
+    solo.run_ms(1130);
+    assert_eq!(sent(&solo.take()), [100]);
+}
+
+/// After a pause of the whole host nothing has queued up: a living master is heard by its next advert.
+#[test]
+fn a_backup_that_overslept_waits_for_the_next_advert_of_a_living_master() {
+    let mut solo = Solo::new(one(vi(100)));
+    solo.hear(PEER, 200);
+    solo.now += S * 10;
+    solo.router.poll(solo.now, &mut solo.out);
+    solo.run_ms(950);
+    solo.hear(PEER, 200);
+    solo.run_ms(3000);
+    assert_eq!((solo.state(), sent(&solo.take())), (State::Backup, vec![]));
+}
+
+#[test]
+fn who_leaves_the_field_to_a_lower_router_by_nopreempt_says_so() {
+    let mut c = vi(100);
+    c.preempt = false;
+    let mut solo = Solo::master(one(c));
+    solo.now += S * 6;
+    solo.hear(PEER, 50);
+    assert_eq!(solo.state(), State::Backup);
+    let out = solo.take();
+    let said = logs(&out);
+    assert!(!said.iter().any(|l| l.contains("higher priority")), "{said:?}");
+    assert!(said.iter().any(|l| l.contains("10.0.0.9 (priority 50)") && l.contains("nopreempt")), "{said:?}");
+}
+
+fn two_owners() -> (InstanceConfig, Solo) {
+    let mut c = vi(255);
+    c.start_master = true;
+    let mut solo = Solo::new(one(c.clone()));
+    for _ in 0..4 {
+        solo.hear(LOW_PEER, 255);
+        solo.run_ms(1000);
+    }
+    solo.hear(LOW_PEER, 255);
+    assert_eq!((solo.state(), solo.view().priority), (State::Backup, 254));
+    solo.take();
+    (c, solo)
+}
+
+/// 254 was for two owners: a reload that makes it none has nothing to step down from.
+#[test]
+fn an_owner_that_stepped_down_and_is_none_any_more_has_its_own_priority() {
+    let (mut c, mut solo) = two_owners();
+    c.priority = 100;
+    c.start_master = false;
+    solo.router.reload(solo.now, one(c), &mut solo.out);
+    assert_eq!(solo.view().priority, 100);
+    solo.hear(LOW_PEER, 200);
+    solo.run_ms(100);
+    assert_eq!(solo.state(), State::Backup);
+}
+
+#[test]
+fn an_owner_that_stepped_down_and_follows_its_group_is_owner_again() {
+    let mut c = vi(255);
+    c.start_master = true;
+    let mut d = instance("VJ", 1, 52, 255);
+    d.start_master = true;
+    let group = GroupConfig { name: "G".into(), members: vec!["VI".into(), "VJ".into()], tracking_weight: true };
+    let mut solo = Solo::new(Config { instances: vec![c, d], groups: vec![group], ..Config::default() });
+    for _ in 0..4 {
+        solo.hear(LOW_PEER, 255);
+        solo.run_ms(1000);
+    }
+    solo.hear(LOW_PEER, 255);
+    assert_eq!(solo.view().priority, 254);
+    solo.hear_nth(1, "10.0.1.9", 255);
+    // The peer stops: the one that did not step down is due first, and takes the other along.
+    solo.hear_nth(0, LOW_PEER, 0);
+    solo.hear_nth(1, "10.0.1.9", 0);
+    solo.run_ms(100);
+    assert_eq!(solo.states(), [State::Master; 2]);
+    assert_eq!(solo.view().priority, 255);
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_stop() {
+    let mut c = vi(100);
+    c.soft_release = false;
+    let mut d = instance("VJ", 1, 52, 100);
+    d.addresses = vec![Address::new(cidr("10.0.1.152/24"), "eth1")].into();
+    let mut out = Vec::new();
+    let mut router =
+        Router::new(Config { instances: vec![c, d.clone()], ..Config::default() }, 1, Time::ZERO, &mut out);
+    router.handle(Time::ZERO, Input::Link(link(2, "eth0", true, &[addr(0, 0)])), &mut out);
+    let mut second = link(3, "eth1", true, &[addr(1, 0)]);
+    second.addresses.push(d.addresses[0].shown());
+    router.handle(Time::ZERO, Input::Link(second), &mut out);
+    router.inherit(&[Object::Address(d.addresses[0].clone())]);
+    let mut solo = Solo { router, out, now: Time::ZERO };
+    solo.router.poll(Time::ZERO, &mut solo.out);
+    solo.hear_nth(0, PEER, 0);
+    solo.run_ms(700);
+    assert_eq!(solo.states(), [State::Master, State::Backup]);
+    solo.take();
+    solo.input(Input::Stop { keep_objects: false });
+    let out = solo.take();
+    assert_eq!(removed(&out), 2);
+    assert_eq!(out.last(), Some(&Output::Stopped));
 }

@@ -70,7 +70,7 @@ fn configuration(n: u32, http: bool) -> String {
 }
 
 /// Checks of many servers each five seconds: cost, the interval that is farthest off, and the busiest tenth of a second beside the
-/// mean. keepalived's checker needs a kernel with IPVS, so its column is in the documents (docs/architecture.md says where from).
+/// mean. keepalived's checker needs a kernel with IPVS: elsewhere it has no column.
 pub fn checks(kinds: &[Kind], quick: bool) {
     let kinds: Vec<Kind> = kinds
         .iter()
@@ -120,4 +120,61 @@ pub fn checks(kinds: &[Kind], quick: bool) {
             Figure { text: format!("{used:.1} s/min, {size:.1} MiB, {off:.1} ms, {busiest:.2}"), met }
         });
     }
+}
+
+/// From the death of servers to the removal of the last one, which may take a delay loop and the retries, and from their return to the
+/// last one that is used again: one delay loop.
+pub fn outcomes(kinds: &[Kind], quick: bool) {
+    const SERVERS: u32 = 50;
+    let (delay_loop, retries) = (Duration::from_secs(1), Duration::from_millis(2 * 200));
+    // A turn of the loop, the log, and a busy host.
+    let room = Duration::from_millis(50);
+    let kinds: Vec<Kind> = kinds.iter().copied().filter(|k| *k == Kind::Steadfast).collect();
+    row("50 HTTP servers die and return, loop 1 s", &kinds, |kind| {
+        let lan = Lan::new(2);
+        let (well, end) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let (w, e) = (well.clone(), end.clone());
+        lan.hosts[1].ip("route add local 10.100.0.0/16 dev lo");
+        let work = lan.hosts[1].inside(move || {
+            let mut listener: Option<TcpListener> = None;
+            let mut buffer = [0; 1024];
+            while !e.load(Ordering::Relaxed) {
+                if !w.load(Ordering::Relaxed) {
+                    listener = None;
+                } else if listener.is_none() {
+                    listener = TcpListener::bind(("0.0.0.0", 80)).ok().filter(|l| l.set_nonblocking(true).is_ok());
+                }
+                let Some(Ok((mut stream, _))) = listener.as_ref().map(TcpListener::accept) else {
+                    std::thread::sleep(Duration::from_micros(500));
+                    continue;
+                };
+                let _ = stream.set_nonblocking(false);
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+                let _ = stream.read(&mut buffer);
+                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n");
+            }
+        });
+        lan.hosts[0].ip("route add 10.100.0.0/16 via 10.77.0.2");
+        let pace = format!("delay_loop {}\n retry 2\n delay_before_retry 0.2\n", delay_loop.as_secs());
+        let text = configuration(SERVERS, true).replace("delay_loop 5\n", &pace);
+        let d = Daemon::start(&lan.hosts[0], kind, &text);
+        let count = |words: &str| d.log().matches(words).count();
+        let wait = |words: &str, all: usize| {
+            let begun = Instant::now();
+            assert!(eventually(Duration::from_secs(30), || count(words) >= all), "{all} {words}: {}", d.log());
+            begun.elapsed()
+        };
+        wait("succeed on service", SERVERS as usize);
+        let (mut gone, mut back) = (Duration::ZERO, Duration::ZERO);
+        for round in 1..=if quick { 1 } else { 5 } {
+            well.store(false, Ordering::Relaxed);
+            gone = gone.max(wait("Removing service", round * SERVERS as usize));
+            well.store(true, Ordering::Relaxed);
+            back = back.max(wait("Adding service", round * SERVERS as usize));
+        }
+        end.store(true, Ordering::Relaxed);
+        work.join().expect("server");
+        let met = gone <= delay_loop + retries + room && back <= delay_loop + room;
+        Figure { text: format!("{:.2} s, {:.2} s", gone.as_secs_f64(), back.as_secs_f64()), met: Some(met) }
+    });
 }

@@ -4,6 +4,7 @@
 mod bfd;
 mod checks;
 mod load;
+mod table;
 mod time;
 mod vmac;
 
@@ -48,6 +49,10 @@ fn first_line(command: &str, arguments: &[&str]) -> String {
 }
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(table::INSIDE) {
+        return table::inside(&arguments.next().unwrap_or_default());
+    }
     if let Some(why) = steadfast_test_cluster::obstacle() {
         eprintln!("The benchmarks cannot run here: {why}");
         std::process::exit(1);
@@ -55,7 +60,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let quick = words.iter().any(|w| w == "--quick");
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
-    let all = ["takeover", "reload", "crash", "load", "authenticated", "check", "checks", "bfd", "vmac"];
+    let all = ["takeover", "reload", "crash", "load", "authenticated", "check", "checks", "table", "bfd", "vmac"];
     if let Some(w) = named.iter().find(|w| !all.contains(w)) {
         eprintln!("no section '{w}'; there are: {}", all.join(", "));
         std::process::exit(1);
@@ -77,7 +82,11 @@ fn main() {
             "crash" => time::crash(kinds, quick),
             "load" => load::load(kinds, quick),
             "authenticated" => load::authenticated(kinds, quick),
-            "checks" => checks::checks(kinds, quick),
+            "checks" => {
+                checks::outcomes(kinds, quick);
+                checks::checks(kinds, quick);
+            }
+            "table" => table::table(kinds, quick),
             "bfd" => {
                 bfd::bfd(kinds, quick);
                 bfd::failover(kinds, quick);

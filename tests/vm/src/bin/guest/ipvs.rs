@@ -16,10 +16,12 @@ pub const TESTS: &[(&str, Test)] = &[
     ("groups_marked_by_nftables", groups_marked_by_nftables),
     ("ipv6", ipv6),
     ("killed_checker_child", killed_checker_child),
+    ("a_restarted_daemon_finds_its_table", a_restarted_daemon_finds_its_table),
     ("nothing_is_left_by_a_dead_checker", nothing_is_left_by_a_dead_checker),
     ("schedulers_flags_and_persistence", schedulers_flags_and_persistence),
     ("weights_slow_start_and_drain", weights_slow_start_and_drain),
     ("connections_reach_the_second_director", connections_reach_the_second_director),
+    ("a_pair_of_directors", a_pair_of_directors),
     ("as_the_articles_have_it", as_the_articles_have_it),
 ];
 
@@ -152,9 +154,16 @@ fn ipv6(lab: &mut Lab) {
     let d = Director::start(None, &service("fd00:1::100 80", "lb_kind NAT\n protocol TCP", &servers), &[]);
     wait_table("-t [fd00:1::100]:80 -r [fd00:2::2]:8080 -m", true);
     assert_eq!(lab.ask("client", "[fd00:1::100]:80", 4), "rs1=2 rs2=2");
+    // A mark of a group has the family of the servers, where the file does not say it.
+    sh("nft add table ip6 lab; nft add chain ip6 lab pre '{ type filter hook prerouting priority -150; }'; \
+        nft add rule ip6 lab pre ip6 daddr fd00:1::100 tcp dport 81 meta mark set 9");
+    let group = service("group SIX", "lb_kind NAT\n protocol TCP", &servers);
+    d.reload(&format!("virtual_server_group SIX {{\n fwmark 9\n}}\n{group}"));
+    wait_table("-f 9 -6 -r [fd00:2::2]:8080 -m", true);
+    assert_eq!(lab.ask("client", "[fd00:1::100]:81", 4), "rs1=2 rs2=2");
     d.stop();
     assert_eq!(table(), "");
-    sh("ip -6 addr del fd00:1::100/128 dev br-c");
+    sh("ip -6 addr del fd00:1::100/128 dev br-c; nft delete table ip6 lab");
 }
 
 fn killed_checker_child(lab: &mut Lab) {
@@ -186,6 +195,48 @@ fn killed_checker_child(lab: &mut Lab) {
     sh(&format!("kill -9 {pid}"));
     wait_table("-A -t 10.1.0.100:80", false);
     wait_table("-t 10.1.0.101:80 -r 10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
+    sh("ip addr del 10.1.0.100/32 dev br-c");
+}
+
+/// All processes are killed and started anew with the same file, and a new program takes over: to the kernel, and to who has a
+/// connection, nothing happens.
+fn a_restarted_daemon_finds_its_table(lab: &mut Lab) {
+    sh("ip addr add 10.1.0.100/32 dev br-c");
+    let text = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
+    let d = Director::start(None, &text, &[]);
+    wait_table("10.2.0.3:80", true);
+    let before = table();
+    let held = lab.hold("client", "10.1.0.100:80", seconds(8));
+    d.kill_all();
+    assert_eq!(table(), before);
+    let d = Director::begin_at_once(&text);
+    let unchanged_until = |what: &str, end: &mut dyn FnMut() -> bool| {
+        let ended = eventually(seconds(60), || {
+            assert_eq!(table(), before, "{what}");
+            end()
+        });
+        assert!(ended, "{what}: {}", d.log());
+        assert!(!eventually(seconds(2), || table() != before), "{what}: {}", table());
+    };
+    unchanged_until("start", &mut || d.log().contains("Startup complete"));
+    assert_eq!(answer(held), "kept");
+    let held = lab.hold("client", "10.1.0.100:80", seconds(8));
+    let checker = d.pid("checkers.pid");
+    let mut upgrade = d.upgrade();
+    unchanged_until("upgrade", &mut || upgrade.try_wait().is_ok_and(|s| s.is_some()));
+    assert!(upgrade.wait().is_ok_and(|s| s.success()), "{}", d.log());
+    assert_ne!(d.pid("checkers.pid"), checker);
+    assert_eq!(answer(held), "kept");
+    // With `alpha` servers are out until they have answered, also to a daemon that knows nothing of the one before.
+    d.kill_all();
+    assert_eq!(table(), before);
+    lab.unserve("rs2");
+    let d = Director::start(None, &text.replace("protocol TCP", "protocol TCP\n alpha"), &[]);
+    wait_table("10.2.0.3:80", true);
+    wait_table("10.2.0.2:80", false);
+    assert!(d.log().contains("Starting with quorum down"), "{}", d.log());
     d.stop();
     assert_eq!(table(), "");
     sh("ip addr del 10.1.0.100/32 dev br-c");
@@ -248,12 +299,12 @@ fn nothing_is_left_by_a_dead_checker(_: &mut Lab) {
 
 fn schedulers_flags_and_persistence(_: &mut Lab) {
     let mut text = String::new();
-    let mut wanted = Vec::new();
+    let (mut wanted, servers) = (Vec::new(), three(""));
     let schedulers = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"];
     for (n, name) in schedulers.iter().enumerate() {
         let (flags, shown) = match *name {
             "sh" => ("\n sh-port\n sh-fallback", " -b sh-fallback,sh-port"),
-            "mh" => ("\n mh-port", " -b mh-port"),
+            "mh" => ("\n mh-port\n mh-fallback", " -b mh-fallback,mh-port"),
             _ => ("", ""),
         };
         let port = 1000 + n;
@@ -267,12 +318,18 @@ fn schedulers_flags_and_persistence(_: &mut Lab) {
     }
     text += &service("10.1.0.100 53", "ops\n lb_kind NAT\n protocol UDP", &three("uthreshold 100\n lthreshold 50"));
     wanted.push("-A -u 10.1.0.100:53 -s rr -o".into());
-    text += &service(
-        "10.1.0.100 443",
-        "persistence_timeout 50\n persistence_granularity 255.255.255.0\n lb_kind NAT\n protocol TCP",
-        &three(""),
-    );
-    wanted.push("-A -t 10.1.0.100:443 -s rr -p 50 -M 255.255.255.0".into());
+    let six: String = (1..=2).map(|n| real(&format!("fd00:2::{n}"), 8080, "")).collect();
+    for (head, granularity, shown) in [
+        ("10.1.0.100 443", "255.255.255.0", "-t 10.1.0.100:443 -s rr -p 50 -M 255.255.255.0"),
+        ("10.1.0.100 444", "16", "-t 10.1.0.100:444 -s rr -p 50 -M 255.255.0.0"),
+        ("10.1.0.100 445", "255.0.255.0", "-t 10.1.0.100:445 -s rr -p 50 -M 255.0.255.0"),
+        ("fd00:1::100 443", "64", "-t [fd00:1::100]:443 -s rr -p 50 -M 64"),
+    ] {
+        let settings =
+            format!("persistence_timeout 50\n persistence_granularity {granularity}\n lb_kind NAT\n protocol TCP");
+        text += &service(head, &settings, if head.starts_with("fd00") { &six } else { &servers });
+        wanted.push(format!("-A {shown}"));
+    }
     text += &service(
         "10.1.0.100 5060",
         "persistence_engine sip\n persistence_timeout 60\n lb_kind NAT\n protocol UDP",
@@ -357,6 +414,51 @@ fn connections_reach_the_second_director(lab: &mut Lab) {
     assert!(!daemons("").contains("sync daemon"), "{}", daemons(""));
     second.stop();
     assert!(!daemons(there).contains("sync daemon"), "{}", daemons(there));
+}
+
+/// Two directors with one address and direct routing, as tutorials write it: who has the address balances, and the client that had
+/// one of the servers finds them by either.
+fn a_pair_of_directors(lab: &mut Lab) {
+    let text = |state: &str, interface: &str, priority: u32| {
+        format!(
+            "vrrp_instance VI_180{{\n\tstate {state}\n\tinterface {interface}\n\tvirtual_router_id 180\n\tpriority {priority}\n\tadvert_int 1\n\t\
+             authentication{{\n\t    auth_type PASS\n\t\tauth_pass 1111\n\t}}\n\tvirtual_ipaddress{{\n\t    10.2.0.100\n\t}}\n}}\n{}",
+            service("10.2.0.100 80", "lb_kind DR\n persistence_timeout 10\n protocol TCP", &three(""))
+        )
+    };
+    let first = || Director::start(None, &text("MASTER", "br-s", 102), &[]);
+    let master = first();
+    let backup = Director::start(Some("second"), &text("BACKUP", "eth0", 100), &[]);
+    let served = |by: &Director| {
+        by.wait_log("Entering MASTER STATE");
+        let begun = std::time::Instant::now();
+        let answer = lab.ask("near", "10.2.0.100:80", 6);
+        assert!(
+            answer.starts_with("rs") && answer.ends_with("=6"),
+            "{answer} after {:?}: {}",
+            begun.elapsed(),
+            by.log()
+        );
+    };
+    let counted = |host: &str| -> u32 {
+        let table = sh(&format!("{host} ipvsadm -Ln --stats --exact"));
+        let of_service = table.lines().find(|l| l.contains("10.2.0.100:80")).unwrap_or_default();
+        of_service.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    let there = "ip netns exec second";
+    served(&master);
+    assert_eq!((counted(""), counted(there)), (6, 0));
+    master.stop();
+    assert_eq!(table(), "");
+    served(&backup);
+    assert_eq!(counted(there), 6);
+    let master = first();
+    served(&master);
+    backup.wait_log("Entering BACKUP STATE");
+    assert_eq!((counted(""), counted(there)), (6, 6));
+    backup.stop();
+    master.stop();
+    assert_eq!(sh(&format!("{there} ipvsadm -Sn")) + &table(), "");
 }
 
 /// Balancers as tutorials write them: the kernel's table is what keepalived makes of the same file, with all servers and without.

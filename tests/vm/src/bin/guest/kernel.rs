@@ -45,9 +45,15 @@ fn other_owners_and_deleted_services(_: &mut Lab) {
     }
     sh("ipvsadm -D -t 10.1.0.100:80");
     assert!(eventually(seconds(12), || table().contains("-t 10.1.0.100:80 -r 10.2.0.3:80")), "{}", table());
-    // The daemon as a whole is killed, and started anew with another file: what is left is taken over, not doubled.
+    // The parent is killed: its children end in order, and what is ours goes.
     d.kill();
     assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
+    assert_eq!(table(), foreign);
+    // All are killed, and started anew with another file: what is left is taken over, not doubled.
+    let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("")), &[]);
+    wait_table("10.2.0.3:80", true);
+    d.kill_all();
+    wait_table("10.2.0.3:80", true);
     let d = Director::start(None, &service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three("weight 4")), &[]);
     wait_table("-t 10.1.0.100:80 -r 10.2.0.3:80 -m -w 4", true);
     d.stop();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_test_vm::lab::Lab;
 use steadfast_test_vm::talk;
 
+mod clock;
 mod dumps;
 mod ipvs;
 mod kernel;
@@ -24,6 +25,7 @@ fn main() {
         ["hold", address, millis] => {
             println!("{}", talk::hold(address, Duration::from_millis(millis.parse().unwrap_or(1000))));
         }
+        ["knock", address, file] => println!("{}", talk::knock(address, file)),
         ["confined", path] => kernel::confined(path),
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
@@ -40,7 +42,7 @@ fn main() {
             std::process::exit(failed.min(1));
         }
         ["systemd"] => run(systemd::TESTS, &[]),
-        ["links", only @ ..] => run(&[links::TESTS, dumps::TESTS].concat(), only),
+        ["links", only @ ..] => run(&[links::TESTS, dumps::TESTS, clock::TESTS].concat(), only),
         _ => {
             eprintln!(
                 "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"

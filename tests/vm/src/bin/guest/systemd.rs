@@ -14,6 +14,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("the_watchdog_ends_a_parent_that_hangs", the_watchdog_ends_a_parent_that_hangs),
     ("a_new_package_takes_over_without_a_failover", a_new_package_takes_over_without_a_failover),
     ("a_purge_leaves_the_configuration_alone", a_purge_leaves_the_configuration_alone),
+    ("an_rpm_installs_starts_upgrades_and_goes", an_rpm_installs_starts_upgrades_and_goes),
 ];
 
 const FILE: &str = "/etc/keepalived/keepalived.conf";
@@ -63,6 +64,31 @@ fn the_clock_of_the_wall_moves_nothing() {
         assert_eq!(format!("{} {}", main_pid(), pid("vrrp.pid")), pids, "{step}: {}", journal());
     }
     sh(&format!("date -s @{}", began.trim().parse::<u64>().unwrap_or(0) + started.elapsed().as_secs()));
+}
+
+/// The other kind of package, by the tool that it is for; what it depends on is the same guest's.
+fn an_rpm_installs_starts_upgrades_and_goes() {
+    if !std::path::Path::new("/share/steadfast.rpm").exists() {
+        return;
+    }
+    let rpm = |words: &str| sh(&format!("rpm --force-debian --nodeps {words}"));
+    rpm("-i /share/steadfast.rpm");
+    assert!(std::path::Path::new(FILE).exists());
+    assert!(!works("systemctl is-active steadfast"), "who installs it starts it");
+    sh("systemctl enable --now steadfast");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    let (parent, vrrp) = (main_pid(), pid("vrrp.pid"));
+    let upgrade = std::thread::spawn(move || sh("rpm --force-debian --nodeps -U --force /share/steadfast.rpm"));
+    while !upgrade.is_finished() {
+        assert!(holds(VIP), "the address never leaves: {}", journal());
+    }
+    println!("{}", upgrade.join().expect("rpm"));
+    assert!(eventually(seconds(10), || pid("vrrp.pid") != vrrp), "{}", journal());
+    assert!(holds(VIP) && main_pid() == parent && works("systemctl is-active steadfast"), "{}", journal());
+    rpm("-e steadfast");
+    assert!(!holds(VIP) && !works("systemctl cat steadfast") && !works("pgrep steadfastd"), "{}", journal());
+    assert!(std::path::Path::new(FILE).exists(), "the configuration stays");
+    assert!(!works("ls /usr/sbin/steadfastd /usr/bin/steadfast /usr/lib/tmpfiles.d/steadfast.conf"));
 }
 
 /// A command, and whether it worked.

@@ -1,0 +1,227 @@
+//! Checks over TLS, with nginx as the server: which name is sent, which one is proven and by whom, and who the checker says that it is.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use steadfast_test_cluster::daemon::file;
+use steadfast_test_cluster::{Daemon, Kind, Lan, require};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn openssl(folder: &Path, words: &str) {
+    let out = Command::new("openssl").args(words.split(' ')).current_dir(folder).output().expect("openssl");
+    assert!(out.status.success(), "{words}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Two authorities; of the first one certificates for two servers and for the checker, whose key is locked.
+fn certificates(folder: &Path) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    for authority in ["right", "other"] {
+        openssl(folder, &format!("req -x509 {key} -subj /CN={authority} -keyout {authority}.key -out {authority}.pem"));
+    }
+    for name in ["web.example", "inner.example", "checker"] {
+        file(folder, "names", &format!("subjectAltName=DNS:{name}\n"));
+        openssl(folder, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        let signed = "-CA right.pem -CAkey right.key -CAcreateserial -days 2 -extfile names";
+        openssl(folder, &format!("x509 -req -in {name}.csr {signed} -out {name}.pem"));
+    }
+    openssl(folder, "pkcs8 -topk8 -in checker.key -out locked.key -v2 aes256 -passout pass:sesame");
+}
+
+/// Says what it has heard. On port 444 it asks who is there.
+const NGINX: &str = r#"
+daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
+http {
+    access_log off;
+    ssl_client_certificate right.pem;
+    ssl_certificate web.example.pem;
+    ssl_certificate_key web.example.key;
+    server {
+        listen 443 ssl http2;
+        location / { return 200 "sni=$ssl_server_name protocol=$server_protocol\n"; }
+    }
+    server {
+        listen 443 ssl http2;
+        server_name front.example;
+        ssl_certificate inner.example.pem;
+        ssl_certificate_key inner.example.key;
+    }
+    server {
+        listen 444 ssl;
+        ssl_verify_client on;
+        location / { return 200 "client=$ssl_client_s_dn\n"; }
+    }
+}
+"#;
+
+/// A check, and what comes of it: with `UP` it succeeds, else the log has this reason.
+type Case = (u16, &'static str, &'static str, &'static str);
+const UP: &str = "";
+
+fn outcome(lan: &Lan, ssl: &str, cases: &[Case]) {
+    let services = cases.iter().enumerate().map(|(n, (port, words, regex, _))| {
+        format!(
+            "virtual_server 10.77.0.100 {} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n alpha\n \
+             real_server 10.77.0.2 {port} {{\n SSL_GET {{\n {words}\n url {{\n path /\n status_code 200\n regex \"{regex}\"\n }}\n \
+             connect_timeout 5\n retry 0\n log_all_failures\n }}\n }}\n}}\n",
+            8000 + n
+        )
+    });
+    let vrrp = "vrrp_instance BESIDE {\n interface eth0\n virtual_router_id 51\n priority 200\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    let text = format!("SSL {{\n{ssl}}}\n{}{vrrp}", services.collect::<String>());
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    for (n, (_, words, _, why)) in cases.iter().enumerate() {
+        let up = format!("for VS [10.77.0.100]:tcp:{}", 8000 + n);
+        let gained = |log: &str| log.lines().any(|l| l.contains("Gained quorum") && l.ends_with(&up));
+        if *why == UP {
+            let came = steadfast_test_cluster::eventually(seconds(15), || gained(&d.log()));
+            assert!(came, "{words}: {}", d.log());
+        } else {
+            d.wait_log(why, seconds(15));
+            assert!(!gained(&d.log()), "{words}: {}", d.log());
+        }
+    }
+    assert_eq!(d.stop(), Some(0));
+}
+
+fn installed() -> bool {
+    let both = Path::new("/usr/sbin/nginx").exists() && Command::new("openssl").arg("version").output().is_ok();
+    if !both {
+        println!("SKIPPED: TLS by nginx: nginx or openssl is not installed");
+    }
+    both
+}
+
+/// The server, on the second host.
+fn nginx(lan: &Lan, folder: &Path, conf: &str) -> Program {
+    certificates(folder);
+    let conf = file(folder, "nginx.conf", conf);
+    let mut server = lan.hosts[1].command("/usr/sbin/nginx");
+    let log = std::fs::File::create(folder.join("program.log")).expect("log");
+    server.args(["-p", &folder.display().to_string(), "-c", &conf]).stdin(Stdio::null());
+    Program(server.stdout(Stdio::null()).stderr(log).spawn().expect("nginx"))
+}
+
+#[test]
+fn names_authorities_and_who_asks() {
+    require!();
+    if !installed() {
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    let _server = nginx(&lan, at, NGINX);
+    let ssl = |ca: &str, key: &str| {
+        let own = format!(" certificate {0}/checker.pem\n key {0}/{key}.key\n", at.display());
+        format!(" ca {}/{ca}.pem\n{}", at.display(), if key.is_empty() { "" } else { &own })
+    };
+    let front = "sni_name front.example\n tls_verify";
+    outcome(
+        &lan,
+        &format!("{} password sesame\n", ssl("right", "locked")),
+        &[
+            // What is sent is one thing, what must be proven another.
+            (443, "sni_name front.example\n tls_verify\n tls_name inner.example", "^sni=front.example ", UP),
+            (443, front, "sni", "it is not for front.example, but for inner.example"),
+            (
+                443,
+                "sni_name web.example\n tls_verify\n tls_name inner.example",
+                "",
+                "not for inner.example, but for web",
+            ),
+            // A name to be proven is sent where there is no other.
+            (443, "tls_verify\n tls_name web.example", "^sni=web.example protocol=HTTP/1", UP),
+            (443, "tls_verify\n tls_name web.example\n http2", "protocol=HTTP/2", UP),
+            // The server hears who asks.
+            (444, "", "client=CN *= *checker", UP),
+        ],
+    );
+    outcome(
+        &lan,
+        &ssl("other", ""),
+        &[
+            (443, "tls_verify\n tls_name web.example", "", "no authority of the ca file has issued it"),
+            (443, "", "sni=", UP),
+            (444, "", "", "HTTP status code 400"),
+        ],
+    );
+    // Without its password a key is no key, which no check outlives.
+    outcome(&lan, &format!("{} password wrong\n", ssl("right", "locked")), &[(443, "", "", "locked.key")]);
+}
+
+/// Gives pages from the folder `pages`, and to who asks for the name `web.example` others.
+const PAGES: &str = r#"
+user root;
+daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
+http {
+    access_log off;
+    ssl_certificate web.example.pem;
+    ssl_certificate_key web.example.key;
+    server { listen 443 ssl; root pages; }
+    server { listen 443 ssl; server_name web.example; root others; }
+}
+"#;
+
+/// The sample that comes with keepalived: `SSL_GET` of several pages by their digests, which genhash makes.
+#[test]
+fn pages_over_tls_have_their_digests() {
+    require!();
+    if !installed() {
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    for place in ["pages/mrtg", "others"] {
+        std::fs::create_dir_all(at.join(place)).expect("folder");
+        file(&at.join(place), "index.html", &format!("<html>{place}</html>\n"));
+    }
+    file(&at.join("pages"), "index.html", "<html>welcome</html>\n");
+    let _server = nginx(&lan, at, PAGES);
+    let genhash = steadfast_test_cluster::daemon::steadfastd().with_file_name("genhash");
+    let digest = |more: &[&str]| {
+        let mut command = lan.hosts[0].command(&genhash.display().to_string());
+        let out = command.args(["-s", "10.77.0.2", "-p", "443", "-S"]).args(more).output().expect("genhash");
+        String::from_utf8_lossy(&out.stdout).trim().to_string()
+    };
+    // As soon as the server listens.
+    assert!(steadfast_test_cluster::eventually(seconds(10), || digest(&["-u", "/"]).len() == 32));
+    let sum = |page: &str| {
+        let out = Command::new("openssl").args(["md5", "-r", &format!("{page}/index.html")]).current_dir(at).output();
+        String::from_utf8_lossy(&out.expect("openssl").stdout).split(' ').next().unwrap_or_default().to_string()
+    };
+    let [welcome, mrtg] = [digest(&["-u", "/"]), digest(&["-u", "/mrtg/"])];
+    assert_eq!([&welcome, &mrtg], [&sum("pages"), &sum("pages/mrtg")]);
+    assert_eq!(digest(&["-u", "/", "-V", "web.example"]), sum("others"));
+    let text = format!(
+        "virtual_server 192.168.200.100 443 {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind NAT\n    persistence_timeout 50\n    protocol TCP\n\n    \
+         real_server 10.77.0.2 443 {{\n        weight 1\n        SSL_GET {{\n            url {{\n              path /\n              digest {welcome}\n            }}\n            \
+         url {{\n              path /mrtg/\n              digest {mrtg}\n            }}\n            connect_timeout 3\n            retry 1\n            delay_before_retry 0.2\n        }}\n    }}\n}}\n"
+    );
+    let vrrp = "vrrp_instance BESIDE {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{text}{vrrp}"));
+    let count = |words: &str| d.log().matches(words).count();
+    let wait = |n: usize, words: &str| {
+        assert!(steadfast_test_cluster::eventually(seconds(15), || count(words) >= n), "{n} {words}: {}", d.log());
+    };
+    wait(1, "succeed on service");
+    assert_eq!(count("Lost quorum"), 0, "{}", d.log());
+    // Another page where the second one was.
+    file(&at.join("pages/mrtg"), "index.html", "<html>defaced</html>\n");
+    wait(1, "Lost quorum");
+    file(&at.join("pages/mrtg"), "index.html", "<html>pages/mrtg</html>\n");
+    wait(2, "Gained quorum");
+    assert_eq!(d.stop(), Some(0));
+}
