@@ -105,6 +105,20 @@ impl Fifo {
         &self.path
     }
 
+    /// Its path still leads to it: nobody has removed it or put another into its place.
+    pub fn is_there(&self) -> bool {
+        let place = |s: nix::sys::stat::FileStat| (s.st_dev, s.st_ino);
+        let at = nix::sys::stat::lstat(&self.path).map(place);
+        at.is_ok() && at == nix::sys::stat::fstat(&self.fd).map(place)
+    }
+
+    /// Gives it to another owner.
+    pub fn give(&self, owner: Option<(u32, u32)>) -> Result<(), FifoError> {
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        let done = nix::unistd::fchown(&self.fd, Some(uid.into()), Some(gid.into()));
+        done.map_err(|e| FifoError::System(self.path.clone(), e))
+    }
+
     /// We or a predecessor made it.
     pub fn is_ours(&self) -> bool {
         self.created
@@ -135,5 +149,55 @@ pub fn remove_left(path: &Path) {
 impl From<FifoError> for io::Error {
     fn from(e: FifoError) -> Self {
         io::Error::other(e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// Nobody reads: the newest lines wait, the others are counted, and none is torn.
+    #[test]
+    fn a_full_fifo_keeps_the_newest_lines_and_counts_the_others() {
+        let path = std::env::temp_dir().join(format!("steadfast-fifo-{}", std::process::id()));
+        let mut fifo = Fifo::open(&path, None).expect("FIFO");
+        let all = 20_000;
+        (0..all).for_each(|n| fifo.line(format!("INSTANCE \"VI\" MASTER {n}\n")));
+        let lost = usize::try_from(std::mem::take(&mut fifo.lost)).expect("number");
+        assert!(lost > 1000 && !fifo.drained(), "{lost}");
+        let mut reader = std::fs::OpenOptions::new();
+        let mut reader = std::os::unix::fs::OpenOptionsExt::custom_flags(reader.read(true), libc::O_NONBLOCK)
+            .open(&path)
+            .expect("reader");
+        let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(n) if n > 0 => text.extend_from_slice(&buffer[..n]),
+                _ if !fifo.flush() && fifo.drained() => break,
+                _ => {}
+            }
+        }
+        let text = String::from_utf8(text).expect("text");
+        let lines: Vec<usize> =
+            text.lines().map(|l| l.rsplit(' ').next().expect("word").parse().expect("number")).collect();
+        assert_eq!(lines.len() + lost, all);
+        assert!(lines.is_sorted() && lines.last() == Some(&(all - 1)), "{:?}", lines.last());
+        assert_eq!(fifo.lost, 0);
+        fifo.remove();
+    }
+
+    #[test]
+    fn a_fifo_that_somebody_removed_or_replaced_is_not_there() {
+        let folder = std::env::temp_dir().join(format!("steadfast-fifos-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let path = folder.join("fifo");
+        let first = Fifo::open(&path, None).expect("opens");
+        assert!(first.is_there());
+        std::fs::remove_file(&path).expect("removes");
+        assert!(!first.is_there());
+        let second = Fifo::open(&path, None).expect("opens");
+        assert!(!first.is_there() && second.is_there());
+        std::fs::remove_dir_all(&folder).expect("removes");
     }
 }

@@ -6,6 +6,7 @@
 use log::{Level, LevelFilter};
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,14 @@ static STRUCTURED: AtomicBool = AtomicBool::new(false);
 /// From now on lines go to journald with their fields, where it runs, instead of to its stream or to syslog.
 pub fn structured(on: bool) {
     STRUCTURED.store(on, Ordering::Relaxed);
+}
+
+/// What the identifier ends with.
+static ENDING: Mutex<String> = Mutex::new(String::new());
+
+/// From now on lines carry the identifier with this behind it: daemons side by side are told apart by it.
+pub fn distinguish(ending: String) {
+    *ENDING.lock().unwrap_or_else(PoisonError::into_inner) = ending;
 }
 
 /// Appends one field in journald's form: `NAME=value`, or with a line break in the value `NAME`, its length in eight bytes (little
@@ -175,8 +184,13 @@ pub fn flush(limit: Duration) {
 fn write_lines(shared: &Shared, options: &Options) {
     // journald names its stream; its lines carry their priority in front.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let mut file =
-        options.file.as_ref().and_then(|p| std::fs::OpenOptions::new().create(true).append(true).open(p).ok());
+    // The usual place is one where anybody may make links.
+    let open = |path: &std::path::PathBuf| {
+        let mut how = std::fs::OpenOptions::new();
+        how.create(true).append(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        how.open(path).inspect_err(|e| log::error!("cannot write the log to {}: {e}", path.display())).ok()
+    };
+    let mut file = options.file.as_ref().and_then(open);
     // It writes lines, whatever its process may do.
     crate::sandbox::powerless();
     let mut syslog: Option<UnixDatagram> = None;
@@ -195,6 +209,7 @@ fn write_lines(shared: &Shared, options: &Options) {
             queue.writing = true;
             (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.dropped))
         };
+        let ident = format!("{}{}", options.ident, ENDING.lock().unwrap_or_else(PoisonError::into_inner));
         let lost = (dropped > 0).then(|| (Level::Warn, format!("{dropped} log lines lost: nobody read fast enough")));
         for (level, text) in batch.into_iter().chain(lost) {
             let priority = match level {
@@ -212,7 +227,7 @@ fn write_lines(shared: &Shared, options: &Options) {
                 let mut entry = Vec::new();
                 journal_field(&mut entry, "MESSAGE", &text);
                 journal_field(&mut entry, "PRIORITY", &priority.to_string());
-                journal_field(&mut entry, "SYSLOG_IDENTIFIER", &options.ident);
+                journal_field(&mut entry, "SYSLOG_IDENTIFIER", &ident);
                 for (name, value) in
                     fields.iter().flat_map(|f| f.split(BEFORE_FIELDS)).filter_map(|f| f.split_once('='))
                 {
@@ -228,7 +243,7 @@ fn write_lines(shared: &Shared, options: &Options) {
                 let _ = file.write_all(stamped.as_bytes());
             }
             if options.syslog && !told {
-                let line = format!("<{}>{}[{pid}]: {text}", u32::from(options.facility) * 8 + priority, options.ident);
+                let line = format!("<{}>{ident}[{pid}]: {text}", u32::from(options.facility) * 8 + priority);
                 deliver(&mut syslog, "/dev/log", line.as_bytes());
             }
         }

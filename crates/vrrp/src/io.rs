@@ -413,4 +413,6 @@ pub struct Rejected {
     /// How many.
     pub count: u64,
     pub(crate) kind: crate::instance::Once,
+    /// How many there were when the log had one.
+    pub(crate) said: u64,
 }

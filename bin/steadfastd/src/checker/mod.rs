@@ -167,7 +167,8 @@ impl Role {
                 }
             }
         }
-        let config = config.unwrap_or_default();
+        let mut config = config.unwrap_or_default();
+        config.globals.script_user = crate::programs::account(&config.globals);
         let plan = plan(&config);
         let namespace = plan.checker_namespace.as_deref();
         enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
@@ -396,6 +397,7 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
+            self.groups.repair(t);
             if self.programs.hangs(t) {
                 self.parent.say(Message::Runner { hangs: true });
             }

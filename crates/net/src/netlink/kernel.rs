@@ -1,6 +1,6 @@
 //! The requesting side, and the set of objects that are ours.
 
-use super::build::message;
+use super::build::{Names, message, removal};
 use super::mirror::Remains;
 use super::replace::{Replacing, has_source};
 use super::{Buffer, Channel, Event, Mirror, Read, Why, matching, routes};
@@ -15,6 +15,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
+use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object, Placement};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
@@ -36,6 +37,8 @@ pub enum Outcome {
     NotRemoved(Object, Why),
     /// Another is in its place now.
     Replaced(Object),
+    /// A link, by its index, was not changed as it was asked for ([`Kernel::raise`], [`Kernel::enslave`]).
+    NotChanged(u32, Why),
 }
 
 /// Puts objects into the kernel and takes them out.
@@ -45,7 +48,11 @@ pub struct Kernel {
     /// Of [`TURN`], since answers were last read.
     spent: Duration,
     pending: HashMap<u32, (Object, bool)>,
+    /// Changes of links that are not answered yet.
+    changes: HashMap<u32, u32>,
     pub(super) waiting: VecDeque<(Object, bool)>,
+    /// Removals from links that have other names now: they go before what waits, which knows names alone.
+    strays: VecDeque<(Object, RouteNetlinkMessage)>,
     pub(super) owned: IndexSet<Object>,
     /// Counts changes of what is ours.
     pub(super) version: u64,
@@ -73,7 +80,9 @@ impl Kernel {
             sequence: 0,
             spent: Duration::ZERO,
             pending: HashMap::new(),
+            changes: HashMap::new(),
             waiting: VecDeque::new(),
+            strays: VecDeque::new(),
             owned: IndexSet::new(),
             version: 0,
             shrunk: false,
@@ -172,8 +181,14 @@ impl Kernel {
     fn change(&mut self, index: u32, mut m: LinkMessage) {
         m.header.index = index;
         self.sequence = self.sequence.wrapping_add(1);
-        if let Err(e) = self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
-            log::warn!("netlink: cannot change link {index}: {e}");
+        match self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
+            Ok(()) => {
+                self.changes.insert(self.sequence, index);
+            }
+            Err(e) => {
+                let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                self.unsent.push(Outcome::NotChanged(index, Why { errno, words: String::new() }));
+            }
         }
     }
 
@@ -183,6 +198,21 @@ impl Kernel {
         self.refused.remove(&object);
         self.remove_former(&object);
         self.take_out(object);
+        self.pump(mirror);
+    }
+
+    /// The link of this index is not called so any more: what is ours, and was put there by that name, goes. By name it could not be
+    /// found when its time comes, and another router may have taken the addresses over by then.
+    pub fn renamed(&mut self, name: &str, index: u32, mirror: &Mirror) {
+        let on_it = |o: &&Object| match o {
+            // On a base of another name it is found by its own.
+            Object::Link(l) => l.name == name,
+            other => other.needs(name),
+        };
+        let leaving = self.waiting.iter().filter(|(_, add)| !add).map(|(o, _)| o);
+        let names = Names::before(mirror, name, index);
+        let all = self.owned.iter().chain(leaving).filter(on_it).filter_map(|o| Some((o.clone(), removal(o, names)?)));
+        self.strays.extend(all);
         self.pump(mirror);
     }
 
@@ -226,10 +256,23 @@ impl Kernel {
 
     /// Nothing is outstanding.
     pub fn idle(&self) -> bool {
-        self.pending.is_empty() && self.waiting.is_empty()
+        self.pending.is_empty() && self.waiting.is_empty() && self.strays.is_empty()
     }
 
     pub(super) fn pump(&mut self, mirror: &Mirror) {
+        while self.pending.len() < WINDOW
+            && let Some((object, request)) = self.strays.pop_front()
+        {
+            self.sequence = self.sequence.wrapping_add(1);
+            match self.channel.send(request.clone(), NLM_F_ACK, self.sequence) {
+                Ok(()) => drop(self.pending.insert(self.sequence, (object, false))),
+                Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {
+                    self.strays.push_front((object, request));
+                    return;
+                }
+                Err(e) => log::warn!("netlink: cannot send a request for {object}: {e}"),
+            }
+        }
         // Where nothing is outstanding no answer would come that continues it.
         while self.pending.len() < WINDOW && (self.spent < TURN || self.pending.is_empty()) {
             let Some((object, add)) = self.waiting.pop_front() else {
@@ -296,7 +339,9 @@ impl Kernel {
             match self.channel.read()? {
                 Read::Empty => break,
                 Read::Overrun => {
-                    // Answers are lost; what was asked is asked again, for it is all idempotent.
+                    // Answers are lost; what was asked is asked again, for it is all idempotent. Changes of links are asked for at
+                    // their next event.
+                    self.changes.clear();
                     let mut again: Vec<_> = self.pending.drain().collect();
                     again.sort_unstable_by_key(|(sequence, _)| *sequence);
                     for (_, request) in again.into_iter().rev() {
@@ -306,8 +351,13 @@ impl Kernel {
                 Read::Messages(messages) => {
                     for m in messages {
                         let NetlinkPayload::Error(e) = &m.payload else { continue };
-                        let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
                         let errno = e.code.map_or(0, |c| c.get().wrapping_neg());
+                        let changed = self.changes.remove(&m.header.sequence_number);
+                        // of a link that is gone nothing need be said
+                        if let Some(index) = changed.filter(|_| !matches!(errno, 0 | libc::ENODEV)) {
+                            outcomes.push(Outcome::NotChanged(index, Why::answer(&m)));
+                        }
+                        let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
                         let adopted = !matches!(object, Object::Link(_));
                         let fine = matches!(
                             (errno, add && adopted),
@@ -400,13 +450,14 @@ impl Kernel {
     /// Addresses of ours that the mirror does not show, for use after a resync or a link's return.
     pub fn missing(&self, mirror: &Mirror) -> Vec<Object> {
         let busy: HashSet<&Object> = self.pending.values().chain(&self.waiting).map(|(o, _)| o).collect();
+        // A link may carry thousands.
+        let there: HashMap<&str, HashSet<IpCidr>> =
+            mirror.links().filter(|l| l.up).map(|l| (&*l.name, l.addresses.iter().copied().collect())).collect();
         self.owned
             .iter()
             .filter(|o| !busy.contains(o))
             .filter(|o| match o {
-                Object::Address(a) => {
-                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.shown()))
-                }
+                Object::Address(a) => there.get(&*a.interface).is_some_and(|all| !all.contains(&a.shown())),
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),
                 _ => false,
             })
