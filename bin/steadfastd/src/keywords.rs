@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{Debug, Write};
 use steadfast_config::{Keyword, Outcome, diag::Class, keywords};
-use steadfast_test_keywords::{Row, read, rows, top};
+use steadfast_test_keywords::{Row, built_ins, read, rows, top};
 
 /// What a configuration leads to, part by part: leaves of the structures with their paths, each with the number of its occurrences.
 type Effect = BTreeMap<(&'static str, String, String), usize>;
@@ -126,23 +126,44 @@ fn covered() -> (Vec<(Keyword, String)>, Vec<String>) {
             }
         };
         let mut shown = shown;
-        for (file, test) in &row.tests {
-            let source = std::fs::read_to_string(top().join(file)).unwrap_or_default();
-            let there = source.split_once(&format!("fn {test}(")).is_some();
-            if !there || (file.starts_with("tests/") && !source.contains(k.word) && !k.word.starts_with('(')) {
-                faults.push(format!("{name}: {file} has no test {test} with this word"));
-            }
-            let gap = if shown.is_empty() { "" } else { "; " };
-            let _ = write!(shown, "{gap}`{file}`: {}", test.replace('_', " "));
-        }
+        let in_word = |source: &str| source.contains(k.word) || k.word.starts_with('(');
+        name_tests(&row, &name, in_word, &mut shown, &mut faults);
         all.push((k, shown));
     }
     faults.extend(by_name.into_keys().map(|(section, word)| format!("{section} > {word}: no such keyword")));
     (all, faults)
 }
 
+/// Adds the tests that a row names.
+fn name_tests(row: &Row, name: &str, in_word: impl Fn(&str) -> bool, shown: &mut String, faults: &mut Vec<String>) {
+    for (file, test) in &row.tests {
+        let source = std::fs::read_to_string(top().join(file)).unwrap_or_default();
+        let there = source.split_once(&format!("fn {test}(")).is_some();
+        if !there || (file.starts_with("tests/") && !in_word(&source)) {
+            faults.push(format!("{name}: {file} has no test {test} with this word"));
+        }
+        let gap = if shown.is_empty() { "" } else { "; " };
+        let _ = write!(shown, "{gap}`{file}`: {}", test.replace('_', " "));
+    }
+}
+
+/// The same of what is no keyword of a section.
+fn covered_built_ins(faults: &mut Vec<String>) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for row in built_ins() {
+        let (with, without) = (read(&row.text(&row.with)), read(&row.text(&row.without)));
+        let mut shown = difference(&with, &without).unwrap_or_default();
+        if shown.is_empty() || row.tests.is_empty() {
+            faults.push(format!("{}: it is taken and ignored, or names no test", row.word));
+        }
+        name_tests(&row, &row.word, |_| true, &mut shown, faults);
+        all.push((row.word, shown));
+    }
+    all
+}
+
 /// docs/keywords.md.
-fn page(all: &[(Keyword, String)]) -> String {
+fn page(built_ins: &[(String, String)], all: &[(Keyword, String)]) -> String {
     let count = |start: &str| all.iter().filter(|(_, s)| s.starts_with(start)).count();
     let shown = all.iter().filter(|(_, s)| s.contains("; `") || s.starts_with('`')).count();
     let (later, idle) = (count("later"), count("nothing: "));
@@ -151,10 +172,16 @@ fn page(all: &[(Keyword, String)]) -> String {
          Of {} keywords, {later} are not supported yet (`later`) and {idle} have no effect, which is meant (`nothing`). For each of the\n\
          others there is a pair of configurations, one with the keyword and one without, in tests/keywords/rows, and a test fails when\n\
          they do not differ: in what reaches the parent, the VRRP machine, the checkers, IPVS, BFD or SNMP (the setting is named), or in what is\n\
-         reported (`report`). {shown} of them name a test of the effect itself, too.\n\n\
+         reported (`report`). {shown} of them name a test of the effect itself, too. So do the {} parts of the language that are no keywords\n\
+         of a section.\n\n\
          This page is made by `STEADFAST_WRITE=1 cargo test -p steadfastd keywords`; a test fails when it is stale.\n",
-        all.len()
+        all.len(),
+        built_ins.len()
     );
+    let row = |word: &str, shown: &str| format!("| `{}` | {} |\n", word.replace('|', "\\|"), shown.replace('|', "\\|"));
+    let head = |section: &str| format!("\n## {section}\n\n| keyword | differs, shown by |\n|---|---|\n");
+    page.push_str(&head("(parser built-ins)"));
+    built_ins.iter().for_each(|(word, shown)| page.push_str(&row(word, shown)));
     let mut sections: Vec<&str> = Vec::new();
     for (k, _) in all {
         if !sections.contains(&k.section) {
@@ -162,17 +189,16 @@ fn page(all: &[(Keyword, String)]) -> String {
         }
     }
     for section in sections {
-        let _ = write!(page, "\n## {section}\n\n| keyword | differs, shown by |\n|---|---|\n");
-        for (k, shown) in all.iter().filter(|(k, _)| k.section == section) {
-            let _ = writeln!(page, "| `{}` | {} |", k.word.replace('|', "\\|"), shown.replace('|', "\\|"));
-        }
+        page.push_str(&head(section));
+        all.iter().filter(|(k, _)| k.section == section).for_each(|(k, shown)| page.push_str(&row(k.word, shown)));
     }
     page
 }
 
 #[test]
 fn each_keyword_has_its_effect() {
-    let (all, faults) = covered();
+    let (all, mut faults) = covered();
+    let built_ins = covered_built_ins(&mut faults);
     let count = |start: &str| all.iter().filter(|(_, s)| s.starts_with(start)).count();
     println!(
         "keywords: {} declared, {} later, {} without effect and meant so, {} seen in reports",
@@ -182,7 +208,7 @@ fn each_keyword_has_its_effect() {
         count("report: "),
     );
     assert!(faults.is_empty(), "{} keywords:\n{}", faults.len(), faults.join("\n"));
-    let (path, page) = (top().join("docs/keywords.md"), page(&all));
+    let (path, page) = (top().join("docs/keywords.md"), page(&built_ins, &all));
     if std::env::var_os("STEADFAST_WRITE").is_some() {
         std::fs::write(&path, page).expect("docs/keywords.md");
     } else {

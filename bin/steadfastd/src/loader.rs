@@ -63,7 +63,8 @@ pub fn test(options: &Options) -> i32 {
 pub fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
     let script = |s: &Option<steadfast_config::model::Script>, limit| {
-        s.as_ref().map(|s| (s.argv.clone(), s.user.map(|u| (u.uid, u.gid)), limit))
+        let account = |s: &steadfast_config::model::Script| s.user.or_else(|| crate::programs::account(&c.globals));
+        s.as_ref().map(|s| (s.argv.clone(), account(s).map(|u| (u.uid, u.gid)), limit))
     };
     Facts {
         vrrp: !c.instances.is_empty() || !c.statics.is_empty(),

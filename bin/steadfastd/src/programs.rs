@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::Duration;
 use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
+use steadfast_config::model::{GlobalDefs, User};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
 use steadfast_sys::Reactor;
@@ -17,6 +18,11 @@ use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 
 /// A runner that does not answer for so long is ended.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// Who runs a program that names nobody: script_user, else keepalived_script where that account exists.
+pub fn account(globals: &GlobalDefs) -> Option<User> {
+    globals.script_user.or_else(|| SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid }))
+}
 
 /// Why a program must not run as root: others could exchange it, or what the text of a shell names.
 pub fn unsafe_program(argv: &[String]) -> Option<String> {

@@ -108,6 +108,27 @@ fn a_server_that_only_stumbles_stays() {
     assert!(!w.heard().iter().any(|l| l.contains("failed")));
 }
 
+#[test]
+fn tries_of_a_round_are_as_far_apart_as_they_are_told() {
+    let gaps = |delay: u64| {
+        let mut check = tcp(A);
+        (check.timing.delay_loop, check.timing.retry) = (Duration::from_secs(10), 3);
+        check.timing.delay_before_retry = Duration::from_millis(delay);
+        let mut w = World::new(config(service(vec![server(A, 1, check)])));
+        w.manner(A, up());
+        w.run(1.0);
+        w.manner(A, Manner::Refuses);
+        w.run(19.0);
+        let times: Vec<u64> = w.starts.iter().map(|(at, _)| at.as_nanos() / 1_000_000).collect();
+        times.windows(2).map(|t| t[1] - t[0]).collect::<Vec<_>>()
+    };
+    // A round of four tries that fail, and the next one when it is due.
+    for delay in [300, 1700] {
+        // A try takes a moment itself.
+        assert!(gaps(delay)[1..4].iter().all(|g| (delay..delay + 10).contains(g)), "{delay}: {:?}", gaps(delay));
+    }
+}
+
 /// A probe that timed out may still have bytes on the way when the next one runs.
 #[test]
 fn what_comes_late_is_nobody_s() {

@@ -119,6 +119,44 @@ pub fn replay(packets: &[Vec<u8>], pause: Duration) {
     }
 }
 
+/// When the first gratuitous ARP for an address was seen, in both directions.
+pub fn gratuitous_of(address: Ipv4Addr, during: Duration) -> Option<Instant> {
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(0x0003u16.to_be()))))
+        .expect("packet socket");
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+    let start = Instant::now();
+    while start.elapsed() < during {
+        let mut frame = [0u8; 256];
+        let n = std::io::Read::read(&mut (&socket), &mut frame).unwrap_or(0);
+        let f = frame.get(..n).unwrap_or_default();
+        if f.get(12..14) == Some(&[8, 6])
+            && f.get(28..32) == Some(&address.octets())
+            && f.get(38..42) == Some(&address.octets())
+        {
+            return Some(Instant::now());
+        }
+    }
+    None
+}
+
+/// Frames that a host sees until told to end, both ways: when, and the frame.
+pub fn frames(during: Duration, ended: impl Fn() -> bool) -> Vec<(Duration, Vec<u8>)> {
+    // ETH_P_ALL in network byte order.
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(0x0003u16.to_be()))))
+        .expect("packet socket");
+    let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &(64 << 20));
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+    let start = Instant::now();
+    let mut seen = Vec::new();
+    while start.elapsed() < during && !ended() {
+        let mut frame = [0u8; 2048];
+        if let Ok(n) = std::io::Read::read(&mut (&socket), &mut frame) {
+            seen.push((start.elapsed(), frame[..n].to_vec()));
+        }
+    }
+    seen
+}
+
 /// Gratuitous ARPs that a host sees until told to end: when, and the address that they are for.
 pub fn gratuitous(during: Duration, ended: impl Fn() -> bool) -> Vec<(Duration, Ipv4Addr)> {
     // ETH_P_ARP in network byte order.

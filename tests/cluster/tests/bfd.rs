@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use steadfast_test_cluster::daemon::{send, steadfastd};
-use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require, wire};
 
 const FRR: &str = "/usr/lib/frr";
 
@@ -93,6 +93,50 @@ fn two_daemons_find_each_other_and_part_in_order() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// Of some tries in a row all but one took so many milliseconds at most, and that one twice that. A machine that others use, too, now
+/// and then does not run us when we are due; what is wrong with us is wrong each time.
+fn in_time(tries: &[f64], bound: f64) -> bool {
+    let late = tries.iter().filter(|ms| **ms > bound).count();
+    late <= 1 && tries.iter().all(|ms| *ms <= bound * 2.0)
+}
+
+/// From the cut of a cable to the successor's address: a session to a third host lowers the master, which has its successor take over.
+#[test]
+fn a_failover_that_a_session_drives_takes_40_ms() {
+    require!();
+    let lan = Lan::new(3);
+    let [master, backup, watched] = lan.hosts.as_slice() else { return };
+    // One burst of announcements at a takeover: that of a former one would be taken for it.
+    let quiet =
+        |priority, track| instance(priority, track).replace("advert_int 1", "advert_int 1\n garp_master_delay 0");
+    let own = session("s", "10.77.0.1", "10.77.0.3", 10, "");
+    let a = Daemon::start(master, Kind::Steadfast, &(own + &quiet(200, "s weight -150")));
+    let far = Daemon::start(watched, Kind::Steadfast, &session("s", "10.77.0.3", "10.77.0.1", 10, ""));
+    let b = Daemon::start(backup, Kind::Steadfast, &quiet(100, ""));
+    b.wait_log("master set to", seconds(15));
+    let mut seen: Vec<f64> = Vec::new();
+    while seen.is_empty() || (seen.len() < 12 && !in_time(seen.rchunks(3).next().unwrap_or_default(), 40.0)) {
+        for _ in 0..3 {
+            wait(&a, "s", "Up", seconds(10));
+            wait(&far, "s", "Up", seconds(10));
+            assert!(eventually(seconds(15), || master.has("10.77.0.100") && !backup.has("10.77.0.100")), "{}", a.log());
+            std::thread::sleep(millis(300));
+            // The kernel says when the address comes: asking for it would take as long as what is measured.
+            let path = "10.77.0.100";
+            let came = backup.inside(move || wire::gratuitous_of(path.parse().expect("address"), seconds(10)));
+            std::thread::sleep(millis(50));
+            let begun = Instant::now();
+            watched.cable(false);
+            let cut = begun.elapsed();
+            let at = came.join().expect("ear").expect("no takeover");
+            seen.push((at.duration_since(begun).saturating_sub(cut).as_secs_f64() * 1e4).round() / 10.0);
+            watched.cable(true);
+        }
+    }
+    println!("failover by 10 ms x 3: {seen:?} ms after the cut");
+    assert!(seen.chunks(3).any(|round| in_time(round, 40.0)), "{seen:?}\n{}", b.log());
+}
+
 #[test]
 fn a_session_of_10_ms_x_3_notices_death_in_time() {
     require!();
@@ -100,25 +144,29 @@ fn a_session_of_10_ms_x_3_notices_death_in_time() {
     let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &both(1, 2, 10));
     let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &both(2, 1, 10));
     let mut seen: Vec<f64> = Vec::new();
-    // Five times; more often on a machine that is too busy for any of them.
-    while seen.len() < 5 || (seen.len() < 12 && seen.iter().all(|ms| *ms > 35.0)) {
-        wait(&a, "four", "Up", seconds(10));
-        wait(&b, "four", "Up", seconds(10));
-        std::thread::sleep(millis(300));
-        let pid = bfd_pid(&b);
-        let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("clock").as_secs_f64();
-        send(pid, Signal::SIGSTOP);
-        assert!(eventually(seconds(2), || !is(&a, "four", "Up")), "{}", a.log());
-        let at = shown(&a, "four")["since"].as_f64().expect("time");
-        send(pid, Signal::SIGCONT);
-        seen.push(((at - before) * 1e4).round() / 10.0);
+    // Five tries; four times as many on a machine that is too busy for them.
+    while seen.is_empty() || (seen.len() < 20 && !in_time(seen.rchunks(5).next().unwrap_or_default(), 35.0)) {
+        for _ in 0..5 {
+            wait(&a, "four", "Up", seconds(10));
+            wait(&b, "four", "Up", seconds(10));
+            std::thread::sleep(millis(300));
+            let pid = bfd_pid(&b);
+            let before =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("clock").as_secs_f64();
+            send(pid, Signal::SIGSTOP);
+            assert!(eventually(seconds(2), || !is(&a, "four", "Up")), "{}", a.log());
+            let at = shown(&a, "four")["since"].as_f64().expect("time");
+            send(pid, Signal::SIGCONT);
+            seen.push(((at - before) * 1e4).round() / 10.0);
+        }
     }
     println!("10 ms x 3: noticed after {seen:?} ms (the last packet is up to 10 ms older than the death)");
     let overdue: Vec<&str> =
         a.log().leak().lines().filter_map(|l| l.split_once("Expired after ").map(|x| x.1)).collect();
     println!("10 ms x 3: expired after {overdue:?}");
+    // Never before its time, and in one of the rounds in time.
     assert!(seen.iter().all(|ms| (15.0..1000.0).contains(ms)), "{seen:?}");
-    assert!(seen.iter().any(|ms| *ms <= 35.0), "{seen:?}");
+    assert!(seen.chunks(5).any(|round| in_time(round, 35.0)), "{seen:?}");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use nix::sys::signal::Signal;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use steadfast_test_cluster::daemon::{keepalived, send};
-use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
+use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require, wire};
 
 const VIP: &str = "10.77.0.100";
 const VIP6: &str = "fd77::100";
@@ -254,4 +255,219 @@ fn reloads_of_virtual_links_cost_no_master() {
     assert_eq!(index(), before, "the link is the same");
     assert!(eventually(seconds(10), || answers(client, VIP)), "{}", d.log());
     assert!(!d.log().contains("FAULT"), "{}", d.log());
+}
+
+/// RFC 9568 section 7.2: the virtual MAC is the source of adverts. vmac_xmit_base, and unicast, go by the base link.
+#[test]
+fn adverts_carry_the_virtual_mac_unless_they_leave_by_the_base() {
+    require!();
+    let lan = Lan::new(2);
+    let (host, ear) = (&lan.hosts[0], &lan.hosts[1]);
+    let shown = host.show("-o link show dev eth0");
+    let base = shown.split("link/ether ").nth(1).and_then(|t| t.split(' ').next()).expect("mac").to_string();
+    let virtual_macs = ["00:00:5e:00:01:33", "00:00:5e:00:02:33"].map(String::from);
+    let of_base = [base.clone(), base.clone()];
+    let unicast = |six: bool| {
+        let peer = if six { "fd77::2" } else { "10.77.0.2" };
+        let own = if six { "fd77::1" } else { "10.77.0.1" };
+        format!("unicast_src_ip {own}\n unicast_peer {{\n {peer}\n }}")
+    };
+    for (more, by_peer, adverts, announced) in [
+        ("use_vmac", false, &virtual_macs, &virtual_macs),
+        ("use_vmac\n vmac_xmit_base", false, &of_base, &virtual_macs),
+        ("use_vmac", true, &of_base, &virtual_macs),
+        ("", false, &of_base, &of_base),
+    ] {
+        let text = conf(200, more);
+        let text = match by_peer {
+            true => {
+                let (four, six) = text.split_once("vrrp_instance V6").expect("two");
+                let with = |t: &str, six| t.replacen(more, &format!("{more}\n {}", unicast(six)), 1);
+                format!("{}vrrp_instance V6{}", with(four, false), with(six, true))
+            }
+            false => text,
+        };
+        let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let log = format!("{more} {by_peer}");
+        let ended = end.clone();
+        let heard = ear.inside(move || wire::frames(seconds(60), || ended.load(Ordering::Relaxed)));
+        {
+            let d = Daemon::start(host, Kind::Steadfast, &text);
+            assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+            std::thread::sleep(Duration::from_secs(1));
+            assert_eq!(d.stop(), Some(0));
+        }
+        end.store(true, Ordering::Relaxed);
+        let frames = heard.join().expect("ear");
+        let mac = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":");
+        let sources = |wanted: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> Vec<String> {
+            let mut all: Vec<String> = frames.iter().filter_map(|(_, f)| wanted(f)).map(|m| mac(&m)).collect();
+            all.sort();
+            all.dedup();
+            all
+        };
+        // Adverts, each with protocol 112; gratuitous ARP (the sender in frame and text), unsolicited neighbour advertisements.
+        let four = |f: &[u8]| (f.get(12..14)? == [8, 0] && f.get(23)? == &112).then(|| f[6..12].to_vec());
+        let six = |f: &[u8]| (f.get(12..14)? == [0x86, 0xdd] && f.get(20)? == &112).then(|| f[6..12].to_vec());
+        let arp = |f: &[u8]| {
+            let own =
+                f.get(12..14)? == [8, 6] && f.get(28..32)? == [10, 77, 0, 100] && f.get(38..42)? == [10, 77, 0, 100];
+            own.then(|| f.get(22..28).map(<[u8]>::to_vec))?
+        };
+        let neighbour = |f: &[u8]| {
+            let advertisement = f.get(12..14)? == [0x86, 0xdd] && f.get(20)? == &58 && f.get(54)? == &136;
+            // Of the virtual address, which ends in 1:00; the link's address is in the option behind it.
+            let own = advertisement && f.get(62..64)? == [0xfd, 0x77] && f.get(76..78)? == [1, 0];
+            own.then(|| f.get(80..86).map(<[u8]>::to_vec))?
+        };
+        assert_eq!(sources(&four), [adverts[0].clone()], "{log}");
+        assert_eq!(sources(&six), [adverts[1].clone()], "{log}");
+        assert_eq!(sources(&arp), [announced[0].clone()], "{log}");
+        assert_eq!(sources(&neighbour), [announced[1].clone()], "{log}");
+    }
+}
+
+fn put(host: &Host, path: &str, value: &'static str) {
+    let path = format!("/proc/sys/net/{path}");
+    host.inside(move || std::fs::write(path, value).expect("setting")).join().expect("thread");
+}
+
+fn get(host: &Host, path: &str) -> String {
+    let path = format!("/proc/sys/net/{path}");
+    let out = host.inside(move || std::fs::read_to_string(path).unwrap_or_default());
+    out.join().expect("thread").trim().to_string()
+}
+
+#[test]
+fn settings_of_the_kernel_are_changed_for_virtual_links_and_put_back() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    // What a distribution may have set, each of it another value than ours.
+    let before = [
+        ("ipv4/conf/eth0/arp_ignore", "0", "1"),
+        ("ipv4/conf/eth0/arp_filter", "0", "1"),
+        ("ipv4/conf/eth0/arp_announce", "1", "2"),
+        // The greater of the common value and a link's own holds, and the virtual link needs 0: the others get the common one.
+        ("ipv4/conf/all/rp_filter", "2", "0"),
+        ("ipv4/conf/eth0/rp_filter", "1", "2"),
+        ("ipv4/conf/lo/rp_filter", "0", "2"),
+    ];
+    before.iter().for_each(|(path, value, _)| put(host, path, value));
+    let changed = || before.iter().all(|(path, _, value)| get(host, path) == *value);
+    let restored = || before.iter().all(|(path, value, _)| get(host, path) == *value);
+    let all = || before.map(|(path, ..)| (path, get(host, path)));
+    let text = conf(200, "use_vmac");
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+    assert!(changed(), "{:?}\n{}", all(), d.log());
+    for (path, value) in [
+        ("ipv4/conf/vrrp.51/arp_ignore", "1"),
+        ("ipv4/conf/vrrp.51/accept_local", "1"),
+        ("ipv4/conf/vrrp.51/rp_filter", "0"),
+        ("ipv4/conf/vrrp.51/promote_secondaries", "1"),
+        ("ipv6/conf/vrrp.51/disable_ipv6", "1"),
+        ("ipv6/conf/vrrp6.51/disable_ipv6", "0"),
+        ("ipv6/conf/vrrp6.51/addr_gen_mode", "1"),
+        ("ipv4/conf/vrrp6.51/arp_ignore", "8"),
+    ] {
+        assert_eq!(get(host, path), value, "{path}");
+    }
+    // A child that was killed is no reason to take our values for the host's own.
+    send(d.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    d.wait_log("continuing in MASTER state", seconds(5));
+    assert!(changed(), "{:?}\n{}", all(), d.log());
+    // Without virtual links nothing is needed any more. What it is put back by comes when a reload has settled.
+    d.reload(&conf(200, ""));
+    assert!(
+        eventually(seconds(40), || host.show("addr show dev eth0").contains(VIP) && restored()),
+        "{:?}\n{}",
+        all(),
+        d.log()
+    );
+    d.reload(&text);
+    assert!(
+        eventually(seconds(5), || host.show("addr show dev vrrp.51").contains(VIP) && changed()),
+        "{:?}\n{}",
+        all(),
+        d.log()
+    );
+    assert_eq!(d.stop(), Some(0));
+    assert!(restored(), "{:?}", all());
+    // Without a virtual link the removal of an address must leave those beside it, where that is asked for.
+    let promotes = || get(host, "ipv4/conf/eth0/promote_secondaries");
+    put(host, "ipv4/conf/eth0/promote_secondaries", "0");
+    let d = Daemon::start(host, Kind::Steadfast, &conf(200, "promote_secondaries"));
+    assert!(eventually(seconds(10), || host.has(VIP)), "{}", d.log());
+    assert_eq!(promotes(), "1");
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(promotes(), "0");
+}
+
+#[test]
+fn a_bridge_may_be_the_base_of_virtual_links() {
+    require!();
+    let lan = Lan::new(3);
+    for host in &lan.hosts[..2] {
+        let n = host.number;
+        host.ip("link add br0 type bridge");
+        host.ip("link set eth0 master br0");
+        host.ip(&format!("addr del 10.77.0.{n}/24 dev eth0"));
+        host.ip(&format!("addr add 10.77.0.{n}/24 dev br0"));
+        host.ip("link set br0 up");
+    }
+    let text = |priority: u8| conf(priority, "use_vmac").replace("interface eth0", "interface br0");
+    let (a, b, client) = (&lan.hosts[0], &lan.hosts[1], &lan.hosts[2]);
+    let d = Daemon::start(a, Kind::Steadfast, &text(200));
+    let e = Daemon::start(b, Kind::Steadfast, &text(100));
+    let serves = |one: &Host, other: &Host| one.has(VIP) && one.has(VIP6) && !other.has(VIP) && !other.has(VIP6);
+    assert!(eventually(seconds(15), || serves(a, b)), "{}", d.log());
+    e.wait_log("master set to", seconds(10));
+    for _ in 0..2 {
+        assert!(eventually(seconds(5), || answers(client, VIP) && answers(client, VIP6)), "{}", d.log());
+        assert!(neighbour(client, VIP).contains("00:00:5e:00:01:33"), "{}", neighbour(client, VIP));
+        assert!(neighbour(client, VIP6).contains("00:00:5e:00:02:33"), "{}", neighbour(client, VIP6));
+        if serves(a, b) {
+            d.signal(Signal::SIGTERM);
+            assert!(eventually(seconds(10), || serves(b, a)), "{}", e.log());
+        }
+    }
+}
+
+#[test]
+fn a_link_of_the_name_is_adopted_made_anew_or_left_alone() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let text = conf(200, "use_vmac");
+    let index = || host.show("-o link show dev vrrp.51").split(':').next().unwrap_or_default().to_string();
+    let serves = || host.show("addr show dev vrrp.51").contains(VIP);
+    let made = |mac: &str| {
+        host.ip(&format!("link add vrrp.51 link eth0 address {mac} type macvlan mode private"));
+        index()
+    };
+    // As it should be.
+    let there = made("00:00:5e:00:01:33");
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    assert!(eventually(seconds(10), serves), "{}", d.log());
+    assert_eq!(index(), there);
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(index(), "");
+    // Of another MAC.
+    let there = made("00:00:5e:00:01:34");
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    d.wait_log("vrrp.51 is not as it should be, making it anew", seconds(5));
+    assert!(eventually(seconds(10), serves), "{}", d.log());
+    assert!(host.show("link show dev vrrp.51").contains("00:00:5e:00:01:33") && index() != there);
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(index(), "");
+    // Somebody's link of another kind is somebody's.
+    host.ip("link add vrrp.51 type bridge");
+    let there = index();
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    assert!(eventually(seconds(10), || host.has(VIP6)), "{}", d.log());
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!host.has(VIP), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    assert_eq!(index(), there);
 }

@@ -62,13 +62,17 @@ pub fn top() -> PathBuf {
 
 /// All rows, in the order of their files.
 pub fn rows() -> Vec<Row> {
-    ["root", "global_defs", "vrrp", "lvs", "lines"]
-        .iter()
-        .flat_map(|name| {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("rows/{name}.txt"));
-            parse(&std::fs::read_to_string(path).expect("rows"))
-        })
-        .collect()
+    ["root", "global_defs", "vrrp", "lvs", "lines"].iter().flat_map(|name| file(name)).collect()
+}
+
+/// The rows of what is no keyword of a section: comments, includes, variables, loops.
+pub fn built_ins() -> Vec<Row> {
+    file("builtins")
+}
+
+fn file(name: &str) -> Vec<Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("rows/{name}.txt"));
+    parse(&std::fs::read_to_string(path).expect("rows"))
 }
 
 fn parse(text: &str) -> Vec<Row> {

@@ -53,7 +53,8 @@ impl Role {
         for order in std::mem::take(&mut self.early).into_iter().chain(self.parent.orders()) {
             match order {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(config) => {
+                    Ok(mut config) => {
+                        config.globals.script_user = crate::programs::account(&config.globals);
                         self.plan = super::plan(&config);
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);

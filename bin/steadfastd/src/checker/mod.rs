@@ -167,7 +167,8 @@ impl Role {
                 }
             }
         }
-        let config = config.unwrap_or_default();
+        let mut config = config.unwrap_or_default();
+        config.globals.script_user = crate::programs::account(&config.globals);
         let plan = plan(&config);
         let namespace = plan.checker_namespace.as_deref();
         enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;

@@ -21,7 +21,7 @@ use steadfast_vrrp::{Auth, Notice, Track, Tracked, Version};
 /// Translates a configuration.
 pub fn plan(c: &Config) -> Plan {
     let g = &c.globals;
-    let account = g.script_user.or_else(default_account);
+    let account = crate::programs::account(g);
     let command = |s: &Script| command(s, account);
     let mut probes = HashMap::new();
     let mut weights = HashMap::new();
@@ -351,12 +351,6 @@ fn garp_group(g: &model::GarpGroup) -> vrrp::GarpGroup {
 /// What is left until the system has been up for so long.
 fn since_boot(wanted: Option<Duration>, up: Duration) -> Duration {
     wanted.map_or(Duration::ZERO, |w| w.saturating_sub(up))
-}
-
-/// keepalived_script, if that account exists.
-fn default_account() -> Option<User> {
-    use steadfast_config::Host;
-    steadfast_config::SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid })
 }
 
 /// A command; text that only a shell understands goes to one.

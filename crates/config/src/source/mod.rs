@@ -319,7 +319,8 @@ impl State<'_> {
             "includer" => checks.read = true,
             "includem" => (checks.read, checks.matching) = (true, true),
             "includew" => (checks.read, checks.matching, checks.wildcard) = (true, true, true),
-            "includeb" | "includea" => checks = Checks { read: true, matching: true, wildcard: true, brace: true },
+            "includeb" => (checks.read, checks.brace) = (true, true),
+            "includea" => checks = Checks { read: true, matching: true, wildcard: true, brace: true },
             "include_check" => {
                 self.include_check(words);
                 return false;
@@ -341,14 +342,23 @@ impl State<'_> {
         }
         let base = path.parent().unwrap_or(Path::new(""));
         let alternatives = words::braces(&pattern.text);
-        let several = alternatives.len() > 1;
+        // A name in braces is one of several, of which each is to be there; alone it is a file that is to be there.
+        let braced = alternatives.iter().any(|a| *a != pattern.text);
+        let missing = if braced { checks.brace } else { checks.matching };
+        let (mut any, mut absent) = (false, false);
         for alternative in alternatives {
-            let wild = alternative.contains(['*', '?', '[']);
+            let wild = alternative.find(['*', '?', '[']);
             let full = base.join(&alternative);
-            let found: Vec<PathBuf> = if wild { self.reader.glob(&full.to_string_lossy()) } else { vec![full.clone()] };
-            if found.is_empty() {
-                let error = if several { checks.brace } else { checks.wildcard };
-                self.include_problem(pattern.span, error, format!("no file matches '{alternative}'"));
+            let found: Vec<PathBuf> =
+                if wild.is_some() { self.reader.glob(&full.to_string_lossy()) } else { vec![full] };
+            any |= !found.is_empty();
+            // A pattern in a directory that is not there is nothing that could match.
+            let within = wild.and_then(|at| alternative.get(..at)?.rsplit_once('/')).map(|(d, _)| base.join(d));
+            if found.is_empty()
+                && let Some(within) = within.filter(|d| self.reader.glob(&d.to_string_lossy()).is_empty())
+            {
+                absent = true;
+                self.include_problem(pattern.span, missing, format!("directory '{}' does not exist", within.display()));
             }
             for file in found {
                 // Nothing is otherwise than when it was begun: it would go round for ever.
@@ -367,8 +377,12 @@ impl State<'_> {
                 match self.reader.read(&file, BYTES.saturating_sub(self.bytes)) {
                     Ok(bytes) => self.file(&file, bytes, depth + 1),
                     Err(ReadError::NotFound) => {
-                        let error = checks.matching || (several && checks.brace);
-                        self.include_problem(pattern.span, error, format!("file '{}' does not exist", file.display()));
+                        absent = true;
+                        self.include_problem(
+                            pattern.span,
+                            missing,
+                            format!("file '{}' does not exist", file.display()),
+                        );
                     }
                     Err(e) => self.include_problem(
                         pattern.span,
@@ -377,6 +391,10 @@ impl State<'_> {
                     ),
                 }
             }
+        }
+        // Of several patterns one is enough.
+        if !any && !absent {
+            self.include_problem(pattern.span, checks.wildcard, format!("no file matches '{}'", pattern.text));
         }
         true
     }

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// Files in memory.
 struct Memory(HashMap<PathBuf, Vec<u8>>);
@@ -116,6 +117,101 @@ fn includes_are_followed_and_loops_end() {
     assert_eq!((missing.diagnostics.exit_status(), missing.diagnostics.iter().count()), (0, 1));
     assert_eq!(read(&[("main", "includem nothing\n")]).diagnostics.exit_status(), 6);
     assert_eq!(shown(&read(&[("main", "include d/{a,b}.conf\n"), ("d/a.conf", "1"), ("d/b.conf", "2")])), ["1", "2"]);
+}
+
+/// As keepalived 2.2.7 judges each: what is there is a.conf, exe.conf (executable) and the directory dir.
+#[test]
+fn each_form_of_include_fails_at_what_keepalived_s_does() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("dir")).expect("folder");
+    std::fs::write(at("a.conf"), "a\n").expect("file");
+    std::fs::write(at("exe.conf"), "x\n").expect("file");
+    std::fs::set_permissions(at("exe.conf"), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    // For each the forms at which the configuration is refused, of r, m, w, b and a.
+    let cases = [
+        ("a.conf", ""),
+        ("nothing.conf", "mwa"),
+        ("nodir/x", "mwa"),
+        ("nodir/*", "mwa"),
+        ("nothing*.conf", "wa"),
+        ("[bc].conf", "wa"),
+        ("no?.conf", "wa"),
+        ("d*/*", "wa"),
+        ("dir", "rmwba"),
+        ("exe.conf", "rmwba"),
+        ("ex*.conf", "rmwba"),
+        ("{a,a}.conf", ""),
+        ("{a}.conf", ""),
+        ("{b}.conf", "ba"),
+        ("{a,b}.conf", "ba"),
+        ("{n,b}.conf", "ba"),
+        ("{dir,a}.conf", "ba"),
+        ("{dir,exe.conf}", "rmwba"),
+        ("{a,b*}.conf", ""),
+        ("{no*,a}.conf", ""),
+        ("{no*,b}.conf", "ba"),
+        ("{a,b,c*}.conf", "ba"),
+        ("{b*}.conf", "wa"),
+        ("{no*,yes*}.conf", "wa"),
+        ("d{x,y}/*", "ba"),
+        ("{dir,nodir}/*", "ba"),
+    ];
+    for (pattern, refused) in cases {
+        for form in ["", "r", "m", "w", "b", "a"] {
+            std::fs::write(at("main"), format!("include{form} {pattern}\nend\n")).expect("file");
+            let source = load(&at("main"), &FsReader, &Options::default());
+            let fails = !form.is_empty() && refused.contains(form);
+            let said: Vec<_> = source.diagnostics.iter().map(|d| d.message.as_str()).collect();
+            assert_eq!(
+                source.diagnostics.exit_status(),
+                if fails { 6 } else { 0 },
+                "include{form} {pattern}: {said:?}"
+            );
+            assert_eq!(shown(&source).last().map(String::as_str), Some("end"), "include{form} {pattern}");
+            // What is there is read by each, and what is not there is told by each.
+            let there = ["a.conf", "{a", "{no*,a", "{dir,a"].iter().any(|p| pattern.starts_with(p));
+            assert_eq!(shown(&source).first().map(String::as_str) == Some("a"), there, "include{form} {pattern}");
+            assert_eq!(said.is_empty(), refused.is_empty(), "include{form} {pattern}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn built_in_variables_comments_and_escapes_stand_for_what_they_are() {
+    let s = read(&[
+        ("main", "in $_PWD ${_PWD}/x $_BANG ${_BANG}a b$_HASH\ninclude d/e/x.conf\n"),
+        ("d/e/x.conf", "in $_PWD\n"),
+    ]);
+    assert_eq!(s.diagnostics.counted(), 0);
+    assert_eq!(shown(&s), ["in|.|./x|!|!a|b#", "in|d/e"]);
+    // Escapes of a command, keepalived.conf(5): \xHH, \ooo, \cX and the letters.
+    let command = r"/x \x41\x2f \101\060 \cA\cz \a\b\E\f\n\r\t\v \q";
+    let words = split_command(command).expect("words");
+    assert_eq!(words, ["/x", "A/", "A0", "\x01\x1a", "\x07\x08\x1b\x0c\n\r\t\x0b", "q"]);
+    let s = read(&[("main", "i $_INSTANCE ${_INSTANCE}x\n@^you x\n@you z\n~SEQx(h,8,2,e) h $h\n")]);
+    assert_eq!(shown(&s), ["i|me|mex", "x", "h|8", "h|a", "h|c", "h|e"]);
+}
+
+#[test]
+fn random_numbers_are_within_their_bounds_and_a_seed_repeats_them() {
+    let text = "random_seed 7\n$A=${_RANDOM 1 9}\na $A $A\n~SEQ(i,1,50) r ${_RANDOM 1 9}\n~SEQ(i,1,50) s ${_RANDOM 32000}\n~SEQ(i,1,50) t \
+                ${_RANDOM}\n";
+    let s = read(&[("main", text)]);
+    let all = shown(&s);
+    let numbers = |head: &str| -> BTreeSet<u32> {
+        all.iter().filter_map(|l| l.strip_prefix(head)).map(|n| n.parse().expect("number")).collect()
+    };
+    let within = |of: &BTreeSet<u32>, low: u32, high: u32| of.first() >= Some(&low) && of.last() <= Some(&high);
+    let (nine, high, any) = (numbers("r|"), numbers("s|"), numbers("t|"));
+    assert!(within(&nine, 1, 9) && within(&high, 32_000, 32_767) && within(&any, 0, 32_767), "{all:?}");
+    assert!(nine.len() > 5 && high.len() > 30 && any.len() > 30, "{all:?}");
+    // Fixed when it is read.
+    let twice: Vec<&str> = all.iter().filter_map(|l| l.strip_prefix("a|")).flat_map(|l| l.split('|')).collect();
+    assert!(twice.len() == 2 && twice[0] == twice[1], "{twice:?}");
+    assert_eq!(all, shown(&read(&[("main", text)])));
+    assert_ne!(all, shown(&read(&[("main", &text.replace("seed 7", "seed 8"))])));
 }
 
 /// `..` behind a link leads to where the link points, and a file by another name is the same file.

@@ -11,27 +11,69 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use steadfast_core::Family;
 use steadfast_core::kernel::{Address, Isolation, LinkKind, Object, VirtualLink};
 
-/// The message that adds an object, or the same for its removal. `None` while its interface is absent.
-pub(super) fn message(object: &Object, add: bool, mirror: &Mirror) -> Option<RouteNetlinkMessage> {
-    Some(match (object, add) {
-        (Object::Link(l), true) => RouteNetlinkMessage::NewLink(link(l, mirror)?),
-        (Object::Link(l), false) => {
+/// What links are called.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    mirror: &'a Mirror,
+    /// A name that was this link's, whatever it is called now.
+    former: Option<(&'a str, u32)>,
+}
+
+impl<'a> Names<'a> {
+    /// As they are.
+    pub(super) fn now(mirror: &'a Mirror) -> Self {
+        Names { mirror, former: None }
+    }
+
+    /// As they were while this name was that link's.
+    pub(super) fn before(mirror: &'a Mirror, name: &'a str, index: u32) -> Self {
+        Names { mirror, former: Some((name, index)) }
+    }
+
+    /// The link of this name.
+    pub(super) fn index(self, name: &str) -> Option<u32> {
+        match self.former {
+            Some((former, index)) if former == name => Some(index),
+            _ => Some(self.mirror.by_name(name)?.index),
+        }
+    }
+
+    /// The table of the VRF of this name.
+    pub(super) fn table(self, name: &str) -> Option<u32> {
+        self.mirror.by_index(self.index(name)?)?.vrf_table
+    }
+}
+
+/// The message that removes an object from where it was put while its link had another name.
+pub(super) fn removal(object: &Object, names: Names<'_>) -> Option<RouteNetlinkMessage> {
+    Some(match object {
+        Object::Link(l) => {
             let mut m = LinkMessage::default();
-            m.header.index = mirror.by_name(&l.name).filter(|own| own.is_virtual)?.index;
+            m.header.index = names.mirror.by_index(names.index(&l.name)?).filter(|own| own.is_virtual)?.index;
             RouteNetlinkMessage::DelLink(m)
         }
-        (Object::Block(_), _) => return None,
-        (Object::Address(a), true) => RouteNetlinkMessage::NewAddress(address(a, mirror)?),
-        (Object::Address(a), false) => {
-            let mut m = address(a, mirror)?;
+        Object::Address(a) => {
+            let mut m = address(a, names)?;
             // The kernel would keep one of another label, as a life before this one may have given it.
             m.attributes.retain(|a| !matches!(a, AddressAttribute::Label(_)));
             RouteNetlinkMessage::DelAddress(m)
         }
-        (Object::Route(r), true) => RouteNetlinkMessage::NewRoute(route(r, mirror)?),
-        (Object::Route(r), false) => RouteNetlinkMessage::DelRoute(route(r, mirror)?),
+        Object::Route(r) => RouteNetlinkMessage::DelRoute(route(r, names)?),
+        Object::Rule(r) => RouteNetlinkMessage::DelRule(rule(r)),
+        Object::Block(_) => return None,
+    })
+}
+
+/// The message that adds an object, or the same for its removal. `None` while its interface is absent.
+pub(super) fn message(object: &Object, add: bool, mirror: &Mirror) -> Option<RouteNetlinkMessage> {
+    let names = Names::now(mirror);
+    Some(match (object, add) {
+        (Object::Link(l), true) => RouteNetlinkMessage::NewLink(link(l, mirror)?),
+        (Object::Block(_), _) => return None,
+        (Object::Address(a), true) => RouteNetlinkMessage::NewAddress(address(a, names)?),
+        (Object::Route(r), true) => RouteNetlinkMessage::NewRoute(route(r, names)?),
         (Object::Rule(r), true) => RouteNetlinkMessage::NewRule(rule(r)),
-        (Object::Rule(r), false) => RouteNetlinkMessage::DelRule(rule(r)),
+        (_, false) => return removal(object, names),
     })
 }
 
@@ -75,14 +117,14 @@ fn link(l: &VirtualLink, mirror: &Mirror) -> Option<LinkMessage> {
     Some(m)
 }
 
-fn address(a: &Address, mirror: &Mirror) -> Option<AddressMessage> {
-    let link = mirror.by_name(&a.interface)?;
+fn address(a: &Address, names: Names<'_>) -> Option<AddressMessage> {
+    let index = names.index(&a.interface)?;
     let mut m = AddressMessage::default();
     let six = a.cidr.address.is_ipv6();
     m.header.family = family(Family::of(a.cidr.address));
     m.header.prefix_len = a.shown().prefix;
     m.header.scope = AddressScope::from(if six { 0 } else { a.scope });
-    m.header.index = link.index;
+    m.header.index = index;
     m.attributes.push(AddressAttribute::Local(a.cidr.address));
     m.attributes.push(AddressAttribute::Address(a.peer.as_ref().map_or(a.cidr.address, |p| p.address)));
     if let Some(b) = a.broadcast {

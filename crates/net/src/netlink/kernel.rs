@@ -1,6 +1,6 @@
 //! The requesting side, and the set of objects that are ours.
 
-use super::build::message;
+use super::build::{Names, message, removal};
 use super::mirror::Remains;
 use super::replace::{Replacing, has_source};
 use super::{Buffer, Channel, Event, Mirror, Read, Why, matching, routes};
@@ -15,6 +15,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
+use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object, Placement};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
@@ -46,6 +47,8 @@ pub struct Kernel {
     spent: Duration,
     pending: HashMap<u32, (Object, bool)>,
     pub(super) waiting: VecDeque<(Object, bool)>,
+    /// Removals from links that have other names now: they go before what waits, which knows names alone.
+    strays: VecDeque<(Object, RouteNetlinkMessage)>,
     pub(super) owned: IndexSet<Object>,
     /// Counts changes of what is ours.
     pub(super) version: u64,
@@ -74,6 +77,7 @@ impl Kernel {
             spent: Duration::ZERO,
             pending: HashMap::new(),
             waiting: VecDeque::new(),
+            strays: VecDeque::new(),
             owned: IndexSet::new(),
             version: 0,
             shrunk: false,
@@ -186,6 +190,21 @@ impl Kernel {
         self.pump(mirror);
     }
 
+    /// The link of this index is not called so any more: what is ours, and was put there by that name, goes. By name it could not be
+    /// found when its time comes, and another router may have taken the addresses over by then.
+    pub fn renamed(&mut self, name: &str, index: u32, mirror: &Mirror) {
+        let on_it = |o: &&Object| match o {
+            // On a base of another name it is found by its own.
+            Object::Link(l) => l.name == name,
+            other => other.needs(name),
+        };
+        let leaving = self.waiting.iter().filter(|(_, add)| !add).map(|(o, _)| o);
+        let names = Names::before(mirror, name, index);
+        let all = self.owned.iter().chain(leaving).filter(on_it).filter_map(|o| Some((o.clone(), removal(o, names)?)));
+        self.strays.extend(all);
+        self.pump(mirror);
+    }
+
     /// From now on the kernel drops an address that [`Kernel::refresh`] does not renew within so many seconds; `None`: it keeps
     /// them. `exempt` ones it always keeps.
     pub fn lease(&mut self, seconds: Option<u32>, exempt: HashSet<Address>) {
@@ -226,10 +245,23 @@ impl Kernel {
 
     /// Nothing is outstanding.
     pub fn idle(&self) -> bool {
-        self.pending.is_empty() && self.waiting.is_empty()
+        self.pending.is_empty() && self.waiting.is_empty() && self.strays.is_empty()
     }
 
     pub(super) fn pump(&mut self, mirror: &Mirror) {
+        while self.pending.len() < WINDOW
+            && let Some((object, request)) = self.strays.pop_front()
+        {
+            self.sequence = self.sequence.wrapping_add(1);
+            match self.channel.send(request.clone(), NLM_F_ACK, self.sequence) {
+                Ok(()) => drop(self.pending.insert(self.sequence, (object, false))),
+                Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => {
+                    self.strays.push_front((object, request));
+                    return;
+                }
+                Err(e) => log::warn!("netlink: cannot send a request for {object}: {e}"),
+            }
+        }
         // Where nothing is outstanding no answer would come that continues it.
         while self.pending.len() < WINDOW && (self.spent < TURN || self.pending.is_empty()) {
             let Some((object, add)) = self.waiting.pop_front() else {
@@ -400,13 +432,14 @@ impl Kernel {
     /// Addresses of ours that the mirror does not show, for use after a resync or a link's return.
     pub fn missing(&self, mirror: &Mirror) -> Vec<Object> {
         let busy: HashSet<&Object> = self.pending.values().chain(&self.waiting).map(|(o, _)| o).collect();
+        // A link may carry thousands.
+        let there: HashMap<&str, HashSet<IpCidr>> =
+            mirror.links().filter(|l| l.up).map(|l| (&*l.name, l.addresses.iter().copied().collect())).collect();
         self.owned
             .iter()
             .filter(|o| !busy.contains(o))
             .filter(|o| match o {
-                Object::Address(a) => {
-                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.shown()))
-                }
+                Object::Address(a) => there.get(&*a.interface).is_some_and(|all| !all.contains(&a.shown())),
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),
                 _ => false,
             })

@@ -1,7 +1,6 @@
 //! Routes and rules as netlink messages.
 
-use super::Mirror;
-use super::build::family;
+use super::build::{Names, family};
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::route::{
     MplsLabel, RouteAddress, RouteAttribute, RouteFlags, RouteIp6Tunnel, RouteIp6TunnelFlags, RouteIpTunnel,
@@ -121,7 +120,7 @@ fn metrics(r: &Route) -> Vec<RouteMetric> {
 }
 
 /// `None` while a link of it is absent.
-pub(super) fn route(r: &Route, mirror: &Mirror) -> Option<RouteMessage> {
+pub(super) fn route(r: &Route, names: Names<'_>) -> Option<RouteMessage> {
     let mut m = RouteMessage::default();
     m.header.address_family = family(r.family);
     m.header.kind = route_type(r.kind);
@@ -135,7 +134,7 @@ pub(super) fn route(r: &Route, mirror: &Mirror) -> Option<RouteMessage> {
     });
     m.header.scope = RouteScope::from(scope);
     let table = match &r.vrf {
-        Some(vrf) => mirror.by_name(vrf)?.vrf_table?,
+        Some(vrf) => names.table(vrf)?,
         None => r.table,
     };
     m.header.table = u8::try_from(table).unwrap_or(0);
@@ -156,7 +155,7 @@ pub(super) fn route(r: &Route, mirror: &Mirror) -> Option<RouteMessage> {
         push(gateway(r.family, via));
     }
     if let Some(dev) = &r.interface {
-        push(RouteAttribute::Oif(mirror.by_name(dev)?.index));
+        push(RouteAttribute::Oif(names.index(dev)?));
     }
     if let Some(metric) = r.metric {
         push(RouteAttribute::Priority(metric));
@@ -194,7 +193,7 @@ pub(super) fn route(r: &Route, mirror: &Mirror) -> Option<RouteMessage> {
                 hop.flags |= RouteNextHopFlags::Onlink;
             }
             if let Some(dev) = &h.interface {
-                hop.interface_index = mirror.by_name(dev)?.index;
+                hop.interface_index = names.index(dev)?;
             }
             if let Some(via) = h.via {
                 hop.attributes.push(gateway(r.family, via));
