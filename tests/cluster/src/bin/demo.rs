@@ -82,6 +82,8 @@ fn main() {
         println!("\nDone.");
     } else {
         println!("\nThe address did not move as it should: {}", missed.join(", "));
+        // An exit drops nothing: the hosts would stay.
+        drop(lan);
         std::process::exit(1);
     }
 }
