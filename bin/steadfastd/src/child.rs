@@ -21,6 +21,7 @@ pub fn start_logging(options: &Options, ident: &str) {
         }
         f.with_file_name(name)
     });
+    logging::distinguish(options.ident.clone());
     logging::start(logging::Options {
         ident: ident.to_string(),
         console: options.console,
@@ -33,6 +34,8 @@ pub fn start_logging(options: &Options, ident: &str) {
 
 /// The life of a child, from the first line of its log to the last; its exit status.
 pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signals) -> std::io::Result<i32>) -> i32 {
+    // Before it hears of anything secret; exec has taken back what the parent had set.
+    schedule::core_dumps(options.core_dump);
     // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
     let Ok(signals) = Signals::new() else { return 1 };
     start_logging(options, ident);
@@ -50,6 +53,7 @@ pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signa
 
 /// Gives up what the role does not need. Comes last in its start.
 pub fn confine(options: &Options, needs: &Needs) {
+    // A change of accounts or capabilities may have let them in again.
     schedule::core_dumps(options.core_dump);
     for what in sandbox::confine(needs) {
         log::debug!("not confined: {what}");

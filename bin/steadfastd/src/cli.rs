@@ -56,6 +56,8 @@ pub struct Options {
     pub withdraw: bool,
     /// Internal: where the VRRP or checker child writes down what is ours in the kernel.
     pub record: Option<PathBuf>,
+    /// What the log's identifier ends with.
+    pub ident: String,
     /// Internal: descriptor of what an older program hands over.
     pub handover: Option<i32>,
     /// A test counts it among its reports.
@@ -109,6 +111,7 @@ impl Default for Options {
             first_life: false,
             withdraw: false,
             record: None,
+            ident: String::new(),
             handover: None,
             bad_facility: None,
             words: Vec::new(),
@@ -166,7 +169,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('A', "snmp-agent-socket", Value::Yes, "socket of the AgentX master"),
     ('s', "namespace", Value::Yes, "network namespace"),
     ('m', "core-dump", Value::No, "core dumps"),
-    ('M', "core-dump-pattern", Value::Attached, "core dumps and their pattern"),
+    ('M', "core-dump-pattern", Value::Attached, "core dumps; the value is ignored, kernel.core_pattern is the host's"),
     ('e', "all-config", Value::No, "every include problem is an error"),
     ('i', "config-id", Value::Yes, "id of @ID lines"),
     ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
@@ -183,6 +186,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "first-life", Value::No, ""),
     ('\0', "withdraw", Value::No, ""),
     ('\0', "record", Value::Yes, ""),
+    ('\0', "ident", Value::Yes, ""),
 ];
 
 fn help(program: &str) -> String {
@@ -333,6 +337,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "parent" => o.parent = text.parse().unwrap_or(0),
                 "first-life" => o.first_life = true,
                 "withdraw" => o.withdraw = true,
+                "ident" => o.ident = text,
                 "record" => o.record = Some(text.into()),
                 "handover" => {
                     o.handover = text.parse().ok();

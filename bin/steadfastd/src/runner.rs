@@ -82,6 +82,8 @@ struct Runner {
 /// Runs the role; returns its exit status.
 pub fn run(options: &Options) -> i32 {
     let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
+    // What is started may have secrets among its arguments.
+    schedule::core_dumps(options.core_dump);
     // Signals are blocked before there is a thread.
     let (Ok(signals), Ok(mut reactor)) = (Signals::new(), Reactor::new()) else { return 1 };
     let (Ok(reader), Ok(writer)) = (Reader::inherited(fd(0)), Writer::inherited(fd(1))) else { return 1 };

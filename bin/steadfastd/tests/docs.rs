@@ -70,6 +70,57 @@ fn a_facility_that_is_none_is_a_report_and_no_end() {
     assert_eq!(unmasked, (Some(0), "Invalid umask '999', ignoring it\n".into()));
 }
 
+/// Files that a place of the page stands for: `cluster/ask`, `vm/systemd`, `crates/net`, `vrrp/script`.
+fn sources(place: &str) -> Vec<PathBuf> {
+    let Some((room, name)) = place.split_once('/') else { return Vec::new() };
+    let at = |path: String| top().join(path);
+    match room {
+        "cluster" => vec![at(format!("tests/cluster/tests/{name}.rs"))],
+        "vm" => vec![at(format!("tests/vm/src/bin/guest/{name}.rs"))],
+        "crates" => sources_below(&at(format!("crates/{name}/src"))),
+        _ => vec![at(format!("crates/{room}/src/{name}.rs")), at(format!("crates/{room}/src/{name}/tests.rs"))],
+    }
+}
+
+fn sources_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    entries.flat_map(|p| if p.is_dir() { sources_below(&p) } else { vec![p] }).collect()
+}
+
+/// Each place that the page names has the tests that the page names right behind it.
+#[test]
+fn the_tests_of_the_operators_page_are_there() {
+    let page = std::fs::read_to_string(top().join("docs/operations.md")).expect("page");
+    let rooms = ["cluster/", "vm/", "vrrp/", "crates/", "checkers/"];
+    let (mut seen, mut missing) = (0, Vec::new());
+    let mut text = String::new();
+    for word in page.split_whitespace().skip_while(|w| *w != "##") {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '_' && c != '/' && c != '…');
+        let name = bare.strip_suffix('…').unwrap_or(bare);
+        if rooms.iter().any(|r| bare.starts_with(r)) && !word.contains('`') {
+            let found = sources(bare).iter().filter_map(|p| std::fs::read_to_string(p).ok()).collect::<String>();
+            if found.is_empty() {
+                missing.push(bare.to_string());
+            }
+            text = found;
+        } else if !text.is_empty() && word.starts_with('`') && name.contains('_') {
+            // The name, or its beginning.
+            let whole = if name == bare { format!("fn {name}(") } else { format!("fn {name}") };
+            if !text.contains(&whole) {
+                missing.push(bare.to_string());
+            }
+            seen += 1;
+            if !word.ends_with(',') {
+                text.clear();
+            }
+        } else if word.ends_with(['.', '|', ')']) || !word.starts_with(['`', '(']) {
+            text.clear();
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(seen > 40, "{seen}");
+}
+
 /// Who may use what is in the table of rooms, and nowhere else.
 #[test]
 fn every_room_uses_what_the_architecture_says() {

@@ -8,10 +8,11 @@ use steadfast_ipvs::{Daemon, DaemonState, Reply, Timeouts};
 
 /// The replies to one question.
 fn replies(question: &str) -> Vec<Reply> {
-    let line = include_str!("fixtures/linux-6.1.txt")
-        .lines()
-        .find_map(|l| l.strip_prefix(question)?.strip_prefix(' '))
-        .expect("a recorded answer");
+    recorded(include_str!("fixtures/linux-6.1.txt"), question)
+}
+
+fn recorded(recording: &str, question: &str) -> Vec<Reply> {
+    let line = recording.lines().find_map(|l| l.strip_prefix(question)?.strip_prefix(' ')).expect("a recorded answer");
     let (family, hex) = line.split_once(' ').expect("two words");
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
@@ -42,6 +43,31 @@ fn services() {
     assert_eq!((mark.scheduler.as_str(), mark.scheduler_flags), ("mh", 2));
     let sip = of(ServiceKey::Address { address: ip("10.1.0.100"), port: 5060, protocol: Protocol::Udp });
     assert_eq!(sip.engine.as_deref(), Some("sip"));
+}
+
+/// A table of both families: the granularity of IPv6 is the length of a prefix, in the byte order of the host.
+#[cfg(target_endian = "little")]
+#[test]
+fn both_families() {
+    let all = recorded(include_str!("fixtures/linux-6.1-families.txt"), "services");
+    let seen: Vec<String> = all
+        .iter()
+        .map(|r| {
+            let Reply::Service(s) = r else { panic!("{r:?}") };
+            let sticky = s.service.persistence.map(|p| format!(" {} {:?}", p.timeout, p.granularity));
+            format!("{} {}{}", s.key.exact(), s.service.scheduler, sticky.unwrap_or_default())
+        })
+        .collect();
+    let wanted = [
+        "[192.0.2.1]:udp:53 mh",
+        "[2001:db8::1]:tcp:443 wlc 60 Some(Prefix(64))",
+        "[192.0.2.1]:tcp:80 wrr 300 Some(Mask(4294967040))",
+        "[192.0.2.2]:sctp:0 wlc 60 None",
+        "[192.0.2.3]:udp:5060 wlc 60 None",
+        "FWM 7 V6 sh",
+        "FWM 7 V4 rr",
+    ];
+    assert_eq!(seen, wanted);
 }
 
 #[test]

@@ -225,3 +225,28 @@ impl Ipvs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any process may send to our socket: what does not come from the kernel is no answer.
+    #[test]
+    fn only_the_kernel_answers() {
+        let mut socket = Socket::new(NETLINK_GENERIC).expect("socket");
+        let own = socket.bind_auto().expect("address");
+        socket.set_non_blocking(true).expect("socket");
+        let mut ipvs = Ipvs { socket, family: CONTROL, sequence: 0, buffer: Vec::new() };
+        let mut stranger = Socket::new(NETLINK_GENERIC).expect("socket");
+        stranger.bind_auto().expect("address");
+        let said = stranger.send_to(&[0x55; 32], &SocketAddr::new(own.port_number(), 0), 0);
+        assert_eq!(said.expect("a message from a process"), 32);
+        assert!(!ipvs.receive().expect("nothing"), "{:?}", ipvs.buffer);
+        // Of what the kernel says something is heard, whether it has IPVS or not.
+        stranger.send_to(&[0x55; 32], &SocketAddr::new(own.port_number(), 0), 0).expect("a message from a process");
+        match ipvs.resolve() {
+            Ok(family) => assert_ne!(family, 0x5555),
+            Err(e) => assert_eq!(e.kind(), io::ErrorKind::NotFound),
+        }
+    }
+}

@@ -20,6 +20,8 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 const OFTEN: Duration = Duration::from_secs(2);
 /// It gets this long after SIGABRT before SIGKILL.
 const ABORT: Duration = Duration::from_secs(1);
+/// One that has not ended so long after SIGKILL hangs in the kernel, nobody knows for how long.
+const KILLED: Duration = Duration::from_secs(3);
 
 /// How a child ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +52,8 @@ pub enum Watch {
     Abort,
     /// Send SIGKILL.
     Kill,
+    /// It was killed and does not end: others have to do without it. Said once.
+    Stuck,
 }
 
 /// The watch over one child.
@@ -60,6 +64,8 @@ pub struct Child {
     deaths: usize,
     total: u64,
     aborted: Option<Time>,
+    killed: Option<Time>,
+    stuck: bool,
     /// When it was last looked at.
     watched: Time,
     respawn: bool,
@@ -74,6 +80,8 @@ impl Child {
             deaths: 0,
             total: 0,
             aborted: None,
+            killed: None,
+            stuck: false,
             watched: Time::ZERO,
             respawn,
         }
@@ -85,6 +93,8 @@ impl Child {
         self.heard = now;
         self.watched = now;
         self.aborted = None;
+        self.killed = None;
+        self.stuck = false;
     }
 
     /// It beat.
@@ -112,6 +122,16 @@ impl Child {
         self.aborted.is_some()
     }
 
+    /// It was killed and has not ended in time.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// It begins with what the life of an older program knew, and may not be up to it: its death is not the first in a row.
+    pub fn succeeds(&mut self) {
+        self.deaths = self.deaths.max(1);
+    }
+
     /// It ended without being told to.
     pub fn ended(&mut self, now: Time, end: End) -> Verdict {
         self.total += 1;
@@ -136,9 +156,16 @@ impl Child {
         let away = now.since(std::mem::replace(&mut self.watched, now));
         if away > OFTEN {
             self.heard += away;
+            self.killed = self.killed.map(|at| at + away);
+        }
+        if self.killed.is_some_and(|at| now.since(at) > KILLED) && !std::mem::replace(&mut self.stuck, true) {
+            return Watch::Stuck;
         }
         match self.aborted {
-            Some(at) if now.since(at) > ABORT => Watch::Kill,
+            Some(at) if now.since(at) > ABORT => {
+                self.killed.get_or_insert(now);
+                Watch::Kill
+            }
             Some(_) => Watch::Fine,
             None if now.since(self.heard) > SILENCE => {
                 self.aborted = Some(now);
@@ -192,6 +219,23 @@ mod tests {
         assert_eq!(c.watch(at(10)), Watch::Abort);
         assert_eq!(c.watch(at(11)), Watch::Fine);
         assert_eq!(c.watch(at(12)), Watch::Kill);
+    }
+
+    #[test]
+    fn who_does_not_even_end_when_killed_is_said_once() {
+        let mut c = Child::new(true);
+        c.started(at(0));
+        let mut all: Vec<Watch> = (1..=14).map(|n| c.watch(at(n))).collect();
+        all.retain(|w| *w == Watch::Stuck);
+        assert_eq!((all.len(), c.is_stuck(), c.was_silent()), (1, true, true));
+        c.started(at(20));
+        assert!(!c.is_stuck() && !c.was_silent());
+        // The watcher was away with the whole host: the kernel had no time to end it, either.
+        for n in 21..=28 {
+            c.watch(at(n));
+        }
+        assert_eq!(c.watch(at(300)), Watch::Kill);
+        assert!(!c.is_stuck());
     }
 
     /// A watcher that was held up itself, with the whole host or by a slow disk, has not given the child a chance to be heard.

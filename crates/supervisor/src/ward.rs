@@ -15,8 +15,11 @@ fn most(key: &str) -> usize {
     if key.starts_with('\n') { 2 * KEPT } else { KEPT }
 }
 
-/// A restart that waits this long follows several deaths in a row.
-const POISONED: Duration = Duration::from_secs(4);
+/// It is the state of an object, neither what is in the kernel nor a fact of another kind.
+fn is_state(key: &str) -> bool {
+    !key.starts_with(['\n', '\t'])
+}
+
 /// A life that ended so early may have been ended by what it was given.
 const YOUNG: Duration = Duration::from_secs(10);
 
@@ -31,7 +34,7 @@ pub enum Memory {
     /// States of virtual routers: who was silent or is away for longer may have been succeeded by a peer, his state is no news any
     /// more, and the new process listens first.
     Brief,
-    /// Verdicts on servers stay true for longer; they go only when one life after another ended right after it had taken them over.
+    /// Verdicts on servers stay true for longer; they go only when a life ended right after it had taken them over.
     Lasting,
     /// BFD sessions are over for the peer as soon as somebody was silent or is away. There is nothing to take away.
     Sessions,
@@ -119,6 +122,8 @@ pub struct Ward {
     told_to_stop: Option<bool>,
     /// A configuration was in effect once.
     served: bool,
+    /// Its present or last life began with the state of another.
+    was_given: bool,
     saying: Assembler,
     reporting: Assembler,
     /// What it has told for observers, in order. Taken at each turn.
@@ -156,6 +161,7 @@ impl Ward {
             lives: false,
             told_to_stop: None,
             served: false,
+            was_given: false,
             saying: Assembler::default(),
             reporting: Assembler::default(),
             told: Vec::new(),
@@ -191,6 +197,7 @@ impl Ward {
         self.actions.clear();
         self.outbox.clear();
         self.watch.started(now);
+        self.was_given = self.kept.iter().any(|(key, _)| is_state(key));
         let mut result = Ok(());
         for (key, bytes) in self.kept.iter() {
             let message = Message::Keep { key: key.to_string(), bytes: bytes.to_vec() };
@@ -337,6 +344,14 @@ impl Ward {
         if self.lives { self.watch.watch(now) } else { Watch::Fine }
     }
 
+    /// It was killed and does not end. True: what it holds must be taken away by another, as it will serve nobody any more. Its peers
+    /// have noticed its silence, and are not told.
+    pub fn stuck(&mut self) -> bool {
+        self.last_words = self.kept.clone();
+        self.peers_told();
+        self.memory == Memory::Brief
+    }
+
     /// It has ended; `stopping`: so does the daemon. What it said last has been heard before.
     pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
         let lived = std::mem::replace(&mut self.lives, false);
@@ -431,7 +446,8 @@ impl Ward {
     fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
         match self.memory {
             Memory::Brief | Memory::Sessions => self.watch.was_silent() || !delay.is_zero(),
-            Memory::Lasting => delay >= POISONED && self.watch.lived(now) < YOUNG,
+            // What has killed one is not given to another.
+            Memory::Lasting => self.was_given && self.watch.lived(now) < YOUNG,
             Memory::Nothing => false,
         }
     }
@@ -441,7 +457,7 @@ impl Ward {
     /// is as true as before.
     fn forget(&mut self) -> bool {
         let before = self.kept.len();
-        self.kept.retain(|key| key.starts_with(['\n', '\t']));
+        self.kept.retain(|key| !is_state(key));
         self.kept.len() < before
     }
 
@@ -477,6 +493,9 @@ impl Ward {
     pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
         self.kept.clear();
         kept.into_iter().for_each(|(key, bytes)| self.kept.put(&key, &bytes));
+        if self.kept.iter().any(|(key, _)| is_state(key)) {
+            self.watch.succeeds();
+        }
     }
 }
 

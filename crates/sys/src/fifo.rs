@@ -137,3 +137,39 @@ impl From<FifoError> for io::Error {
         io::Error::other(e.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// Nobody reads: the newest lines wait, the others are counted, and none is torn.
+    #[test]
+    fn a_full_fifo_keeps_the_newest_lines_and_counts_the_others() {
+        let path = std::env::temp_dir().join(format!("steadfast-fifo-{}", std::process::id()));
+        let mut fifo = Fifo::open(&path, None).expect("FIFO");
+        let all = 20_000;
+        (0..all).for_each(|n| fifo.line(format!("INSTANCE \"VI\" MASTER {n}\n")));
+        let lost = usize::try_from(std::mem::take(&mut fifo.lost)).expect("number");
+        assert!(lost > 1000 && !fifo.drained(), "{lost}");
+        let mut reader = std::fs::OpenOptions::new();
+        let mut reader = std::os::unix::fs::OpenOptionsExt::custom_flags(reader.read(true), libc::O_NONBLOCK)
+            .open(&path)
+            .expect("reader");
+        let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(n) if n > 0 => text.extend_from_slice(&buffer[..n]),
+                _ if !fifo.flush() && fifo.drained() => break,
+                _ => {}
+            }
+        }
+        let text = String::from_utf8(text).expect("text");
+        let lines: Vec<usize> =
+            text.lines().map(|l| l.rsplit(' ').next().expect("word").parse().expect("number")).collect();
+        assert_eq!(lines.len() + lost, all);
+        assert!(lines.is_sorted() && lines.last() == Some(&(all - 1)), "{:?}", lines.last());
+        assert_eq!(fifo.lost, 0);
+        fifo.remove();
+    }
+}

@@ -29,6 +29,14 @@ pub fn structured(on: bool) {
     STRUCTURED.store(on, Ordering::Relaxed);
 }
 
+/// What the identifier ends with.
+static ENDING: Mutex<String> = Mutex::new(String::new());
+
+/// From now on lines carry the identifier with this behind it: daemons side by side are told apart by it.
+pub fn distinguish(ending: String) {
+    *ENDING.lock().unwrap_or_else(PoisonError::into_inner) = ending;
+}
+
 /// Appends one field in journald's form: `NAME=value`, or with a line break in the value `NAME`, its length in eight bytes (little
 /// endian), and the value.
 ///
@@ -195,6 +203,7 @@ fn write_lines(shared: &Shared, options: &Options) {
             queue.writing = true;
             (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.dropped))
         };
+        let ident = format!("{}{}", options.ident, ENDING.lock().unwrap_or_else(PoisonError::into_inner));
         let lost = (dropped > 0).then(|| (Level::Warn, format!("{dropped} log lines lost: nobody read fast enough")));
         for (level, text) in batch.into_iter().chain(lost) {
             let priority = match level {
@@ -212,7 +221,7 @@ fn write_lines(shared: &Shared, options: &Options) {
                 let mut entry = Vec::new();
                 journal_field(&mut entry, "MESSAGE", &text);
                 journal_field(&mut entry, "PRIORITY", &priority.to_string());
-                journal_field(&mut entry, "SYSLOG_IDENTIFIER", &options.ident);
+                journal_field(&mut entry, "SYSLOG_IDENTIFIER", &ident);
                 for (name, value) in
                     fields.iter().flat_map(|f| f.split(BEFORE_FIELDS)).filter_map(|f| f.split_once('='))
                 {
@@ -228,7 +237,7 @@ fn write_lines(shared: &Shared, options: &Options) {
                 let _ = file.write_all(stamped.as_bytes());
             }
             if options.syslog && !told {
-                let line = format!("<{}>{}[{pid}]: {text}", u32::from(options.facility) * 8 + priority, options.ident);
+                let line = format!("<{}>{ident}[{pid}]: {text}", u32::from(options.facility) * 8 + priority);
                 deliver(&mut syslog, "/dev/log", line.as_bytes());
             }
         }

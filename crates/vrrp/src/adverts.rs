@@ -3,7 +3,7 @@
 use crate::Notice;
 use crate::Output;
 use crate::doubt::QUESTION;
-use crate::instance::{Instance, Once};
+use crate::instance::Once;
 use crate::machine::{Action, Delay, Facts, Heard, Standing, on_advert};
 use crate::router::{Router, Which};
 use crate::timing;
@@ -224,7 +224,7 @@ impl Router {
         }
         let (later, delay) = (x.config.garp.lower_prio_repeat > 0, x.config.garp.lower_prio_delay);
         for m in self.members_with(i) {
-            if self.slot(m).is_some_and(Instance::leads) {
+            if self.slot(m).is_some_and(|x| x.standing() == Standing::Master) {
                 self.burst(m, repeat, now, out);
                 if later && !delay.is_zero() {
                     self.set_timer(m, Which::GarpLower, now + delay);

@@ -64,6 +64,8 @@ pub enum Input<'a> {
     Link(Link),
     /// The link of this name is gone.
     LinkGone(&'a str),
+    /// The link of this name was down for so short a time that it was up again before that was told.
+    LinkBlinked(&'a str),
     /// A script (by name) that [`Output::StartScript`] asked for has ended.
     ScriptEnded(&'a str, ScriptEnd),
     /// A tracked file (by name) has this value. Absent and unreadable files count as 0.
@@ -411,4 +413,6 @@ pub struct Rejected {
     /// How many.
     pub count: u64,
     pub(crate) kind: crate::instance::Once,
+    /// How many there were when the log had one.
+    pub(crate) said: u64,
 }

@@ -80,7 +80,7 @@ impl Rows {
         }
         let same = |r: &Option<Rejected>| r.as_ref().is_some_and(|r| (r.source, r.kind) == (source, kind));
         let at = rows.iter().position(same).or_else(|| rows.iter().position(Option::is_none))?;
-        let fresh = || Rejected { source, why: String::new(), since: now, last: now, count: 0, kind };
+        let fresh = || Rejected { source, why: String::new(), since: now, last: now, count: 0, kind, said: 0 };
         Some(rows.get_mut(at)?.get_or_insert_with(fresh))
     }
 
@@ -137,7 +137,14 @@ impl Instance {
                 row.why = why.take().map(|w| w()).unwrap_or_default();
             }
             (row.last, row.count) = (now, row.count + 1);
-            said = first.then(|| row.why.clone());
+            if first {
+                let passed_over = row.count - row.said - 1;
+                row.said = row.count;
+                said = Some(match passed_over {
+                    0 => row.why.clone(),
+                    n => format!("{} ({n} more since this was logged last)", row.why),
+                });
+            }
         }
         if let Some(why) = said.or_else(|| why.take_if(|_| first).map(|w| w())) {
             let text = format!("({}) discarding advert from {source}: {why}", self.config.name);

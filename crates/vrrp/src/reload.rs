@@ -19,6 +19,10 @@ fn identity(c: &InstanceConfig) -> Identity {
     (c.vrid, c.family, c.interface.clone(), c.unicast.as_ref().and(c.source))
 }
 
+/// By what those of one identity are told apart, the surest first.
+const SAME: [fn(&InstanceConfig, &InstanceConfig) -> bool; 3] =
+    [|a, b| a.name == b.name, |a, b| a.addresses == b.addresses && a.excluded == b.excluded, |_, _| true];
+
 /// A virtual link that a reload asks for is up by then.
 const MAKING: Duration = Duration::from_secs(1);
 
@@ -144,10 +148,7 @@ impl Router {
     /// one identity: then the name tells, or what they serve, and only then their order.
     fn former(&self, old: &mut HashMap<Identity, Vec<u32>>, new: &[InstanceConfig]) -> Vec<Option<u32>> {
         let mut former = vec![None; new.len()];
-        let named = |a: &InstanceConfig, b: &InstanceConfig| a.name == b.name;
-        let serving = |a: &InstanceConfig, b: &InstanceConfig| a.addresses == b.addresses && a.excluded == b.excluded;
-        let tells: [&dyn Fn(&InstanceConfig, &InstanceConfig) -> bool; 3] = [&named, &serving, &|_, _| true];
-        for same in tells {
+        for same in SAME {
             for (found, c) in former.iter_mut().zip(new).filter(|(found, _)| found.is_none()) {
                 let Some(all) = old.get_mut(&identity(c)) else { continue };
                 let at = all.iter().position(|i| self.config_of(*i).is_some_and(|was| same(was, c)));

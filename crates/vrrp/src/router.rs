@@ -303,6 +303,8 @@ impl Router {
             Input::Packet(packet) => self.on_packet(now, &packet, out),
             Input::Link(link) => self.on_link(now, link, out),
             Input::LinkGone(name) => self.on_link_gone(now, name, out),
+            // Nobody's state depends on that, but the kernel has dropped routes.
+            Input::LinkBlinked(name) => self.restore_objects(name, out),
             Input::ScriptEnded(name, end) => self.on_script_ended(now, name, end, out),
             Input::File(name, value) => {
                 if self.trackers.files.insert(name.to_owned(), value) != Some(value) {

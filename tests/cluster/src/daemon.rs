@@ -214,3 +214,11 @@ pub fn file(folder: &Path, name: &str, text: &str) -> String {
     std::fs::write(&path, text).expect("file");
     path.to_str().expect("path").to_string()
 }
+
+/// Builds a small C program for what a test cannot do by itself.
+pub fn compile(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let (text, program) = (file(folder, &format!("{name}.c"), text), folder.join(name));
+    let built = Command::new("cc").arg("-o").arg(&program).arg(text).status().expect("a C compiler");
+    assert!(built.success(), "{name} cannot be built");
+    program
+}

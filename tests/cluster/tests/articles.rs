@@ -282,6 +282,9 @@ fn a_haproxy_pair_with_two_addresses_as_meant() {
     serves(client, two, 2);
     assert_eq!(db.stop(), Some(0));
     serves(client, two, 1);
+    let _db = b.start(&second);
+    serves(client, two, 2);
+    serves(client, one, 1);
     assert!(!da.log().contains("addresses"), "nothing to complain of: {}", da.log());
 }
 
@@ -355,6 +358,9 @@ fn an_nginx_pair_whose_script_stops_the_daemon() {
     a.host.cable(false);
     da.crash();
     serves(client, vip, 2);
+    a.host.cable(true);
+    let _da = a.start(&master);
+    serves(client, vip, 1);
 }
 
 #[test]
@@ -402,4 +408,18 @@ fn two_masters_that_back_each_other() {
     serves(client, one, 2);
     let notified = || std::fs::read_to_string(a.folder.join("notified")).unwrap_or_default();
     assert!(eventually(seconds(5), || notified().ends_with("master\nbackup\n")), "{}\n{}", notified(), da.log());
+    a.serve(HAPROXY);
+    serves(client, one, 1);
+    // A stop, and the return; a loss of power, and the return.
+    assert_eq!(da.stop(), Some(0));
+    serves(client, one, 2);
+    let da = a.start(&first);
+    serves(client, one, 1);
+    a.host.cable(false);
+    da.crash();
+    serves(client, one, 2);
+    a.host.cable(true);
+    let _da = a.start(&first);
+    serves(client, one, 1);
+    serves(client, two, 2);
 }

@@ -1,8 +1,8 @@
 //! How long things may take that clients and peers notice. Each is measured some times, and the best must be within its limit.
 
 use nix::sys::signal::Signal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use steadfast_test_cluster::client::Client;
 use steadfast_test_cluster::daemon::send;
@@ -10,7 +10,7 @@ use steadfast_test_cluster::wire::adverts;
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, best_of, eventually, require};
 
 const VIP: &str = "10.77.0.100";
-const TRIES: usize = 8;
+const TRIES: usize = 12;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -26,16 +26,29 @@ fn holds(host: &Host) {
     assert!(eventually(ms(10_000), || host.has(VIP)), "host {} does not get the address", host.number);
 }
 
-/// The longest time between two adverts that a host hears while something is done.
+/// The longest time without an advert that a host sees while something is done, from before it to after it: who looks away for a
+/// moment, as the watcher does on a busy machine, sees a pause.
 fn longest_pause(watcher: &Host, work: impl FnOnce()) -> Duration {
     let index = watcher.show("-o link show eth0").split(':').next().and_then(|n| n.trim().parse().ok()).unwrap_or(2);
     let ended = Arc::new(AtomicBool::new(false));
-    let told = ended.clone();
-    let seen = watcher.inside(move || adverts(index, 51, ms(60_000), || told.load(Ordering::Relaxed)));
+    let begun = Arc::new(OnceLock::new());
+    let (told, tell) = (ended.clone(), begun.clone());
+    let seen = watcher.inside(move || {
+        adverts(index, 51, ms(60_000), || {
+            tell.get_or_init(Instant::now);
+            told.load(Ordering::Relaxed)
+        })
+    });
+    assert!(eventually(ms(10_000), || begun.get().is_some()), "nobody watches");
+    let origin = begun.get().expect("watcher");
+    let first = origin.elapsed();
     work();
+    let last = origin.elapsed();
     ended.store(true, Ordering::Relaxed);
     let seen = seen.join().expect("observer");
-    seen.windows(2).map(|w| w[1].at - w[0].at).max().expect("adverts")
+    let times: Vec<Duration> = seen.iter().map(|s| s.at).filter(|at| *at > first && *at < last).collect();
+    let all: Vec<Duration> = [first].into_iter().chain(times).chain([last]).collect();
+    all.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(last)
 }
 
 #[test]
@@ -88,11 +101,14 @@ fn a_reload_puts_off_no_advert_by_half_an_interval() {
     let reloads = || a.log().matches("Reload complete").count();
     best_of("adverts every 0.1 s over a reload", TRIES, ms(150), || {
         longest_pause(&lan.hosts[1], || {
-            let before = reloads();
-            std::thread::sleep(ms(300));
-            a.reload(&text(if before % 2 == 0 { "10.77.0.102" } else { "10.77.0.101" }));
-            assert!(eventually(ms(5_000), || reloads() > before), "{}", a.log());
-            std::thread::sleep(ms(300));
+            // Several: one alone may fall between two adverts.
+            for _ in 0..5 {
+                std::thread::sleep(ms(230));
+                let before = reloads();
+                a.reload(&text(if before % 2 == 0 { "10.77.0.102" } else { "10.77.0.101" }));
+                assert!(eventually(ms(5_000), || reloads() > before), "{}", a.log());
+            }
+            std::thread::sleep(ms(230));
         })
     });
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use steadfast_test_cluster::daemon::file;
+use steadfast_test_cluster::daemon::{ask, file};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const BESIDE: &str =
@@ -171,6 +171,8 @@ fn echo_requests_are_answered_or_not() {
     }
     assert_eq!(said(&d, &["Gained quorum", "tcp:81"]), 0, "nobody is there: {}", d.log());
     assert_ne!(range(), "1 0");
+    // Rounds went by: what is not there is told of once.
+    assert!(said(&d, &["module ip_vs"]) <= 1, "{}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
 
@@ -290,4 +292,138 @@ fn first_states_are_told_where_that_is_wanted() {
         assert_eq!(told(), if wanted { "up\ndown\n" } else { "down\n" }, "{}", d.log());
         assert_eq!(d.stop(), Some(0));
     }
+}
+
+/// What `track_virtual_server` names: a group, a mark, an address with a weight, and all that for a sync group.
+#[test]
+fn virtual_servers_are_tracked_by_every_name() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let number = file(folder.path(), "number", "0\n");
+    let put = |n: &str| {
+        let next = file(folder.path(), "next", n);
+        std::fs::rename(next, &number).expect("rename");
+    };
+    let check = "FILE_CHECK {\n track_file F\n weight 0\n }";
+    let mut text = format!("track_file F {{\n file {number}\n}}\nvirtual_server_group WEB {{\n 10.99.0.1 80\n}}\n");
+    for head in ["group WEB", "fwmark 5", "10.99.0.2 80", "10.99.0.3 80"] {
+        text += &service(head, "", "10.77.0.2 80", check).replace(" alpha\n", "");
+    }
+    let track = |words: &str| format!(" track_virtual_server {{\n {words}\n }}\n");
+    let instances = [
+        ("G", track("group WEB")),
+        ("M", track("fwmark 5")),
+        ("W", track("10.99.0.2 80 weight -50")),
+        ("S1", String::new()),
+        ("S2", String::new()),
+    ];
+    for (n, (name, more)) in instances.iter().enumerate() {
+        text += &format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {}\n version 3\n advert_int 0.2\n priority 100\n virtual_ipaddress {{\n \
+             10.77.0.{}/24\n }}\n{more}}}\n",
+            60 + n,
+            110 + n
+        );
+    }
+    text += &format!("vrrp_sync_group S {{\n group {{\n S1\n S2\n }}\n{}}}\n", track("10.99.0.3 80"));
+    let d = start(&lan.hosts[0], &text);
+    let here = || -> Vec<u8> { (110..115).filter(|n| lan.hosts[0].has(&format!("10.77.0.{n}"))).collect() };
+    let holds = |wanted: &[u8]| {
+        assert!(eventually(seconds(15), || here() == wanted), "{:?}, not {wanted:?}: {}", here(), d.log());
+    };
+    holds(&[110, 111, 112, 113, 114]);
+    put("1\n");
+    holds(&[112]);
+    wait(&d, 1, &["(W)", "effective priority", "50"]);
+    put("0\n");
+    holds(&[110, 111, 112, 113, 114]);
+    wait(&d, 1, &["(W)", "effective priority", "100"]);
+    assert_eq!(d.stop(), Some(0));
+}
+
+/// What the agent says now.
+static WORD: Mutex<&str> = Mutex::new("");
+
+/// An agent: a line to each who connects and sends its own.
+fn agent(stream: TcpStream) -> String {
+    let mut line = String::new();
+    let _ = BufReader::new(&stream).read_line(&mut line);
+    let word = *WORD.lock().expect("lock");
+    let _ = (&stream).write_all(format!("{word}\n").as_bytes());
+    line
+}
+
+#[test]
+fn a_host_says_itself_how_it_is() {
+    require!();
+    let lan = Lan::new(2);
+    let agent = Server::start(&lan.hosts[1], "10.77.0.2:7777", agent);
+    let words = "weight 10\n AGENT_CHECK {\n connect_port 7777\n send hello\n }";
+    let d = start(&lan.hosts[0], &service("10.77.0.100 80", "", "10.77.0.2 80", words));
+    wait(&d, 1, &["Startup complete"]);
+    let shows = |line: &str| {
+        let now = || ask(&d, &["status"]);
+        assert!(eventually(seconds(10), || now().contains(line)), "'{line}': {}{}", now(), d.log());
+    };
+    for (word, shown) in [
+        ("up 50%", "up     [10.77.0.2]:tcp:80  weight 5  AGENT"),
+        ("drain", "drained by its agent"),
+        ("ready 100%", "up     [10.77.0.2]:tcp:80  weight 10  AGENT"),
+        ("down", "down   [10.77.0.2]:tcp:80"),
+        // What a line does not name stays as it was.
+        ("70%", "down   [10.77.0.2]:tcp:80"),
+        ("UP", "up     [10.77.0.2]:tcp:80  weight 7  AGENT"),
+        ("maint", "down   [10.77.0.2]:tcp:80"),
+    ] {
+        *WORD.lock().expect("lock") = word;
+        // It has been heard.
+        let asked = agent.heard().len();
+        assert!(eventually(seconds(10), || agent.heard().len() >= asked + 2), "{word}: {}", d.log());
+        shows(shown);
+    }
+    assert!(agent.heard().iter().all(|(_, line)| line == "hello\n"), "{:?}", agent.heard());
+    // An agent that is away says nothing: nothing changes.
+    drop(agent);
+    wait(&d, 1, &["Lost quorum"]);
+    assert_eq!(d.stop(), Some(0));
+}
+
+/// When most of a pool is down at once, the fault is rather with the check: all are kept, with an alarm.
+#[test]
+fn a_pool_is_not_emptied_at_once() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let (mut files, mut servers) = (String::new(), String::new());
+    let put = |n: u32, value: &str| {
+        let next = file(folder.path(), "next", value);
+        std::fs::rename(next, folder.path().join(format!("number{n}"))).expect("rename");
+    };
+    for n in 1..=4 {
+        put(n, "0\n");
+        files += &format!("track_file F{n} {{\n file {}/number{n}\n}}\n", folder.path().display());
+        servers += &format!(" real_server 10.77.1.{n} 80 {{\n FILE_CHECK {{\n track_file F{n}\n weight 0\n }}\n }}\n");
+    }
+    let text = format!(
+        "{files}virtual_server 10.77.0.100 80 {{\n lb_algo rr\n lb_kind NAT\n protocol TCP\n panic_threshold 50\n{servers}}}\n"
+    );
+    let d = start(&lan.hosts[0], &text);
+    wait(&d, 1, &["Gained quorum"]);
+    put(1, "1\n");
+    put(2, "1\n");
+    wait(&d, 2, &["Removing service"]);
+    put(3, "1\n");
+    wait(&d, 1, &["3 of 4 servers failed", "all are kept in service"]);
+    put(4, "1\n");
+    let four = || ask(&d, &["status"]);
+    assert!(eventually(seconds(10), || four().matches("down   [10.77.1.").count() == 4), "{}", four());
+    // Nobody is left, and the service is kept with all of them.
+    assert_eq!(said(&d, &["Lost quorum"]), 0, "{}", d.log());
+    assert_eq!(said(&d, &["Removing service"]), 2, "{}", d.log());
+    for n in 1..=3 {
+        put(n, "0\n");
+    }
+    wait(&d, 1, &["failed ones are taken out again"]);
+    assert_eq!(d.stop(), Some(0));
 }

@@ -222,3 +222,121 @@ fn a_script_that_becomes_unsafe_is_not_run_any_more() {
     d.wait_log("Entering FAULT STATE", seconds(5));
     assert!(d.log().contains("is writable by everybody"), "{}", d.log());
 }
+
+/// Who may trace a process is shown its program. Where that is refused for want of nothing but the process's own consent, there is no
+/// core file, either.
+fn may_be_dumped(pid: i32) -> bool {
+    let words = ["--bounding-set", "-sys_ptrace", "readlink", &format!("/proc/{pid}/exe")];
+    let read = std::process::Command::new("setpriv").args(words).output().expect("setpriv");
+    read.status.success()
+}
+
+/// Each of them has passwords in its memory. The one that withdraws addresses comes right after processes that died.
+#[test]
+fn no_process_of_ours_leaves_its_memory_in_a_core_file() {
+    require!();
+    let lan = Lan::new(1);
+    for wanted in [false, true] {
+        let folder = home();
+        let real = steadfast_test_cluster::daemon::steadfastd();
+        let more = if wanted { "-m" } else { "" };
+        let text = format!("#!/bin/sh\nexec setpriv --bounding-set -sys_ptrace {} \"$@\" {more}\n", real.display());
+        let program = file(folder.path(), "steadfastd", &text);
+        std::process::Command::new("chmod").args(["0755", &program]).status().expect("chmod");
+        // Slow adverts: who withdraws waits longer for the successor.
+        let text = format!(
+            "vrrp_script chk {{\n script /bin/true\n interval 1\n}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n \
+             priority 10\n virtual_ipaddress {{\n {VIP}/24\n }}\n track_script {{\n chk\n }}\n}}\n\
+             virtual_server {VIP} 80 {{\n delay_loop 1\n real_server 10.77.0.1 80 {{\n TCP_CHECK {{\n connect_timeout 1\n }}\n }}\n}}\n"
+        );
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+        let host = &lan.hosts[0];
+        assert!(eventually(seconds(10), || host.has(VIP)), "{}", d.log());
+        let pid = |name: &str| d.pid_of(name).expect("pid");
+        let runner = *runners(pid("pid")).first().expect("runner");
+        for (name, pid) in
+            [("parent", pid("pid")), ("VRRP", pid("vrrp.pid")), ("checker", pid("check.pid")), ("runner", runner)]
+        {
+            assert_eq!(may_be_dumped(pid), wanted, "{name}: {}", d.log());
+        }
+        for n in 1..=2 {
+            send(pid("vrrp.pid"), Signal::SIGKILL);
+            assert!(eventually(seconds(5), || d.log().matches("died: Respawning").count() == n), "{}", d.log());
+            if n == 1 {
+                d.wait_log("continuing in MASTER state", seconds(5));
+            }
+        }
+        d.wait_log("peers are told to take over", seconds(5));
+        let withdraws =
+            children(pid("pid")).into_iter().find(|pid| command(*pid).contains("--withdraw")).expect("process");
+        assert_eq!(may_be_dumped(withdraws), wanted, "{}", d.log());
+        assert!(command(withdraws).contains("--withdraw"), "it ended too soon");
+        assert!(eventually(seconds(10), || host.has(VIP)), "{}", d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
+fn command(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// docs/operations.md has the table.
+#[test]
+fn each_child_holds_what_the_operators_page_says() {
+    require!();
+    let lan = Lan::new(1);
+    let instances = |n: u32| -> String {
+        let one = |n| {
+            format!(
+                "vrrp_instance V{n} {{\n interface eth0\n virtual_router_id {}\n priority 100\n virtual_ipaddress {{\n 10.78.{}.{}/24\n }}\n}}\n",
+                n % 255 + 1,
+                n / 250,
+                n % 250 + 1
+            )
+        };
+        (0..n).map(one).collect()
+    };
+    let text = |n| {
+        format!(
+            "global_defs {{\n snmp_socket /nowhere/agentx\n enable_snmp_vrrp\n}}\n\
+             bfd_instance B {{\n neighbor_ip 10.77.0.9\n source_ip 10.77.0.1\n}}\n{}\
+             virtual_server {VIP} 80 {{\n delay_loop 1\n real_server 10.77.0.1 80 {{\n TCP_CHECK {{\n connect_timeout 1\n }}\n }}\n}}\n",
+            instances(n)
+        )
+    };
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text(1));
+    let parent = d.pid_of("pid").expect("pid");
+    d.wait_log("Startup complete", seconds(10));
+    let mask = |numbers: &[u32]| numbers.iter().map(|n| 1u64 << n).sum::<u64>() & powers(parent, "CapEff");
+    let of = |role: &str| children(parent).into_iter().find(|p| command(*p).contains(&format!(" --role {role} ")));
+    for (role, numbers) in [
+        ("vrrp", &[0, 1, 12, 13, 14, 23, 24][..]),
+        ("checker", &[0, 1, 10, 12, 13, 14, 23, 24]),
+        ("bfd", &[1, 14]),
+        ("snmp", &[1]),
+    ] {
+        let is_so = || {
+            let Some(pid) = of(role) else { return false };
+            ["CapEff", "CapPrm", "CapBnd"].iter().all(|set| powers(pid, set) == mask(numbers))
+                && (line(pid, "Seccomp"), line(pid, "NoNewPrivs")) == ("2".into(), "1".into())
+        };
+        assert!(eventually(seconds(5), is_so), "{role}: {:?} {}", of(role).map(|p| powers(p, "CapEff")), d.log());
+    }
+    // The loader lives for one reading: a long one.
+    std::fs::write(d.path("conf"), text(2000)).expect("configuration");
+    d.signal(Signal::SIGHUP);
+    let confined = || {
+        let status = of("loader").and_then(|p| std::fs::read_to_string(format!("/proc/{p}/status")).ok());
+        let has = |line: String| status.as_ref().is_some_and(|s| s.contains(&line));
+        has(format!("CapEff:\t{:016x}", mask(&[2])))
+            && has(format!("CapBnd:\t{:016x}", mask(&[2])))
+            && has("Seccomp:\t2".into())
+    };
+    assert!(eventually(seconds(10), confined), "{}", d.log());
+}

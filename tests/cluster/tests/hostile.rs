@@ -143,7 +143,7 @@ fn scripts_that_misbehave_are_ended_and_hold_nobody_up() {
     let at = folder.path().display().to_string();
     let scripts = [
         ("hangs", "exec sleep 1000\n"),
-        ("stubborn", "trap '' TERM\nwhile :; do sleep 1; done\n"),
+        ("stubborn", &format!("trap '' TERM\necho $$ >> {at}/stubborn.pids\nwhile :; do sleep 1; done\n")),
         ("floods", "yes | head -c 50000000\nyes | head -c 50000000 >&2\nexit 3\n"),
         ("forks", &format!("sleep 987 & echo $! > {at}/forked\nsleep 1000\n")),
         ("well", &format!("echo x >> {at}/runs\nexit 0\n")),
@@ -168,6 +168,11 @@ fn scripts_that_misbehave_are_ended_and_hold_nobody_up() {
     let forked = std::fs::read_to_string(folder.path().join("forked")).expect("pid");
     let gone = || !Path::new(&format!("/proc/{}", forked.trim())).exists();
     assert!(eventually(seconds(10), gone), "sleep {forked} lives on");
+    // Who does not heed SIGTERM is killed, and only then is the next one started.
+    let stubborn = || std::fs::read_to_string(folder.path().join("stubborn.pids")).unwrap_or_default();
+    assert!(eventually(seconds(20), || stubborn().lines().count() >= 2), "{}: {}", stubborn(), d.log());
+    let first = stubborn().lines().next().unwrap_or_default().to_string();
+    assert!(!Path::new(&format!("/proc/{first}")).exists(), "{first} lives on: {}", d.log());
     let runs = || std::fs::read_to_string(folder.path().join("runs")).unwrap_or_default().lines().count();
     let before = runs();
     std::thread::sleep(seconds(4));

@@ -1,6 +1,8 @@
 //! Routes, rules and static objects in a real kernel.
 
+use nix::sys::signal::Signal;
 use std::time::Duration;
+use steadfast_test_cluster::daemon::send;
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const CONF: &str = "static_ipaddress {
@@ -93,4 +95,25 @@ fn objects_come_and_go_with_the_state_and_are_put_back() {
     {
         assert!(!left.contains(gone), "{gone} is left:\n{left}");
     }
+}
+
+/// The kernel drops routes of a link that is set down, and says nothing of it.
+#[test]
+fn what_a_link_lost_by_being_down_while_nobody_looked_is_put_back() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = Daemon::start(host, Kind::Steadfast, CONF);
+    let soon = Duration::from_secs(15);
+    assert!(eventually(soon, || static_ones(host) && virtual_ones(host)), "{}\n{}", show(host), d.log());
+    let child = d.pid_of("vrrp.pid").expect("pid");
+    send(child, Signal::SIGSTOP);
+    host.ip("link set eth0 down");
+    host.ip("link set eth0 up");
+    let up = eventually(soon, || host.show("link show dev eth0").contains("state UP"));
+    let lost = !host.show("route").contains("203.0.113.0/24");
+    send(child, Signal::SIGCONT);
+    assert!(up && lost);
+    assert!(eventually(soon, || static_ones(host) && virtual_ones(host)), "{}\n{}", show(host), d.log());
+    assert!(!d.log().contains("FAULT"), "{}", d.log());
 }

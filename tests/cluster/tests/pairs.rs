@@ -111,6 +111,47 @@ fn a_group_moves_as_one_when_one_of_its_links_is_cut() {
     holds(b, VIP, &db);
 }
 
+/// A link of one member goes, and the peer takes all of them over without waiting for a timer.
+#[test]
+fn a_group_goes_to_its_peer_together_and_comes_back() {
+    require!();
+    let lan = Lan::new(3);
+    let [a, b, middle] = &lan.hosts[..] else { panic!("three hosts") };
+    // A second network between them.
+    middle.ip("link add br1 type bridge");
+    middle.ip("link set br1 up");
+    for h in [a, b] {
+        let port = format!("q{}", h.number);
+        middle.ip(&format!("link add {port} type veth peer name in0 netns {}", h.namespace));
+        middle.ip(&format!("link set {port} master br1 up"));
+        h.ip("link set in0 up");
+        h.ip(&format!("addr add 10.88.0.{}/24 dev in0", h.number));
+    }
+    let text = |priority| {
+        let group = "vrrp_sync_group G {\n group {\n OUTSIDE\n INSIDE\n }\n}\n";
+        let outside = instance("OUTSIDE", 51, priority, "eth0", "", "10.77.0.100/24");
+        format!("{group}{outside}{}", instance("INSIDE", 52, priority, "in0", "", "10.88.0.100/24"))
+    };
+    let other = "10.88.0.100";
+    let da = Daemon::start(a, Kind::Steadfast, &text(200));
+    let db = Daemon::start(b, Kind::Steadfast, &text(100));
+    holds(a, VIP, &da);
+    holds(a, other, &da);
+    let known = || ["OUTSIDE", "INSIDE"].iter().all(|i| db.log().contains(&format!("({i}) master set to")));
+    assert!(eventually(seconds(10), known), "{}", db.log());
+    let all_at = |here: &Host, there: &Host| here.has(VIP) && here.has(other) && !there.has(VIP) && !there.has(other);
+    // Of the one whose link is cut the peer hears no last word. What waited for it would be late by a skew, or by its whole timer.
+    steadfast_test_cluster::best_of("a group goes to its peer", 6, Duration::from_millis(500), || {
+        middle.ip("link set q1 down");
+        let cut = std::time::Instant::now();
+        assert!(eventually(seconds(10), || all_at(b, a)), "{}\n{}", da.log(), db.log());
+        let took = cut.elapsed();
+        middle.ip("link set q1 up");
+        assert!(eventually(seconds(15), || all_at(a, b)), "{}\n{}", da.log(), db.log());
+        took
+    });
+}
+
 #[test]
 fn scripts_and_fifos_are_told_in_keepalived_s_words() {
     require!();

@@ -92,6 +92,9 @@ fn outcome(lan: &Lan, ssl: &str, cases: &[Case]) {
             assert!(!gained(&d.log()), "{words}: {}", d.log());
         }
     }
+    let unverified = cases.iter().any(|c| !c.1.contains("tls_verify"));
+    let told = d.log().matches("certificates of servers are not verified").count();
+    assert_eq!(told, usize::from(unverified), "once, where it is so: {}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
 

@@ -233,6 +233,30 @@ fn a_vrf_that_is_none_keeps_the_instance_in_fault() {
     assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
 }
 
+/// What a link belongs to is changed where it is, and a master that gets one is master meanwhile.
+#[test]
+fn reloads_of_virtual_links_cost_no_master() {
+    require!();
+    let lan = Lan::new(2);
+    let (host, client) = (&lan.hosts[0], &lan.hosts[1]);
+    let d = Daemon::start(host, Kind::Steadfast, &conf(200, ""));
+    assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+    d.reload(&conf(200, "use_vmac"));
+    let moved = || answers(client, VIP) && neighbour(client, VIP).contains("00:00:5e:00:01:33");
+    assert!(eventually(seconds(10), moved), "{}\n{}", neighbour(client, VIP), d.log());
+    let index = || host.show("-o link show dev vrrp.51").split(':').next().map(str::to_string);
+    let before = index();
+    for (more, shown) in [("use_vmac group 7", "group 7"), ("use_vmac", "group default")] {
+        d.reload(&conf(200, more));
+        let is_so = || host.show("-d link show dev vrrp.51").contains(shown);
+        assert!(eventually(seconds(10), is_so), "{more}: {}\n{}", host.show("-d link show dev vrrp.51"), d.log());
+        assert!(host.has(VIP) && host.has(VIP6), "{more}: {}", d.log());
+    }
+    assert_eq!(index(), before, "the link is the same");
+    assert!(eventually(seconds(10), || answers(client, VIP)), "{}", d.log());
+    assert!(!d.log().contains("FAULT"), "{}", d.log());
+}
+
 /// RFC 9568 section 7.2: the virtual MAC is the source of adverts. vmac_xmit_base, and unicast, go by the base link.
 #[test]
 fn adverts_carry_the_virtual_mac_unless_they_leave_by_the_base() {
@@ -446,28 +470,4 @@ fn a_link_of_the_name_is_adopted_made_anew_or_left_alone() {
     assert!(!host.has(VIP), "{}", d.log());
     assert_eq!(d.stop(), Some(0));
     assert_eq!(index(), there);
-}
-
-/// What a link belongs to is changed where it is, and a master that gets one is master meanwhile.
-#[test]
-fn reloads_of_virtual_links_cost_no_master() {
-    require!();
-    let lan = Lan::new(2);
-    let (host, client) = (&lan.hosts[0], &lan.hosts[1]);
-    let d = Daemon::start(host, Kind::Steadfast, &conf(200, ""));
-    assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
-    d.reload(&conf(200, "use_vmac"));
-    let moved = || answers(client, VIP) && neighbour(client, VIP).contains("00:00:5e:00:01:33");
-    assert!(eventually(seconds(10), moved), "{}\n{}", neighbour(client, VIP), d.log());
-    let index = || host.show("-o link show dev vrrp.51").split(':').next().map(str::to_string);
-    let before = index();
-    for (more, shown) in [("use_vmac group 7", "group 7"), ("use_vmac", "group default")] {
-        d.reload(&conf(200, more));
-        let is_so = || host.show("-d link show dev vrrp.51").contains(shown);
-        assert!(eventually(seconds(10), is_so), "{more}: {}\n{}", host.show("-d link show dev vrrp.51"), d.log());
-        assert!(host.has(VIP) && host.has(VIP6), "{more}: {}", d.log());
-    }
-    assert_eq!(index(), before, "the link is the same");
-    assert!(eventually(seconds(10), || answers(client, VIP)), "{}", d.log());
-    assert!(!d.log().contains("FAULT"), "{}", d.log());
 }

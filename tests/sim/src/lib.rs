@@ -324,7 +324,8 @@ impl World {
         }
         let stuck = self.nodes[n].child.as_ref().is_some_and(|c| c.frozen);
         match watch {
-            Watch::Fine => {}
+            // Here SIGKILL ends a process always.
+            Watch::Fine | Watch::Stuck => {}
             // Who is stopped by a debugger does not even end at SIGABRT.
             Watch::Abort if stuck && self.rng.below(2) == 0 => {
                 self.note(format!("node {n}: SIGABRT, which waits"));

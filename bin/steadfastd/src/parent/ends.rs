@@ -84,6 +84,24 @@ impl Daemon {
         end == Some(spawn::End::Exited(0))
     }
 
+    /// A child was killed and does not end: it hangs in the kernel, where no signal reaches it. What it holds would serve beside what a
+    /// peer has put up meanwhile.
+    pub(super) fn stuck(&mut self, n: usize, pid: i32) {
+        let at = files::whereabouts(pid);
+        let Some(role) = self.roles.get_mut(n) else { return };
+        let title = role.title;
+        log::error!(MESSAGE_ID = events::CHILD_SILENT, CHILD = title, CHILD_PID = pid, REASON = at.as_str();
+            "{title} child process({pid}) was killed and does not end: {at}. Look at what it waits for: a disk, a file system, a \
+             driver. It is started again when it has ended; until then the service manager's watchdog is not fed"
+        );
+        let all = self.stopping.is_some();
+        if role.ward.stuck() && !self.options.keeps(role.name) {
+            role.withdrawn = true;
+            self.withdraw(n, all);
+            log::error!(MESSAGE_ID = events::WITHDRAWN; "the VRRP process cannot be ended: its addresses are withdrawn");
+        }
+    }
+
     /// Begins an orderly stop.
     pub(super) fn stop(&mut self, status: i32) {
         if self.stopping.is_some() {

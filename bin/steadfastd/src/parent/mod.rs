@@ -318,6 +318,7 @@ impl Daemon {
         if role == "vrrp" && !self.adopted && self.roles.first().is_some_and(|r| r.ward.watch.total() == 0) {
             argv.push("--first-life".into());
         }
+        argv.extend(["--ident".into(), self.ident().into()]);
         if let Some(record) = self.record(role) {
             argv.extend(["--record".into(), record.into()]);
         }
@@ -329,6 +330,12 @@ impl Daemon {
             die_with_us: true,
             ..Default::default()
         }
+    }
+
+    /// What the log's identifier ends with: where the daemon lives, and what it is called.
+    fn ident(&self) -> String {
+        let namespace = self.facts.namespace.as_ref().or(self.options.namespace.as_ref());
+        namespace.into_iter().chain(&self.facts.instance).map(|name| format!("_{name}")).collect()
     }
 
     /// There is somebody to speak of.
@@ -502,20 +509,26 @@ impl Daemon {
                     spawn::signal(pid, SIGABRT);
                 }
                 Watch::Kill => spawn::signal(pid, SIGKILL),
+                Watch::Stuck => self.stuck(n, pid),
             }
         }
         if self.children().any(|r| r.pid.is_some()) && self.children().all(|r| r.pid.is_none() || r.ward.ready) {
             self.ready();
         }
-        // One that waits for its restart waits because we say so.
-        let fine = |r: &Role| r.pid.is_some() || r.ward.due().is_some() || !self.wanted(r.name);
+        // One that waits for its restart waits because we say so. One that is silent is about to be ended: where that fails, the service
+        // manager is to begin anew.
+        let fine = |r: &Role| match r.pid {
+            Some(_) => !r.ward.watch.was_silent(),
+            None => r.ward.due().is_some() || !self.wanted(r.name),
+        };
         if (self.announced || self.adopted) && self.children().all(fine) {
             schedule::tell_manager(Tell::Alive);
         }
         let (status, until) = self.stopping?;
         // A loader may hang where no signal reaches it.
         let hopeless = self.killed && t > until + Duration::from_secs(1);
-        if self.children().all(|r| !r.lives()) && (self.loading.is_none() || hopeless) {
+        let over = |r: &Role| !r.lives() || (hopeless && r.ward.watch.is_stuck());
+        if self.children().all(over) && (self.loading.is_none() || hopeless) {
             self.end_observers();
             // One that was away when the stop came.
             for n in 0..self.roles.len() {

@@ -153,6 +153,7 @@ impl Daemon {
                 }
                 steadfast_sys::logging::structured(facts.structured);
                 self.facts = facts;
+                steadfast_sys::logging::distinguish(self.ident());
                 self.facts.name.iter().for_each(|name| schedule::name(name));
                 spawn::keep_supplementary_groups(self.facts.supplementary_groups);
                 self.unmark_reload();

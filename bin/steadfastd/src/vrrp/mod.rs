@@ -79,6 +79,10 @@ const PART: usize = 3000;
 const PACKETS: usize = 256;
 /// Netlink datagrams in one turn.
 const DATAGRAMS: usize = 64;
+/// Of answers that nobody waits for.
+const ANSWERS: usize = 4;
+/// Beats after which the kernel is asked for all links and addresses again.
+const REFRESH: u32 = 60;
 /// Processes are counted this often.
 const COUNT: Duration = Duration::from_secs(1);
 /// And not more often than this, whatever happens.
@@ -383,6 +387,12 @@ impl Role {
             if self.programs.hangs(t) {
                 self.parent.say(Message::Runner { hangs: true });
             }
+            // An event that was missed, or misread, must not hold an instance in FAULT for ever.
+            if self.beats.is_multiple_of(REFRESH)
+                && let Err(e) = self.system.mirror.refresh()
+            {
+                log::warn!("netlink: {e}");
+            }
             if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
                 self.system.kernel.refresh(&self.system.mirror);
             }
@@ -425,7 +435,8 @@ impl Role {
             return;
         }
         let mut events = Vec::new();
-        match self.system.mirror.read(DATAGRAMS, &mut events) {
+        let budget = if self.system.mirror.is_refreshing() { ANSWERS } else { DATAGRAMS };
+        match self.system.mirror.read(budget, &mut events) {
             Ok(more) => self.netlink_more = more,
             Err(e) => {
                 log::error!("netlink: {e}");
@@ -449,6 +460,7 @@ impl Role {
                     self.tell_gone(name);
                     self.router.handle(t, Input::LinkGone(name), &mut self.out);
                 }
+                Event::Blinked(name) => self.router.handle(t, Input::LinkBlinked(name), &mut self.out),
                 Event::Resynced => {}
                 _ => {}
             }
@@ -472,9 +484,23 @@ impl Role {
             self.system.kernel.expect_nothing();
             self.system.kernel.affirm(&self.system.mirror);
         }
+        if let Some(Event::Refreshed(links)) = events.iter().find(|e| matches!(e, Event::Refreshed(_))) {
+            self.refreshed(links, t);
+        }
         if links {
             self.sockets();
         }
+    }
+
+    /// All links and addresses have been read again.
+    fn refreshed(&mut self, links: &[String], t: Time) {
+        if !links.is_empty() {
+            log::warn!("netlink: not told of changes of {}; they are known now", links.join(", "));
+        }
+        for object in self.system.kernel.missing(&self.system.mirror) {
+            self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
+        }
+        self.system.kernel.affirm(&self.system.mirror);
     }
 
     /// Links whose drivers are asked for their carrier.

@@ -15,6 +15,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
+use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object, Placement};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
@@ -431,13 +432,14 @@ impl Kernel {
     /// Addresses of ours that the mirror does not show, for use after a resync or a link's return.
     pub fn missing(&self, mirror: &Mirror) -> Vec<Object> {
         let busy: HashSet<&Object> = self.pending.values().chain(&self.waiting).map(|(o, _)| o).collect();
+        // A link may carry thousands.
+        let there: HashMap<&str, HashSet<IpCidr>> =
+            mirror.links().filter(|l| l.up).map(|l| (&*l.name, l.addresses.iter().copied().collect())).collect();
         self.owned
             .iter()
             .filter(|o| !busy.contains(o))
             .filter(|o| match o {
-                Object::Address(a) => {
-                    mirror.by_name(&a.interface).is_some_and(|l| l.up && !l.addresses.contains(&a.shown()))
-                }
+                Object::Address(a) => there.get(&*a.interface).is_some_and(|all| !all.contains(&a.shown())),
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),
                 _ => false,
             })

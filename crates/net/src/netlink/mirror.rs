@@ -1,7 +1,7 @@
 //! The listening side: a copy of the kernel's links and addresses.
 
 use super::{Buffer, Channel, Read};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REPLACE, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoIpVlan, InfoKind, InfoVrf, IpVlanFlags, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
@@ -66,6 +66,8 @@ pub enum Event {
     Gone(String),
     /// The link of this index has another name now. [`Event::Gone`] of the old one follows, unless another has that.
     Renamed(String, u32),
+    /// A link of this name was set down, and is up again: of that the [`Event::Link`] before says nothing.
+    Blinked(String),
     /// An address was removed: interface name, address, what is there yet of it.
     AddressRemoved(String, IpCidr, Remains),
     /// A route was removed.
@@ -76,11 +78,23 @@ pub enum Event {
     RuleRemoved(Box<RuleMessage>),
     /// Messages were lost; everything was read anew, and removals may have been missed.
     Resynced,
+    /// What [`Mirror::refresh`] asked for has been compared. The names of links that were not as they were told; events of them came
+    /// before.
+    Refreshed(Vec<String>),
+}
+
+/// A second copy, made of a dump while the first one goes on to serve.
+#[derive(Default)]
+struct Shadow {
+    links: BTreeMap<u32, Link>,
+    names: HashMap<String, u32>,
+    /// Something changed in the middle of a dump: it may lack what was there all the time.
+    torn: bool,
 }
 
 /// The copy.
 pub struct Mirror {
-    channel: Channel,
+    pub(super) channel: Channel,
     links: BTreeMap<u32, Link>,
     /// Index of each link by its name.
     names: HashMap<String, u32>,
@@ -94,11 +108,17 @@ pub struct Mirror {
     seen: Option<BTreeSet<u32>>,
     /// Links that changed and were not told yet: nothing is told of a copy that is half filled.
     changed: BTreeSet<u32>,
+    /// Links that were set down since the last events.
+    set_down: BTreeSet<u32>,
     /// Messages were lost. Until the queue has been empty once the kernel drops what comes, and says nothing of it: everything is
     /// asked for only then.
     overrun: bool,
     /// A new copy is on its way.
     resyncing: bool,
+    /// What the first copy is to be compared with.
+    shadow: Option<Shadow>,
+    /// The outcome, until nothing waits to be read: what was asked for meanwhile has been heard of then.
+    compared: Option<Vec<String>>,
 }
 
 const IFA_F_TENTATIVE: u32 = 0x40;
@@ -129,8 +149,11 @@ impl Mirror {
             dumping: false,
             seen: None,
             changed: BTreeSet::new(),
+            set_down: BTreeSet::new(),
             overrun: false,
             resyncing: false,
+            shadow: None,
+            compared: None,
         };
         mirror.resync()?;
         Ok(mirror)
@@ -141,9 +164,25 @@ impl Mirror {
         self.channel.fd()
     }
 
-    /// No dump is under way.
+    /// No dump is under way that the copy waits for.
     pub fn settled(&self) -> bool {
-        !self.dumping && self.dumps.is_empty()
+        self.is_refreshing() || !self.dumping && self.dumps.is_empty()
+    }
+
+    /// A comparison is under way.
+    pub fn is_refreshing(&self) -> bool {
+        self.shadow.is_some()
+    }
+
+    /// Asks for all links and addresses to compare the copy with, for the case that an event was missed. The copy serves meanwhile;
+    /// [`Event::Refreshed`] is the end. Nothing is asked while an answer is awaited.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        if self.overrun || self.is_refreshing() || !self.settled() {
+            return Ok(());
+        }
+        self.shadow = Some(Shadow::default());
+        self.dumps = everything();
+        self.next_dump()
     }
 
     /// A present link by name.
@@ -183,10 +222,8 @@ impl Mirror {
     }
 
     fn resync(&mut self) -> io::Result<()> {
-        let mut address = AddressMessage::default();
-        address.header.family = AddressFamily::Unspec;
-        self.dumps =
-            vec![RouteNetlinkMessage::GetAddress(address), RouteNetlinkMessage::GetLink(LinkMessage::default())];
+        self.shadow = None;
+        self.dumps = everything();
         self.seen = Some(BTreeSet::new());
         if self.dumping { Ok(()) } else { self.next_dump() }
     }
@@ -196,8 +233,12 @@ impl Mirror {
         if let Some(request) = self.dumps.pop() {
             self.sequence = self.sequence.wrapping_add(1);
             if let Err(e) = self.channel.send(request, NLM_F_DUMP, self.sequence) {
-                // All of it again at the next reading.
                 self.dumps.clear();
+                // Another time.
+                if self.shadow.take().is_some() {
+                    return Ok(());
+                }
+                // All of it again at the next reading.
                 self.seen = None;
                 self.overrun = true;
                 return Err(e);
@@ -228,6 +269,16 @@ impl Mirror {
                 }
                 Read::Messages(messages) => {
                     for m in messages {
+                        if let Some(shadow) = &mut self.shadow {
+                            shadow.torn |= m.header.flags & NLM_F_DUMP_INTR != 0;
+                            if let NetlinkPayload::InnerMessage(inner) = &m.payload {
+                                self.take_aside(inner.clone());
+                                // An answer is no news.
+                                if m.header.flags & NLM_F_MULTIPART != 0 {
+                                    continue;
+                                }
+                            }
+                        }
                         match m.payload {
                             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(r))
                                 if m.header.flags & NLM_F_REPLACE != 0 =>
@@ -244,15 +295,59 @@ impl Mirror {
                 }
             }
         }
+        let compared = self.compared.take_if(|_| !more);
         if self.settled() {
             events.extend(changed.iter().filter_map(|i| self.links.get(i)).cloned().map(Event::Link));
+            let again = std::mem::take(&mut self.set_down).into_iter().filter_map(|i| self.links.get(&i));
+            events.extend(again.filter(|l| l.admin).map(|l| Event::Blinked(l.name.clone())));
             if std::mem::take(&mut self.resyncing) {
                 events.push(Event::Resynced);
             }
+            events.extend(compared.map(Event::Refreshed));
         } else {
             self.changed = changed;
         }
         Ok(more)
+    }
+
+    /// Takes what was told or answered into the second copy.
+    fn take_aside(&mut self, message: RouteNetlinkMessage) {
+        let Some(mut shadow) = self.shadow.take() else { return };
+        let mut swap = |mirror: &mut Mirror| {
+            std::mem::swap(&mut mirror.links, &mut shadow.links);
+            std::mem::swap(&mut mirror.names, &mut shadow.names);
+        };
+        swap(self);
+        self.take(message, &mut BTreeSet::new(), &mut Vec::new());
+        swap(self);
+        self.shadow = Some(shadow);
+    }
+
+    /// The second copy is whole: what the first one has otherwise was not told.
+    fn compare(&mut self, shadow: Shadow, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) {
+        if shadow.torn {
+            return;
+        }
+        let mut differing = Vec::new();
+        let known: Vec<(u32, String)> = self.links.iter().map(|(i, l)| (*i, l.name.clone())).collect();
+        for (index, name) in known {
+            if shadow.links.get(&index).is_none_or(|l| l.name != name) {
+                self.forget(index);
+                changed.remove(&index);
+                differing.push(name.clone());
+                events.push(Event::Gone(name));
+            }
+        }
+        for (index, link) in shadow.links {
+            if self.links.get(&index).is_some_and(|l| l.is_like(&link)) {
+                continue;
+            }
+            differing.push(link.name.clone());
+            self.names.insert(link.name.clone(), index);
+            self.links.insert(index, link);
+            changed.insert(index);
+        }
+        self.compared = Some(differing);
     }
 
     /// Takes a link out of the copy: its name.
@@ -266,6 +361,9 @@ impl Mirror {
 
     fn dump_done(&mut self, changed: &mut BTreeSet<u32>, events: &mut Vec<Event>) -> io::Result<()> {
         self.next_dump()?;
+        if let Some(shadow) = self.shadow.take_if(|_| !self.dumping) {
+            self.compare(shadow, changed, events);
+        }
         // Links come first; those that the dump did not have are gone.
         if let Some(seen) = self.seen.take_if(|_| self.dumps.is_empty()) {
             let gone: Vec<u32> = self.links.keys().filter(|i| !seen.contains(i)).copied().collect();
@@ -298,7 +396,10 @@ impl Mirror {
                 let mut link = self.links.get(&index).cloned().unwrap_or_default();
                 let old_name = link.name.clone();
                 link.index = index;
-                link.admin = m.header.flags.contains(LinkFlags::Up);
+                let was_set_up = std::mem::replace(&mut link.admin, m.header.flags.contains(LinkFlags::Up));
+                if was_set_up && !link.admin {
+                    self.set_down.insert(index);
+                }
                 link.running = m.header.flags.contains(LinkFlags::Running);
                 link.master = None;
                 for a in m.attributes {
@@ -386,6 +487,13 @@ impl Mirror {
     }
 }
 
+/// Requests for all that there is, the last one first: addresses need their links.
+fn everything() -> Vec<RouteNetlinkMessage> {
+    let mut address = AddressMessage::default();
+    address.header.family = AddressFamily::Unspec;
+    vec![RouteNetlinkMessage::GetAddress(address), RouteNetlinkMessage::GetLink(LinkMessage::default())]
+}
+
 fn isolation(infos: &[LinkInfo]) -> Isolation {
     let flags = infos.iter().find_map(|i| match i {
         LinkInfo::Data(InfoData::IpVlan(d)) => d.iter().find_map(|v| match v {
@@ -402,6 +510,20 @@ fn isolation(infos: &[LinkInfo]) -> Isolation {
 }
 
 impl Link {
+    /// They do not differ but in the order of addresses, in which those that were told one by one may be another.
+    fn is_like(&self, other: &Link) -> bool {
+        let sorted = |l: &Link| {
+            let mut l = l.clone();
+            l.addresses.sort_unstable();
+            // What is left alone of several is listed, what was always alone is not.
+            l.variants.sort_unstable();
+            let all = l.variants.clone();
+            l.variants.retain(|(c, far)| *far != c.address || all.iter().filter(|v| v.0 == *c).count() > 1);
+            l
+        };
+        self == other || sorted(self) == sorted(other)
+    }
+
     fn variant(&mut self, cidr: IpCidr, far: Option<IpAddr>) {
         // IPv6 has an address once on a link, and changes its far end in place.
         if cidr.address.is_ipv6() {

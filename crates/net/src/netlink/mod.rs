@@ -88,6 +88,11 @@ impl Channel {
         self.socket.as_raw_fd()
     }
 
+    #[cfg(test)]
+    pub(crate) fn drop_membership(&self, group: u32) -> io::Result<()> {
+        self.socket.drop_membership(group)
+    }
+
     pub(crate) fn send(&self, payload: RouteNetlinkMessage, flags: u16, sequence: u32) -> io::Result<()> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;

@@ -1,8 +1,9 @@
 use super::build::Names;
 use super::routes::{route, rule};
-use super::{Buffer, Mirror, matching};
+use super::{Buffer, Event, Mirror, matching};
 use netlink_packet_core::Emitable;
 use netlink_packet_route::route::RouteAttribute;
+use std::collections::BTreeSet;
 use steadfast_core::Family;
 use steadfast_core::kernel::{Encap, Metric, Realms, Route, Rule, RuleAction};
 
@@ -116,4 +117,116 @@ fn a_refusal_says_why() {
     for end in 0..capped.len() {
         assert_eq!(refusal(0x300, &capped[..end]).errno, 22);
     }
+}
+
+/// A network namespace for this thread alone; false: it cannot be had.
+fn alone() -> bool {
+    let made = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_ok();
+    if !made {
+        println!("SKIPPED: not root: network namespaces cannot be made");
+    }
+    made
+}
+
+fn ip(words: &str) {
+    let done = std::process::Command::new("ip").args(words.split(' ')).status().expect("iproute2");
+    assert!(done.success(), "ip {words}");
+}
+
+/// Reads until `enough`, for ten seconds at most.
+fn read(mirror: &mut Mirror, mut enough: impl FnMut(&Mirror, &[Event]) -> bool) -> Vec<Event> {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let mut events = Vec::new();
+    while !enough(mirror, &events) {
+        assert!(std::time::Instant::now() < end, "it does not come: {events:?}");
+        if !mirror.read(4, &mut events).expect("netlink") {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+    events
+}
+
+fn addresses(mirror: &Mirror) -> BTreeSet<String> {
+    mirror.by_name("lo").expect("link").addresses.iter().map(|a| a.address.to_string()).collect()
+}
+
+fn refreshed(mirror: &mut Mirror) -> (Vec<String>, Vec<Event>) {
+    mirror.refresh().expect("netlink");
+    let over = |_: &Mirror, e: &[Event]| matches!(e.last(), Some(Event::Refreshed(_)));
+    let mut events = read(mirror, over);
+    match events.pop() {
+        Some(Event::Refreshed(differing)) => (differing, events),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whatever the copy has missed, a later look at everything makes good, and says so.
+#[test]
+fn what_was_missed_is_found_by_a_refresh() {
+    if !alone() {
+        return;
+    }
+    ip("link set lo up");
+    ip("address add 10.1.0.1/32 dev lo");
+    ip("link add sfone type bridge");
+    ip("link add sftwo type bridge");
+    let mut m = mirror();
+    read(&mut m, |m, _| m.settled());
+    // In order, with what is told in between, nothing differs, and nobody is disturbed.
+    ip("address add 10.1.0.2/32 dev lo");
+    let (differing, events) = refreshed(&mut m);
+    assert!(differing.is_empty(), "{differing:?} {events:?}");
+    assert!(addresses(&m).contains("10.1.0.2"));
+    read(&mut m, |m, _| m.settled());
+    let (differing, events) = refreshed(&mut m);
+    assert!(differing.is_empty() && events.is_empty(), "{differing:?} {events:?}");
+
+    // It is deaf, as where an event was lost without a word.
+    let deaf = |m: &Mirror| [1, 5, 9].into_iter().for_each(|g| m.channel.drop_membership(g).expect("group"));
+    deaf(&m);
+    ip("address del 10.1.0.1/32 dev lo");
+    ip("address add 10.1.0.3/32 dev lo");
+    ip("link set sfone up");
+    ip("link del sftwo");
+    ip("link add sfthree type bridge");
+    let (differing, events) = refreshed(&mut m);
+    let differing: BTreeSet<&str> = differing.iter().map(|n| &**n).collect();
+    assert_eq!(differing, ["lo", "sfone", "sfthree", "sftwo"].into());
+    let has = addresses(&m);
+    assert!(has.contains("10.1.0.2") && has.contains("10.1.0.3") && !has.contains("10.1.0.1"), "{has:?}");
+    assert!(m.by_name("sftwo").is_none() && m.by_name("sfthree").is_some());
+    assert!(events.iter().any(|e| matches!(e, Event::Gone(n) if n == "sftwo")), "{events:?}");
+    for name in ["lo", "sfone", "sfthree"] {
+        assert!(events.iter().any(|e| matches!(e, Event::Link(l) if l.name == name)), "{name}: {events:?}");
+    }
+    let (differing, events) = refreshed(&mut m);
+    assert!(differing.is_empty() && events.is_empty(), "{differing:?} {events:?}");
+}
+
+/// The kernel drops what does not fit into the queue; everything is read anew then.
+#[test]
+fn after_an_overrun_the_copy_is_whole_again() {
+    if !alone() {
+        return;
+    }
+    ip("link set lo up");
+    ip("address add 10.1.0.1/32 dev lo");
+    let mut m = Mirror::open(Buffer { bytes: 4096, force: false }).expect("netlink");
+    read(&mut m, |m, _| m.settled());
+    // Nobody reads meanwhile: what is left is the loss of all and the last address.
+    ip("address del 10.1.0.1/32 dev lo");
+    for n in 0..40 {
+        ip(&format!("address add 10.2.0.{n}/32 dev lo"));
+    }
+    ip("address flush dev lo to 10.2.0.0/28");
+    let events = read(&mut m, |_, e| e.iter().any(|e| matches!(e, Event::Resynced)));
+    let expected: BTreeSet<String> = (16..40).map(|n| format!("10.2.0.{n}")).collect();
+    let got: BTreeSet<String> = addresses(&m).into_iter().filter(|a| a.starts_with("10.")).collect();
+    assert_eq!(got, expected);
+    // What was told last of it is what there is: nothing is told of a copy that is half filled.
+    let last = events.iter().rev().find_map(|e| if let Event::Link(l) = e { Some(l) } else { None });
+    assert_eq!(last, m.by_name("lo"), "{events:?}");
+    // And it goes on to hear.
+    ip("address add 10.3.0.1/32 dev lo");
+    read(&mut m, |m, _| addresses(m).contains("10.3.0.1"));
 }

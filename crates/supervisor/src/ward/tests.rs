@@ -261,3 +261,61 @@ fn what_was_kept_for_an_upgrade_is_not_for_a_successor_after_a_crash() {
     ward.drop_kept(UNTIL_RELOAD);
     assert_eq!(ward.kept().count(), 0);
 }
+
+/// What the next life is told of states.
+fn handed(ward: &mut Ward) -> usize {
+    said(ward).iter().filter(|m| matches!(m, Message::Keep { key, .. } if key == "V")).count()
+}
+
+#[test]
+fn verdicts_that_end_who_takes_them_over_are_not_handed_over_twice() {
+    let mut ward = Ward::new(Memory::Lasting, true);
+    ward.started(at(0), 1, b"").expect("fits");
+    keep(&mut ward, 1, "V", b"poison");
+    keep(&mut ward, 1, "\nservice", b"object");
+    // A young life, which was given nothing: what it knows is not what has ended it.
+    said(&mut ward);
+    ward.ended(at(3), End::Signalled(9), false);
+    ward.started(at(3), 2, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 1);
+    let end = ward.ended(at(4), End::Signalled(6), false);
+    assert!(matches!(end, Sequel::Restart { forgotten: true, withdraw: false, .. }), "{end:?}");
+    ward.started(at(5), 3, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 0);
+    assert!(ward.kept().any(|(key, _)| key == "\nservice"));
+    // Who lives with them for long is up to them.
+    keep(&mut ward, 3, "V", b"state");
+    ward.ended(at(60), End::Signalled(9), false);
+    ward.started(at(60), 4, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 1);
+    ward.ended(at(80), End::Signalled(9), false);
+    ward.started(at(80), 5, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 1);
+}
+
+/// A new program may choke on what the older one kept.
+#[test]
+fn what_an_older_program_kept_is_not_handed_over_twice_to_the_new_one() {
+    for memory in [Memory::Brief, Memory::Lasting, Memory::Sessions] {
+        let begin = || {
+            let mut ward = Ward::new(memory, true);
+            ward.inherit([("V".into(), b"state".to_vec()), ("\nobject".into(), b"object".to_vec())]);
+            ward.started(at(0), 1, b"").expect("fits");
+            assert_eq!(handed(&mut ward), 1);
+            ward
+        };
+        let mut ward = begin();
+        let end = ward.ended(at(1), End::Signalled(6), false);
+        // Peers of masters are told at once.
+        let withdraw = memory == Memory::Brief;
+        let expected = Sequel::Restart { delay: Duration::from_secs(1), forgotten: true, withdraw };
+        assert_eq!(end, expected);
+        ward.started(at(2), 2, b"").expect("fits");
+        assert_eq!(handed(&mut ward), 0, "{memory:?}");
+        // One that has lived with it for long has other reasons.
+        let mut ward = begin();
+        ward.ended(at(30), End::Signalled(6), false);
+        ward.started(at(30), 2, b"").expect("fits");
+        assert_eq!(handed(&mut ward), 1, "{memory:?}");
+    }
+}

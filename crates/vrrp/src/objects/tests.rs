@@ -181,3 +181,12 @@ fn a_link_that_is_made_anew_is_waited_for_as_long_as_any() {
     solo.run_ms(5001);
     assert_eq!(solo.state(), State::Fault);
 }
+
+#[test]
+fn what_went_with_a_link_that_was_up_again_before_anybody_looked_is_put_back() {
+    let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    solo.input(Input::LinkBlinked("eth1"));
+    assert_eq!(added(&solo.take()), 0);
+    solo.input(Input::LinkBlinked("eth0"));
+    assert_eq!((added(&solo.take()), solo.state()), (1, State::Master));
+}

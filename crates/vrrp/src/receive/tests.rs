@@ -372,6 +372,36 @@ proptest::proptest! {
     }
 }
 
+/// Ten a second fill no log. When it speaks again it says what it kept back.
+#[test]
+fn the_log_says_how_many_adverts_were_passed_over() {
+    let mut solo = Solo::new(with_password());
+    let wrong = solo.packet(PEER, 150, |a| a.auth = Auth::Pass(*b"wrong\0\0\0"));
+    let mut said: Vec<String> = Vec::new();
+    let (mut heard, mut at_first) = (0, 0);
+    let lines = |solo: &mut Solo| -> Vec<String> {
+        let out = solo.take();
+        logs(&out).iter().filter(|l| l.contains("discarding advert")).map(|l| l.to_string()).collect()
+    };
+    while said.len() < 2 {
+        solo.receive(PEER, 255, &wrong);
+        heard += 1;
+        said.extend(lines(&mut solo));
+        if said.len() == 1 && at_first == 0 {
+            at_first = heard;
+        }
+        solo.run_ms(100);
+        said.extend(lines(&mut solo));
+        assert!(heard < 100, "it never speaks again: {said:?}");
+    }
+    // It has become master meanwhile, which makes it news again.
+    assert_eq!(solo.state(), State::Master);
+    assert!(said[0].ends_with("received an invalid passwd"), "{said:?}");
+    let passed_over = heard - at_first - 1;
+    assert!(passed_over > 10, "{heard} {at_first}");
+    assert!(said[1].ends_with(&format!("invalid passwd ({passed_over} more since this was logged last)")), "{said:?}");
+}
+
 /// Two routers whose file has no address to advertise must hear each other.
 #[test]
 fn an_advert_without_addresses_counts_where_we_send_none_either() {

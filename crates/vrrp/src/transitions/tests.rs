@@ -1051,3 +1051,20 @@ fn nothing_follows_the_end_of_a_stop() {
     assert_eq!(removed(&out), 2);
     assert_eq!(out.last(), Some(&Output::Stopped));
 }
+
+#[test]
+fn a_contention_announces_no_member_of_the_group_that_listens() {
+    let group = GroupConfig { name: "G".into(), members: vec!["VI".into(), "VJ".into()], tracking_weight: true };
+    let instances = vec![vi(100), instance("VJ", 1, 52, 100)];
+    let mut solo = Solo::new(Config { instances, groups: vec![group], ..Config::default() });
+    solo.run_ms(3700);
+    assert_eq!(solo.states(), [State::Master; 2]);
+    solo.now += S * 6;
+    solo.router.poll(solo.now, &mut solo.out);
+    solo.hear_nth(0, PEER, 50);
+    solo.run_ms(20);
+    solo.take();
+    solo.hear_nth(0, PEER, 50);
+    let other = |o: &&Output| matches!(o, Output::Announce { interface, .. } if interface == "eth1");
+    assert_eq!(solo.take().iter().filter(other).count(), 0);
+}

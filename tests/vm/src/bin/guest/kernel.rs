@@ -78,8 +78,13 @@ fn timeouts_and_flushes(_: &mut Lab) {
     wait_table("10.1.0.77:99", false);
     let now = sh("ipvsadm -L --timeout");
     assert!(now.contains(&format!("1000 {udp_fin} 77")), "{now}");
-    // Who owns the whole table at its stop, and who does not.
+    // A child that is started anew flushes nothing.
     sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    let (pid, before) = (d.pid("checkers.pid"), table());
+    sh(&format!("kill -9 {pid}"));
+    assert!(eventually(seconds(6), || d.pid("checkers.pid") != pid), "{}", d.log());
+    assert!(!eventually(seconds(2), || table() != before), "{}", table());
+    // Who owns the whole table at its stop, and who does not.
     d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
     d.stop();
     assert_eq!(table().trim(), "-A -t 10.1.0.77:99 -s rr");
