@@ -436,6 +436,10 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
             out.extend(changed.then_some(line));
         }
     }
+    let passphrase = |c: &Config| c.ssl.as_ref().and_then(|s| s.password.clone());
+    if passphrase(running) != passphrase(wanted) {
+        out.push("~ SSL > password: another".into());
+    }
     out
 }
 

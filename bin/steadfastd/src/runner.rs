@@ -179,6 +179,8 @@ impl Runner {
                     Ok(Message::Signal { job, signal }) => self.signal(job, signal, t),
                     Ok(Message::Heartbeat { late }) => self.say(Message::Heartbeat { late }),
                     Ok(Message::Hello) => {
+                        // what its predecessor had not said to the end is not continued
+                        self.assembler = Assembler::default();
                         self.end_probes();
                         self.say(Message::Hello);
                     }

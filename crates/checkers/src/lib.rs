@@ -28,6 +28,8 @@ mod http2;
 mod http_tests;
 mod io;
 mod kept;
+#[cfg(test)]
+mod pairs_tests;
 mod ping;
 mod pool;
 mod probes;

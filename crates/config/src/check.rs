@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::model::{Config, SyncDaemon, Track, VrrpInstance};
 use crate::places::Places;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
@@ -77,6 +78,9 @@ fn weighted(entries: &mut Vec<Track>, defaults: &HashMap<String, i32>, owner: &s
     });
 }
 
+/// Link, router id, family, and of a unicast instance source and peer.
+type Router = (String, u8, bool, Option<IpAddr>, Option<IpAddr>);
+
 fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     let globals = config.globals.clone();
     let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
@@ -100,7 +104,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         known(&mut g.track_bfd, &bfd, "BFD session", &g.name, d);
     }
     let script_weights: HashMap<String, i32> = config.scripts.iter().map(|s| (s.name.clone(), s.weight.0)).collect();
-    let mut taken: HashMap<(String, u8, bool), Vec<String>> = HashMap::new();
+    let mut taken: HashMap<Router, String> = HashMap::new();
     let mut refused = false;
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
@@ -119,17 +123,27 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         if !good {
             continue;
         }
-        let key = (i.interface.clone().unwrap_or_default(), i.virtual_router_id.unwrap_or(0), family(&i));
-        let same = taken.entry(key).or_default();
-        if let Some(other) = same.first().filter(|_| i.unicast_peer.is_empty()) {
+        // Unicast instances are told apart by where their adverts come from and go to.
+        let of = |from, to| {
+            let interface = i.interface.clone().unwrap_or_default();
+            (interface, i.virtual_router_id.unwrap_or(0), family(&i), from, to)
+        };
+        let keys: Vec<_> = match i.unicast_peer.as_slice() {
+            [] => vec![of(None, None)],
+            peers => peers.iter().map(|p| of(i.src_ip, Some(p.address))).collect(),
+        };
+        if let Some((key, other)) = keys.iter().find_map(|k| Some((k, taken.get(k)?))) {
+            let peer = key.4.map(|p| format!(", and the peer {p}")).unwrap_or_default();
             d.push(
                 Class::General,
                 at.of("vrrp_instance", &i.name, "virtual_router_id"),
-                format!("({}) has the same interface and virtual_router_id as {other}", i.name),
+                format!("({}) has the same interface and virtual_router_id as {other}{peer}", i.name),
             );
             refused = true;
         }
-        same.push(i.name.clone());
+        for key in keys {
+            taken.entry(key).or_insert_with(|| i.name.clone());
+        }
         keep.push(i);
     }
     config.instances = keep;

@@ -111,8 +111,11 @@ fn exists(s: &Script, host: &dyn Host) -> bool {
 /// Words of a check that mean nothing to it are forgotten, and that is said.
 fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
     match c {
-        Checker::Ping(p) if p.reach.connect_port.take().is_some() => {
-            d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
+        Checker::Ping(p) => {
+            let port = p.reach.connect_port.take();
+            if port.is_some() {
+                d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
+            }
         }
         Checker::Http(h) if h.http2 == Some(true) => {
             let own = h.tls_compliant.take() == Some(true);

@@ -2,6 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// A file of a [`Files`] list.
@@ -74,17 +75,47 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+impl Diagnostic {
+    /// It is the file's own fault: not what the host lacks at the moment, not an old spelling.
+    fn is_own_fault(&self) -> bool {
+        !matches!(
+            self.class,
+            Class::Note
+                | Class::Unsupported
+                | Class::BadInterface
+                | Class::Warning
+                | Class::Deprecated
+                | Class::Security
+        ) && !self.message.ends_with("does not exist now")
+            && !self.message.contains("does not exist now, the instance waits")
+    }
+
+    fn fingerprint(&self) -> u32 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.message.hash(&mut hasher);
+        (hasher.finish() >> 32) as u32
+    }
+}
+
 /// Reports, bounded in number.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
     more: u64,
+    /// Of those that there was no room for: the classes, and the fingerprints of faults.
+    classes: BTreeSet<Class>,
+    dropped: BTreeSet<u32>,
+    /// There is no note left whose place a fault could take.
+    crowded: bool,
     /// An include check failed: nothing of the configuration is used.
     pub include_failed: bool,
 }
 
 /// Reports kept at most.
 const MOST: usize = 2000;
+/// Fingerprints of others at most.
+const DROPPED: usize = 10_000;
 
 impl Diagnostics {
     /// Adds a report.
@@ -98,32 +129,43 @@ impl Diagnostics {
     }
 
     fn add(&mut self, d: Diagnostic) {
-        if self.list.len() < MOST { self.list.push(d) } else { self.more += 1 }
+        if self.list.len() < MOST {
+            return self.list.push(d);
+        }
+        self.more += 1;
+        if d.class <= Class::Unsupported {
+            return;
+        }
+        self.classes.insert(d.class);
+        if let (true, true) = (self.dropped.len() < DROPPED, d.is_own_fault()) {
+            self.dropped.insert(d.fingerprint());
+        }
+        // Notes give way to what counts.
+        let note = |o: &Diagnostic| o.class <= Class::Unsupported;
+        match self.list.iter().rposition(note).filter(|_| !self.crowded) {
+            Some(at) => {
+                self.list.remove(at);
+                self.list.push(d);
+            }
+            None => self.crowded = true,
+        }
+    }
+
+    /// There is no room for more: what is still to come is counted, and shown only where it takes the place of a note.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MOST
+    }
+
+    /// Some report is of this class.
+    pub fn has(&self, class: Class) -> bool {
+        self.classes.contains(&class) || self.list.iter().any(|d| d.class == class)
     }
 
     /// Fingerprints of the faults that are the file's own: not what the host lacks at the moment, not old spellings. A reload
     /// that brings a new one is not taken over.
     pub fn faults(&self) -> Vec<u32> {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let own = |d: &&Diagnostic| {
-            !matches!(
-                d.class,
-                Class::Note
-                    | Class::Unsupported
-                    | Class::BadInterface
-                    | Class::Warning
-                    | Class::Deprecated
-                    | Class::Security
-            ) && !d.message.ends_with("does not exist now")
-                && !d.message.contains("does not exist now, the instance waits")
-        };
-        let mut all: Vec<u32> = (self.list.iter().filter(own))
-            .map(|d| {
-                let mut hasher = DefaultHasher::new();
-                d.message.hash(&mut hasher);
-                (hasher.finish() >> 32) as u32
-            })
-            .collect();
+        let mut all: Vec<u32> = self.list.iter().filter(|d| d.is_own_fault()).map(Diagnostic::fingerprint).collect();
+        all.extend(&self.dropped);
         all.sort_unstable();
         all.dedup();
         all
@@ -163,6 +205,8 @@ impl Diagnostics {
     pub fn append(&mut self, other: Diagnostics) {
         other.list.into_iter().for_each(|d| self.add(d));
         self.more += other.more;
+        self.classes.extend(other.classes);
+        self.dropped.extend(other.dropped.into_iter().take(DROPPED));
         self.include_failed |= other.include_failed;
     }
 
@@ -177,7 +221,8 @@ impl Diagnostics {
         if self.include_failed {
             return 6;
         }
-        let classes = || self.list.iter().map(|d| d.class).filter(|c| *c > Class::Unsupported);
+        let all = || self.list.iter().map(|d| d.class).chain(self.classes.iter().copied());
+        let classes = || all().filter(|c| *c > Class::Unsupported);
         if classes().any(|c| c == Class::MissingParameter) {
             return 2;
         }
@@ -207,7 +252,7 @@ impl Files {
     }
 
     /// Names and texts of all files, in order of reading.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn all(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.list.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
 

@@ -67,7 +67,7 @@ pub fn run_failure(outcome: &Outcome) -> Option<i32> {
     if outcome.unreadable || outcome.diagnostics.include_failed {
         return Some(6);
     }
-    let broken = outcome.diagnostics.iter().any(|d| d.class == Class::MissingParameter) || outcome.config.refused;
+    let broken = outcome.diagnostics.has(Class::MissingParameter) || outcome.config.refused;
     broken.then_some(2)
 }
 

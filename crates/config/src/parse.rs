@@ -139,6 +139,11 @@ impl<'a> Cx<'a> {
 
     /// Reports an unknown keyword and passes over its block, if it has one.
     pub fn unknown<'k>(&mut self, word: &str, known: impl Iterator<Item = &'k str>) {
+        if self.diagnostics.is_full() {
+            // Of a text that is no configuration there may be very many, and nobody reads advice on them.
+            self.report(Class::UnknownKeyword, format!("unknown keyword '{word}'"));
+            return self.skip_block();
+        }
         let roots = || Root::KEYWORDS.words();
         let outer = self.open_blocks.len().saturating_sub(1);
         let of_outer = self.open_blocks.iter().take(outer).any(|(block, _)| {
@@ -515,7 +520,14 @@ impl<'a> Cx<'a> {
                 let text = format!("there is no user '{name}', the script is not run");
                 return self.report_at(Class::Note, self.word(2).unwrap_or(word), text);
             };
-            let gid = rest.get(1).and_then(|g| self.host.group(g)).unwrap_or(gid);
+            let gid = match rest.get(1).map(|name| (name, self.host.group(name))) {
+                None => gid,
+                Some((_, Some(gid))) => gid,
+                Some((name, None)) => {
+                    let text = format!("there is no group '{name}', the script is not run");
+                    return self.report_at(Class::Note, self.word(3).unwrap_or(word), text);
+                }
+            };
             user = Some(User { uid, gid });
         }
         *v = self.command(&command, word).map(|s| Script { user, ..s });

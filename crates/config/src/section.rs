@@ -40,7 +40,9 @@ pub(crate) fn surplus(c: &mut Cx<'_>, syntax: &str, keywords: Declared) {
     };
     let another = keywords.words().find(|word| !extra.quoted && *word == extra.text);
     let help = another.map(|word| format!("`{word}` begins a line of its own"));
-    let text = format!("'{}' is not read: {} takes {takes}", extra.text, first.text);
+    let secret = matches!(first.text.as_str(), "auth_pass" | "password" | "key");
+    let what = if secret { "what follows".to_string() } else { format!("'{}'", extra.text) };
+    let text = format!("{what} is not read: {} takes {takes}", first.text);
     c.diagnostics.push_help(Class::Note, Some(extra.span), text, help);
 }
 

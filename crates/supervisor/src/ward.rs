@@ -124,6 +124,8 @@ pub struct Ward {
     served: bool,
     /// Its present or last life began with the state of another.
     was_given: bool,
+    /// The daemon is in service, with others or with what an older program has left.
+    in_service: bool,
     saying: Assembler,
     reporting: Assembler,
     /// What it has told for observers, in order. Taken at each turn.
@@ -162,6 +164,7 @@ impl Ward {
             told_to_stop: None,
             served: false,
             was_given: false,
+            in_service: false,
             saying: Assembler::default(),
             reporting: Assembler::default(),
             told: Vec::new(),
@@ -339,6 +342,11 @@ impl Ward {
         Ok(())
     }
 
+    /// The daemon serves already, so that it does not end because this one cannot begin.
+    pub fn joins_others(&mut self) {
+        self.in_service = true;
+    }
+
     /// Looks whether it still beats. To be called at least once a second.
     pub fn watch(&mut self, now: Time) -> Watch {
         if self.lives { self.watch.watch(now) } else { Watch::Fine }
@@ -365,7 +373,8 @@ impl Ward {
             return Sequel::Expected { withdraw: lived && releases && !in_order };
         }
         // What cannot begin now may begin in a moment: a socket for which there was no memory is no fault of the configuration.
-        let lasts = self.served || self.is_observer();
+        // Nor are those ended that serve because a reload, or an upgrade, wants one that cannot begin.
+        let lasts = self.served || self.in_service || self.is_observer();
         let end = if lasts && matches!(end, End::Exited(1 | 2 | 4)) { End::Exited(TRANSIENT) } else { end };
         let delay = match self.watch.ended(now, end) {
             Verdict::Restart(delay) => delay,

@@ -105,6 +105,20 @@ impl Fifo {
         &self.path
     }
 
+    /// Its path still leads to it: nobody has removed it or put another into its place.
+    pub fn is_there(&self) -> bool {
+        let place = |s: nix::sys::stat::FileStat| (s.st_dev, s.st_ino);
+        let at = nix::sys::stat::lstat(&self.path).map(place);
+        at.is_ok() && at == nix::sys::stat::fstat(&self.fd).map(place)
+    }
+
+    /// Gives it to another owner.
+    pub fn give(&self, owner: Option<(u32, u32)>) -> Result<(), FifoError> {
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        let done = nix::unistd::fchown(&self.fd, Some(uid.into()), Some(gid.into()));
+        done.map_err(|e| FifoError::System(self.path.clone(), e))
+    }
+
     /// We or a predecessor made it.
     pub fn is_ours(&self) -> bool {
         self.created
@@ -171,5 +185,19 @@ mod tests {
         assert!(lines.is_sorted() && lines.last() == Some(&(all - 1)), "{:?}", lines.last());
         assert_eq!(fifo.lost, 0);
         fifo.remove();
+    }
+
+    #[test]
+    fn a_fifo_that_somebody_removed_or_replaced_is_not_there() {
+        let folder = std::env::temp_dir().join(format!("steadfast-fifos-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let path = folder.join("fifo");
+        let first = Fifo::open(&path, None).expect("opens");
+        assert!(first.is_there());
+        std::fs::remove_file(&path).expect("removes");
+        assert!(!first.is_there());
+        let second = Fifo::open(&path, None).expect("opens");
+        assert!(!first.is_there() && second.is_there());
+        std::fs::remove_dir_all(&folder).expect("removes");
     }
 }

@@ -1,6 +1,6 @@
 //! Files that others read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -49,7 +49,8 @@ pub fn readable(path: &Path) -> bool {
 /// Writes the initial value of a tracked file; `overwrite` replaces an existing one.
 pub fn init_number(path: &Path, value: i64, overwrite: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+    // a FIFO that nobody reads must not hold us
+    options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     if overwrite {
         options.create(true).truncate(true)
     } else {
@@ -104,7 +105,8 @@ pub fn resident(pid: i32) -> u64 {
 /// Reads a small file, at most `limit` bytes.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -6,6 +6,7 @@
 use log::{Level, LevelFilter};
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,8 +184,13 @@ pub fn flush(limit: Duration) {
 fn write_lines(shared: &Shared, options: &Options) {
     // journald names its stream; its lines carry their priority in front.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let mut file =
-        options.file.as_ref().and_then(|p| std::fs::OpenOptions::new().create(true).append(true).open(p).ok());
+    // The usual place is one where anybody may make links.
+    let open = |path: &std::path::PathBuf| {
+        let mut how = std::fs::OpenOptions::new();
+        how.create(true).append(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        how.open(path).inspect_err(|e| log::error!("cannot write the log to {}: {e}", path.display())).ok()
+    };
+    let mut file = options.file.as_ref().and_then(open);
     // It writes lines, whatever its process may do.
     crate::sandbox::powerless();
     let mut syslog: Option<UnixDatagram> = None;

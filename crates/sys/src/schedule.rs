@@ -103,7 +103,7 @@ impl Eager {
 /// Limit of uninterrupted real-time CPU in microseconds: soft half of hard.
 pub fn rttime(micros: u64) -> io::Result<()> {
     use nix::sys::resource::{Resource, setrlimit};
-    Ok(setrlimit(Resource::RLIMIT_RTTIME, micros / 2, micros)?)
+    Ok(setrlimit(Resource::RLIMIT_RTTIME, (micros / 2).max(1), micros.max(1))?)
 }
 
 /// Locks present and future memory.

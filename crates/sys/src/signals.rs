@@ -38,6 +38,7 @@ impl Signals {
                 libc::SIGUSR1,
                 libc::SIGUSR2,
                 libc::SIGCHLD,
+                libc::SIGXCPU,
                 JSON,
                 STATS_CLEAR,
             ] {
@@ -48,6 +49,8 @@ impl Signals {
                 return Err(io::Error::last_os_error());
             }
             libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            // Of whom ignores the ends of children, as whoever started us may have done, the kernel tells none.
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             let fd = libc::signalfd(-1, &set, (SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).bits());
             if fd < 0 {
                 return Err(io::Error::last_os_error());
@@ -62,12 +65,45 @@ impl Signals {
         self.fd.as_raw_fd()
     }
 
-    /// The next signal number, if one is pending.
+    /// The next signal number, if one is pending. That real-time CPU is used up (*_rlimit_rttime) is said, and is no reason to end: the
+    /// kernel says so at half of what is allowed.
     pub fn next(&self) -> Option<i32> {
         let mut info = [0u8; std::mem::size_of::<libc::signalfd_siginfo>()];
-        match nix::unistd::read(&self.fd, &mut info) {
-            Ok(n) if n == info.len() => Some(i32::from_ne_bytes([info[0], info[1], info[2], info[3]])),
-            _ => None,
+        loop {
+            match nix::unistd::read(&self.fd, &mut info) {
+                Ok(n) if n == info.len() => match i32::from_ne_bytes([info[0], info[1], info[2], info[3]]) {
+                    libc::SIGXCPU => log::warn!("half of the real-time CPU that is allowed without a pause is used up"),
+                    signal => return Some(signal),
+                },
+                _ => return None,
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INNER: &str = "STEADFAST_TEST_SIGNALS";
+
+    /// Whoever started us may have ignored the ends of his children, and that is inherited.
+    #[test]
+    fn ends_of_children_are_heard_of_whoever_started_us() {
+        if std::env::var_os(INNER).is_some() {
+            let _signals = Signals::new().expect("signals");
+            let mut child = std::process::Command::new("true").spawn().expect("true");
+            assert!(child.wait().expect("its end is kept for us").success());
+            return;
+        }
+        let me = std::env::current_exe().expect("own path");
+        let inner = std::process::Command::new("env")
+            .arg("--ignore-signal=CHLD")
+            .arg(me)
+            .args(["--exact", "signals::tests::ends_of_children_are_heard_of_whoever_started_us"])
+            .env(INNER, "1")
+            .output()
+            .expect("env");
+        assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
     }
 }

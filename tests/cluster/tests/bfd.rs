@@ -234,6 +234,44 @@ fn a_bfd_child_that_is_killed_is_noticed_by_nobody() {
 }
 
 /// A peer that hears nothing for 150 ms is told of a failure; a file of this size takes longer to read.
+/// A new program takes the sessions over: the peer notices nothing.
+#[test]
+fn an_upgrade_costs_no_session() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("steadfastd");
+    std::fs::copy(steadfastd(), &program).expect("copy");
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let text = both(1, 2, 100) + &instance(200, "four");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &both(2, 1, 100));
+    for name in ["four", "six"] {
+        wait(&a, name, "Up", seconds(10));
+        wait(&b, name, "Up", seconds(10));
+    }
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", a.log());
+    let (before, failed) = (bfd_pid(&a), faults(&a));
+    for round in 1..=2 {
+        let new = program.with_extension("new");
+        std::fs::copy(steadfastd(), &new).expect("copy");
+        std::fs::rename(&new, &program).expect("rename");
+        let mut upgrade = Command::new(steadfastd().with_file_name("steadfast"));
+        upgrade.arg("--socket").arg(a.path("pid").with_extension("control")).arg("upgrade").stdin(Stdio::null());
+        assert!(upgrade.status().expect("steadfast").success(), "{}", a.log());
+        let taken = || a.log().matches("Taking over from steadfast").count() == round && is(&a, "four", "Up");
+        assert!(eventually(seconds(10), taken), "{}", a.log());
+        std::thread::sleep(seconds(1));
+    }
+    assert_ne!(bfd_pid(&a), before);
+    for name in ["four", "six"] {
+        assert!(is(&a, name, "Up") && is(&b, name, "Up"), "{name}: {}", b.log());
+    }
+    assert!(!b.log().contains("Entering Down"), "{}", b.log());
+    assert_eq!(faults(&a), failed, "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_reload_of_a_long_file_costs_no_session() {
     require!();

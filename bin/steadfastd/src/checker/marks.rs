@@ -185,6 +185,15 @@ impl Groups {
         refused(failed);
     }
 
+    /// Puts back what was not put back at once, since somebody removes it again and again. To be called once a second.
+    pub fn repair(&mut self, t: Time) {
+        if self.repair.overdue(t)
+            && let Err(e) = self.nft.restore()
+        {
+            log::error!("nftables: {e}");
+        }
+    }
+
     /// The end.
     pub fn close(&mut self) {
         let foreign =

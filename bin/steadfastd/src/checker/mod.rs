@@ -397,6 +397,7 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.teller.flush();
+            self.groups.repair(t);
             if self.programs.hangs(t) {
                 self.parent.say(Message::Runner { hangs: true });
             }

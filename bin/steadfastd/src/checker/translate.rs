@@ -390,11 +390,15 @@ fn http(
 /// How TLS is spoken.
 fn tls(c: &Config, verify: Option<bool>, name: &Option<String>, http2: bool) -> check::Tls {
     let ssl = c.ssl.clone().unwrap_or_default();
+    let words = |secret: &steadfast_core::Secret| String::from_utf8_lossy(secret.bytes()).into_owned();
     check::Tls {
         // Verification that was asked for and cannot be done is a failure, never a pass.
         ca: verify.unwrap_or(false).then(|| ssl.ca.unwrap_or_else(|| "no ca is given in SSL".into())),
         name: name.clone(),
-        client: ssl.certificate.zip(ssl.key).map(|(certificate, key)| (certificate, key, ssl.password)),
+        client: ssl
+            .certificate
+            .zip(ssl.key)
+            .map(|(certificate, key)| (certificate, key, ssl.password.as_ref().map(words))),
         http2,
     }
 }

@@ -434,7 +434,11 @@ impl Daemon {
             _ => None,
         };
         let (epoch, config) = (self.epoch, std::mem::take(&mut self.config));
+        let serves = self.announced || self.adopted;
         if let Some(role) = self.roles.get_mut(n) {
+            if serves {
+                role.ward.joins_others();
+            }
             role.started(pid, from_child, to_child, pid_path.as_deref());
             role.tell(|w| w.started(now(), epoch, &config));
         }
@@ -473,6 +477,13 @@ impl Daemon {
 
     /// What time asks for; the exit status once all is done.
     fn timers(&mut self, t: Time) -> Option<i32> {
+        if let Some(l) = self.loading.as_ref().filter(|l| t >= l.until && l.overdue) {
+            // A process that waits for a disk does not end, and the next reading must not wait for it.
+            log::error!("pid {} does not end: {}; it is left to itself", l.pid, files::whereabouts(l.pid));
+            if let Some(status) = self.loaded(spawn::End::Signalled(SIGKILL)) {
+                return Some(status);
+            }
+        }
         if let Some(l) = self.loading.as_mut().filter(|l| t >= l.until) {
             log::error!(
                 "{} (pid {}) takes longer than a minute, ending it: {}",

@@ -194,9 +194,6 @@ impl Role {
         }
         self.teller.configure(&self.plan.fifos, &mut self.programs);
         self.teller.kept().into_iter().for_each(|message| self.parent.say(message));
-        for interface in &self.plan.promote_secondaries {
-            self.system.settings.set(4, interface, "promote_secondaries", "1");
-        }
         if self.plan.no_local_reports {
             self.system.settings.no_local_reports();
         }
@@ -362,6 +359,7 @@ impl Role {
             let late = u64::try_from(std::mem::take(&mut self.late).as_micros()).unwrap_or(u64::MAX);
             self.parent.say(Message::Heartbeat { late });
             self.raise_alarms();
+            self.system.repair(t);
             if self.trim.take_if(|at| *at <= t).is_some() {
                 let blocks = self.router.views().any(|v| !v.config.accept && v.config.priority != 255);
                 self.system.tidy(&self.plan, blocks);
@@ -429,6 +427,7 @@ impl Role {
                 }
                 Outcome::Replaced(o) if !self.system.owns(&o) => self.keep_object(&o, false),
                 Outcome::Replaced(_) => {}
+                Outcome::NotChanged(index, e) => self.system.not_changed(index, &e),
             }
         }
         if !self.netlink_more {

@@ -4,7 +4,7 @@ use super::plan::Plan;
 use super::settings::Settings;
 use super::waiting::Waiting;
 use crate::repair::{Repair, refused};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -36,6 +36,10 @@ pub struct System {
     send_failure: Option<Time>,
     /// Index of each virtual link that was set up.
     prepared: HashMap<String, u32>,
+    /// And of those whose secondary addresses stay when a first one goes.
+    promoted: HashMap<String, u32>,
+    /// Links that the kernel did not change, which was said.
+    unchanged: HashSet<u32>,
 }
 
 fn entry(b: &Block) -> Entry {
@@ -60,6 +64,8 @@ impl System {
             waiting: Waiting::default(),
             send_failure: None,
             prepared: HashMap::new(),
+            promoted: HashMap::new(),
+            unchanged: HashSet::new(),
         };
         // An earlier life had another name for what would block our addresses now.
         let former = std::mem::take(&mut system.settings.table);
@@ -159,8 +165,18 @@ impl System {
         }
         if plan.virtual_links.is_empty() && plan.promote_secondaries.is_empty() && !plan.no_local_reports {
             self.settings.restore();
+            self.promoted.clear();
         }
         self.settings.free(|link| is_base(link, plan));
+    }
+
+    /// The kernel refused to raise a link, or to put it into its VRF: that is tried again at its next event.
+    pub fn not_changed(&mut self, index: u32, why: &impl std::fmt::Display) {
+        if self.unchanged.insert(index) {
+            let name = self.mirror.by_index(index).map_or_else(|| index.to_string(), |l| l.name.clone());
+            log::warn!("the kernel did not change link {name}: {why}");
+        }
+        self.prepared.retain(|_, prepared| *prepared != index);
     }
 
     /// Traffic may still be blocked by an earlier daemon.
@@ -178,6 +194,11 @@ impl System {
 
     /// A link that came or changed: virtual ones and what they sit on need their settings.
     pub fn prepare(&mut self, link: &Link, plan: &Plan) {
+        if plan.promote_secondaries.contains(&link.name)
+            && self.promoted.insert(link.name.clone(), link.index) != Some(link.index)
+        {
+            self.settings.set(4, &link.name, "promote_secondaries", "1");
+        }
         if is_base(&link.name, plan) {
             self.settings.base(&link.name);
         }
@@ -225,6 +246,15 @@ impl System {
             Err(e) => log::error!("nftables: {e}"),
         }
         refused(failed);
+    }
+
+    /// Puts back what was not put back at once, since somebody removes it again and again. To be called once a second.
+    pub fn repair(&mut self, t: Time) {
+        if self.repair.overdue(t)
+            && let Err(e) = self.firewall.restore()
+        {
+            log::error!("nftables: {e}");
+        }
     }
 
     /// Sends an advert.

@@ -43,7 +43,13 @@ impl Teller {
         let (keep, gone): (Vec<Fifo>, Vec<Fifo>) =
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
         gone.into_iter().for_each(Fifo::remove);
-        self.fifos = keep;
+        // One that somebody has removed is made again.
+        self.fifos = keep.into_iter().filter(Fifo::is_there).collect();
+        for (open, wanted) in self.fifos.iter().filter_map(|o| Some((o, fifos.iter().find(|f| f.path == o.path())?))) {
+            if let Err(e) = open.give(wanted.owner) {
+                log::error!("{e}");
+            }
+        }
         // Those of a predecessor that no file names any more.
         self.made.retain(|made| {
             let wanted = paths.iter().any(|p| p.to_string_lossy() == **made);

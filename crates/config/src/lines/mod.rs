@@ -313,7 +313,7 @@ words! { DELAY_WORDS, "interface_up_down_delays",
 pub(crate) fn linkbeat(c: &mut Cx<'_>) -> Option<(String, Option<LinkMethod>)> {
     let link = c.word(0)?;
     if c.host.interface(&link.text).is_none() {
-        let text = format!("unknown interface {} specified for linkbeat interface", link.text);
+        let text = format!("unknown interface {} specified for linkbeat interface, it does not exist now", link.text);
         c.report_at(Class::General, link, text);
     }
     let method = match c.word(1).map(|w| (w, w.text.to_ascii_uppercase())) {

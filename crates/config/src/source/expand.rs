@@ -85,9 +85,18 @@ impl State<'_> {
             self.out.diagnostics.push(Class::General, Some(span), format!("{kind} has no closing bracket"));
             return None;
         };
+        if self.expansions > EXPANSIONS {
+            // that was said
+            return Some(Vec::new());
+        }
         let arguments = self.substitute(rest.get(..close)?, path, nesting);
         let body = rest.get(close + 1..)?.trim();
-        let rounds = if kind == "~LST(" { list(&arguments) } else { sequence(&arguments, kind == "~SEQx(") };
+        let rounds = if kind == "~LST(" {
+            list(&arguments)
+        } else {
+            // one more than there may be, which is then said
+            sequence(&arguments, kind == "~SEQx(", EXPANSIONS.saturating_sub(self.expansions) + 1)
+        };
         let rounds = match rounds {
             Ok(r) => r,
             Err(reason) => {
@@ -136,7 +145,8 @@ fn closing(text: &str) -> Option<usize> {
 
 type Round = Vec<(String, String)>;
 
-fn sequence(arguments: &str, hex: bool) -> Result<Vec<Round>, &'static str> {
+/// Its first `most` rounds.
+fn sequence(arguments: &str, hex: bool, most: usize) -> Result<Vec<Round>, &'static str> {
     let mut parts = arguments.split(',').map(str::trim);
     let name = parts.next().filter(|n| !n.is_empty()).ok_or("no variable")?;
     let number = |text: &str| if hex { i64::from_str_radix(text, 16) } else { text.parse::<i64>() };
@@ -150,13 +160,16 @@ fn sequence(arguments: &str, hex: bool) -> Result<Vec<Round>, &'static str> {
     if step == 0 || (step > 0 && end < start) || (step < 0 && end > start) {
         return Err("the step does not lead from start to end");
     }
+    if (i128::from(end) - i128::from(start)) / i128::from(step) >= EXPANSIONS as i128 {
+        return Err("too many steps");
+    }
     let mut rounds = Vec::new();
     let mut value = start;
     loop {
         let shown = if hex { format!("{value:x}") } else { value.to_string() };
         rounds.push(vec![(name.to_string(), shown)]);
-        if rounds.len() > EXPANSIONS {
-            return Err("too many steps");
+        if rounds.len() >= most {
+            return Ok(rounds);
         }
         match value.checked_add(step) {
             Some(v) if (step > 0 && v <= end) || (step < 0 && v >= end) => value = v,

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 const DEPTH: usize = 32;
 /// Bytes of all files at most.
 const BYTES: u64 = 256 << 20;
+/// Files that are read at most, one that is read again counted again.
+const FILES: usize = 10_000;
 /// Lines made by `~SEQ` and `~LST`, and substitutions, at most.
 const EXPANSIONS: usize = 200_000;
 /// Bytes that expansions may add at most.
@@ -96,6 +98,8 @@ pub(crate) struct State<'a> {
     open: Vec<(PathBuf, u64)>,
     /// How often a definition has changed.
     redefined: u64,
+    /// It was said that there are more files than are read.
+    too_many: bool,
 }
 
 /// Which include problems are errors.
@@ -122,6 +126,7 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
         checks: Checks { read: all, matching: all, wildcard: all, brace: all },
         open: Vec::new(),
         redefined: 0,
+        too_many: false,
     };
     match reader.read(path, BYTES) {
         Ok(bytes) => state.file(path, bytes, 0),
@@ -167,7 +172,12 @@ impl State<'_> {
             let mut line = line.to_string();
             if line.trim_start().starts_with('$') && words::definition(line.trim_start()).is_some() {
                 while let Some(head) = line.trim_end().strip_suffix('\\') {
-                    let Some((_, next)) = lines.next() else { break };
+                    let Some((m, next)) = lines.next() else { break };
+                    let at = Span { line: u32::try_from(m + 1).unwrap_or(u32::MAX), ..span };
+                    let Some(next) = self.clean(next, at) else {
+                        line = head.to_string();
+                        break;
+                    };
                     let next = words::strip_comment(next.trim_end_matches('\r').trim());
                     line = format!("{head}\n{}", next.trim());
                     if line.len() > EXPANDED {
@@ -349,15 +359,20 @@ impl State<'_> {
         for alternative in alternatives {
             let wild = alternative.find(['*', '?', '[']);
             let full = base.join(&alternative);
+            // What leads to the file that includes is no pattern, whatever signs are in it.
+            let beside = !alternative.starts_with('/') && base != Path::new("");
+            let before = if beside { self.reader.literal(base) + "/" } else { String::new() };
             let found: Vec<PathBuf> =
-                if wild.is_some() { self.reader.glob(&full.to_string_lossy()) } else { vec![full] };
+                if wild.is_some() { self.reader.glob(&(before.clone() + &alternative)) } else { vec![full] };
             any |= !found.is_empty();
             // A pattern in a directory that is not there is nothing that could match.
-            let within = wild.and_then(|at| alternative.get(..at)?.rsplit_once('/')).map(|(d, _)| base.join(d));
+            let within = wild.and_then(|at| alternative.get(..at)?.rsplit_once('/'));
+            let within = within.map(|(d, _)| if d.is_empty() { "/" } else { d });
             if found.is_empty()
-                && let Some(within) = within.filter(|d| self.reader.glob(&d.to_string_lossy()).is_empty())
+                && let Some(within) = within.filter(|d| self.reader.glob(&(before.clone() + d)).is_empty())
             {
                 absent = true;
+                let within = base.join(within);
                 self.include_problem(pattern.span, missing, format!("directory '{}' does not exist", within.display()));
             }
             for file in found {
@@ -373,6 +388,14 @@ impl State<'_> {
                     self.out.diagnostics.push(Class::General, Some(pattern.span), text);
                     self.out.diagnostics.include_failed = true;
                     continue;
+                }
+                if self.out.files.all().len() >= FILES {
+                    if !std::mem::replace(&mut self.too_many, true) {
+                        let text = format!("too many files are included, no more than {FILES} are read");
+                        self.out.diagnostics.push(Class::General, Some(pattern.span), text);
+                    }
+                    self.out.diagnostics.include_failed = true;
+                    return true;
                 }
                 match self.reader.read(&file, BYTES.saturating_sub(self.bytes)) {
                     Ok(bytes) => self.file(&file, bytes, depth + 1),

@@ -24,8 +24,9 @@ section! {
                 None => 25,
             };
             if host.text.parse::<IpAddr>().is_err() && !c.host.resolves(&host.text) {
-                c.report_at(Class::General, host, format!("smtp_server '{}' has no address, ignoring it", host.text));
-                return;
+                // It is looked up again for each mail: a name server that is away for a moment is no reason for none.
+                let text = format!("smtp_server '{}' has no address, the name does not exist now", host.text);
+                c.report_at(Class::General, host, text);
             }
             *v = Some((host.text.clone(), port));
         };

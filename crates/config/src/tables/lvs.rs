@@ -266,7 +266,10 @@ section! {
     /// Client certificate and authorities of TLS checks.
     Ssl, "SSL" {
         /// Passphrase of the key.
-        live "password" "STRING" "-" "none" => password: Option<String> = None, |c, v| c.text(v);
+        live "password" "STRING" "-" "none" => password: Option<Secret> = None, |c, v| {
+            let Some(w) = c.value() else { return };
+            *v = Some(Secret::new(w.text.as_bytes()));
+        };
         /// Authorities.
         live "ca" "PATH" "-" "none" => ca: Option<String> = None, |c, v| c.text(v);
         /// Certificate.

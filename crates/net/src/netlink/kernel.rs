@@ -37,6 +37,8 @@ pub enum Outcome {
     NotRemoved(Object, Why),
     /// Another is in its place now.
     Replaced(Object),
+    /// A link, by its index, was not changed as it was asked for ([`Kernel::raise`], [`Kernel::enslave`]).
+    NotChanged(u32, Why),
 }
 
 /// Puts objects into the kernel and takes them out.
@@ -46,6 +48,8 @@ pub struct Kernel {
     /// Of [`TURN`], since answers were last read.
     spent: Duration,
     pending: HashMap<u32, (Object, bool)>,
+    /// Changes of links that are not answered yet.
+    changes: HashMap<u32, u32>,
     pub(super) waiting: VecDeque<(Object, bool)>,
     /// Removals from links that have other names now: they go before what waits, which knows names alone.
     strays: VecDeque<(Object, RouteNetlinkMessage)>,
@@ -76,6 +80,7 @@ impl Kernel {
             sequence: 0,
             spent: Duration::ZERO,
             pending: HashMap::new(),
+            changes: HashMap::new(),
             waiting: VecDeque::new(),
             strays: VecDeque::new(),
             owned: IndexSet::new(),
@@ -176,8 +181,14 @@ impl Kernel {
     fn change(&mut self, index: u32, mut m: LinkMessage) {
         m.header.index = index;
         self.sequence = self.sequence.wrapping_add(1);
-        if let Err(e) = self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
-            log::warn!("netlink: cannot change link {index}: {e}");
+        match self.channel.send(RouteNetlinkMessage::SetLink(m), NLM_F_ACK, self.sequence) {
+            Ok(()) => {
+                self.changes.insert(self.sequence, index);
+            }
+            Err(e) => {
+                let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                self.unsent.push(Outcome::NotChanged(index, Why { errno, words: String::new() }));
+            }
         }
     }
 
@@ -328,7 +339,9 @@ impl Kernel {
             match self.channel.read()? {
                 Read::Empty => break,
                 Read::Overrun => {
-                    // Answers are lost; what was asked is asked again, for it is all idempotent.
+                    // Answers are lost; what was asked is asked again, for it is all idempotent. Changes of links are asked for at
+                    // their next event.
+                    self.changes.clear();
                     let mut again: Vec<_> = self.pending.drain().collect();
                     again.sort_unstable_by_key(|(sequence, _)| *sequence);
                     for (_, request) in again.into_iter().rev() {
@@ -338,8 +351,13 @@ impl Kernel {
                 Read::Messages(messages) => {
                     for m in messages {
                         let NetlinkPayload::Error(e) = &m.payload else { continue };
-                        let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
                         let errno = e.code.map_or(0, |c| c.get().wrapping_neg());
+                        let changed = self.changes.remove(&m.header.sequence_number);
+                        // of a link that is gone nothing need be said
+                        if let Some(index) = changed.filter(|_| !matches!(errno, 0 | libc::ENODEV)) {
+                            outcomes.push(Outcome::NotChanged(index, Why::answer(&m)));
+                        }
+                        let Some((object, add)) = self.pending.remove(&m.header.sequence_number) else { continue };
                         let adopted = !matches!(object, Object::Link(_));
                         let fine = matches!(
                             (errno, add && adopted),

@@ -319,3 +319,17 @@ fn what_an_older_program_kept_is_not_handed_over_twice_to_the_new_one() {
         assert_eq!(handed(&mut ward), 1, "{memory:?}");
     }
 }
+
+/// A role that a reload wants first, or that follows an older program's, is tried again; at a start it is the daemon's end.
+#[test]
+fn one_that_cannot_begin_ends_nobody_who_serves() {
+    for (joins, status) in [(false, 1), (true, 1), (true, 2), (true, 4)] {
+        let mut ward = Ward::new(Memory::Lasting, true);
+        if joins {
+            ward.joins_others();
+        }
+        ward.started(at(0), 1, b"").expect("fits");
+        let end = ward.ended(at(0), End::Exited(status), false);
+        assert_eq!(matches!(end, Sequel::Restart { .. }), joins, "{end:?}");
+    }
+}
