@@ -1,7 +1,9 @@
 //! What trackers see of real processes.
 
+use nix::sys::signal::Signal;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+use steadfast_test_cluster::daemon::send;
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 const VIP: &str = "10.77.0.100";
@@ -52,4 +54,29 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The first value is written once in the daemon's life: what an operator has written since is his.
+#[test]
+fn a_tracked_file_stays_as_it_is_when_a_process_that_hung_begins_anew() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("out");
+    let conf = format!(
+        "track_file out {{\n file {}\n weight 0\n init_file 0 overwrite\n}}\nvrrp_instance VI {{\n interface eth0\n \
+         virtual_router_id 51\n priority 200\n track_file {{\n out\n }}\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n",
+        file.display()
+    );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf);
+    d.wait_log("Entering MASTER STATE", Duration::from_secs(10));
+    let faults = |n: usize| d.log().matches("entering FAULT state: file out has value 1").count() == n;
+    std::fs::write(&file, "1\n").expect("write");
+    assert!(eventually(Duration::from_secs(5), || faults(1)), "{}", d.log());
+    let hung = d.pid_of("vrrp.pid").expect("pid");
+    send(hung, Signal::SIGSTOP);
+    let another = || d.pid_of("vrrp.pid").is_some_and(|pid| pid != hung);
+    assert!(eventually(Duration::from_secs(40), another), "{}", d.log());
+    assert!(eventually(Duration::from_secs(10), || faults(2)), "{}", d.log());
+    assert_eq!(std::fs::read_to_string(&file).expect("read").trim(), "1");
 }

@@ -140,8 +140,9 @@ mod tests {
         // Neither is there: nothing is written.
         let of = |link: &str, name: &str| (path(4, link, name), "0".to_string());
         let others = [of("sf-b", "arp_ignore"), of("all", "rp_filter"), of("sf-a", "promote_secondaries")];
-        let mut s = Settings::default();
-        s.before = [of("sf-a", "arp_ignore"), of("sf-a", "arp_announce")].into_iter().chain(others.clone()).collect();
+        let own = [of("sf-a", "arp_ignore"), of("sf-a", "arp_announce")];
+        let before = own.into_iter().chain(others.clone()).collect();
+        let mut s = Settings { before, table: String::new() };
         s.free(|link| link == "sf-b");
         assert_eq!(s.before, others);
     }
