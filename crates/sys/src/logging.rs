@@ -188,7 +188,12 @@ fn write_lines(shared: &Shared, options: &Options) {
     let open = |path: &std::path::PathBuf| {
         let mut how = std::fs::OpenOptions::new();
         how.create(true).append(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        how.open(path).inspect_err(|e| log::error!("cannot write the log to {}: {e}", path.display())).ok()
+        // A FIFO that has no reader is not waited for; one that has is written to in whole lines.
+        let file = how.open(path).and_then(|f| {
+            nix::fcntl::fcntl(&f, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_APPEND))?;
+            Ok(f)
+        });
+        file.inspect_err(|e| log::error!("cannot write the log to {}: {e}", path.display())).ok()
     };
     let mut file = options.file.as_ref().and_then(open);
     // It writes lines, whatever its process may do.
