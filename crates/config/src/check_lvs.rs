@@ -189,6 +189,10 @@ fn known(
             let name = b.name.clone().unwrap_or_default();
             ("BFD_CHECK: bfd_instance", name.clone(), bfd.contains(&name))
         }
+        Checker::Misc(m) if m.user == Some(None) => {
+            d.push(Class::General, at, "MISC_CHECK: its user does not exist, ignoring the check");
+            return false;
+        }
         _ => return true,
     };
     if !there {

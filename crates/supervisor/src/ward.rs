@@ -437,7 +437,8 @@ impl Ward {
 
     /// There is something in the kernel that nobody looks after while it does not run.
     pub fn left_something(&self) -> bool {
-        self.memory.leaves_something() && !self.lives && self.kept.iter().any(|(key, _)| key.starts_with('\n'))
+        let alone = !self.lives || self.watch.is_stuck();
+        self.memory.leaves_something() && alone && self.kept.iter().any(|(key, _)| key.starts_with('\n'))
     }
 
     /// What it left has been taken away, and nobody comes after it.

@@ -92,7 +92,8 @@ impl Router {
         // heard by its next.
         if !x.graced && now.since(due) >= x.timing_interval() {
             x.graced = true;
-            let at = now + x.listening_time();
+            // Who gave up does not speak again.
+            let at = now + if x.zero_heard.is_some() { DRAIN } else { x.listening_time() };
             self.set_timer(i, Which::Down, at);
             return;
         }

@@ -366,7 +366,9 @@ impl Instance {
 
     /// How long who overslept listens before it takes itself for the master: a living one speaks within that.
     pub fn listening_time(&self) -> Duration {
-        let interval = self.timing_interval();
+        // A router of version 2 speaks once a second at most.
+        let slowest = Duration::from_secs(timing::seconds(self.config.advert_interval).into());
+        let interval = if self.config.speaks_both() { slowest } else { Duration::ZERO }.max(self.timing_interval());
         (interval + interval / 8).clamp(DRAIN, Duration::from_secs(10))
     }
 

@@ -140,6 +140,8 @@ impl Router {
     pub(crate) fn wait_for_links(&mut self, until: Time) {
         let wants = |x: &Instance| x.config.virtual_link.is_some() || !x.config.address_links.is_empty();
         if self.slots.iter().flatten().any(wants) {
+            // A start gives them longer than a reload right after it.
+            let until = self.timers.get(Timer::Making).map_or(until, |at| at.max(until));
             self.timers.set(Timer::Making, until);
         }
     }

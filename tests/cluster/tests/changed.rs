@@ -269,7 +269,8 @@ fn a_far_end_changes() {
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
     let six = "}\n virtual_ipaddress_excluded {\n fd78::1/128 peer fd78::8";
-    let line = |far: &str| conf(&format!("10.78.0.1/24{far}\n {six}"), "");
+    // Beside a peer's no prefix is taken.
+    let line = |far: &str| conf(&format!("10.78.0.1{}{far}\n {six}", if far.is_empty() { "/24" } else { "" }), "");
     // IPv6 has an address once; what the host has is changed in place.
     host.ip("addr add fd78::1/128 dev eth0");
     let d = Daemon::start(host, Kind::Steadfast, &line(" peer 10.78.0.8"));

@@ -255,11 +255,12 @@ fn a_router_that_speaks_both_versions_is_master_for_routers_of_each() {
     let file = |priority: u8, more: &str| {
         instance("VI", 51, priority, "eth0", more, &format!("{VIP}/24")).replace("advert_int 0.2", "advert_int 1")
     };
-    let version_2 = file(100, "").replace("version 3", "version 2");
+    let password = "authentication {\n auth_type PASS\n auth_pass secret\n }";
+    let version_2 = file(100, password).replace("version 3", "version 2");
     let d_old = Daemon::start(old, kind, &version_2);
     holds(old, VIP, &d_old);
     // Who speaks both hears the old master, and relieves it, since it is the higher one.
-    let d = Daemon::start(both, Kind::Steadfast, &file(150, "also_version_2"));
+    let d = Daemon::start(both, Kind::Steadfast, &file(150, &format!("also_version_2\n {password}")));
     holds(both, VIP, &d);
     assert!(eventually(seconds(10), || !old.has(VIP)), "{}", d_old.log());
     // Neither the old one nor a new one stands up beside it: longer than both would wait.

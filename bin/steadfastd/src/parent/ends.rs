@@ -48,16 +48,16 @@ impl Daemon {
 
     /// Takes away what a VRRP or checker process held that is not coming back soon: peers are told, so that they serve, then it goes. A
     /// short-lived process does it. `all`: nobody comes after it.
-    pub(super) fn withdraw(&mut self, n: usize, all: bool) {
+    /// False: it could not.
+    pub(super) fn withdraw(&mut self, n: usize, all: bool) -> bool {
         // What has killed one process may kill this one, too: then without it.
-        if !self.withdraw_with(n, all, true) {
-            self.withdraw_with(n, all, false);
-        }
+        let done = self.withdraw_with(n, all, true) || self.withdraw_with(n, all, false);
         match self.roles.get_mut(n) {
             Some(role) if all => role.ward.settled(),
             Some(role) => role.ward.peers_told(),
             None => {}
         }
+        done
     }
 
     pub(super) fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {
@@ -97,8 +97,13 @@ impl Daemon {
         let all = self.stopping.is_some();
         if role.ward.stuck() && !self.options.keeps(role.name) {
             role.withdrawn = true;
-            self.withdraw(n, all);
-            log::error!(MESSAGE_ID = events::WITHDRAWN; "the VRRP process cannot be ended: its addresses are withdrawn");
+            if self.withdraw(n, all) {
+                log::error!(MESSAGE_ID = events::WITHDRAWN; "the VRRP process cannot be ended: its addresses are withdrawn");
+            } else {
+                log::error!(
+                    "the VRRP process cannot be ended, and its addresses cannot be withdrawn: they may be on this host and on a peer"
+                );
+            }
         }
     }
 

@@ -360,6 +360,7 @@ impl Role {
             self.parent.say(Message::Heartbeat { late });
             self.raise_alarms();
             self.system.repair(t);
+            self.system.prepare_again(&self.plan);
             if self.trim.take_if(|at| *at <= t).is_some() {
                 let blocks = self.router.views().any(|v| !v.config.accept && v.config.priority != 255);
                 self.system.tidy(&self.plan, blocks);

@@ -40,6 +40,8 @@ pub struct System {
     promoted: HashMap<String, u32>,
     /// Links that the kernel did not change, which was said.
     unchanged: HashSet<u32>,
+    /// Some of them are to be tried again.
+    again: bool,
 }
 
 fn entry(b: &Block) -> Entry {
@@ -66,6 +68,7 @@ impl System {
             prepared: HashMap::new(),
             promoted: HashMap::new(),
             unchanged: HashSet::new(),
+            again: false,
         };
         // An earlier life had another name for what would block our addresses now.
         let former = std::mem::take(&mut system.settings.table);
@@ -170,13 +173,25 @@ impl System {
         self.settings.free(|link| is_base(link, plan));
     }
 
-    /// The kernel refused to raise a link, or to put it into its VRF: that is tried again at its next event.
+    /// The kernel refused to raise a link, or to put it into its VRF: that is tried again within a second. Two links of
+    /// one virtual MAC cannot be up on one base, and the former one may still be there.
     pub fn not_changed(&mut self, index: u32, why: &impl std::fmt::Display) {
         if self.unchanged.insert(index) {
             let name = self.mirror.by_index(index).map_or_else(|| index.to_string(), |l| l.name.clone());
             log::warn!("the kernel did not change link {name}: {why}");
         }
         self.prepared.retain(|_, prepared| *prepared != index);
+        self.again = true;
+    }
+
+    /// What the kernel refused of links is asked for again. To be called once a second.
+    pub fn prepare_again(&mut self, plan: &Plan) {
+        if !std::mem::take(&mut self.again) {
+            return;
+        }
+        let late = plan.virtual_links.keys().filter(|n| !self.prepared.contains_key(n.as_str()));
+        let links: Vec<Link> = late.filter_map(|n| self.mirror.by_name(n)).cloned().collect();
+        links.iter().for_each(|l| self.prepare(l, plan));
     }
 
     /// Traffic may still be blocked by an earlier daemon.

@@ -171,7 +171,9 @@ pub(super) fn instance(
     }
     // Authentication.
     if let Some(a) = &i.authentication {
-        if version == 3 {
+        // A password is for the adverts of version 2 beside.
+        let beside = i.also_version_2 == Some(true) && a.auth_type == Some(AuthType::Pass);
+        if version == 3 && !beside {
             say!(General, "authentication", "version 3 has no authentication, ignoring it");
             i.authentication = None;
         } else if strict {

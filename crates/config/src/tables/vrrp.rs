@@ -179,7 +179,8 @@ section! {
         /// With AH or auth_hmac: no takeover while adverts come in that fail authentication (steadfast's own).
         live "auth_hold" "[BOOL]" "-" "on" => auth_hold: Option<bool> = None, |c, v| c.boolean(v);
         /// Version 3 over IPv4: send adverts of version 2 beside, and heed those of routers that speak no other, while routers are moved
-        /// to version 3 one by one (RFC 9568 section 8.4.2; steadfast's own). Not with auth_hmac.
+        /// to version 3 one by one (RFC 9568 section 8.4.2; steadfast's own). A password (auth_type PASS) is that of
+        /// the adverts of version 2. Not with auth_hmac.
         live "also_version_2" "[BOOL]" "-" "off" => also_version_2: Option<bool> = None, |c, v| c.boolean(v);
         /// Takeover at once from a master of lower priority (steadfast's own).
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);

@@ -287,7 +287,13 @@ impl Mirror {
                             }
                             NetlinkPayload::InnerMessage(inner) => self.take(inner, &mut changed, events),
                             NetlinkPayload::Done(_) => self.dump_done(&mut changed, events)?,
-                            NetlinkPayload::Error(_) => self.next_dump()?,
+                            NetlinkPayload::Error(_) => {
+                                // Half an answer is nothing to compare with: another time.
+                                if self.shadow.take().is_some() {
+                                    self.dumps.clear();
+                                }
+                                self.next_dump()?;
+                            }
                             NetlinkPayload::Overrun(_) => self.overrun = true,
                             _ => {}
                         }
@@ -335,10 +341,15 @@ impl Mirror {
                 self.forget(index);
                 changed.remove(&index);
                 differing.push(name.clone());
+                if shadow.links.contains_key(&index) {
+                    events.push(Event::Renamed(name.clone(), index));
+                }
                 events.push(Event::Gone(name));
             }
         }
-        for (index, link) in shadow.links {
+        for (index, mut link) in shadow.links {
+            // A driver may have been asked since.
+            link.up = link.admin && self.carriers.get(&link.name).copied().unwrap_or(link.running);
             if self.links.get(&index).is_some_and(|l| l.is_like(&link)) {
                 continue;
             }
