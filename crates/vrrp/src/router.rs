@@ -265,23 +265,19 @@ impl Router {
 
     /// Does what is due.
     pub fn poll(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some((key, due)) = self.timers.pop_due(now) {
-            self.fire(key, due, now, out);
-        }
-        self.refresh_index();
+        while self.poll_part(now, out) {}
     }
 
     /// Does a part of what is due, so that what it leads to can be carried out, and its room given back, before the rest is thought of.
     /// True: more is due.
     pub fn poll_part(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
-        let mut more = true;
-        for _ in 0..PART {
-            let Some((key, due)) = self.timers.pop_due(now) else {
-                more = false;
-                break;
-            };
-            self.fire(key, due, now, out);
-        }
+        let more = (0..PART).all(|_| {
+            let next = self.timers.pop_due(now);
+            next.is_some_and(|(key, due)| {
+                self.fire(key, due, now, out);
+                true
+            })
+        });
         self.refresh_index();
         more
     }

@@ -464,15 +464,6 @@ impl Kernel {
             .cloned()
             .collect()
     }
-
-    /// Routes and rules of ours, which a link that went down takes with it silently.
-    pub fn routes_via(&self, interface: &str) -> Vec<Object> {
-        self.owned
-            .iter()
-            .filter(|o| matches!(o, Object::Route(r) if r.interface.as_deref().is_none_or(|i| i == interface)))
-            .cloned()
-            .collect()
-    }
 }
 
 /// An address that dies by itself after so many seconds.
