@@ -79,6 +79,8 @@ pub struct Parent {
     reader: Reader,
     writer: Writer,
     link: Link,
+    /// Its number.
+    pid: i32,
     /// Nobody hears us any more.
     gone: bool,
 }
@@ -91,8 +93,14 @@ impl Parent {
             reader: Reader::inherited(fd(0))?,
             writer: Writer::inherited(fd(1))?,
             link: Link::new(options.epoch),
+            pid: options.parent,
             gone: false,
         })
+    }
+
+    /// It is still there.
+    pub fn lives(&self) -> bool {
+        schedule::has_parent(self.pid)
     }
 
     /// Watches both ends.

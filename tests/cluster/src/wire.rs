@@ -23,14 +23,14 @@ pub fn advert(source: Ipv4Addr, priority: u8) -> Vec<u8> {
     .emit(ChecksumForm::Plain, IpAddr::V4(source), IpAddr::V4(GROUP))
 }
 
-/// Sends forged packets in turn, `rate` a second for a time; returns how many went out.
-pub fn forge(packets: Vec<(u32, Vec<u8>)>, to: Ipv4Addr, rate: u32, during: Duration) -> u64 {
+/// Sends so many forged packets in turn, at most `rate` a second and not for longer than a time; returns how many went out.
+pub fn forge(packets: Vec<(u32, Vec<u8>)>, to: Ipv4Addr, rate: u32, most: u64, during: Duration) -> u64 {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("raw socket");
     socket.bind_device(Some(b"eth0")).expect("bind");
     let to = SocketAddrV4::new(to, 0).into();
     let start = Instant::now();
     let mut sent = 0u64;
-    while start.elapsed() < during {
+    while sent < most && start.elapsed() < during {
         let due = (start.elapsed().as_secs_f64() * f64::from(rate)) as u64;
         if sent >= due {
             std::thread::sleep(Duration::from_micros(200));

@@ -3,6 +3,8 @@
 use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use steadfast_test_cluster::daemon::{file, run, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require, wire};
@@ -70,6 +72,25 @@ fn a_killed_parent_costs_as_little_as_an_orderly_stop() {
     println!("gap when the parent is killed: {gap:?}");
     assert!(gap < Duration::from_millis(200), "{gap:?}: {}", a.log());
     assert!(eventually(seconds(5), || !lan.hosts[0].has(VIP)), "{}", a.log());
+}
+
+#[test]
+fn a_parent_whose_death_is_told_twice_costs_no_more() {
+    require!();
+    let lan = Lan::new(3);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
+    let _b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    holds(&lan.hosts[0], 10);
+    let ping = lan.hosts[2].ping(VIP);
+    let child = a.pid_of("vrrp.pid").expect("pid");
+    send(a.pid_of("pid").expect("pid"), Signal::SIGKILL);
+    // The kernel signals once for each thread that a parent had; whether it does both before the first is read is chance.
+    a.wait_log("serving until a successor is heard", seconds(2));
+    send(child, Signal::SIGTERM);
+    holds(&lan.hosts[1], 5);
+    let gap = ping.longest_gap();
+    println!("gap when the parent's death is told twice: {gap:?}");
+    assert!(gap < Duration::from_millis(200), "{gap:?}: {}", a.log());
 }
 
 #[test]
@@ -285,21 +306,30 @@ fn a_flood_of_wrong_packets_changes_nothing() {
     ];
     let index =
         lan.hosts[1].show("-o link show eth0").split(':').next().and_then(|n| n.trim().parse().ok()).unwrap_or(2);
-    let seen = lan.hosts[1].inside(move || wire::observe(index, seconds(6)));
-    let sent =
-        lan.hosts[2].inside(move || wire::forge(packets, wire::GROUP, 50_000, seconds(5))).join().expect("forger");
+    // The forger may have to share its processor: it ends with its number of packets, and not with a time.
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&done);
+    let seen =
+        lan.hosts[1].inside(move || wire::adverts(index, 51, seconds(31), move || ended.load(Ordering::Relaxed)));
+    let start = Instant::now();
+    let sent = lan.hosts[2]
+        .inside(move || wire::forge(packets, wire::GROUP, 50_000, 250_000, seconds(30)))
+        .join()
+        .expect("forger");
+    let during = start.elapsed();
+    std::thread::sleep(seconds(1));
+    done.store(true, Ordering::Relaxed);
     let master = Ipv4Addr::new(10, 77, 0, 1);
     let adverts: Vec<_> = seen.join().expect("observer").into_iter().filter(|s| s.from == master).collect();
     let longest = adverts.windows(2).map(|w| w[1].at - w[0].at).max().unwrap_or(seconds(9));
     println!(
-        "{sent} wrong packets in 5 s: longest gap between adverts {longest:?}, log {} and {} bytes",
+        "{sent} wrong packets in {during:?}: longest gap between adverts {longest:?}, log {} and {} bytes",
         a.log().len() - log_a,
         b.log().len() - log_b
     );
     assert!(holder_is(&lan, 0) && !b.log().contains("Entering MASTER STATE"));
     assert!(longest < Duration::from_millis(1900), "{longest:?}");
-    // The forger keeps its pace also on a machine that does other things meanwhile.
-    assert!(sent >= 200_000, "{sent} packets are no flood");
+    assert_eq!(sent, 250_000, "packets of a flood");
     assert!(a.log().len() - log_a < 65_536 && b.log().len() - log_b < 65_536);
 }
 
@@ -313,7 +343,7 @@ fn a_stranger_cannot_dethrone_a_unicast_master() {
     let bytes = wire::advert(Ipv4Addr::new(10, 77, 0, 3), 255);
     let forged = vec![(57, bytes.clone()), (255, bytes)];
     lan.hosts[2]
-        .inside(move || wire::forge(forged, Ipv4Addr::new(10, 77, 0, 1), 50, seconds(2)))
+        .inside(move || wire::forge(forged, Ipv4Addr::new(10, 77, 0, 1), 50, u64::MAX, seconds(2)))
         .join()
         .expect("forger");
     assert!(lan.hosts[0].has(VIP) && !a.log().contains("higher priority"), "{}", a.log());

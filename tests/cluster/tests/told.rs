@@ -374,7 +374,7 @@ fn a_lower_advert_is_told_to_those_whom_keepalived_tells() {
         holds(&lan.hosts[0], &a);
         let lower = wire::advert(Ipv4Addr::new(10, 77, 0, 2), 50);
         lan.hosts[1]
-            .inside(move || wire::forge(vec![(255, lower)], wire::GROUP, 10, Duration::from_millis(500)))
+            .inside(move || wire::forge(vec![(255, lower)], wire::GROUP, 10, u64::MAX, Duration::from_millis(500)))
             .join()
             .expect("forger");
         let read = || std::fs::read_to_string(&out).unwrap_or_default();

@@ -29,7 +29,7 @@ impl Leaving {
         !replace(&mut self.begun, true) || again
     }
 
-    /// The parent is gone, which is heard of twice. True: the machine is to hear of it.
+    /// The parent is gone, which is heard of by the end of its pipe and by signals. True: the machine is to hear of it.
     pub fn abandoned(&mut self) -> bool {
         !replace(&mut self.begun, true)
     }

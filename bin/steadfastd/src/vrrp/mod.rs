@@ -533,8 +533,9 @@ impl Role {
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
             // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone. Who signals twice
-            // does not want it to wait for its successor.
-            if signal == 15 && self.leaving.signal() {
+            // does not want it to wait for its successor; but of its death the kernel tells once for each thread that the parent had.
+            let stop = |l: &mut leaving::Leaving| if self.parent.lives() { l.signal() } else { l.abandoned() };
+            if signal == 15 && stop(&mut self.leaving) {
                 self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
             }
         }

@@ -34,8 +34,9 @@ fn deaf_pipe(stage: &mut Stage) -> Stdio {
 /// Writes so many words into the daemon's log that a pipe of 64 KiB is full: a dump of its data and wrong packets do it.
 fn fill_log(stage: &Stage) {
     let wrong = (0..4u8).map(|n| (1 + u32::from(n), advert(Ipv4Addr::new(10, 77, 0, 3), 50 + n))).collect();
-    let forger =
-        stage.host(2).inside(move || forge(wrong, steadfast_test_cluster::wire::GROUP, 500, Duration::from_secs(4)));
+    let forger = stage
+        .host(2)
+        .inside(move || forge(wrong, steadfast_test_cluster::wire::GROUP, 500, u64::MAX, Duration::from_secs(4)));
     let _ = forger.join();
     for _ in 0..20 {
         hit(stage, "pid", Signal::SIGHUP);
@@ -243,8 +244,9 @@ pub fn faults() -> Vec<Fault> {
         }),
         fault("wrong packets, 20 a second, for 8 s", |s| {
             let wrong = vec![(9, advert(Ipv4Addr::new(10, 77, 0, 3), 250))];
-            let forger =
-                s.host(2).inside(move || forge(wrong, steadfast_test_cluster::wire::GROUP, 20, Duration::from_secs(8)));
+            let forger = s.host(2).inside(move || {
+                forge(wrong, steadfast_test_cluster::wire::GROUP, 20, u64::MAX, Duration::from_secs(8))
+            });
             let _ = forger.join();
             s.wait(5.0);
         }),
