@@ -42,6 +42,8 @@ pub struct Options {
     pub all_config: bool,
     pub ignore_sigint: bool,
     pub core_dump: bool,
+    /// -M: kernel.core_pattern while the daemon runs.
+    pub core_pattern: Option<String>,
     /// File of a test's report; stderr without.
     pub test_report: Option<PathBuf>,
     /// Internal: descriptors of a role, in its own order.
@@ -104,6 +106,7 @@ impl Default for Options {
             all_config: false,
             ignore_sigint: false,
             core_dump: false,
+            core_pattern: None,
             test_report: None,
             descriptors: Vec::new(),
             epoch: 0,
@@ -169,7 +172,12 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('A', "snmp-agent-socket", Value::Yes, "socket of the AgentX master"),
     ('s', "namespace", Value::Yes, "network namespace"),
     ('m', "core-dump", Value::No, "core dumps"),
-    ('M', "core-dump-pattern", Value::Attached, "core dumps; the value is ignored, kernel.core_pattern is the host's"),
+    (
+        'M',
+        "core-dump-pattern",
+        Value::Attached,
+        "core dumps under this name (core); kernel.core_pattern is set until the end",
+    ),
     ('e', "all-config", Value::No, "every include problem is an error"),
     ('i', "config-id", Value::Yes, "id of @ID lines"),
     ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
@@ -313,7 +321,11 @@ pub fn parse(arguments: &[String]) -> Request {
                 "config-id" => o.config_id = value.clone(),
                 "all-config" => o.all_config = true,
                 "ignore-sigint" => o.ignore_sigint = true,
-                "core-dump" | "core-dump-pattern" => o.core_dump = true,
+                "core-dump" => o.core_dump = true,
+                "core-dump-pattern" => {
+                    o.core_dump = true;
+                    o.core_pattern = Some(value.clone().unwrap_or_else(|| "core".into()));
+                }
                 "config-test" => {
                     test = true;
                     o.test_report = path();

@@ -17,11 +17,15 @@ pub trait Content: DeserializeOwned {
     fn place(&self) -> &str;
 }
 
+/// This boot.
+pub fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_string()
+}
+
 /// This boot, and this network namespace.
 pub fn place() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
-    format!("{} {}", boot.trim(), namespace.display())
+    format!("{} {}", boot(), namespace.display())
 }
 
 fn same_boot(one: &str, other: &str) -> bool {

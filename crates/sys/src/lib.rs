@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod control;
+pub mod core_pattern;
 pub mod dial;
 pub mod fifo;
 pub mod files;

@@ -59,6 +59,7 @@ impl Daemon {
             return Some(0);
         }
         self.open_control();
+        self.set_core_pattern();
         self.await_former();
         let mut told = Vec::new();
         if !self.adopted {

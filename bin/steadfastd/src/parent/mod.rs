@@ -2,6 +2,7 @@
 
 mod begin;
 mod control;
+mod core_pattern;
 mod dump;
 mod ends;
 mod newcomer;
@@ -109,6 +110,8 @@ struct Daemon {
     pressed: bool,
     killed: bool,
     pid_file: Option<PidFile>,
+    /// No other daemon is there: what is beside the pid file is ours.
+    begun_in_order: bool,
     /// One for each role.
     runners: Vec<runners::Runner>,
     /// What each child reads of the others and writes to them, in the order of the roles. They outlive all.
@@ -194,6 +197,7 @@ pub fn run(options: Box<Options>) -> i32 {
         pressed: false,
         killed: false,
         pid_file: None,
+        begun_in_order: false,
         brothers: None,
         runners: Vec::new(),
         epoch: 0,
@@ -210,6 +214,9 @@ pub fn run(options: Box<Options>) -> i32 {
         role.remove_pid_file();
     }
     // What is left in the folder of the namespace is another daemon's.
+    if daemon.begun_in_order {
+        daemon.restore_core_pattern();
+    }
     let folder = daemon.pid_file.as_ref().and_then(|_| daemon.namespace_folder());
     drop(std::mem::take(&mut daemon.control));
     if let Some(file) = daemon.pid_file.take() {
