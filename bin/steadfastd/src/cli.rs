@@ -44,6 +44,8 @@ pub struct Options {
     pub core_dump: bool,
     /// -M: kernel.core_pattern while the daemon runs.
     pub core_pattern: Option<String>,
+    /// Descriptor that gets what was read as one text.
+    pub config_fd: Option<i32>,
     /// File of a test's report; stderr without.
     pub test_report: Option<PathBuf>,
     /// Internal: descriptors of a role, in its own order.
@@ -107,6 +109,7 @@ impl Default for Options {
             ignore_sigint: false,
             core_dump: false,
             core_pattern: None,
+            config_fd: None,
             test_report: None,
             descriptors: Vec::new(),
             epoch: 0,
@@ -183,6 +186,12 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "ignore-sigint", Value::No, "ignore SIGINT"),
     ('\0', "signum", Value::Yes, "print the number of a signal: STOP RELOAD DATA STATS STATS_CLEAR JSON"),
     ('t', "config-test", Value::Attached, "check the configuration and end"),
+    (
+        '\0',
+        "config-fd",
+        Value::Yes,
+        "descriptor that gets what was read as one text: no includes, variables, conditions",
+    ),
     ('T', "genhash", Value::No, "as the first option: prints the digest of a page"),
     ('v', "version", Value::No, "version"),
     ('h', "help", Value::No, "this help"),
@@ -330,6 +339,10 @@ pub fn parse(arguments: &[String]) -> Request {
                     test = true;
                     o.test_report = path();
                 }
+                "config-fd" => match text.parse() {
+                    Ok(n) => o.config_fd = Some(n),
+                    Err(_) => return Request::Print(format!("--config-fd takes a number, not '{text}'\n"), 1),
+                },
                 "signum" => {
                     return match text.as_str() {
                         "STOP" => Request::Number(15),

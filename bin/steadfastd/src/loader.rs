@@ -6,13 +6,17 @@ use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
 use steadfast_ipc::{Envelope, FRAME, Facts, Message, cut_faults, encode, frame, pieces};
 
+use std::time::Duration;
+use steadfast_sys::given::Given;
 use steadfast_sys::pipe::{WriteError, Writer};
 
 /// Room that a message's envelope takes.
 const ENVELOPE: usize = 64;
+/// Who wants the text of a daemon's configuration has this long to read some of it.
+const READER: Duration = Duration::from_secs(5);
 
-/// Reads the configuration that the options name.
-fn load(options: &Options) -> Outcome {
+/// Reads the configuration that the options name; `text` becomes what was read.
+fn load(options: &Options, text: Option<&mut String>) -> Outcome {
     let id = options.config_id.clone().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
@@ -20,7 +24,14 @@ fn load(options: &Options) -> Outcome {
     let seed = steadfast_sys::now().as_nanos();
     let source =
         steadfast_config::source::Options { config_id: id, include_check_all: options.all_config, random_seed: seed };
-    let mut outcome = steadfast_config::load(&options.file, &FsReader, &source, &SystemHost);
+    let mut outcome = match text {
+        None => steadfast_config::load(&options.file, &FsReader, &source, &SystemHost),
+        Some(text) => {
+            let (outcome, all) = steadfast_config::load_consolidated(&options.file, &FsReader, &source, &SystemHost);
+            *text = all;
+            outcome
+        }
+    };
     if outcome.config.globals.enable_dbus && !cfg!(feature = "dbus") {
         let text = "enable_dbus has no effect: this program was built without D-Bus";
         outcome.diagnostics.push(Class::Unsupported, None, text);
@@ -39,7 +50,20 @@ fn wants_snmp(outcome: &Outcome) -> bool {
 
 /// `-t`.
 pub fn test(options: &Options) -> i32 {
-    let mut outcome = load(options);
+    let given = match options.config_fd.map(|n| (n, Given::take(n))) {
+        None => None,
+        Some((_, Ok(given))) => Some(given),
+        Some((n, Err(e))) => {
+            eprintln!("--config-fd={n}: {e}");
+            return 1;
+        }
+    };
+    let mut text = String::new();
+    let mut outcome = load(options, given.as_ref().map(|_| &mut text));
+    if let Some(Err(e)) = given.map(|g| g.write_all(text.as_bytes(), None)) {
+        eprintln!("--config-fd: {e}");
+        return 1;
+    }
     if let Some(text) = &options.bad_facility {
         outcome.diagnostics.push(Class::General, None, text);
     }
@@ -102,7 +126,9 @@ pub fn facts(outcome: &Outcome) -> Facts {
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
     crate::child::confine(options, &steadfast_sys::sandbox::LOADER);
-    let outcome = load(options);
+    let given = options.descriptors.get(1).and_then(|fd| Given::take(*fd).ok());
+    let mut text = String::new();
+    let outcome = load(options, given.as_ref().map(|_| &mut text));
     steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);
     for line in reports.lines() {
@@ -110,7 +136,10 @@ pub fn run(options: &Options) -> i32 {
     }
     let failure = steadfast_config::run_failure(&outcome);
     let status = send(options, &outcome, &reports, failure);
-    steadfast_sys::logging::flush(std::time::Duration::from_secs(2));
+    if let Some(Err(e)) = given.map(|g| g.write_all(text.as_bytes(), Some(READER))) {
+        log::warn!("--config-fd: {e}");
+    }
+    steadfast_sys::logging::flush(Duration::from_secs(2));
     status
 }
 

@@ -48,6 +48,23 @@ pub struct Outcome {
 /// Reads, parses and checks a configuration.
 pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options, host: &dyn Host) -> Outcome {
     let source = source::load(path, reader, options);
+    understand(source, host)
+}
+
+/// The same, and what was read as one text: includes are followed, variables and conditions are done with. Read again it gives the
+/// same configuration.
+pub fn load_consolidated(
+    path: &Path,
+    reader: &dyn source::Reader,
+    options: &source::Options,
+    host: &dyn Host,
+) -> (Outcome, String) {
+    let source = source::load(path, reader, options);
+    let text = source::text(&source.lines);
+    (understand(source, host), text)
+}
+
+fn understand(source: source::Source, host: &dyn Host) -> Outcome {
     let (mut config, mut diagnostics, places) = parse::parse(&source.lines, host);
     check::check(&mut config, host, &places, &mut diagnostics);
     let mut all = source.diagnostics;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use steadfast_config::host::{FakeHost, Host, ScriptFile};
 use steadfast_config::source::{FsReader, Options};
-use steadfast_config::{SystemHost, load};
+use steadfast_config::{SystemHost, load, load_consolidated, load_text};
 
 fn folder() -> Option<PathBuf> {
     let found = std::env::var_os("STEADFAST_CORPUS").map(PathBuf::from);
@@ -220,4 +220,36 @@ fn verdicts_on_error_cases_are_keepalived_s() {
         .collect();
     let links = FakeHost { interfaces: ["eth0", "ifb0", "ifb1"].map(String::from).to_vec(), ..Default::default() };
     compare("error cases", rows, &CaseHost(links), 2);
+}
+
+/// A configuration without the places that it was read at.
+fn without_places(config: &steadfast_config::Config) -> String {
+    let text = format!("{config:#?}");
+    let place = |l: &&str| {
+        let (name, value) = l.trim().split_once(": ").unwrap_or_default();
+        !["line", "column", "width", "file"].contains(&name) || value.trim_end_matches(',').parse::<u32>().is_err()
+    };
+    text.lines().filter(place).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_text_of_what_was_read_is_the_same_configuration() {
+    let Some(folder) = folder() else { return };
+    let files = |at: &str| std::fs::read_dir(folder.join(at)).expect("folder").flatten().map(|e| e.path());
+    let host = FakeHost { all_interfaces: true, all_scripts: true, ..Default::default() };
+    let options = Options { config_id: "me".into(), ..Default::default() };
+    let mut read = 0;
+    for path in files("corpus/configs").chain(files("reference/cases")) {
+        let (first, text) = load_consolidated(&path, &FsReader, &options, &host);
+        if first.unreadable {
+            continue;
+        }
+        let again = load_text(&text, &options, &host);
+        let (one, other) = (without_places(&first.config), without_places(&again.config));
+        let differ = one.lines().zip(other.lines()).find(|(a, b)| a != b);
+        assert!(one == other, "{}: {differ:?}\n{text}", path.display());
+        read += 1;
+    }
+    println!("{read} files read again");
+    assert!(read > 400);
 }

@@ -9,6 +9,7 @@ pub mod core_pattern;
 pub mod dial;
 pub mod fifo;
 pub mod files;
+pub mod given;
 pub mod handover;
 pub mod inotify;
 pub mod lack;

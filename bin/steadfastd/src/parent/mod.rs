@@ -26,6 +26,7 @@ use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
 use steadfast_supervisor::{End, Memory, Sequel, UNTIL_RELOAD, Watch};
+use steadfast_sys::given::Given;
 use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
@@ -96,6 +97,8 @@ struct Daemon {
     config: Vec<u8>,
     roles: Vec<Role>,
     loading: Option<Loading>,
+    /// Gets the text of the first reading.
+    given: Option<Given>,
     reload_again: bool,
     /// The reading under way is that of this program before another one takes over: a file that a reload would refuse must not come
     /// in by an upgrade.
@@ -134,6 +137,15 @@ pub fn run(options: Box<Options>) -> i32 {
         eprintln!("Insufficient permissions: CAP_NET_ADMIN and CAP_NET_RAW are needed");
         return 4;
     }
+    // A new program finds something else under that number.
+    let given = match options.config_fd.filter(|_| options.handover.is_none()).map(|n| (n, Given::take(n))) {
+        None => None,
+        Some((_, Ok(given))) => Some(given),
+        Some((n, Err(e))) => {
+            eprintln!("--config-fd={n}: {e}");
+            None
+        }
+    };
     let background = if options.dont_fork || options.handover.is_some() {
         Background::none()
     } else {
@@ -189,6 +201,7 @@ pub fn run(options: Box<Options>) -> i32 {
             Role::new("snmp", "SNMP", Memory::Nothing, respawn),
         ],
         loading: None,
+        given,
         reload_again: false,
         then_upgrade: false,
         force_reload: None,

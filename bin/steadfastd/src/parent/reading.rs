@@ -20,7 +20,8 @@ impl Daemon {
             self.not_read(reload, upgrade, "no pipe can be made");
             return;
         };
-        let mut spec = self.spec("loader", vec![writer.fd()]);
+        let given = self.given.take();
+        let mut spec = self.spec("loader", [writer.fd()].into_iter().chain(given.as_ref().map(Given::fd)).collect());
         if let Some((path, _)) = upgrade::program().filter(|_| upgrade)
             && let Some(first) = spec.argv.first_mut()
         {

@@ -3,9 +3,11 @@
 
 mod expand;
 mod fs;
+mod text;
 mod words;
 
 pub use fs::{FakeReader, FsReader, ReadError, Reader};
+pub(crate) use text::text;
 pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};

@@ -250,7 +250,54 @@ fn commands_are_split_like_a_shell_does() {
     assert_eq!(split_command("'open"), Err(CommandError::UnmatchedQuote));
 }
 
+/// What a reading gives, without places. A first word that would mean something at the beginning of a line is quoted then.
+fn bare(source: &Source) -> Vec<(LineKind, Vec<(String, bool)>, String)> {
+    let special = |text: &str| text.trim_start_matches('"').starts_with(['@', '~', '$']);
+    let words = |l: &Line| {
+        let quoted = |(n, w): (usize, &Word)| (w.text.clone(), w.quoted && (n > 0 || !special(&w.text)));
+        l.words.iter().enumerate().map(quoted).collect()
+    };
+    let raw = |l: &Line| if special(&l.raw) { String::new() } else { l.raw.clone() };
+    source.lines.iter().map(|l| (l.kind, words(l), raw(l))).collect()
+}
+
+#[test]
+fn the_text_of_what_was_read_gives_the_same_lines_again() {
+    let long = format!("script \"/bin/x {}!\" \\\\ x", "a # b\\ ".repeat(100));
+    let seq = "~SEQ(n, 40) $W=${W}, 0123456789 0123456789 #\nw $W\n".replace("0 #", "0");
+    let many = "$L2 ".repeat(20);
+    let main = format!(
+        "$A=1\n@me x $A\n@you y\ninclude more\nq \\# \\! \"#!\" \\\\\\# ${{_HASH}} $NONE ${{NONE}}\nb {{\n c {{ d }} }}\n\
+         x {{ $Z=1\n}}\ny {{ @you z\n}}\n@me @you w\n~SEQ(oops\n~LST(x, a, b) l $x\nopen \"quote\nk\n{{\n}}\n\
+         $L={long}\n$L2=$L $L $L $L\n$L3={many}\nl $L2\nl $L3\nl $L2 {{\n}}\n$W=w\n{seq}"
+    );
+    let s = read(&[("main", &main), ("more", "m $A {\n n ${_PWD} # c\n}\n")]);
+    assert!(s.lines.iter().any(|l| l.raw.len() > 40 * LINE), "{:?}", s.lines.iter().map(|l| l.raw.len()).max());
+    let text = text(&s.lines);
+    assert!(text.contains("m 1 {\n  n .\n}\n") && !text.contains("include") && text.starts_with("x 1\n"), "{text}");
+    assert!(text.lines().all(|l| l.len() <= LINE));
+    let again = read(&[("main", &text)]);
+    let (first, second) = (bare(&s), bare(&again));
+    for (a, b) in first.iter().zip(&second) {
+        let same = a.2.chars().zip(b.2.chars()).take_while(|(x, y)| x == y).count();
+        let cut = |t: &str| t.chars().skip(same.saturating_sub(30)).take(60).collect::<String>();
+        assert_eq!(cut(&a.2), cut(&b.2));
+        assert!(a == b, "{:?}", a.2.get(..60));
+    }
+    assert_eq!(first.len(), second.len());
+}
+
 proptest! {
+    #[test]
+    fn whatever_was_read_is_the_same_when_its_text_is_read(
+        main in "([a-c$@~ !#\"\\\\=\n]|\\{\n|\n\\}|include|a b){0,60}"
+    ) {
+        let s = read(&[("main", &main)]);
+        let text = text(&s.lines);
+        let again = read(&[("main", &text)]);
+        prop_assert_eq!(bare(&s), bare(&again), "{}", text);
+    }
+
     #[test]
     fn no_text_makes_it_panic_or_grow(text in "[a-z$~{}@\"'\\\\#!=(),0-9 \n\t_SEQLSTinclude]{0,400}") {
         let s = read(&[("main", &text)]);
