@@ -98,6 +98,19 @@ struct Queue {
     writing: bool,
 }
 
+impl Queue {
+    /// False: there is no room. Details (-D) leave some to what matters more: each packet of a thousand announcements has its line.
+    fn put(&mut self, level: Level, text: String) -> bool {
+        let room = if level > Level::Info { QUEUE / 2 } else { QUEUE };
+        if self.lines.len() >= room {
+            self.dropped += 1;
+            return false;
+        }
+        self.lines.push_back((level, text));
+        true
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,10 +132,7 @@ impl Write for Into {
         };
         let text = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default()).trim_end().to_string();
         let mut queue = self.0.lock();
-        if queue.lines.len() >= QUEUE {
-            queue.dropped += 1;
-        } else {
-            queue.lines.push_back((level, text));
+        if queue.put(level, text) {
             drop(queue);
             self.0.more.notify_one();
         }
@@ -280,6 +290,16 @@ fn local_time() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_that_nobody_reads_leave_room_for_what_matters() {
+        let mut queue = Queue::default();
+        (0..2 * QUEUE).for_each(|n| drop(queue.put(Level::Debug, format!("Sending gratuitous ARP {n}"))));
+        assert!(queue.put(Level::Info, "Entering MASTER STATE".into()) && queue.put(Level::Error, "died".into()));
+        assert!(!queue.put(Level::Debug, "one more".into()));
+        (0..QUEUE).for_each(|_| drop(queue.put(Level::Info, String::new())));
+        assert!(queue.lines.len() == QUEUE && queue.dropped > QUEUE as u64);
+    }
 
     #[test]
     fn fields_are_written_as_journald_reads_them() {

@@ -216,8 +216,12 @@ impl Router {
                 if self.held.contains(&object) {
                     let changes =
                         matches!(object, Object::Address(_)) && object.key().is_some_and(|k| keys.contains(&k));
-                    if !changes {
-                        self.log(Level::Info, i, format_args!("removing {object}"), out);
+                    match &object {
+                        _ if changes => {}
+                        Object::Address(_) => {
+                            self.log(Level::Info, i, format_args!("ip {object}, no longer exist"), out);
+                        }
+                        _ => self.log(Level::Info, i, format_args!("removing {object}"), out),
                     }
                     self.let_go(object, out);
                 }

@@ -285,10 +285,15 @@ impl System {
     /// Makes the announcements whose turn it is.
     pub fn announce(&mut self) {
         for (interface, address) in self.waiting.next() {
-            if let Some(l) = self.mirror.by_name(&interface)
-                && let Err(e) = self.announcer.announce(l.index, l.mac, address)
-            {
-                log::debug!("cannot announce {address} on {interface}: {e}");
+            let Some(l) = self.mirror.by_name(&interface) else { continue };
+            match self.announcer.announce(l.index, l.mac, address) {
+                // Each packet has its line, as with keepalived; without -D none of it is made.
+                Ok(()) if log::log_enabled!(log::Level::Debug) => {
+                    let what = if address.is_ipv6() { "unsolicited Neighbour Advert" } else { "gratuitous ARP" };
+                    log::debug!("Sending {what} on {interface} for {address}");
+                }
+                Ok(()) => {}
+                Err(e) => log::debug!("cannot announce {address} on {interface}: {e}"),
             }
         }
     }

@@ -250,8 +250,11 @@ fn commands_are_split_like_a_shell_does() {
     assert_eq!(split_command("'open"), Err(CommandError::UnmatchedQuote));
 }
 
+/// Kind, words with their quotes, and text.
+type Bare = (LineKind, Vec<(String, bool)>, String);
+
 /// What a reading gives, without places. A first word that would mean something at the beginning of a line is quoted then.
-fn bare(source: &Source) -> Vec<(LineKind, Vec<(String, bool)>, String)> {
+fn bare(source: &Source) -> Vec<Bare> {
     let special = |text: &str| text.trim_start_matches('"').starts_with(['@', '~', '$']);
     let words = |l: &Line| {
         let quoted = |(n, w): (usize, &Word)| (w.text.clone(), w.quoted && (n > 0 || !special(&w.text)));
