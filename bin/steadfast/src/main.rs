@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use steadfast_config::diag::{json, render};
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
+use steadfast_core::text::plain as plain_text;
 use steadfast_status::live::{Server, Service};
 
 #[derive(Parser)]
@@ -121,7 +122,7 @@ fn told(result: Result<(), String>) -> i32 {
     match result {
         Ok(()) => 0,
         Err(e) => {
-            eprintln!("steadfast: {e}");
+            eprintln!("steadfast: {}", plain_text(&e));
             1
         }
     }
@@ -150,7 +151,8 @@ fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), Strin
             }
             Err(e) => return Err(e),
         };
-        let shown = if json { text } else { show::status(&whole, wall(), show::Paint(terminal)) };
+        let shown =
+            if json { text } else { plain_text(&show::status(&whole, wall(), show::Paint(terminal))).into_owned() };
         let clear = if watch && terminal && !json { "\x1b[H\x1b[J" } else { "" };
         if closed(&format!("{clear}{shown}")) || !watch {
             return Ok(());
@@ -184,7 +186,7 @@ fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
         ));
     };
     let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
-    closed(&show::explain(i, &instances, silence, wall()));
+    closed(&plain_text(&show::explain(i, &instances, silence, wall())));
     Ok(())
 }
 
@@ -297,6 +299,9 @@ fn chosen<'a>(services: &'a [Service], service: &str, server: &str) -> Result<Ve
     let named = |exact: bool, name: &str, wanted: &str| name == wanted || (!exact && plain(name) == plain(wanted));
     let of = |exact| services.iter().filter(|s| named(exact, &s.name, service)).collect::<Vec<_>>();
     let found = Some(of(true)).filter(|all| !all.is_empty()).unwrap_or_else(|| of(false));
+    if services.is_empty() {
+        return Err("there is no virtual server".into());
+    }
     if found.is_empty() {
         let all = listed(services.iter().map(|s| show::written(&s.name)).collect());
         return Err(format!("no virtual server {service}; there are: {all}"));
@@ -381,6 +386,9 @@ fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::
         name.trim().split('.').next().unwrap_or("").to_string()
     });
     let mut outcome = load(file, &FsReader, &Options { config_id, ..Default::default() }, &SystemHost);
+    if outcome.unreadable {
+        outcome.diagnostics.notes_are_fatal();
+    }
     outcome.diagnostics.sort();
     outcome
 }
@@ -426,7 +434,8 @@ fn list(wanted: Option<&str>, tsv: bool) -> i32 {
             let (syntax, later) =
                 (if k.syntax == "-" { "" } else { k.syntax }, if k.supported { "" } else { " Not supported yet." });
             let bounds = format!("{}{}{later}", shown("Range", k.range), shown("Default", k.default));
-            writeln!(out, "{} > {} {syntax}\n    {doc}{bounds}", k.section, k.word)
+            let head = format!("{} > {} {syntax}", k.section, k.word);
+            writeln!(out, "{}\n    {doc}{bounds}", head.trim_end())
         };
         if written.is_err() {
             return 0;
@@ -465,6 +474,7 @@ mod tests {
         assert_eq!(names("10.9.0.9 53", "127.0.0.1 53"), ["[127.0.0.1]:tcp:53", "[127.0.0.1]:udp:53"]);
         assert_eq!(names("group 10.9.0.3", "[127.0.0.1]:udp:53"), ["[127.0.0.1]:udp:53"]);
         assert_eq!(names("fwmark 5", "fd00::1 80"), ["[fd00::1]:none:80"]);
+        assert_eq!(chosen(&[], "a", "b").map(|_| ()), Err("there is no virtual server".to_string()));
         let all = "[10.9.0.9]:tcp:53, [10.9.0.9]:udp:53, group 10.9.0.3, group 10.9.0.3, fwmark 5, fwmark 5";
         assert_eq!(names("fwmark 7", "x"), [format!("no virtual server fwmark 7; there are: {all}")]);
         assert_eq!(

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast_config::model::{Config, VrrpInstance};
+use steadfast_core::Secret;
 use steadfast_core::kernel::{Address, Object, scope_word};
 
 /// How an object is called, if it is one of a list.
@@ -430,10 +431,13 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
             out.push(format!("~ vrrp_instance {} > adverts: {from} -> {to}{ANEW}", i.name));
         }
         let password = |i: &VrrpInstance| i.authentication.as_ref().and_then(|a| a.auth_pass.clone());
-        let keys = |i: &VrrpInstance| i.auth_hmac.as_ref().map(|h| h.keys.clone());
-        for (word, changed) in [("auth_pass", password(i) != password(w)), ("auth_hmac > key", keys(i) != keys(w))] {
-            let line = format!("~ vrrp_instance {} > {word}: another", i.name);
-            out.extend(changed.then_some(line));
+        let keys = |i: &VrrpInstance| i.auth_hmac.as_ref().map(|h| h.keys.clone()).unwrap_or_default();
+        // One that comes or goes has its line.
+        let wanted_keys = keys(w);
+        let other = |(id, key): &(u8, Secret)| wanted_keys.iter().any(|(n, k)| n == id && k != key);
+        let keys = keys(i).into_iter().filter(other).map(|(id, _)| format!("auth_hmac > key {id}"));
+        for word in (password(i) != password(w)).then(|| "auth_pass".to_string()).into_iter().chain(keys) {
+            out.push(format!("~ vrrp_instance {} > {word}: another", i.name));
         }
     }
     let passphrase = |c: &Config| c.ssl.as_ref().and_then(|s| s.password.clone());

@@ -48,10 +48,18 @@ fn sum(i: &Instance) -> String {
     let mut text = i.priority.to_string();
     let parts: Vec<_> = i.parts.iter().filter(|p| p.change != 0).collect();
     if !parts.is_empty() {
+        if i.base_priority == 255 {
+            return text + ", an owner's, which no tracker changes";
+        }
         let _ = write!(text, " = {}", i.base_priority);
-        for p in parts {
+        for p in &parts {
             let sign = if p.change < 0 { '-' } else { '+' };
             let _ = write!(text, " {sign} {} ({})", p.change.abs(), p.what);
+        }
+        let whole = i64::from(i.base_priority) + parts.iter().map(|p| p.change).sum::<i64>();
+        let bound = if whole < i64::from(i.priority) { "at least" } else { "at most" };
+        if whole != i64::from(i.priority) && i.set_priority.is_none() {
+            let _ = write!(text, ", but {bound} {}", i.priority);
         }
     }
     text
@@ -521,8 +529,9 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             Some(false) => "is bad",
         };
         let effect = match p.weight {
+            0 if p.reverse => "reverse: that it is good means FAULT".to_string(),
             0 => "its failure means FAULT".to_string(),
-            w => format!("weight {w}, now {:+}", p.change),
+            w => format!("weight {w}{}, now {:+}", if p.reverse { " reverse" } else { "" }, p.change),
         };
         say(format!("  - {} {state} ({effect})", p.what));
     }

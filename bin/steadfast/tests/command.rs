@@ -42,3 +42,33 @@ fn the_table_of_keywords_has_seven_columns_and_every_keyword() {
     assert!(status == Some(0) && some.lines().all(|l| l.split('\t').nth(1) == Some("advert_int")), "{some}");
     assert_eq!(steadfast(&["keywords", "--tsv", "nosuchword"], ""), (Some(1), String::new()));
 }
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_of_a_check() {
+    for name in ["/nonexistent/x.conf", "/tmp"] {
+        let (status, text) = steadfast(&["check", name], "");
+        assert!(status == Some(6) && text.starts_with("error: ") && text.ends_with("1 error\n"), "{status:?} {text}");
+        let (_, text) = steadfast(&["check", "--json", name], "");
+        let list: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list");
+        assert_eq!(list[0]["severity"], "error", "{text}");
+    }
+}
+
+#[test]
+fn programs_are_told_the_severity_that_people_see() {
+    let text = "vrrp_script s {\n script /bin/true\n}\nvrrp_instance A {\n interface lo\n virtual_router_id 1\n track_script {\n s\n }\n}\n";
+    let (_, shown) = steadfast(&["check", "/dev/stdin"], text);
+    let (_, told) = steadfast(&["check", "--json", "/dev/stdin"], text);
+    let list: Vec<serde_json::Value> = serde_json::from_str(&told).expect("a list");
+    for d in &list {
+        let line = format!("{}: {}", d["severity"].as_str().expect("word"), d["message"].as_str().expect("text"));
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
+    assert!(list.iter().any(|d| d["severity"] == "warning"), "{told}");
+}
+
+#[test]
+fn no_line_of_the_keywords_ends_with_a_blank() {
+    let (_, text) = steadfast(&["keywords"], "");
+    assert!(text.lines().count() > 500 && text.lines().all(|l| l.trim_end() == l), "{text}");
+}

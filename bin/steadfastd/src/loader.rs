@@ -4,6 +4,7 @@ use crate::cli::Options;
 use steadfast_config::diag::{Class, render, render_compat};
 use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
+use steadfast_core::text::plain;
 use steadfast_ipc::{Envelope, FRAME, Facts, Message, cut_faults, encode, frame, pieces};
 
 use std::time::Duration;
@@ -54,14 +55,14 @@ pub fn test(options: &Options) -> i32 {
         None => None,
         Some((_, Ok(given))) => Some(given),
         Some((n, Err(e))) => {
-            eprintln!("--config-fd={n}: {e}");
+            eprintln!("--config-fd={n}: {}", plain(&e.to_string()));
             return 1;
         }
     };
     let mut text = String::new();
     let mut outcome = load(options, given.as_ref().map(|_| &mut text));
     if let Some(Err(e)) = given.map(|g| g.write_all(text.as_bytes(), None)) {
-        eprintln!("--config-fd: {e}");
+        eprintln!("--config-fd: {}", plain(&e.to_string()));
         return 1;
     }
     if let Some(text) = &options.bad_facility {
@@ -73,7 +74,7 @@ pub fn test(options: &Options) -> i32 {
     match &options.test_report {
         Some(path) => {
             if let Err(e) = std::fs::write(path, &text) {
-                eprintln!("Unable to open config-test log file {}: {e}", path.display());
+                eprintln!("Unable to open config-test log file {}: {}", path.display(), plain(&e.to_string()));
                 return 1;
             }
         }

@@ -155,7 +155,12 @@ impl Pool {
             return;
         }
         self.close(c, now, out);
-        self.conclude(c, Err(Failure::Transport(reason.chars().take(200).collect())), now, out);
+        self.conclude(
+            c,
+            Err(Failure::Transport(steadfast_core::text::plain(reason).chars().take(200).collect())),
+            now,
+            out,
+        );
     }
 
     /// Something is wanting here: the server stays as it is, and is asked again.

@@ -14,6 +14,10 @@ use std::net::IpAddr;
 /// Checks everything.
 pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     crate::bfd::check(config, at, d);
+    // keepalived's test passes it over, so it is no fault; a start fails.
+    if let Some(name) = config.process.net_namespace.as_ref().filter(|name| !host.network_namespace(name)) {
+        d.push(Class::Note, None, format!("network namespace {name} does not exist now"));
+    }
     crate::check_links::default_interface(config, host, d);
     let mut any_script = scripts::check(config, host, at, d);
     instances(config, host, at, d);

@@ -62,6 +62,17 @@ pub enum Class {
     Security,
 }
 
+impl Class {
+    /// How it is shown.
+    pub fn severity(self) -> &'static str {
+        match self {
+            Class::Note | Class::Unsupported => "note",
+            Class::Warning | Class::Deprecated | Class::Security => "warning",
+            _ => "error",
+        }
+    }
+}
+
 /// One report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
@@ -128,7 +139,10 @@ impl Diagnostics {
         self.add(Diagnostic { class, span, message: message.into(), help });
     }
 
-    fn add(&mut self, d: Diagnostic) {
+    fn add(&mut self, mut d: Diagnostic) {
+        if let std::borrow::Cow::Owned(text) = steadfast_core::text::plain(&d.message) {
+            d.message = text;
+        }
         if self.list.len() < MOST {
             return self.list.push(d);
         }
@@ -189,9 +203,9 @@ impl Diagnostics {
     pub fn summary(&self) -> String {
         let mut of = [0u64; 3];
         for d in &self.list {
-            of[match d.class {
-                Class::Note | Class::Unsupported => 2,
-                Class::Warning | Class::Deprecated | Class::Security => 1,
+            of[match d.class.severity() {
+                "note" => 2,
+                "warning" => 1,
                 _ => 0,
             }] += 1;
         }
@@ -199,6 +213,11 @@ impl Diagnostics {
         let said = said.map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" }));
         let more = (self.more > 0).then(|| format!("{} more", self.more));
         said.chain(more).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A file that is not there is passed over by keepalived's test, and by ours; who asks for that very file wants to know.
+    pub fn notes_are_fatal(&mut self) {
+        self.list.iter_mut().filter(|d| d.class == Class::Note).for_each(|d| d.class = Class::Fatal);
     }
 
     /// Takes over the reports of another stage.
@@ -327,9 +346,9 @@ pub fn render(diagnostics: &Diagnostics, files: &Files, colour: bool) -> String 
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
     for d in diagnostics.iter() {
-        let level = match d.class {
-            Class::Note | Class::Unsupported => Level::NOTE,
-            Class::Warning | Class::Deprecated | Class::Security => Level::WARNING,
+        let level = match d.class.severity() {
+            "note" => Level::NOTE,
+            "warning" => Level::WARNING,
             _ => Level::ERROR,
         };
         let title = level.primary_title(d.message.as_str());
@@ -395,7 +414,7 @@ pub struct JsonDiagnostic {
     pub column: Option<u32>,
     pub width: Option<u32>,
     pub class: Class,
-    /// `error` or `note`.
+    /// `error`, `warning` or `note`.
     pub severity: &'static str,
     pub message: String,
     pub help: Option<String>,
@@ -412,7 +431,7 @@ pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
             column: d.span.map(|s| s.column),
             width: d.span.map(|s| s.width),
             class: d.class,
-            severity: if matches!(d.class, Class::Note | Class::Unsupported) { "note" } else { "error" },
+            severity: d.class.severity(),
             message: d.message.clone(),
             help: d.help.clone(),
             text: d.span.map(|s| files.line(s)),

@@ -59,6 +59,10 @@ pub trait Host {
     fn key_file(&self, _path: &Path) -> KeyFile {
         KeyFile::Unreadable("there is no such file".into())
     }
+    /// There is a network namespace of this name.
+    fn network_namespace(&self, _name: &str) -> bool {
+        true
+    }
     /// Where the service manager puts credentials (systemd.exec(5), `LoadCredential=`).
     fn credentials(&self) -> Option<PathBuf> {
         None
@@ -152,6 +156,9 @@ pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
 }
 
 impl Host for SystemHost {
+    fn network_namespace(&self, name: &str) -> bool {
+        Path::new("/run/netns").join(name).exists()
+    }
     fn interface(&self, name: &str) -> Option<bool> {
         if name.contains('/') || name.is_empty() || name == "." || name == ".." {
             return None;
@@ -288,11 +295,16 @@ pub struct FakeHost {
     pub users: HashMap<String, (u32, u32)>,
     /// Every script exists.
     pub all_scripts: bool,
+    /// Network namespaces that are not there.
+    pub absent_namespaces: Vec<String>,
     /// Every file of a key, and every credential, exists.
     pub all_keys: bool,
 }
 
 impl Host for FakeHost {
+    fn network_namespace(&self, name: &str) -> bool {
+        !self.absent_namespaces.iter().any(|n| n == name)
+    }
     fn interface(&self, name: &str) -> Option<bool> {
         ((self.all_interfaces && !name.contains('$')) || name == "lo" || self.interfaces.iter().any(|i| i == name))
             .then_some(name == "lo")

@@ -162,7 +162,11 @@ impl<'a> Cx<'a> {
             let block = inner(word).unwrap_or_default();
             Some(format!("it belongs into a {block} block: is a `{{` missing above, or a `}}` too many?"))
         } else if !self.open_blocks.is_empty() && roots().any(|k| k == word) {
-            Some(format!("`{word}` is no part of another block: is a `}}` missing above?"))
+            Some(if self.open_quietly() {
+                format!("`{word}` is no part of another block: is a `}}` missing above?")
+            } else {
+                format!("`{word}` stands outside of blocks")
+            })
         } else {
             suggest(word, known).map(|s| format!("did you mean `{s}`?"))
         };

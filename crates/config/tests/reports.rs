@@ -3,8 +3,8 @@
 use std::path::Path;
 use steadfast_config::diag::{Class, render};
 use steadfast_config::host::FakeHost;
-use steadfast_config::load;
 use steadfast_config::source::{FsReader, Options};
+use steadfast_config::{load, load_text};
 
 #[test]
 fn reports_of_faulty_files() {
@@ -37,4 +37,23 @@ fn reports_of_faulty_files() {
         let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
         assert_eq!(shown, wanted, "{}", path.display());
     }
+}
+
+#[test]
+fn a_word_that_stands_outside_of_blocks_is_said_to_and_a_namespace_that_is_absent() {
+    let helps = |text: &str| {
+        let all = load_text(text, &Options::default(), &FakeHost::default()).diagnostics;
+        all.iter().map(|d| (d.class, d.help.clone().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let said = helps("global_defs {\n use_pid_dir\n}\n");
+    assert_eq!(said, [(Class::UnknownKeyword, "`use_pid_dir` stands outside of blocks".to_string())]);
+    let said = helps("global_defs {\n static_ipaddress {\n }\n");
+    assert!(said[0].1.ends_with("is a `}` missing above?"), "{said:?}");
+
+    let host = FakeHost { absent_namespaces: vec!["gone".into()], ..Default::default() };
+    let read = |text: &str| load_text(text, &Options::default(), &host).diagnostics;
+    let note = "network namespace gone does not exist now";
+    let d = read("net_namespace gone\n");
+    assert!(d.iter().any(|d| d.message == note && d.class == Class::Note) && d.exit_status() == 0);
+    assert!(!read("net_namespace there\n").iter().any(|d| d.message.contains("namespace")));
 }

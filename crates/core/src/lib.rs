@@ -12,6 +12,7 @@ mod net;
 mod rng;
 mod secret;
 mod state;
+pub mod text;
 mod time;
 mod timers;
 

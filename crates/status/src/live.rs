@@ -204,6 +204,9 @@ pub struct Part {
     pub change: i64,
     /// Weight; 0: its failure means FAULT.
     pub weight: i32,
+    /// It counts the other way round: what is good is so much worse for the instance.
+    #[serde(default)]
+    pub reverse: bool,
 }
 
 /// A change of state.

@@ -175,6 +175,7 @@ pub fn start(options: Options) {
                 let _ = record.key_values().visit(&mut fields);
             }
             let text = record.args().to_string();
+            let text = steadfast_core::text::plain(&text).into_owned();
             let text = if text.contains(BEFORE_FIELDS) { text.replace(BEFORE_FIELDS, " ") } else { text };
             writeln!(out, "{level}{text}{}", fields.0)
         })

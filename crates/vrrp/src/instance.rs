@@ -246,7 +246,7 @@ impl Instance {
         match fault {
             Fault::VirtualLink(_) if self.state == State::Init => self.assessed.waiting,
             Fault::VirtualLink(link) => self.state != State::Fault && making(link),
-            Fault::AddressLink(link) => (self.state == State::Init && made(link)) || making(link),
+            Fault::AddressLink(link, _) => (self.state == State::Init && made(link)) || making(link),
             _ => false,
         }
     }

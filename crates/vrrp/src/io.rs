@@ -354,6 +354,8 @@ pub struct Part {
     pub change: i64,
     /// Its weight; 0: its failure means FAULT.
     pub weight: i32,
+    /// It counts the other way round.
+    pub reverse: bool,
 }
 
 /// An instance as seen from outside.

@@ -529,8 +529,8 @@ impl Router {
                 if let Some(p) = changed
                     && p.report()
                 {
-                    let what = Tracked::Process(p.config.name.clone());
-                    self.tracker_changed(&what, now, out);
+                    let (name, ok) = (p.config.name.clone(), p.ok);
+                    self.process_reported(&name, ok, now, out);
                 }
             }
             Key::Instance(i, which) => self.fire_instance(i, which, due, now, out),

@@ -24,8 +24,8 @@ pub(crate) enum Fault {
     SourceAbsent(IpAddr),
     /// A tracked interface is down, or, reversed, up.
     Interface(String, bool),
-    /// The link of one of its addresses is down.
-    AddressLink(String),
+    /// The link of one of its addresses is down, or (true) absent.
+    AddressLink(String, bool),
     /// A script failed.
     Script(String),
     /// A file says so.
@@ -60,7 +60,9 @@ impl fmt::Display for Fault {
             Fault::NoSource(i) => write!(f, "interface {i} has no usable source address"),
             Fault::SourceAbsent(a) => write!(f, "source address {a} is not configured"),
             Fault::Interface(i, up) => write!(f, "tracked interface {i} is {}", if *up { "up" } else { "down" }),
-            Fault::AddressLink(i) => write!(f, "interface {i} of a virtual address is down"),
+            Fault::AddressLink(i, absent) => {
+                write!(f, "interface {i} of a virtual address {}", if *absent { "does not exist" } else { "is down" })
+            }
             Fault::Script(s) => write!(f, "script {s} failed"),
             Fault::File(n, v) => write!(f, "file {n} has value {v}"),
             Fault::Process(p) => write!(f, "process {p} is not as required"),
@@ -248,12 +250,13 @@ impl Trackers {
         for address in config.addresses.iter().chain(&config.excluded) {
             let dev = address.interface.as_str();
             if dev != own && config.virtual_link.as_deref() != Some(dev) && !address.no_track && !self.up(dev) {
-                let fault = match config.address_links.iter().find(|(name, _)| name == dev) {
-                    Some((_, base)) if !self.up(base) => Fault::AddressLink(base.clone()),
-                    _ => Fault::AddressLink(dev.to_string()),
+                let link = match config.address_links.iter().find(|(name, _)| name == dev) {
+                    Some((_, base)) if !self.up(base) => base.as_str(),
+                    _ => dev,
                 };
+                let fault = Fault::AddressLink(link.to_string(), !self.links.contains_key(link));
                 if !a.faults.contains(&fault) {
-                    if fault == Fault::AddressLink(dev.to_string()) && self.is_being_made(config, dev) {
+                    if link == dev && self.is_being_made(config, dev) {
                         a.making.push(dev.to_string());
                     }
                     a.faults.push(fault);
@@ -300,7 +303,13 @@ impl Trackers {
             let lone = track.weight != 0 && !matches!(track.what, Tracked::File(_));
             // a weight adds while good, or takes away while bad
             let good = if lone { (sum != 0) == (track.weight > 0) } else { a.faults.is_empty() };
-            crate::Part { what: track.what.clone(), good: known.then_some(good), change: sum, weight: track.weight }
+            crate::Part {
+                what: track.what.clone(),
+                good: known.then_some(good),
+                change: sum,
+                weight: track.weight,
+                reverse: track.reverse,
+            }
         };
         config.tracks.iter().map(one).collect()
     }

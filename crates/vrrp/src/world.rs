@@ -166,7 +166,8 @@ impl Router {
             Some(delay) if delay.is_zero() => {
                 self.timers.cancel(Key::Process(id));
                 if p.report() {
-                    self.tracker_changed(&Tracked::Process(name.into()), now, out);
+                    let ok = p.ok;
+                    self.process_reported(name, ok, now, out);
                 }
             }
             Some(delay) => {
@@ -175,6 +176,16 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// A process tracker says something else than before.
+    pub(crate) fn process_reported(&mut self, name: &str, ok: bool, now: Time, out: &mut Vec<Output>) {
+        let what = Tracked::Process(name.into());
+        if self.by_tracker.contains_key(&what) {
+            let word = if ok { "gained" } else { "lost" };
+            out.push(Output::Log(Level::Info, format!("Quorum {word} for tracked process {name}")));
+        }
+        self.tracker_changed(&what, now, out);
     }
 
     /// What is the first word about a session is no news to log, unless it is good.

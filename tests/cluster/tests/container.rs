@@ -79,7 +79,7 @@ fn it_is_process_1_with_the_least_rights() {
         .filter(|p| std::fs::read_to_string(format!("/proc/{p}/stat")).is_ok_and(|s| s.contains(") Z ")))
         .count();
     assert!(zombies <= 1, "{zombies} zombies: {}", log());
-    let other = "VRRP_Script(other) cannot be started: Operation not permitted (os error 1): another account";
+    let other = "VRRP_Script(other) cannot be started: Operation not permitted: another account";
     assert!(log().contains(other) && log().contains("takes CAP_SETUID and CAP_SETGID"), "{}", log());
     assert!(!log().lines().any(|l| l.contains("cannot") && !l.contains(other)), "{}", log());
     send(i32::try_from(daemon).expect("pid"), Signal::SIGTERM);

@@ -357,3 +357,19 @@ fn whatever_makes_another_address_of_it_is_told() {
     assert!(told.iter().any(|l| l.contains("priority 77 protocol 186 lookup 100")), "{told:?}");
     assert!(between(&with("", "protocol TCP"), &with("", "protocol UDP")).concat().ends_with("protocol: TCP -> UDP"));
 }
+
+#[test]
+fn a_key_that_is_added_is_told_and_one_that_stays_is_not() {
+    let with = |keys: &str| {
+        let text = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 1\n version 3\n virtual_ipaddress {{\n 192.0.2.1\n }}\n auth_hmac {{\n{keys}\n active_key 1\n }}\n}}\n"
+        );
+        let host = steadfast_config::host::FakeHost { all_interfaces: true, ..Default::default() };
+        steadfast_config::load_text(text, &Default::default(), &host).config
+    };
+    let key = |id: u32, sign: &str| format!("key {id} {}\n", sign.repeat(40));
+    let told = |before: &str, after: &str| plan(&with(before), &with(after));
+    assert_eq!(told(&key(1, "a"), &(key(1, "a") + &key(2, "b"))), ["+ vrrp_instance A > auth_hmac > key 2 ***"]);
+    assert_eq!(told(&key(1, "a"), &key(1, "c")), ["~ vrrp_instance A > auth_hmac > key 1: another"]);
+    assert_eq!(told(&(key(1, "a") + &key(2, "b")), &key(1, "a")), ["- vrrp_instance A > auth_hmac > key 2 ***"]);
+}

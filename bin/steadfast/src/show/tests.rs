@@ -171,6 +171,7 @@ fn a_backup_is_explained() {
             good: Some(false),
             change: -20,
             weight: -20,
+            reverse: false,
         }],
         due: vec![("takes over unless an advert is heard".into(), 3.4)],
         ..Instance::default()
@@ -185,6 +186,33 @@ fn a_backup_is_explained() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+}
+
+#[test]
+fn the_sum_of_a_priority_holds_and_what_counts_the_other_way_round_is_said_to() {
+    let part = |what: &str, change: i64, reverse: bool| steadfast_status::live::Part {
+        what: what.into(),
+        good: Some(true),
+        change,
+        weight: change.abs() as i32,
+        reverse,
+    };
+    let of = |base: u8, priority: u8, parts: Vec<steadfast_status::live::Part>| Instance {
+        base_priority: base,
+        priority,
+        parts,
+        ..Instance::default()
+    };
+    let low = of(100, 1, vec![part("BFD session peer", -150, true)]);
+    assert_eq!(sum(&low), "1 = 100 - 150 (BFD session peer), but at least 1");
+    let text = explain(&low, &[], None, 0.0);
+    assert!(text.contains("BFD session peer is good (weight 150 reverse, now -150)"), "{text}");
+    assert_eq!(
+        sum(&of(200, 254, vec![part("a", 30, false), part("b", 40, false)])),
+        "254 = 200 + 30 (a) + 40 (b), but at most 254"
+    );
+    assert_eq!(sum(&of(200, 230, vec![part("a", 30, false)])), "230 = 200 + 30 (a)");
+    assert_eq!(sum(&of(255, 255, vec![part("a", -30, false)])), "255, an owner's, which no tracker changes");
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub fn run(options: Box<Options>) -> i32 {
         None => None,
         Some((_, Ok(given))) => Some(given),
         Some((n, Err(e))) => {
-            eprintln!("--config-fd={n}: {e}");
+            eprintln!("--config-fd={n}: {}", steadfast_core::text::plain(&e.to_string()));
             None
         }
     };

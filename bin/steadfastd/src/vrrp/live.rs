@@ -213,6 +213,7 @@ impl Role {
                 good: p.good,
                 change: p.change,
                 weight: p.weight,
+                reverse: p.reverse,
             });
             let due = self.router.due(&c.name).into_iter();
             live::Instance {

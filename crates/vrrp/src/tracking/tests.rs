@@ -92,6 +92,7 @@ fn files_multiply_and_too_low_a_product_is_a_fault() {
 fn the_reasons_of_a_fault_are_all_listed() {
     let mut c = vi();
     c.addresses.push(Address::new(cidr("10.0.1.60/24"), "eth1"));
+    c.addresses.push(Address::new(cidr("10.0.1.61/24"), "eth99"));
     c.tracks = vec![track(Tracked::Interface("eth2".into()), 0, false), track(Tracked::File("f".into()), 0, false)];
     let mut w = world(false, false);
     w.files.insert("f".into(), 3);
@@ -101,6 +102,7 @@ fn the_reasons_of_a_fault_are_all_listed() {
         [
             "interface eth0 is down",
             "interface eth1 of a virtual address is down",
+            "interface eth99 of a virtual address does not exist",
             "tracked interface eth2 is down",
             "file f has value 3"
         ]
@@ -267,6 +269,14 @@ fn process_reports_are_delayed_and_a_recovery_within_the_delay_is_no_event() {
     solo.input(Input::Process("haproxy", 2));
     solo.run_ms(2000);
     assert_eq!(solo.state(), State::Master);
+    let quorum = |solo: &mut Solo| {
+        logs(&solo.take())
+            .iter()
+            .filter(|l| l.contains("tracked process"))
+            .map(|l| l.to_string())
+            .collect::<Vec<String>>()
+    };
+    assert!(quorum(&mut solo).is_empty());
     solo.input(Input::Process("haproxy", 4));
     solo.run_ms(1999);
     assert!(solo.view().faults.is_empty());
@@ -275,6 +285,8 @@ fn process_reports_are_delayed_and_a_recovery_within_the_delay_is_no_event() {
     solo.input(Input::Process("haproxy", 3));
     solo.run_ms(1100);
     assert_eq!(solo.state(), State::Backup);
+    let said = ["Quorum lost for tracked process haproxy", "Quorum gained for tracked process haproxy"];
+    assert_eq!(quorum(&mut solo), said);
 }
 
 proptest! {
