@@ -197,7 +197,9 @@ impl Walk {
 
     /// Does a match end here, if the body does?
     fn ends(&mut self) -> bool {
-        let end = self.place().and_then(|at| self.automaton.next_eoi_state(&mut self.states, at).ok());
+        // Asking may empty the cache, and a state of before it would mean nothing then: whoever asks may go on from where it is.
+        let at = self.place();
+        let end = at.and_then(|at| self.automaton.next_eoi_state(&mut self.states.clone(), at).ok());
         end.is_some_and(|state| state.is_match())
     }
 

@@ -321,7 +321,21 @@ fn granularity(v: &mut VirtualServer, group: Option<&ServerGroup>, say: &mut imp
             v.persistence_granularity = None;
             format!("{} is no prefix length of an IPv6 service", Ipv4Addr::from(mask))
         }
-        _ => return,
+        // Both families: each service of the group is of one.
+        Some(granularity) => {
+            let (of, other) = match granularity {
+                Granularity::Prefix(_) => ("IPv6", "IPv4"),
+                Granularity::Mask(_) => ("IPv4", "IPv6"),
+            };
+            if families.contains(&true) && families.contains(&false) {
+                let text = format!(
+                    "persistence_granularity holds for the {of} services of the group; those of {other} take whole addresses"
+                );
+                say(Class::Note, text);
+            }
+            return;
+        }
+        None => return,
     };
     say(Class::General, format!("persistence_granularity: {wrong}, ignoring it"));
 }

@@ -57,3 +57,20 @@ fn a_word_that_stands_outside_of_blocks_is_said_to_and_a_namespace_that_is_absen
     assert!(d.iter().any(|d| d.message == note && d.class == Class::Note) && d.exit_status() == 0);
     assert!(!read("net_namespace there\n").iter().any(|d| d.message.contains("namespace")));
 }
+
+#[test]
+fn a_granularity_that_half_a_group_does_not_have_is_said() {
+    let said = |granularity: &str, marks: &str| {
+        let text = format!(
+            "virtual_server_group G {{\n{marks}\n}}\nvirtual_server group G {{\n lvs_sched rr\n lvs_method TUN\n protocol TCP\n \
+             persistence_timeout 50\n persistence_granularity {granularity}\n real_server 192.0.2.1 80 {{\n }}\n}}\n"
+        );
+        let all = load_text(text, &Options::default(), &FakeHost::default()).diagnostics;
+        let notes = all.iter().filter(|d| d.message.contains("take whole addresses") && d.class == Class::Note);
+        notes.map(|d| d.message.contains("of IPv4 take")).collect::<Vec<_>>()
+    };
+    assert_eq!(said("64", " fwmark 1 inet\n fwmark 2 inet6"), [true]);
+    assert_eq!(said("255.255.255.0", " fwmark 1 inet\n fwmark 2 inet6"), [false]);
+    assert_eq!(said("64", " fwmark 2 inet6"), [false; 0]);
+    assert_eq!(said("255.255.255.0", " fwmark 1 inet"), [false; 0]);
+}

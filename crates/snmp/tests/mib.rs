@@ -370,3 +370,24 @@ fn notifications() {
         assert!(binds(&nothing, &v, &master).is_empty());
     });
 }
+
+#[test]
+fn a_group_has_the_family_of_what_is_in_it() {
+    let text = "virtual_server_group SIX {\n fwmark 9 inet6\n}\nvirtual_server group SIX {\n lvs_sched rr\n lvs_method TUN\n protocol TCP\n \
+                persistence_timeout 50\n persistence_granularity 64\n real_server 192.0.2.1 80 {\n }\n}\n";
+    let host = FakeHost { all_interfaces: true, all_scripts: true, ..Default::default() };
+    let config = load_text(text, &Options::default(), &host).config;
+    let facts = Facts {
+        parts: parts(),
+        version: "v",
+        host: "host",
+        config: &config,
+        vrrp: None,
+        checker: None,
+        bfd: None,
+        uptime: 100_000,
+    };
+    let v = view(&facts);
+    assert_eq!((get(&v, "3.3.1.5.1"), get(&v, "3.3.1.51.1")), (Value::Integer(2), Value::Gauge32(64)));
+    assert_eq!(get(&v, "3.3.1.15.1"), Value::NoSuchInstance);
+}

@@ -132,6 +132,11 @@ impl Child {
         self.deaths = self.deaths.max(1);
     }
 
+    /// The life before ended in order: nothing of it is in the way of the next one.
+    pub fn begins_afresh(&mut self) {
+        self.deaths = 0;
+    }
+
     /// It ended without being told to.
     pub fn ended(&mut self, now: Time, end: End) -> Verdict {
         self.total += 1;

@@ -232,11 +232,12 @@ impl Ward {
         pieces(config).try_for_each(|piece| self.say(piece))
     }
 
-    /// Queues something to say, while it lives.
+    /// Queues something to say, while it lives. One that no signal reaches reads nothing any more, and its successor is told all anew:
+    /// nothing is kept for it.
     ///
     /// Fails when it does not fit into a frame.
     pub fn say(&mut self, message: Message) -> Result<(), FrameError> {
-        if !self.lives {
+        if !self.lives || self.watch.is_stuck() {
             return Ok(());
         }
         self.outbox.command(&Envelope { epoch: self.epoch, message })
@@ -421,6 +422,7 @@ impl Ward {
         self.last_words = self.kept.clone();
         if in_order {
             self.kept.clear();
+            self.watch.begins_afresh();
         } else {
             self.forget();
         }

@@ -204,7 +204,12 @@ fn write_lines(shared: &Shared, options: &Options) {
             nix::fcntl::fcntl(&f, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_APPEND))?;
             Ok(f)
         });
-        file.inspect_err(|e| log::error!("cannot write the log to {}: {e}", path.display())).ok()
+        // The logger may not be there yet, whose thread this is.
+        let failed = |e: &io::Error| format!("cannot write the log to {}: {e}", path.display());
+        let said = |e: &io::Error| {
+            let _ = shared.lock().put(Level::Error, steadfast_core::text::plain(&failed(e)).into_owned());
+        };
+        file.inspect_err(said).ok()
     };
     let mut file = options.file.as_ref().and_then(open);
     // It writes lines, whatever its process may do.

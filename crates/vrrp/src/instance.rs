@@ -98,7 +98,7 @@ pub(crate) struct Instance {
     /// Priority 0 was heard, and nothing since.
     pub zero_heard: Option<Time>,
     /// Who speaks version 3, where version 2 is heard, too.
-    pub newer: Option<Box<Newer>>,
+    pub newer: Option<Box<[Option<Newer>; 2]>>,
     /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
     pub interrupted: Option<Box<(Time, bool)>>,
     /// What its last advert came from.

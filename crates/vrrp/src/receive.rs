@@ -429,17 +429,21 @@ impl Instance {
 
     /// False: an advert of version 2 from somebody who speaks version 3, too.
     fn is_newest(&mut self, now: Time, source: IpAddr, header: &Header, out: &mut Vec<Output>) -> bool {
-        let same = self.newer.as_deref().copied().filter(|n| n.source == source && now < n.until);
+        let same = self.newer.iter_mut().flat_map(|n| n.iter_mut()).flatten();
+        let same = same.filter(|n| n.source == source && now < n.until).next();
         if header.version == 2 {
-            if let Some(n) = &mut self.newer
-                && same.is_some()
-            {
-                n.alone = 0;
-            }
-            return same.is_none();
+            return same.map(|n| n.alone = 0).is_none();
         }
-        let alone = same.map_or(0, |n| n.alone).saturating_add(1);
-        self.newer = Some(Box::new(Newer { source, until: now + header.interval() * 3, alone }));
+        let until = now + header.interval() * 3;
+        let alone = same.as_ref().map_or(0, |n| n.alone).saturating_add(1);
+        match same {
+            Some(n) => *n = Newer { source, until, alone },
+            // Two others may be masters at once: the one that was heard last is kept, too.
+            None => {
+                let last = self.newer.as_ref().and_then(|n| n[0]).filter(|n| n.source != source && now < n.until);
+                self.newer = Some(Box::new([Some(Newer { source, until, alone }), last]));
+            }
+        }
         if alone == ALONE && self.first(Once::Alone) {
             let name = &self.config.name;
             let text =

@@ -338,7 +338,11 @@ impl Daemon {
         if role == "vrrp" && !self.adopted && self.roles.first().is_some_and(|r| r.ward.watch.total() == 0) {
             argv.push("--first-life".into());
         }
-        argv.extend(["--ident".into(), self.ident().into()]);
+        // A program of before that word is told it only where it is needed.
+        let ident = self.ident();
+        if !ident.is_empty() {
+            argv.extend(["--ident".into(), ident.into()]);
+        }
         if let Some(record) = self.record(role) {
             argv.extend(["--record".into(), record.into()]);
         }

@@ -1,6 +1,7 @@
 //! What the machine wants is carried out, and kept for a successor.
 
 use super::*;
+use std::collections::BTreeSet;
 use steadfast_core::State;
 
 /// The state that a notice tells of.
@@ -30,8 +31,18 @@ impl Role {
     /// The same, but what goes out in batches.
     pub(super) fn carry_out(&mut self, t: Time) {
         while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
-                self.do_one(t, output);
+            let mut all = std::mem::take(&mut self.out).into_iter().peekable();
+            while let Some(output) = all.next() {
+                let Output::Renamed(old, new) = output else {
+                    self.do_one(t, output);
+                    continue;
+                };
+                // Names that one reload hands on (A is B, and B is C) change hands together.
+                let mut names = vec![(old, new)];
+                while let Some(Output::Renamed(old, new)) = all.next_if(|o| matches!(o, Output::Renamed(..))) {
+                    names.push((old, new));
+                }
+                self.rename(&names);
             }
         }
     }
@@ -96,7 +107,7 @@ impl Role {
                     self.parent.say(Message::News(News::Group { name, state }));
                 }
             }
-            Output::Renamed(old, new) => self.rename(&old, &new),
+            Output::Renamed(old, new) => self.rename(&[(old, new)]),
             Output::Because { name, cause } => self.history.because(name, cause),
             Output::Log(level, text) => {
                 self.log(level, &text);
@@ -105,21 +116,20 @@ impl Role {
         }
     }
 
-    /// An instance has another name. Managers know it by that, so the former one is gone for them, unless somebody has it now.
-    fn rename(&mut self, old: &str, new: &str) {
-        if self.router.view(old).is_some() {
-            return;
-        }
-        self.history.rename(old, new);
-        self.alarms.rename(old, new);
-        for name in [old, new] {
+    /// Instances have other names. Managers know them by those, so a former one is gone for them, unless somebody has it now.
+    fn rename(&mut self, names: &[(String, String)]) {
+        self.history.rename(names);
+        self.alarms.rename(names);
+        let all: BTreeSet<&String> = names.iter().flat_map(|(old, new)| [old, new]).collect();
+        for name in &all {
             self.parent.say(Message::Keep { key: format!("{HISTORY}{name}"), bytes: self.history.of(name) });
         }
-        let Some(v) = self.router.view(new) else { return };
-        let (state, priority) = (v.state, v.priority);
-        let gone = (old, State::Init, Some(Ended::Deleted));
-        for (name, state, end) in [gone, (new, state, None)] {
-            self.parent.say(Message::News(News::Instance { name: name.to_string(), state, priority, end }));
+        for name in all {
+            let (state, priority, end) = match self.router.view(name) {
+                Some(v) => (v.state, v.priority, None),
+                None => (State::Init, 0, Some(Ended::Deleted)),
+            };
+            self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority, end }));
         }
     }
 

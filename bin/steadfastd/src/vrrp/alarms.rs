@@ -18,11 +18,10 @@ impl Alarms {
 }
 
 impl Alarms {
-    /// An instance has another name.
-    pub fn rename(&mut self, old: &str, new: &str) {
-        if let Some(counts) = self.0.remove(old) {
-            self.0.insert(new.into(), counts);
-        }
+    /// Instances have other names, all at once.
+    pub fn rename(&mut self, names: &[(String, String)]) {
+        let counts: Vec<_> = names.iter().map(|(old, new)| (new, self.0.remove(old.as_str()))).collect();
+        self.0.extend(counts.into_iter().filter_map(|(new, c)| Some((new.as_str().into(), c?))));
     }
 }
 

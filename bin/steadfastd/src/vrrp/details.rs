@@ -134,7 +134,8 @@ pub fn globals(c: &Config) -> Vec<String> {
     let mut fifo = |key: &str, path: &Option<Script>, reader: &Option<Script>| {
         for (key, s) in [(format!("{key} fifo"), path), (format!("{key} fifo script"), reader)] {
             let Some(s) = s else { continue };
-            let user = s.user.or(g.script_user).map_or("0:0".into(), |u| format!("{}:{}", u.uid, u.gid));
+            let user =
+                s.user.or_else(|| crate::programs::account(g)).map_or("0:0".into(), |u| format!("{}:{}", u.uid, u.gid));
             row(&key, &format_args!("{}, uid:gid {user}", s.text));
         }
     };
@@ -183,7 +184,7 @@ pub fn globals(c: &Config) -> Vec<String> {
     }
     row("SNMP socket", &or(&g.snmp_socket, "default (unix:/var/agentx/master)"));
     row("DBus service name", &or(&g.dbus_service_name, ""));
-    if let Some(u) = g.script_user {
+    if let Some(u) = crate::programs::account(g) {
         rows.push(format!("Default script uid:gid {}:{}", u.uid, u.gid));
     }
     let mut row = |key: &str, value: &dyn std::fmt::Display| rows.push(format!("{key} = {value}"));

@@ -103,12 +103,13 @@ impl History {
         self.causes.remove(name);
     }
 
-    /// An instance has another name.
-    pub fn rename(&mut self, old: &str, new: &str) {
-        if let Some(bytes) = self.of.get(old).map(<[u8]>::to_vec) {
-            self.of.put(new, &bytes);
+    /// Instances have other names, all at once: one may have the former name of another.
+    pub fn rename(&mut self, names: &[(String, String)]) {
+        let pasts: Vec<Vec<u8>> = names.iter().map(|(old, _)| self.of(old)).collect();
+        names.iter().for_each(|(old, _)| self.forget(old));
+        for ((_, new), past) in names.iter().zip(pasts).filter(|(_, past)| !past.is_empty()) {
+            self.of.put(new, &past);
         }
-        self.forget(old);
     }
 
     /// An instance changed; `faults` are the reasons of a FAULT.
@@ -387,7 +388,14 @@ mod tests {
     fn the_past_goes_with_the_name() {
         let mut h = History::default();
         cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]);
-        h.rename("V", "W");
+        let names = |all: &[(&str, &str)]| all.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Vec<_>>();
+        h.rename(&names(&[("V", "W")]));
         assert_eq!((h.of("V"), h.since("W", "BACKUP")), (Vec::new(), Some(1.0)));
+        // A name that was another's a moment before.
+        h.changed("X", Notice::Master, 2.0, &[]);
+        h.rename(&names(&[("W", "X"), ("X", "Y")]));
+        assert_eq!((h.of("W"), h.since("X", "BACKUP"), h.since("Y", "MASTER")), (Vec::new(), Some(1.0), Some(2.0)));
+        h.rename(&names(&[("X", "Y"), ("Y", "X")]));
+        assert_eq!((h.since("Y", "BACKUP"), h.since("X", "MASTER")), (Some(1.0), Some(2.0)));
     }
 }

@@ -387,10 +387,12 @@ impl Role {
                 self.parent.say(Message::Runner { hangs: true });
             }
             // An event that was missed, or misread, must not hold an instance in FAULT for ever.
-            if self.beats.is_multiple_of(REFRESH)
-                && let Err(e) = self.system.mirror.refresh()
-            {
-                log::warn!("netlink: {e}");
+            if self.beats.is_multiple_of(REFRESH) {
+                // A request that could not be made is made by the next reading, which no event may bring about.
+                self.netlink_more = true;
+                if let Err(e) = self.system.mirror.refresh() {
+                    log::warn!("netlink: {e}");
+                }
             }
             if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
                 self.system.kernel.refresh(&self.system.mirror);

@@ -455,7 +455,8 @@ impl Kernel {
             mirror.links().filter(|l| l.up).map(|l| (&*l.name, l.addresses.iter().copied().collect())).collect();
         self.owned
             .iter()
-            .filter(|o| !busy.contains(o))
+            // One that the kernel refused in the place of another is no loss.
+            .filter(|o| !busy.contains(o) && !self.stays_as_it_was(o))
             .filter(|o| match o {
                 Object::Address(a) => there.get(&*a.interface).is_some_and(|all| !all.contains(&a.shown())),
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),

@@ -190,12 +190,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn is_six(f: &Facts<'_>, s: &VirtualServer) -> bool {
     let of_group = |name: &String| f.config.server_groups.iter().find(|g| g.name == *name);
-    let own = match &s.served {
-        Served::Address(a, _) => Some(a.is_ipv6()),
-        Served::Group(name) => of_group(name).and_then(|g| g.ranges.first()).map(|r| r.0.is_ipv6()),
-        _ => s.ip_family,
-    };
-    own.unwrap_or_else(|| s.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())))
+    match &s.served {
+        Served::Address(a, _) => a.is_ipv6(),
+        Served::Group(name) => s.six(of_group(name)),
+        _ => s.six(None),
+    }
 }
 
 fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Service>) {

@@ -333,3 +333,28 @@ fn one_that_cannot_begin_ends_nobody_who_serves() {
         assert_eq!(matches!(end, Sequel::Restart { .. }), joins, "{end:?}");
     }
 }
+
+/// It reads nothing any more, and whoever comes after it is told all anew.
+#[test]
+fn nothing_is_kept_for_one_that_hangs_in_the_kernel() {
+    let mut ward = Ward::new(Memory::Brief, true);
+    ward.started(at(0), 1, b"").expect("fits");
+    said(&mut ward);
+    (1..=14).for_each(|n| drop(ward.watch.watch(at(n))));
+    assert!(ward.watch.is_stuck());
+    for _ in 0..10 {
+        ward.configure(&[b'c'; 10_000]).expect("fits");
+    }
+    assert!(said(&mut ward).is_empty());
+}
+
+/// A role that was not wanted any more at an upgrade and is wanted much later has no past.
+#[test]
+fn a_life_that_ended_in_order_is_no_death_in_a_row() {
+    let mut ward = Ward::new(Memory::Brief, true);
+    ward.inherit([("V".into(), b"state".to_vec())]);
+    ward.former_ended(true);
+    ward.started(at(1000), 1, b"").expect("fits");
+    let end = ward.ended(at(1001), End::Signalled(6), false);
+    assert!(matches!(end, Sequel::Restart { delay: Duration::ZERO, withdraw: false, .. }), "{end:?}");
+}

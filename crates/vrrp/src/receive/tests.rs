@@ -418,3 +418,30 @@ fn an_advert_without_addresses_counts_where_we_send_none_either() {
         assert_eq!(solo.view().master, Some((ip(PEER), 200)), "{version:?}");
     }
 }
+
+#[test]
+fn of_two_others_that_speak_version_3_neither_is_taken_by_its_version_2() {
+    let mut c = instance("VI", 0, 51, 100);
+    (c.version, c.also_version_2) = (Version::V3, true);
+    c.advert_interval = Duration::from_millis(100);
+    let mut solo = Solo::new(one(c));
+    solo.run_ms(150);
+    let other = "10.0.0.77";
+    solo.hear(PEER, 250);
+    solo.hear(other, 251);
+    let old = |solo: &Solo, from: &str, priority| {
+        let c = solo.view().config.clone();
+        let interval = Duration::from_secs(1);
+        let advert = wire::Advert { version: Version::V2, interval, ..advert_for(&c, priority) };
+        advert.emit(wire::ChecksumForm::Plain, ip(from), c.group)
+    };
+    for (from, priority) in [(PEER, 250), (other, 251)] {
+        let packet = old(&solo, from, priority);
+        solo.receive(from, 255, &packet);
+        assert_eq!(solo.view().master_interval, Duration::from_millis(100), "{from}");
+    }
+    // Of one that speaks version 2 alone it counts.
+    let packet = old(&solo, "10.0.0.78", 252);
+    solo.receive("10.0.0.78", 255, &packet);
+    assert_eq!(solo.view().master_interval, Duration::from_secs(1));
+}
