@@ -17,7 +17,7 @@ const ENVELOPE: usize = 64;
 const READER: Duration = Duration::from_secs(5);
 
 /// Reads the configuration that the options name; `text` becomes what was read.
-fn load(options: &Options, text: Option<&mut String>) -> Outcome {
+pub fn load(options: &Options, text: Option<&mut String>) -> Outcome {
     let id = options.config_id.clone().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
