@@ -100,6 +100,16 @@ fn dumps_are_for_root_and_never_written_through_a_link() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// A process that is ended however the test is.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_terminal_has_colours_and_a_picture_that_is_renewed() {
     require!();
@@ -119,13 +129,9 @@ fn a_terminal_has_colours_and_a_picture_that_is_renewed() {
     let once = String::from_utf8_lossy(&once.stdout).into_owned();
     assert!(once.contains("MASTER") && once.contains("\x1b[") && !once.contains("\x1b[J"), "{once:?}");
     let mut watch = Command::new("script");
-    let mut watch = watch
-        .args(["-qefc", &format!("{ask} --watch"), "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script");
-    let mut out = watch.stdout.take().expect("pipe");
+    watch.args(["-qefc", &format!("{ask} --watch"), "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut watch = Ended(watch.spawn().expect("script"));
+    let mut out = watch.0.stdout.take().expect("pipe");
     let (tell, seen) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -147,7 +153,6 @@ fn a_terminal_has_colours_and_a_picture_that_is_renewed() {
     has("MASTER", 2);
     lan.hosts[0].ip("link set eth0 down");
     has("FAULT", 3);
-    let _ = watch.kill();
-    let _ = watch.wait();
+    drop(watch);
     assert_eq!(d.stop(), Some(0));
 }
