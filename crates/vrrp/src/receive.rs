@@ -429,8 +429,8 @@ impl Instance {
 
     /// False: an advert of version 2 from somebody who speaks version 3, too.
     fn is_newest(&mut self, now: Time, source: IpAddr, header: &Header, out: &mut Vec<Output>) -> bool {
-        let same = self.newer.iter_mut().flat_map(|n| n.iter_mut()).flatten();
-        let same = same.filter(|n| n.source == source && now < n.until).next();
+        let mut known = self.newer.iter_mut().flat_map(|n| n.iter_mut()).flatten();
+        let same = known.find(|n| n.source == source && now < n.until);
         if header.version == 2 {
             return same.map(|n| n.alone = 0).is_none();
         }

@@ -340,8 +340,7 @@ fn nothing_is_kept_for_one_that_hangs_in_the_kernel() {
     let mut ward = Ward::new(Memory::Brief, true);
     ward.started(at(0), 1, b"").expect("fits");
     said(&mut ward);
-    (1..=14).for_each(|n| drop(ward.watch.watch(at(n))));
-    assert!(ward.watch.is_stuck());
+    assert!((1..=14).any(|n| ward.watch.watch(at(n)) == Watch::Stuck));
     for _ in 0..10 {
         ward.configure(&[b'c'; 10_000]).expect("fits");
     }
