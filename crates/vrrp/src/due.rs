@@ -7,6 +7,7 @@ use crate::transitions::{DRAIN, SETTLED};
 use crate::{Output, Version, timing};
 use log::Level;
 use std::time::Duration;
+use steadfast_core::kernel::Address;
 use steadfast_core::{State, Time};
 
 impl Router {
@@ -187,6 +188,12 @@ impl Router {
             format_args!("was held up for {:.1} s: listening before the next advert", silent.as_secs_f64()),
             out,
         );
+        if let Some(c) = self.config_of(i) {
+            let all = c.addresses.iter().chain(&c.excluded);
+            let withhold =
+                |a: &Address| Output::Withhold { interface: a.interface.to_string(), address: a.cidr.address };
+            out.extend(all.map(withhold));
+        }
         self.cancel_timer(i, Which::Advert);
         self.set_timer(i, Which::Listen, now + window);
         true

@@ -182,6 +182,13 @@ pub enum Output {
         /// The address.
         address: IpAddr,
     },
+    /// Announcements of this address that have not gone out yet are not made: somebody else may have it by now.
+    Withhold {
+        /// Interface name.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// Start a script of this name.
     StartScript(String),
     /// Signal the process group of a running script.

@@ -917,6 +917,12 @@ fn a_master_that_overslept_announces_nothing_while_it_listens() {
         solo.run_ms(1100);
         let out = solo.take();
         assert_eq!((announced(&out), sent(&out)), (0, vec![]), "{gap:?}");
+        // Nor what was still to be sent when it was held up.
+        let withheld = |on: &str| {
+            let it = |o: &&Output| matches!(o, Output::Withhold { interface, .. } if interface == on);
+            out.iter().filter(it).count()
+        };
+        assert_eq!((withheld("eth0"), withheld("eth1")), (1, 1), "{gap:?}");
         solo.run_ms(30);
         assert!(announced(&solo.take()) > 0, "{gap:?}: it goes on");
         solo.run_ms(4_000);
