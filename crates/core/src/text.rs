@@ -6,14 +6,23 @@ const BEGINS: &str = " (os error ";
 
 /// A text without the numbers that the library puts behind what the system says of a failure: ` (os error 111)`.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    let Some(at) = text.find(BEGINS) else { return Cow::Borrowed(text) };
-    let (head, tail) = text.split_at(at);
-    let inner = tail.get(BEGINS.len()..).unwrap_or("");
-    let digits = inner.find(|c: char| !c.is_ascii_digit()).unwrap_or(inner.len());
-    match inner.get(digits..).and_then(|rest| rest.strip_prefix(')')) {
-        Some(rest) if digits > 0 => Cow::Owned(format!("{head}{}", plain(rest))),
-        _ => Cow::Owned(format!("{head}{BEGINS}{}", plain(inner))),
+    if !text.contains(BEGINS) {
+        return Cow::Borrowed(text);
     }
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((head, tail)) = rest.split_once(BEGINS) {
+        out.push_str(head);
+        let behind = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest = match behind.strip_prefix(')') {
+            Some(behind) if !tail.starts_with(')') => behind,
+            _ => {
+                out.push_str(BEGINS);
+                tail
+            }
+        };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -30,5 +39,7 @@ mod tests {
         for text in ["plain (text)", "half (os error ", "half (os error 5", "none (os error x)", "none (os error )"] {
             assert_eq!(plain(text), text);
         }
+        // However often.
+        assert_eq!(plain(&" (os error 7)x".repeat(1_000_000)).len(), 1_000_000);
     }
 }

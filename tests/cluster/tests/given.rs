@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use steadfast_test_cluster::daemon::{file, run, send, steadfastd};
+use steadfast_test_cluster::daemon::{Ended, file, run, send, steadfastd};
 use steadfast_test_cluster::{Lan, eventually, require};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -43,9 +43,9 @@ fn a_daemon_writes_what_it_read_at_its_start_and_no_more() {
     let log = std::fs::File::create(folder.path().join("log")).expect("log");
     let mut command = host.command("sh");
     command.args(["-c", &shell(&arguments)]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let mut child = command.spawn().expect("start");
+    let mut child = Ended(command.spawn().expect("start"));
     // Its end comes while the daemon goes on.
-    let mut out = child.stdout.take().expect("stdout");
+    let mut out = child.0.stdout.take().expect("stdout");
     let (tell, hear) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -62,6 +62,6 @@ fn a_daemon_writes_what_it_read_at_its_start_and_no_more() {
     assert!(eventually(SOON, || log().contains("Reload complete")), "{}", log());
     assert!(!log().contains("config-fd:"), "{}", log());
     send(pid, nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(child.wait().expect("end").code(), Some(0));
+    assert_eq!(child.0.wait().expect("end").code(), Some(0));
     assert_eq!(text.as_deref(), Ok(TEXT));
 }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 use std::time::Duration;
-use steadfast_test_cluster::daemon::{file, keepalived, send, steadfastd};
+use steadfast_test_cluster::daemon::{Ended, file, keepalived, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -57,11 +57,11 @@ fn without_detail_announcements_have_no_lines() {
     let log = std::fs::File::create(path("log")).expect("log");
     let mut command = host.command(steadfastd().to_str().expect("path"));
     command.args(["-n", "-l", "-f", &main, "-p"]).arg(path("pid")).arg("-r").arg(path("vrrp.pid"));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start");
+    let mut child = Ended(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("start"));
     let log = || std::fs::read_to_string(path("log")).unwrap_or_default();
     assert!(eventually(SOON, || host.has("10.77.0.100") && host.has("fd00:77::100")), "{}", log());
     let pid = std::fs::read_to_string(path("pid")).expect("pid").trim().parse().expect("number");
     send(pid, nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(child.wait().expect("end").code(), Some(0));
+    assert_eq!(child.0.wait().expect("end").code(), Some(0));
     assert!(log().contains("(A) Entering MASTER STATE") && !log().contains("Sending"), "{}", log());
 }

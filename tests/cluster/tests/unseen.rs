@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use steadfast_test_cluster::daemon::{file, send, steadfastd};
+use steadfast_test_cluster::daemon::{Ended, file, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 const VIP: &str = "10.77.0.100";
@@ -98,16 +98,6 @@ fn dumps_are_for_root_and_never_written_through_a_link() {
         std::fs::remove_file(&path).expect("dump");
     }
     assert_eq!(d.stop(), Some(0));
-}
-
-/// A process that is ended however the test is.
-struct Ended(std::process::Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
