@@ -12,7 +12,7 @@ use steadfast_sys::pipe::{WriteError, Writer};
 const ENVELOPE: usize = 64;
 
 /// Reads the configuration that the options name.
-pub fn load(options: &Options) -> Outcome {
+fn load(options: &Options) -> Outcome {
     let id = options.config_id.clone().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
@@ -105,7 +105,8 @@ pub fn run(options: &Options) -> i32 {
     let outcome = load(options);
     steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);
-    for line in reports.lines() {
+    // Of a rehearsal's reading all has been said.
+    for line in reports.lines().filter(|_| !options.rehearse) {
         log::warn!("{line}");
     }
     let failure = steadfast_config::run_failure(&outcome);
