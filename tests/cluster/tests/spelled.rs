@@ -184,6 +184,7 @@ fn options_of_addresses_reach_the_kernel() {
         ("239.9.9.9/32 autojoin", "autojoin"),
         ("fd99::1/64 preferred_lft 7777", "preferred_lft 7"),
         ("fd99::1/64", "nodad"),
+        ("fd99::1/64 -nodad", "nodad"),
     ];
     for (line, shown) in cases {
         let text = format!("{}static_ipaddress {{\n {line} dev eth0\n}}\n", conf("", "", &four()));
@@ -210,6 +211,8 @@ fn spellings_of_routes_and_rules_mean_what_the_plain_ones_do() {
     let routes = [
         ("10.99.0.0/24 via inet 10.77.0.9 dev eth0", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("to 10.99.0.0/24 dev eth0", "10.99.0.0/24 dev eth0"),
+        // For MPLS only: it is reported, and the route is there without it.
+        ("10.99.0.0/24 via 10.77.0.9 dev eth0 as to 10.77.0.7", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("10.99.0.0/24 dev eth0 gw 10.77.0.9", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("10.99.0.0/24 dev eth0 dsfield 8", "10.99.0.0/24 tos 0x08 dev eth0"),
         ("10.99.0.0/24 dev eth0 priority 7", "metric 7"),
