@@ -111,10 +111,20 @@ impl Parent {
 
     /// Says something.
     pub fn say(&mut self, message: Message) {
+        self.say_all([message]);
+    }
+
+    /// Says all of it, in as few packets as it takes.
+    pub fn say_all(&mut self, messages: impl IntoIterator<Item = Message>) {
+        messages.into_iter().for_each(|m| self.prepare(m));
+        self.flush();
+    }
+
+    /// Says something with what is said next.
+    pub fn prepare(&mut self, message: Message) {
         if let Err(e) = self.link.say(message) {
             log::error!("cannot tell the parent: {e}");
         }
-        self.flush();
     }
 
     /// Writes what waits; true when nothing does any more, or nobody would hear it.

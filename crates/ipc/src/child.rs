@@ -50,9 +50,9 @@ impl Link {
         }
     }
 
-    /// Writes what waits, while `write` takes frames; true when nothing waits any more.
+    /// Writes what waits, while `write` takes packets of frames; true when nothing waits any more.
     pub fn flush(&mut self, write: impl FnMut(&[u8]) -> bool) -> bool {
-        self.outbox.flush(write)
+        self.outbox.flush_together(write)
     }
 
     /// Takes a frame of the parent's; `None`: a piece of something that is not whole yet.
@@ -133,12 +133,27 @@ mod tests {
             link.say(Message::Keep { key: format!("\n{n}"), bytes: vec![1] }).expect("fits");
         }
         link.say(Message::Heartbeat { late: 0 }).expect("fits");
-        let mut said = Vec::new();
-        link.flush(|f| {
-            said.push(parse(f).expect("own frame").message);
-            said.len() < 3
+        let (mut said, mut packets) = (Vec::new(), 0);
+        let all = link.flush(|packet| {
+            packets += 1;
+            let refused = packets == 3;
+            if !refused {
+                said.extend(crate::frames(packet).map(|f| parse(f).expect("own frame").message));
+            }
+            !refused
         });
         assert!(matches!(said.as_slice(), [Message::Heartbeat { .. }, Message::Keep { .. }, ..]), "{said:?}");
+        // What a full pipe did not take is said later, and nothing of it twice.
+        assert!(!all);
+        link.flush(|packet| {
+            packets += 1;
+            said.extend(crate::frames(packet).map(|f| parse(f).expect("own frame").message));
+            true
+        });
+        assert_eq!(said.len(), 10_001);
+        let keys: std::collections::BTreeSet<_> = said.iter().map(|m| format!("{m:?}")).collect();
+        assert_eq!(keys.len(), 10_001);
+        assert!(packets < 100, "{packets}");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!  +----------------+---------------------------------------------+
 //! ```
 //!
-//! One write is one read, so a reader that dies in the middle leaves nothing half read. State is sent, not history: a message
+//! One write is one read, so a reader that dies in the middle leaves nothing half read. What a child tells its parent may be several
+//! frames in one write ([`frames`]). State is sent, not history: a message
 //! about an object holds all of its current state, so a lost one is mended by the next. What is larger than a frame
 //! (a configuration) travels in pieces.
 #![forbid(unsafe_code)]
@@ -348,6 +349,18 @@ pub fn parse(bytes: &[u8]) -> Result<Envelope, FrameError> {
     options(FRAME as u64 - 4).deserialize(body).map_err(FrameError::Body)
 }
 
+/// The frames of a packet, one or more; what is no frame comes last, as it is, for [`parse`] to refuse.
+pub fn frames(packet: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = packet;
+    std::iter::from_fn(move || {
+        let length = rest.first_chunk::<4>().map(|l| u32::from_le_bytes(*l) as usize);
+        let whole = length.and_then(|l| rest.split_at_checked(l.checked_add(4)?));
+        let (frame, others) = whole.unwrap_or((rest, &[]));
+        rest = others;
+        (!frame.is_empty()).then_some(frame)
+    })
+}
+
 /// Anything as bytes, to travel in pieces or as opaque state.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
     options(LARGEST).serialize(value).map_err(FrameError::Body)
@@ -451,6 +464,36 @@ impl Outbox {
         true
     }
 
+    /// As [`Outbox::flush`], with as many frames in each write as fit into it.
+    pub fn flush_together(&mut self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
+        let mut packet = Vec::with_capacity(FRAME);
+        loop {
+            packet.clear();
+            let mut taken = [0usize; 3];
+            let first = self.first.values().map(|f| (0, f));
+            let all = first.chain(self.commands.iter().map(|f| (1, f))).chain(self.states.values().map(|f| (2, f)));
+            for (queue, f) in all {
+                if packet.len() + f.len() > FRAME {
+                    break;
+                }
+                packet.extend_from_slice(f);
+                if let Some(n) = taken.get_mut(queue) {
+                    *n += 1;
+                }
+            }
+            if packet.is_empty() {
+                return true;
+            }
+            if !write(&packet) {
+                return false;
+            }
+            let [first, commands, states] = taken;
+            (0..first).for_each(|_| drop(self.first.pop_first()));
+            self.commands.drain(..commands);
+            (0..states).for_each(|_| drop(self.states.pop_first()));
+        }
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.first.clear();
@@ -526,8 +569,8 @@ mod tests {
         link.say(news(7)).expect("fits");
         link.say(keep.clone()).expect("fits");
         let mut said = Vec::new();
-        link.flush(|f| {
-            said.push(parse(f).expect("own frame").message);
+        link.flush(|packet| {
+            said.extend(frames(packet).map(|f| parse(f).expect("own frame").message));
             true
         });
         // What is newer than a report comes after it.
@@ -542,6 +585,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_packet_is_all_of_its_frames_and_what_is_none_is_refused(sizes in prop::collection::vec(0usize..300, 0..9), junk in prop::collection::vec(any::<u8>(), 0..9)) {
+            let whole: Vec<Vec<u8>> = sizes.iter().map(|n| frame(&Envelope { epoch: 1, message: Message::Config { last: false, bytes: vec![7; *n] } }).expect("fits")).collect();
+            let mut packet = whole.concat();
+            packet.extend(&junk);
+            let parts: Vec<&[u8]> = frames(&packet).collect();
+            prop_assert_eq!(parts.concat(), packet.clone());
+            prop_assert!(parts.iter().zip(&whole).all(|(a, b)| a == b));
+            prop_assert!(parts.iter().all(|p| !p.is_empty()));
+        }
+
         #[test]
         fn large_things_travel_in_pieces(bytes in prop::collection::vec(any::<u8>(), 0..20_000)) {
             let mut assembler = Assembler::default();

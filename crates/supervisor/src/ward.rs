@@ -289,10 +289,14 @@ impl Ward {
         self.outbox.flush(write);
     }
 
-    /// Takes a frame that it wrote. What another life wrote is dropped.
+    /// Takes a packet that it wrote, of one frame or more. What another life wrote is dropped.
     ///
     /// Fails when the bytes are no message.
-    pub fn heard(&mut self, now: Time, frame: &[u8]) -> Result<(), FrameError> {
+    pub fn heard(&mut self, now: Time, packet: &[u8]) -> Result<(), FrameError> {
+        steadfast_ipc::frames(packet).try_for_each(|f| self.heard_one(now, f))
+    }
+
+    fn heard_one(&mut self, now: Time, frame: &[u8]) -> Result<(), FrameError> {
         let envelope = parse(frame)?;
         if envelope.epoch != self.epoch {
             return Ok(());

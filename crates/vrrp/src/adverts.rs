@@ -98,7 +98,7 @@ impl Router {
     pub(crate) fn say_discarded(&mut self, i: u32, now: Time, seen: Seen, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         let ours = x.priority();
-        x.discarded = Some((seen.source, seen.priority, now));
+        x.discarded = Some(Box::new((seen.source, seen.priority, now)));
         if x.first(Once::LowerDiscarded) {
             let Seen { source, priority, .. } = seen;
             let text =
@@ -177,7 +177,7 @@ impl Router {
     /// Master: somebody else thinks that it is master, and has to yield.
     pub(crate) fn contend(&mut self, i: u32, now: Time, seen: Seen, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
-        let expected = x.preempted.is_some_and(|(a, until)| a == seen.source && now < until);
+        let expected = x.preempted.as_deref().is_some_and(|(a, until)| *a == seen.source && now < *until);
         let ours = x.priority();
         let two_owners = seen.priority == 255 && x.config.priority == 255;
         let new = x.reannounced.is_none_or(|t| now.since(t) >= CALM);

@@ -98,9 +98,9 @@ pub(crate) struct Instance {
     /// Priority 0 was heard, and nothing since.
     pub zero_heard: Option<Time>,
     /// Who speaks version 3, where version 2 is heard, too.
-    pub newer: Option<Newer>,
+    pub newer: Option<Box<Newer>>,
     /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
-    pub interrupted: Option<(Time, bool)>,
+    pub interrupted: Option<Box<(Time, bool)>>,
     /// What its last advert came from.
     pub spoke_from: Option<IpAddr>,
     /// While it overslept somebody of lower priority took over.
@@ -108,7 +108,7 @@ pub(crate) struct Instance {
     /// The last advert of a master.
     pub last_heard: Option<Time>,
     /// A master of lower priority, whose adverts let the master-down timer run on: itself, its priority, and its last one.
-    pub discarded: Option<(IpAddr, u8, Time)>,
+    pub discarded: Option<Box<(IpAddr, u8, Time)>>,
     /// An early takeover is under way; the deadline that the master-down timer had before.
     pub fast: Option<Time>,
     pub delay: Delay,
@@ -118,7 +118,7 @@ pub(crate) struct Instance {
     /// Adverts sent out of turn since the last one in turn.
     pub replies: u32,
     /// The router that we took over from while it was alive, and until when its last words are expected.
-    pub preempted: Option<(IpAddr, Time)>,
+    pub preempted: Option<Box<(IpAddr, Time)>>,
     /// Last announcement that a contention caused, and how many there were within its second.
     pub reannounced: Option<Time>,
     pub bursts: u32,
@@ -262,7 +262,7 @@ impl Instance {
     /// Its link or its address was away for so short a time that no peer can have taken over: each waits for as many adverts before, or,
     /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there.
     pub fn was_only_interrupted(&self, now: Time) -> bool {
-        let Some((spoke, told)) = self.interrupted else { return false };
+        let Some((spoke, told)) = self.interrupted.as_deref().copied() else { return false };
         let interval = self.config.advert_interval;
         let (window, margin) = match told {
             true => (self.skew(), self.skew() / 4),
@@ -274,7 +274,10 @@ impl Instance {
     /// The master of lower priority that is alive, and its priority, where its adverts do not count.
     pub fn beats(&self, now: Time) -> Option<(IpAddr, u8)> {
         let interval = self.timing_interval();
-        self.discarded.filter(|(_, _, at)| now.since(*at) < interval + interval / 2).map(|(source, p, _)| (source, p))
+        self.discarded
+            .as_deref()
+            .filter(|(_, _, at)| now.since(*at) < interval + interval / 2)
+            .map(|(source, p, _)| (*source, *p))
     }
 
     /// An owner always preempts (RFC 9568 section 6.1).

@@ -429,13 +429,17 @@ impl Instance {
 
     /// False: an advert of version 2 from somebody who speaks version 3, too.
     fn is_newest(&mut self, now: Time, source: IpAddr, header: &Header, out: &mut Vec<Output>) -> bool {
-        let same = self.newer.filter(|n| n.source == source && now < n.until);
+        let same = self.newer.as_deref().copied().filter(|n| n.source == source && now < n.until);
         if header.version == 2 {
-            self.newer = same.map(|n| Newer { alone: 0, ..n }).or(self.newer);
+            if let Some(n) = &mut self.newer
+                && same.is_some()
+            {
+                n.alone = 0;
+            }
             return same.is_none();
         }
         let alone = same.map_or(0, |n| n.alone).saturating_add(1);
-        self.newer = Some(Newer { source, until: now + header.interval() * 3, alone });
+        self.newer = Some(Box::new(Newer { source, until: now + header.interval() * 3, alone }));
         if alone == ALONE && self.first(Once::Alone) {
             let name = &self.config.name;
             let text =

@@ -370,7 +370,7 @@ impl Router {
         let master = x.master.take();
         // one whom we pushed aside while it lived may say a last word
         x.preempted = match (master, x.fast.is_some()) {
-            (Some((a, _)), true) => Some((a, now + x.config.advert_interval * 2)),
+            (Some((a, _)), true) => Some(Box::new((a, now + x.config.advert_interval * 2))),
             _ => None,
         };
         x.wants = false;
@@ -532,7 +532,7 @@ impl Router {
         let bound = x.release_bound();
         let spoke = x.last_sent;
         let sent = !dead && x.emit(0, now, out);
-        x.interrupted = (dead || mute).then_some((if sent { now } else { spoke }, sent));
+        x.interrupted = (dead || mute).then(|| Box::new((if sent { now } else { spoke }, sent)));
         // nobody takes over at once who has not been told; and an address that stays without the host's own would become the first of
         // its network, with which the host's would go later
         let soft = soft && sent && !mute && x.config.soft_release && x.objects_set;

@@ -1,5 +1,5 @@
 #![no_main]
-//! Any bytes as a frame, or as a configuration that travelled.
+//! Any bytes as a frame, as a packet of frames, or as a configuration that travelled.
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../drive/ipc.rs"]

@@ -218,13 +218,19 @@ impl Node {
         let Some(c) = &mut self.child else { return Ok(()) };
         let (up, fuse) = (&mut self.up, &mut c.fuse);
         let mut died = false;
-        c.link.flush(|f| {
-            died = *fuse == Some(0);
-            if died || up.len() >= PIPE {
+        c.link.flush(|packet| {
+            if up.len() >= PIPE {
                 return false;
             }
-            *fuse = fuse.map(|n| n - 1);
-            up.push_back(f.to_vec());
+            // The daemon writes most of them one by one.
+            for f in steadfast_ipc::frames(packet) {
+                died = *fuse == Some(0);
+                if died {
+                    return false;
+                }
+                *fuse = fuse.map(|n| n - 1);
+                up.push_back(f.to_vec());
+            }
             true
         });
         if died { Err(Died) } else { Ok(()) }

@@ -14,11 +14,13 @@ impl Role {
         while !self.out.is_empty() {
             for (n, output) in std::mem::take(&mut self.out).into_iter().enumerate() {
                 if n % 256 == 255 {
+                    self.parent.flush();
                     breathe(&mut self.parent, &mut self.breath);
                 }
                 self.do_one(t, output);
             }
         }
+        self.parent.flush();
         // All of them at once: a start concerns thousands.
         if !self.quorums.is_empty() {
             let names = std::mem::take(&mut self.quorums);
@@ -76,16 +78,16 @@ impl Role {
             Output::Keep(snapshot) => {
                 let nothing = matches!(&snapshot, Snapshot::Reason { text, .. } if text.is_empty());
                 if let Ok(bytes) = if nothing { Ok(Vec::new()) } else { encode(&snapshot) } {
-                    self.parent.say(Message::Keep { key: snapshot.key(), bytes });
+                    self.parent.prepare(Message::Keep { key: snapshot.key(), bytes });
                 }
             }
-            Output::Forget(key) => self.parent.say(Message::Keep { key, bytes: Vec::new() }),
+            Output::Forget(key) => self.parent.prepare(Message::Keep { key, bytes: Vec::new() }),
             Output::Fifo(line) => {
                 if self.plan.structured {
                     log_change(line.trim_end());
                 }
                 if let Some(news) = news(line.trim_end()) {
-                    self.parent.say(Message::News(news));
+                    self.parent.prepare(Message::News(news));
                 }
                 self.teller.line(&line);
             }

@@ -420,9 +420,7 @@ impl Role {
     /// Before the kernel is told, so that a successor knows whose services they are.
     fn keep_ours(&mut self) {
         for _ in 0..2 {
-            for message in self.record.news(&mut self.balancer, &mut self.groups) {
-                self.parent.say(message);
-            }
+            self.parent.say_all(self.record.news(&mut self.balancer, &mut self.groups));
             let (parent, breath) = (&mut self.parent, &mut self.breath);
             self.balancer.flush(&mut || breathe(parent, breath));
         }

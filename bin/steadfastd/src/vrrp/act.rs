@@ -172,9 +172,7 @@ impl Role {
             bytes.chunks(PART).enumerate().map(|(n, part)| (key(n), part.to_vec())).collect::<Vec<_>>()
         };
         let present = settings.chain(self.router.snapshots().flat_map(of));
-        for message in self.keeping.difference(present) {
-            self.parent.say(message);
-        }
+        self.parent.say_all(self.keeping.difference(present));
     }
 
     pub(super) fn let_go(&mut self, object: Object) {

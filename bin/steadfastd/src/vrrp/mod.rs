@@ -501,6 +501,8 @@ impl Role {
             self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
         }
         self.system.kernel.affirm(&self.system.mirror);
+        // The second copy needs it for milliseconds of each minute.
+        schedule::give_heap_back();
     }
 
     /// Links whose drivers are asked for their carrier.
@@ -634,9 +636,10 @@ impl Role {
             Message::Save => {
                 for v in self.router.views() {
                     if let Ok(bytes) = encode(&v.counters) {
-                        self.parent.say(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
+                        self.parent.prepare(Message::Keep { key: format!("{COUNTERS}{}", v.config.name), bytes });
                     }
                 }
+                self.parent.flush();
             }
             _ => {}
         }

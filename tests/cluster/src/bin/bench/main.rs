@@ -65,13 +65,14 @@ fn main() {
         eprintln!("no section '{w}'; there are: {}", all.join(", "));
         std::process::exit(1);
     }
-    let kinds: &[Kind] = if keepalived().is_some() { &[Kind::Steadfast, Kind::Keepalived] } else { &[Kind::Steadfast] };
+    let beside = keepalived().filter(|_| !words.iter().any(|w| w == "--alone"));
+    let kinds: &[Kind] = if beside.is_some() { &[Kind::Steadfast, Kind::Keepalived] } else { &[Kind::Steadfast] };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("{cores} cores, {}", first_line("uname", &["-sr"]));
     println!("steadfast: {}", steadfast_test_cluster::daemon::steadfastd().display());
-    match keepalived() {
+    match beside {
         Some(p) => println!("keepalived: {}", first_line(&p.to_string_lossy(), &["--version"])),
-        None => println!("keepalived is not installed: its column is missing"),
+        None => println!("keepalived is not installed, or left out (--alone): its column is missing"),
     }
     let titles: Vec<String> = kinds.iter().map(|k| format!(" | {:<34}", format!("{k:?}").to_lowercase())).collect();
     println!("\n{:<44}{}", "", titles.concat());
