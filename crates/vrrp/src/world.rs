@@ -203,7 +203,7 @@ impl Router {
         // As with keepalived: it stays away until its owner becomes master the next time, or its link comes back. An address is what
         // clients ask for, and is put back all the same.
         if object.is_untracked() && !matches!(object, Object::Address(_)) {
-            if self.held.contains(object) {
+            if self.held.stays_away(now, object) {
                 out.push(Output::Log(
                     Level::Info,
                     format!("{object} was removed by somebody; it is not tracked and stays away"),

@@ -22,9 +22,15 @@ fn four() -> String {
 
 /// Frames that a host hears while something happens.
 fn heard(host: &Host, what: impl FnOnce()) -> Vec<(Duration, Vec<u8>)> {
-    let end = Arc::new(AtomicBool::new(false));
-    let ended = end.clone();
-    let ear = host.inside(move || wire::frames(Duration::from_secs(60), || ended.load(Ordering::Relaxed)));
+    let (end, listens) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (ended, ready) = (end.clone(), listens.clone());
+    // It asks whether it is over once it has its socket.
+    let over = move || {
+        ready.store(true, Ordering::Relaxed);
+        ended.load(Ordering::Relaxed)
+    };
+    let ear = host.inside(move || wire::frames(Duration::from_secs(60), over));
+    assert!(eventually(SOON, || listens.load(Ordering::Relaxed)));
     what();
     end.store(true, Ordering::Relaxed);
     ear.join().expect("ear")

@@ -104,7 +104,14 @@ fn a_route_or_rule_that_nobody_tracks_stays_away_until_the_next_master_or_the_re
         for object in &objects {
             solo.input(Input::ObjectLost(object));
             solo.run_ms(3000);
-            assert_eq!(solo.take().contains(&Output::Add(object.clone())), !no_track, "{object}");
+            let out = solo.take();
+            assert_eq!(out.contains(&Output::Add(object.clone())), !no_track, "{object}");
+            assert!(logs(&out).iter().any(|l| l.contains("was removed by somebody")), "{out:?}");
+            // Who puts it there and removes it again fills no log.
+            (0..100).for_each(|_| solo.input(Input::ObjectLost(object)));
+            assert!(logs(&solo.take()).len() <= 1);
+            solo.run_ms(20_000);
+            solo.take();
         }
         solo.input(Input::Link(link(3, "eth1", false, &[addr(1, 0)])));
         solo.input(Input::Link(link(3, "eth1", true, &[addr(1, 0)])));
