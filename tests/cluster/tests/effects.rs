@@ -196,7 +196,7 @@ fn a_child_that_does_not_stop_is_killed_after_its_time() {
     let lan = Lan::new(1);
     // Less than what the watchdog gives to a process that hangs.
     for (word, seconds) in [("child_wait_time 2", 2), ("child_wait_time 4", 4)] {
-        let mut d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{word}\n{}", owner("", "")));
+        let mut d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{word}\n{}", instance("VI", 100, 200, "")));
         d.wait_log("Entering MASTER STATE", SOON);
         let child = d.pid_of("vrrp.pid").expect("pid");
         send(child, Signal::SIGSTOP);
