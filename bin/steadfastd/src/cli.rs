@@ -56,6 +56,8 @@ pub struct Options {
     pub withdraw: bool,
     /// Internal: where the VRRP or checker child writes down what is ours in the kernel.
     pub record: Option<PathBuf>,
+    /// Internal: end where the first thing would be done to the host.
+    pub rehearse: bool,
     /// What the log's identifier ends with.
     pub ident: String,
     /// Internal: descriptor of what an older program hands over.
@@ -113,6 +115,7 @@ impl Default for Options {
             record: None,
             ident: String::new(),
             handover: None,
+            rehearse: false,
             bad_facility: None,
             words: Vec::new(),
         }
@@ -185,6 +188,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "handover", Value::Yes, ""),
     ('\0', "first-life", Value::No, ""),
     ('\0', "withdraw", Value::No, ""),
+    ('\0', "rehearse", Value::No, ""),
     ('\0', "record", Value::Yes, ""),
     ('\0', "ident", Value::Yes, ""),
 ];
@@ -337,6 +341,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "parent" => o.parent = text.parse().unwrap_or(0),
                 "first-life" => o.first_life = true,
                 "withdraw" => o.withdraw = true,
+                "rehearse" => o.rehearse = true,
                 "ident" => o.ident = text,
                 "record" => o.record = Some(text.into()),
                 "handover" => {

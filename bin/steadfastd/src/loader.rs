@@ -12,7 +12,7 @@ use steadfast_sys::pipe::{WriteError, Writer};
 const ENVELOPE: usize = 64;
 
 /// Reads the configuration that the options name.
-fn load(options: &Options) -> Outcome {
+pub fn load(options: &Options) -> Outcome {
     let id = options.config_id.clone().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()

@@ -15,6 +15,7 @@ mod observer;
 mod parent;
 mod programs;
 mod record;
+mod rehearsal;
 mod repair;
 mod reread;
 mod runner;
@@ -44,6 +45,7 @@ fn main() {
             "vrrp" => vrrp::run(&options),
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
+            "rehearsal" => rehearsal::run(&options),
             "bfd" => bfd::run(&options),
             #[cfg(feature = "dbus")]
             "dbus" => observer::dbus::run(&options),

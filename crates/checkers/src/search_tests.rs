@@ -35,6 +35,26 @@ fn dollar_before_the_closing_line_end_as_in_pcre() {
     assert!(!run(&Rule { dollar_endonly: true, ..rule("OK$") }, &[b"all OK\n"]));
 }
 
+/// A pattern and a body which match with the option alone, or without it alone.
+#[test]
+fn options() {
+    type Case = (&'static str, &'static [u8], bool, fn(&mut Rule));
+    let cases: [Case; 7] = [
+        ("OK", b"all ok", true, |r| r.caseless = true),
+        ("a.b", b"a\nb", true, |r| r.dotall = true),
+        ("^b$", b"a\nb\nc", true, |r| r.multiline = true),
+        ("o k # fine", b"ok", true, |r| r.extended = true),
+        ("o k # fine", b"o k # fine", false, |r| r.extended = true),
+        ("^.$", "\u{e9}".as_bytes(), true, |r| r.utf = true),
+        ("OK$", b"all OK\n", false, |r| r.dollar_endonly = true),
+    ];
+    for (pattern, body, wanted, set) in cases {
+        let mut with = rule(pattern);
+        set(&mut with);
+        assert_eq!((run(&rule(pattern), &[body]), run(&with, &[body])), (!wanted, wanted), "{with:?}");
+    }
+}
+
 #[test]
 fn offsets() {
     let body: &[u8] = b"0123456789ok";

@@ -377,9 +377,22 @@ fn files_and_sessions() {
         w.tell(Input::File("f", value));
         assert_eq!(w.table(), table, "{weight} {reverse} {value}, told later");
     }
-    let bfd = Check { kind: CheckKind::Bfd { name: "b".into() }, timing: timing() };
-    let mut w = World::new(config(service(vec![server(A, 5, bfd)])));
+    let bfd = |alpha| {
+        let kind = CheckKind::Bfd { name: "b".into() };
+        Check { kind, timing: Timing { alpha, ..timing() } }
+    };
+    let mut w = World::new(config(service(vec![server(A, 5, bfd(true))])));
     w.run(1.0);
+    assert_eq!(w.table(), "", "not before the session is up");
+    w.tell(Input::Bfd("c", true));
+    assert_eq!(w.table(), "", "another session");
+    w.tell(Input::Bfd("b", true));
+    assert_eq!(w.table(), "10.0.0.1:80=5");
+    let mut w = World::new(config(service(vec![server(A, 5, bfd(false))])));
+    w.run(1.0);
+    assert_eq!(w.table(), "10.0.0.1:80=5");
+    w.tell(Input::Bfd("c", false));
+    assert_eq!(w.table(), "10.0.0.1:80=5", "another session");
     w.tell(Input::Bfd("b", false));
     assert_eq!(w.table(), "");
     assert!(w.heard().contains(&"BFD_CHECK on service [10.0.0.1]:tcp:80 failed: session is down".to_owned()));

@@ -260,22 +260,13 @@ pub fn share_heap() {
     }
 }
 
-/// Gives back memory that is free inside this process.
-pub fn give_heap_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim only touches memory that nobody uses.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Gives back what a start or a reload needed and what comes after does not: memory that is free inside this process, and the
 /// pages of the program. Those that are needed are found in the page cache again, at about a microsecond each.
 pub fn give_memory_back() {
-    give_heap_back();
     #[cfg(target_env = "gnu")]
-    // SAFETY: the callback is called while this call lasts.
+    // SAFETY: malloc_trim only touches memory that nobody uses; the callback is called while this call lasts.
     unsafe {
+        libc::malloc_trim(0);
         libc::dl_iterate_phdr(Some(advise_program), std::ptr::from_ref(&libc::MADV_DONTNEED).cast_mut().cast());
     }
 }

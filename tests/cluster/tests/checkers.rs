@@ -144,6 +144,105 @@ fn mail_of_the_checker_arrives_also_that_of_the_stop() {
     assert_eq!(subjects()[3..], [format!("{server}DOWN"), begun[0].clone()]);
 }
 
+/// Who is written of: servers where their virtual server is and they are not left out; none where the file says so, but for those
+/// whose own words ask for it.
+#[test]
+fn mail_is_of_those_servers_that_are_to_be_written_of() {
+    require!();
+    let lan = Lan::new(2);
+    let _web = Server::start(&lan.hosts[1], "10.77.0.2:80", page);
+    let at = |port: u16, own: &str| {
+        let server = |n: u16, words: &str| {
+            let check = "TCP_CHECK {\n connect_ip 10.77.0.2\n connect_port 80\n }";
+            format!(" real_server 10.77.0.{n} 80 {{\n {words}\n {check}\n }}\n")
+        };
+        format!(
+            "virtual_server 10.77.0.100 {port} {{\n delay_loop 0.5\n warmup 0.1\n protocol TCP\n alpha\n omega\n {own}\n{}{}}}\n",
+            server(2, ""),
+            server(3, "smtp_alert no")
+        )
+    };
+    for (globals, own, written_of) in [
+        ("smtp_alert", "smtp_alert no", 80),
+        ("smtp_alert\n no_checker_emails", "smtp_alert", 81),
+        ("", "smtp_alert", 81),
+    ] {
+        let post = Server::start(&lan.hosts[1], "10.77.0.2:25", mail);
+        let globals = format!(
+            "global_defs {{\n router_id LB\n notification_email {{\n ops@example.org\n }}\n smtp_server 10.77.0.2 25\n smtp_alert_vrrp no\n \
+             {globals}\n}}\n"
+        );
+        let d = start(&lan.hosts[0], &(globals + &at(80, "") + &at(81, own)));
+        for port in [80, 81] {
+            wait(&d, 1, &["Gained quorum", &format!("tcp:{port}")]);
+            wait(&d, 2, &["Adding service", &format!("to VS [10.77.0.100]:tcp:{port}")]);
+        }
+        // With omega a stop says goodbye, and waits until everything is sent.
+        assert_eq!(d.stop(), Some(0));
+        let subjects = || -> Vec<String> {
+            let mails = post.heard().into_iter().map(|(_, m)| m.replace("\n ", " "));
+            let mut all: Vec<_> = mails
+                .filter_map(|m| m.lines().find_map(|l| l.strip_prefix("Subject: [LB] ").map(String::from)))
+                .collect();
+            all.sort();
+            all
+        };
+        let service = format!("[10.77.0.100]:tcp:{written_of}");
+        let server = |word: &str| format!("Realserver [10.77.0.2]:tcp:80 of virtual server {service} - {word}");
+        let whole = |word: &str| format!("Virtualserver {service} - {word}");
+        let wanted = [server("DOWN"), server("UP"), whole("DOWN"), whole("DOWN"), whole("UP")];
+        assert!(eventually(seconds(2), || subjects() == wanted), "{own}: {:#?}", subjects());
+    }
+}
+
+/// `virtualhost` of a virtual server, of a real one, of a check and of a page: the nearest one counts.
+#[test]
+fn the_nearest_name_of_a_host_is_asked_for() {
+    require!();
+    let lan = Lan::new(2);
+    let web = Server::start(&lan.hosts[1], "10.77.0.2:80", page);
+    let names = ["service", "server", "check", "page"].map(|n| format!("virtualhost {n}.example"));
+    // Of the four words the first ones.
+    let text = (0..=4).map(|n| {
+        let [of_service, of_server, of_check, of_page] =
+            [0, 1, 2, 3].map(|k| if k < n { names[k].as_str() } else { "" });
+        let url = format!("url {{\n path /{n}\n status_code 200\n {of_page}\n }}");
+        let words = format!("{of_server}\n HTTP_GET {{\n {of_check}\n {url}\n }}");
+        service(&format!("10.77.0.100 {}", 80 + n), of_service, "10.77.0.2 80", &words)
+    });
+    let d = start(&lan.hosts[0], &text.collect::<String>());
+    for (n, host) in
+        ["10.77.0.2", "service.example", "server.example", "check.example", "page.example"].iter().enumerate()
+    {
+        let asked = || web.heard().into_iter().map(|(_, head)| head).find(|h| h.starts_with(&format!("GET /{n} ")));
+        assert!(eventually(seconds(10), || asked().is_some()), "{n}: {}", d.log());
+        assert!(asked().is_some_and(|h| h.contains(&format!("\nHost: {host}\n"))), "{host}: {:?}", asked());
+    }
+    assert_eq!(d.stop(), Some(0));
+}
+
+/// A program has the account of its check, else that of the file.
+#[test]
+fn a_program_has_the_account_of_its_check() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path().display().to_string();
+    let path = file(folder.path(), "who", &format!("#!/bin/sh\nid -un > {at}/$1\n"));
+    for (mode, of) in [("0755", path.as_str()), ("0777", at.as_str())] {
+        std::process::Command::new("chmod").args([mode, of]).status().expect("chmod");
+    }
+    let check = |name: &str, words: &str| format!("MISC_CHECK {{\n misc_path \"{path} {name}\"\n {words}\n }}");
+    let text = service("10.77.0.100 80", "", "10.77.0.2 80", &check("own", "user nobody"))
+        + &service("10.77.0.100 81", "", "10.77.0.2 80", &check("file", ""));
+    let d = start(&lan.hosts[0], &format!("global_defs {{\n script_user root\n}}\n{text}"));
+    let said = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    for (name, account) in [("own", "nobody\n"), ("file", "root\n")] {
+        assert!(eventually(seconds(10), || said(name) == account), "{name}: {:?}: {}", said(name), d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
+}
+
 /// The kernel lets nobody have ICMP sockets before somebody says so.
 #[test]
 fn echo_requests_are_answered_or_not() {

@@ -70,7 +70,7 @@ fn a_killed_parent_costs_as_little_as_an_orderly_stop() {
     std::thread::sleep(Duration::from_millis(300));
     let gap = ping.longest_gap();
     println!("gap when the parent is killed: {gap:?}");
-    assert!(gap < Duration::from_millis(200), "{gap:?}: {}", a.log());
+    assert!(gap < Duration::from_millis(400), "{gap:?}, as long as a skew: {}", a.log());
     assert!(eventually(seconds(5), || !lan.hosts[0].has(VIP)), "{}", a.log());
 }
 
@@ -90,7 +90,7 @@ fn a_parent_whose_death_is_told_twice_costs_no_more() {
     holds(&lan.hosts[1], 5);
     let gap = ping.longest_gap();
     println!("gap when the parent's death is told twice: {gap:?}");
-    assert!(gap < Duration::from_millis(200), "{gap:?}: {}", a.log());
+    assert!(gap < Duration::from_millis(400), "{gap:?}, as long as a skew: {}", a.log());
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_failing_script_moves_the_address_at_once_and_back() {
     let lower = seen.iter().find(|s| s.priority == 80).expect("an advert of priority 80");
     let taken = seen.iter().find(|s| s.priority == 100).expect("takeover");
     println!("takeover {:?} after priority 80 was on the wire", taken.at - lower.at);
-    assert!(taken.at - lower.at < Duration::from_millis(300));
+    assert!(taken.at - lower.at < Duration::from_millis(500));
     println!("longest gap for the client: {:?}", ping.longest_gap());
 }
 
@@ -628,7 +628,7 @@ fn a_child_that_dies_again_and_again_holds_no_address_while_it_is_away() {
         asked.lost, asked.sent
     );
     assert!(asked.longest_gap < Duration::from_millis(400), "{asked:?}");
-    assert!(doubled < Duration::from_millis(300), "{doubled:?}\n{}", a.log());
+    assert!(doubled < Duration::from_millis(500), "{doubled:?}\n{}", a.log());
     a.wait_log("its addresses are withdrawn", seconds(2));
     let log = a.log();
     assert!(log.find("peers are told") < log.find("its addresses are withdrawn"), "not before it is so: {log}");

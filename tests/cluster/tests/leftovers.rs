@@ -164,7 +164,7 @@ fn a_start_right_after_a_kill_of_all_processes_loses_no_question() {
     assert!(eventually(seconds(3), || !lan.hosts[1].has("10.77.0.100")), "{}", peer.log());
     let asked = client.end();
     println!("killed and started again: the client lost {} of {} questions", asked.lost, asked.sent);
-    assert!(asked.longest_gap < Duration::from_millis(200), "{asked:?}\n{}", again.log());
+    assert!(asked.longest_gap < Duration::from_millis(500), "{asked:?}\n{}", again.log());
 }
 
 /// The two halves of a daemon may be two daemons (-P, -C), whose pid files of children have the same names unless somebody says

@@ -246,11 +246,13 @@ fn each_child_is_scheduled_as_the_file_wants_it() {
         assert!(eventually(SOON, || own() == ["3500", "7000"]), "{name}: {:?}\n{}", own(), d.log());
     }
     assert_eq!(d.stop(), Some(0));
-    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &children("", "umask 0117"));
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &children("", "umask 0117\nchecker_rlimit_rttime 8000"));
     d.wait_log("Startup complete", SOON);
     for (name, ..) in roles {
         assert_eq!(status(d.pid_of(name).expect("pid"), "Umask"), "0117", "{name}");
     }
+    let limited = || limit(d.pid_of("check.pid").expect("pid")) == ["4000", "8000"];
+    assert!(eventually(SOON, limited), "the checker's limit: {}", d.log());
     assert_eq!(d.stop(), Some(0));
 }
 

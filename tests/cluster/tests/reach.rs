@@ -22,8 +22,9 @@ const CHECKS: [(&str, &str); 10] = [
     ("PING_CHECK", ""),
 ];
 
-fn conf(words: impl Fn(usize) -> String) -> String {
-    let mut text = "global_defs {\n script_user root\n}\n".to_string();
+/// Words of all, of each virtual server, of each real server and of each check.
+fn conf(globals: &str, service: &str, server: &str, words: impl Fn(usize) -> String) -> String {
+    let mut text = format!("global_defs {{\n script_user root\n {globals}\n}}\n");
     for (n, (kind, own)) in CHECKS.iter().enumerate() {
         let check = match *own {
             "host" => format!("{kind} {{\n host {{\n {}\n }}\n }}", words(n)),
@@ -31,7 +32,8 @@ fn conf(words: impl Fn(usize) -> String) -> String {
         };
         let protocol = if matches!(*kind, "DNS_CHECK" | "UDP_CHECK") { "UDP" } else { "TCP" };
         text += &format!(
-            "virtual_server 10.77.0.100 {} {{\n lb_algo rr\n lb_kind NAT\n protocol {protocol}\n real_server 10.77.0.2 {} {{\n weight 1\n {check}\n }}\n}}\n",
+            "virtual_server 10.77.0.100 {} {{\n lb_algo rr\n lb_kind NAT\n protocol {protocol}\n {service}\n real_server 10.77.0.2 {} {{\n \
+             weight 1\n {server}\n {check}\n }}\n}}\n",
             9000 + n,
             8000 + n
         );
@@ -58,8 +60,8 @@ fn question(at: Duration, frame: &[u8]) -> Option<Question> {
         // The first packet of a connection.
         6 if rest.get(13)? & 0x12 == 2 => (port(2)?.checked_sub(9000)?.into(), port(0)?),
         17 => (port(2)?.checked_sub(9000)?.into(), port(0)?),
-        // An echo request.
-        1 if rest.first()? == &8 => (CHECKS.len() - 1, 0),
+        // An echo request: its identifier.
+        1 if rest.first()? == &8 => (CHECKS.len() - 1, port(4)?),
         _ => return None,
     };
     let mac = frame.get(6..12)?.try_into().ok()?;
@@ -120,10 +122,17 @@ fn each_check_asks_where_and_from_where_and_as_often_as_it_is_told() {
         format!("{reach}\n connect_port {}\n bind_port {port}\n {link}\n {all}", 9000 + n)
     };
     let mut lines = Vec::new();
-    for (link, all, mac) in [("bind_if mv0", "log_all_failures", &far), ("", "", &near)] {
+    // A check's own word is before that of the file.
+    let everywhere = "checker_log_all_failures";
+    for (globals, link, all, mac) in [
+        ("", "bind_if mv0", "log_all_failures", &far),
+        ("", "", "", &near),
+        (everywhere, "bind_if mv0", "log_all_failures no", &far),
+        (everywhere, "bind_if mv0", "", &far),
+    ] {
         let mut log = String::new();
         let seen = heard(server, || {
-            let d = Daemon::start(host, Kind::Steadfast, &conf(|n| words(n, link, all)));
+            let d = Daemon::start(host, Kind::Steadfast, &conf(globals, "", "", |n| words(n, link, all)));
             d.wait_log("Startup complete", SOON);
             std::thread::sleep(Duration::from_millis(4600));
             log = d.log();
@@ -137,8 +146,7 @@ fn each_check_asks_where_and_from_where_and_as_often_as_it_is_told() {
                 assert_eq!(q.to, Ipv4Addr::new(10, 77, 0, 22), "{name}");
                 assert_eq!(q.from.0, Ipv4Addr::new(10, 77, 0, 11), "{name}");
                 assert_eq!(q.mac.as_slice(), mac.as_slice(), "{name}");
-                let port = if *kind == "PING_CHECK" { 0 } else { 33000 + n };
-                assert_eq!(usize::from(q.from.1), port, "{name}");
+                assert_eq!(usize::from(q.from.1), 33000 + n, "{name}");
             }
             // A second apart, give or take what a busy machine adds: the mean.
             let mean = (of[of.len() - 1].at - of[0].at) / u32::try_from(of.len() - 1).expect("few");
@@ -147,10 +155,12 @@ fn each_check_asks_where_and_from_where_and_as_often_as_it_is_told() {
         lines.push((0..CHECKS.len()).map(|n| failures(&log, n)).collect::<Vec<_>>());
     }
     // Each failure is told where that is wanted, else the first.
-    assert!(lines[0].iter().all(|n| *n >= 3) && lines[1].iter().all(|n| *n == 1), "{lines:?}");
+    for (of, many) in lines.iter().zip([true, false, false, true]) {
+        assert!(of.iter().all(|n| if many { *n >= 3 } else { *n == 1 }), "{lines:?}");
+    }
 }
 
-/// Without the word it would be five seconds.
+/// Without the word it would be five seconds. A check has it of its own, or from around it.
 #[test]
 fn each_check_gives_up_a_silent_server_when_it_is_told_to() {
     require!();
@@ -159,10 +169,14 @@ fn each_check_gives_up_a_silent_server_when_it_is_told_to() {
     // It hears everything and answers nothing.
     server.ip("route add blackhole 10.77.0.1/32");
     set(server, "/proc/sys/net/ipv4/icmp_echo_ignore_all", "1");
-    let words = |n: usize| format!("connect_timeout 0.5\n warmup 0.1\n delay_loop 60\n connect_port {}", 9000 + n);
-    let d = Daemon::start(host, Kind::Steadfast, &conf(words));
-    d.wait_log("Startup complete", SOON);
-    let told = || (0..CHECKS.len()).map(|n| failures(&d.log(), n)).collect::<Vec<_>>();
-    assert!(eventually(Duration::from_secs(4), || told().iter().all(|n| *n == 1)), "{:?}\n{}", told(), d.log());
-    assert_eq!(d.stop(), Some(0));
+    let (short, long) = ("connect_timeout 0.5", "connect_timeout 60");
+    for (service, server, check) in [(long, long, short), (long, short, ""), (short, "", "")] {
+        let words = |n: usize| format!("{check}\n warmup 0.1\n delay_loop 60\n connect_port {}", 9000 + n);
+        let d = Daemon::start(host, Kind::Steadfast, &conf("", service, server, words));
+        d.wait_log("Startup complete", SOON);
+        let told = || (0..CHECKS.len()).map(|n| failures(&d.log(), n)).collect::<Vec<_>>();
+        let all = eventually(Duration::from_secs(4), || told().iter().all(|n| *n == 1));
+        assert!(all, "{service}, {server}, {check}: {:?}\n{}", told(), d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
 }

@@ -199,6 +199,42 @@ fn managers_read_what_is_and_hear_of_changes() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// Each word has its part of the tree, and no other.
+#[test]
+fn each_part_is_there_for_its_word() {
+    require!();
+    if !tools() {
+        return;
+    }
+    let lan = Lan::new(1);
+    let net = Net::new(&lan.hosts[0]);
+    let two = instance("ONE", 51, "") + &instance("TWO", 52, "version 3");
+    let text = |word: &str| format!("global_defs {{\n snmp_socket {}\n {word}\n}}\n{two}", net.socket());
+    let mut d: Option<Daemon> = None;
+    for (word, wanted) in [
+        ("enable_snmp_keepalived", [true, false, false]),
+        ("enable_snmp_rfcv2", [false, true, false]),
+        ("enable_snmp_vrrp", [true, false, false]),
+        ("enable_snmp_rfcv3", [false, false, true]),
+        ("enable_snmp_rfc", [false, true, true]),
+    ] {
+        let d = match &d {
+            Some(d) => {
+                d.reload(&text(word));
+                d
+            }
+            None => d.insert(Daemon::start(&lan.hosts[0], Kind::Steadfast, &text(word))),
+        };
+        // The table of instances, and those of both RFCs.
+        let seen = || {
+            [format!("{KEEPALIVED}.2.3"), format!("{RFC_2787}.1.3"), format!("{RFC_6527}.1.1")]
+                .map(|r| net.walk(&r).len() > 1)
+        };
+        assert!(eventually(seconds(10), || seen() == wanted), "{word}: {:?}: {}", seen(), d.log());
+    }
+    assert_eq!(d.map(Daemon::stop), Some(Some(0)));
+}
+
 #[test]
 fn a_stop_is_told() {
     require!();

@@ -1,4 +1,4 @@
-//! Checks over TLS, with nginx as the server: which name is sent, which one is proven and by whom, and who the checker says that it is.
+//! Checks over TLS, with nginx or a gRPC server: which name is sent, which one is proven and by whom, and who the checker says that it is.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -162,6 +162,123 @@ fn names_authorities_and_who_asks() {
     );
     // Without its password a key is no key, which no check outlives.
     outcome(&lan, &format!("{} password wrong\n", ssl("right", "locked")), &[(443, "", "", "locked.key")]);
+}
+
+/// A health service with TLS, which says on which port it was asked for which name. From port 50060 on it asks who is there.
+const GRPC: &str = r#"
+import grpc
+from concurrent import futures
+read = lambda name: open(name, "rb").read()
+def check(request, context):
+    host = context._rpc_event.call_details.host.decode()
+    print("asked for", host, flush=True)
+    return b"\x08\x01"
+same = lambda b: b
+method = grpc.unary_unary_rpc_method_handler(check, request_deserializer=same, response_serializer=same)
+server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": method}),))
+own = [(read("web.example.key"), read("web.example.pem"))]
+for port in range(50050, 50070):
+    asks = port >= 50060
+    server.add_secure_port("0.0.0.0:%d" % port, grpc.ssl_server_credentials(own, read("right.pem") if asks else None, asks))
+server.start()
+print("ready", flush=True)
+server.wait_for_termination()
+"#;
+
+/// A gRPC check, by the last figures of its port and its words, and what comes of it.
+fn health(lan: &Lan, ssl: &str, cases: &[(u16, &str, &str)]) {
+    let services = cases.iter().map(|(n, words, _)| {
+        format!(
+            "virtual_server 10.77.0.100 80{n} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n alpha\n \
+             real_server 10.77.0.2 500{n} {{\n GRPC_CHECK {{\n {words}\n connect_timeout 5\n retry 0\n log_all_failures\n }}\n }}\n}}\n"
+        )
+    });
+    let vrrp = "vrrp_instance BESIDE {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    let text = format!("SSL {{\n{ssl}}}\n{}{vrrp}", services.collect::<String>());
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    for (n, words, why) in cases {
+        let said = |outcome: &str, why: &str| {
+            let head = format!("GRPC_CHECK on service [10.77.0.2]:tcp:500{n} {outcome}");
+            d.log().lines().any(|l| l.split_once(&head).is_some_and(|(_, rest)| rest.to_lowercase().starts_with(why)))
+        };
+        let up = *why == UP;
+        let came = || if up { said("succeeded", "") } else { said("failed: ", why) };
+        assert!(steadfast_test_cluster::eventually(seconds(15), came), "{n} {words}: {why}: {}", d.log());
+        assert!(!said(if up { "failed" } else { "succeeded" }, ""), "{n} {words}: {}", d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
+fn a_real_grpc_server_with_tls_is_asked_for_its_health() {
+    require!();
+    let there =
+        |program: &str, words: &[&str]| Command::new(program).args(words).output().is_ok_and(|o| o.status.success());
+    if !there("openssl", &["version"]) || !there("/usr/bin/python3", &["-c", "import grpc"]) {
+        println!("SKIPPED: gRPC health over TLS: python3-grpcio or openssl is not installed");
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    certificates(at);
+    let program = file(at, "server.py", GRPC);
+    let log = std::fs::File::create(at.join("program.log")).expect("log");
+    let mut server = lan.hosts[1].command("/usr/bin/python3");
+    server.arg(program).current_dir(at).stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
+    let _server = Program(server.spawn().expect("python3"));
+    let heard = || std::fs::read_to_string(at.join("program.log")).unwrap_or_default();
+    assert!(steadfast_test_cluster::eventually(seconds(20), || heard().contains("ready")), "{}", heard());
+    let ca = |name: &str| format!(" ca {}/{name}.pem\n", at.display());
+    let own = format!(" certificate {0}/checker.pem\n key {0}/checker.key\n", at.display());
+    let verify = "tls\n tls_verify";
+    health(
+        &lan,
+        &format!("{}{own}", ca("right")),
+        &[
+            (50, "tls", UP),
+            (51, &format!("{verify}\n tls_name web.example"), UP),
+            (
+                52,
+                &format!("{verify}\n tls_name other.example"),
+                "certificate of the server: it is not for other.example, but for web.example",
+            ),
+            (53, verify, "certificate of the server: it is not for 10.77.0.2, but for web.example"),
+            // The host of the request is proven where no other name is given; and the request goes to it, whatever is proven.
+            (54, &format!("{verify}\n virtualhost web.example"), UP),
+            (55, &format!("{verify}\n virtualhost shop.example:7\n tls_name web.example"), UP),
+            (
+                56,
+                &format!("{verify}\n virtualhost shop.example"),
+                "certificate of the server: it is not for shop.example, but for web.example",
+            ),
+            // Who speaks without TLS is not understood.
+            (57, "virtualhost plain.example", "connection "),
+            // The server hears who asks.
+            (60, &format!("{verify}\n tls_name web.example"), UP),
+        ],
+    );
+    for name in ["10.77.0.2:50051", "web.example", "shop.example:7"] {
+        assert!(heard().lines().any(|l| l == format!("asked for {name}")), "{name}: {}", heard());
+    }
+    for name in ["shop.example", "plain.example"] {
+        assert!(!heard().lines().any(|l| l == format!("asked for {name}")), "{name}: {}", heard());
+    }
+    health(
+        &lan,
+        &ca("other"),
+        &[
+            (50, "tls", UP),
+            (
+                51,
+                &format!("{verify}\n tls_name web.example"),
+                "certificate of the server: no authority of the ca file has issued it",
+            ),
+            // Such a server closes the connection without a word.
+            (60, "tls", "connection "),
+        ],
+    );
 }
 
 /// Gives pages from the folder `pages`, and to who asks for the name `web.example` others.

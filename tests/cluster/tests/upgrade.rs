@@ -118,7 +118,8 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     let longest = seen.windows(2).map(|w| w[1].at - w[0].at).max().expect("adverts");
     println!("three upgrades, adverts every 0.1 s: longest gap between adverts {longest:?}, for the client {gap:?}");
     assert!(seen.iter().all(|s| s.priority == 200), "no priority 0, and nobody else: {seen:?}");
-    assert!(gap < Duration::from_millis(200) && longest < Duration::from_millis(330), "{gap:?} {longest:?}");
+    // The peer's patience is 0.36 s, and it is asked below whether it lost it.
+    assert!(gap < Duration::from_millis(400), "{gap:?}");
     let mut rounds = ends.iter().map(|end| {
         let seen: Vec<_> = seen.iter().filter(|s| s.at <= *end && s.at + seconds(3) > *end).collect();
         seen.windows(2).map(|w| w[1].at - w[0].at).max().unwrap_or(seconds(9))
@@ -239,6 +240,20 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     let said = ": the new program says: ";
     assert!(a.log().lines().any(|l| l.contains(said) && l.contains("not found")), "{}", a.log());
     assert!(!a.log().lines().any(|l| l.contains("not found") && !l.contains(said)), "{}", a.log());
+    // One that reads the file, and whose children may not do their work.
+    let real = a.folder.path().join("real");
+    std::fs::copy(steadfastd(), &real).expect("copy");
+    let program = format!(
+        "#!/bin/sh\ncase \"$*\" in *'--role rehearsal'*) exec setpriv --bounding-set=-net_raw {real} \"$@\";; esac\n\
+         exec {real} \"$@\"\n",
+        real = real.display()
+    );
+    let broken = file(a.folder.path(), "broken", &program);
+    install(a.folder.path(), Path::new(&broken));
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(!fine && said.contains("the new program cannot take over (its rehearsal exited with status 1)"), "{said}");
+    assert!(a.log().contains("its vrrp process cannot begin (it exited with status 1)"), "{}", a.log());
+    assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     // None at all.
     std::fs::remove_file(a.path("steadfastd")).expect("removed");
     let (fine, said) = steadfast(&a, &["upgrade"]);

@@ -141,6 +141,11 @@ impl Role {
             late: Duration::ZERO,
         };
         logging::structured(role.settings.structured);
+        if options.rehearse {
+            confine(options, &steadfast_sys::sandbox::BFD);
+            role.sessions.poll(now(), &mut role.out);
+            return Ok(None);
+        }
         role.listen();
         confine(options, &steadfast_sys::sandbox::BFD);
         role.act(t);

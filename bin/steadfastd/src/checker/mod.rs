@@ -241,6 +241,11 @@ impl Role {
             late: Duration::ZERO,
             eager: Default::default(),
         };
+        if options.rehearse {
+            confine(options, &steadfast_sys::sandbox::CHECKER);
+            role.pool.poll(now(), &mut role.out);
+            return Ok(None);
+        }
         if let Some(why) = role.balancer.trouble() {
             log::error!("IPVS: {why}; servers are checked, nothing is balanced");
         }

@@ -25,6 +25,16 @@ pub struct Counted {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ages(pub Option<Duration>, pub Option<Duration>);
 
+impl Ages {
+    /// Which counters are to be read anew, when both were read then. Those of real servers go with their virtual servers' unless they
+    /// have an age of their own.
+    fn too_old(self, read: [Option<Time>; 2], t: Time) -> [bool; 2] {
+        let old = |at: Option<Time>, age: Duration| at.is_none_or(|at| t.since(at) >= age);
+        let services = old(read[0], self.0.unwrap_or(AGE));
+        [services, self.1.map_or(services, |age| old(read[1], age))]
+    }
+}
+
 fn add(sum: &mut Traffic, s: &Stats) {
     sum.connections += s.connections;
     sum.connections_per_second += s.connections_rate;
@@ -43,9 +53,7 @@ fn add(sum: &mut Traffic, s: &Stats) {
 impl Counted {
     /// Reads what is too old. `slots` are the virtual servers.
     pub fn refresh(&mut self, balancer: &mut Balancer, slots: &[Slot], ages: Ages, t: Time) {
-        let old = |at: Option<Time>, age: Duration| at.is_none_or(|at| t.since(at) >= age);
-        let services = old(self.read[0], ages.0.unwrap_or(AGE));
-        let destinations = ages.1.map_or(services, |age| old(self.read[1], age));
+        let [services, destinations] = ages.too_old(self.read, t);
         if services {
             self.read[0] = Some(t);
             let all = balancer.ask(&Request::GetServices, Family::V4).into_iter();
@@ -97,5 +105,31 @@ impl Counted {
             any = true;
         }
         any.then_some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_when_they_are_older_than_the_file_allows() {
+        let age = |millis: Option<u64>| millis.map(Duration::from_millis);
+        // When both are first read at 1000: at which times after it each is too old.
+        for (vs, rs, after, wanted) in [
+            (None, None, 4999, [false, false]),
+            (None, None, 5000, [true, true]),
+            (Some(200), None, 199, [false, false]),
+            (Some(200), None, 200, [true, true]),
+            (Some(200), Some(700), 200, [true, false]),
+            (Some(700), Some(200), 200, [false, true]),
+            (None, Some(200), 200, [false, true]),
+            (None, Some(7000), 5000, [true, false]),
+        ] {
+            let ages = Ages(age(vs), age(rs));
+            let (begin, now) = (Time::from_millis(1000), Time::from_millis(1000 + after));
+            assert_eq!(ages.too_old([None, None], begin), [true, true]);
+            assert_eq!(ages.too_old([Some(begin), Some(begin)], now), wanted, "{ages:?} {after}");
+        }
     }
 }

@@ -12,7 +12,7 @@ mod role;
 mod runners;
 mod scheduled;
 mod script;
-mod upgrade;
+pub mod upgrade;
 
 use crate::child::{SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
@@ -74,6 +74,8 @@ struct Loading {
     reload: bool,
     /// It is that of a new program, whose messages may be of another shape.
     upgrade: bool,
+    /// It is the new program's rehearsal, after its loader.
+    rehearsal: bool,
     /// It has said something.
     spoke: bool,
     /// What it writes, of a new program.

@@ -3,6 +3,7 @@
 use super::newcomer::Newcomer;
 use super::*;
 use std::collections::BTreeSet;
+use steadfast_sys::handover;
 
 impl Daemon {
     /// Starts a loader.
@@ -11,6 +12,15 @@ impl Daemon {
     }
 
     pub(super) fn start_loader(&mut self, reload: bool, upgrade: bool) {
+        self.start_reading(reload, upgrade, None);
+    }
+
+    /// The new program's loader has read the file: whether its children can begin, too. `memory`: what they will be handed over.
+    pub(super) fn start_rehearsal(&mut self, memory: &handover::Memory) {
+        self.start_reading(true, true, Some(memory));
+    }
+
+    fn start_reading(&mut self, reload: bool, upgrade: bool, rehearsal: Option<&handover::Memory>) {
         self.epoch += 1;
         self.control.reading += u64::from(!upgrade);
         if reload && !upgrade {
@@ -20,7 +30,15 @@ impl Daemon {
             self.not_read(reload, upgrade, "no pipe can be made");
             return;
         };
-        let mut spec = self.spec("loader", vec![writer.fd()]);
+        let mut spec = match rehearsal {
+            None => self.spec("loader", vec![writer.fd()]),
+            Some(memory) => {
+                let mut spec = self.spec("rehearsal", vec![writer.fd()]);
+                spec.argv.extend(["--handover".into(), memory.fd().to_string().into()]);
+                spec.keep.push(memory.fd());
+                spec
+            }
+        };
         if let Some((path, _)) = upgrade::program().filter(|_| upgrade)
             && let Some(first) = spec.argv.first_mut()
         {
@@ -51,6 +69,7 @@ impl Daemon {
                     reports: Vec::new(),
                     reload,
                     upgrade,
+                    rehearsal: rehearsal.is_some(),
                     spoke: false,
                     newcomer,
                     overdue: false,
@@ -108,7 +127,7 @@ impl Daemon {
             newcomer.end();
         }
         if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end, l.spoke, l.overdue);
+            self.upgrade(end, l.spoke, l.overdue, l.rehearsal);
             if std::mem::take(&mut self.reload_again) {
                 self.signal(SIGHUP);
             }

@@ -1,4 +1,5 @@
-//! A new program takes over from the running one, in the same process: exec. Its loader was tried before. What the children had
+//! A new program takes over from the running one, in the same process: exec. Its loader was tried before, and the starts of its
+//! children were rehearsed. What the children had
 //! their parent keep goes along in memory; the old children live on until the new ones are about to start, and are ended then without
 //! a word to anybody, as after a crash: masters stay masters, tables stay as they are.
 
@@ -17,21 +18,21 @@ use steadfast_sys::{logging, spawn};
 /// change its meaning.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
-struct Handover {
+pub struct Handover {
     version: String,
     readings: u64,
-    roles: Vec<Former>,
+    pub roles: Vec<Former>,
 }
 
 /// A child of the old program.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
-struct Former {
-    name: String,
-    pid: Option<i32>,
+pub struct Former {
+    pub name: String,
+    pub pid: Option<i32>,
     /// Its pipes, held open until it is ended.
     descriptors: Vec<i32>,
-    kept: Vec<(String, Vec<u8>)>,
+    pub kept: Vec<(String, Vec<u8>)>,
     /// The number of its life, which its messages carry.
     epoch: u64,
 }
@@ -49,12 +50,13 @@ pub(super) fn program() -> Option<(PathBuf, bool)> {
     Some((path, other))
 }
 
-/// Why a new program is not taken, by how its loader ended.
-fn fault(end: spawn::End, spoke: bool, overdue: bool) -> Option<String> {
+/// Why a new program is not taken, by how its loader, or its rehearsal, ended.
+fn fault(end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) -> Option<String> {
     match end {
         spawn::End::Exited(0) if spoke => None,
         _ if overdue => Some("did not answer within a minute and was ended".into()),
         spawn::End::Exited(0) => Some(format!("is no steadfastd (it {end})")),
+        _ if rehearsal => Some(format!("cannot take over (its rehearsal {end})")),
         _ => Some(format!("cannot read the configuration (it {end})")),
     }
 }
@@ -70,14 +72,8 @@ impl Daemon {
         self.start_loader(true, false);
     }
 
-    /// The new program's loader ended; true: it is fine, and this call does not return when the new program starts.
-    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool, overdue: bool) {
-        if let Some(why) = fault(end, spoke, overdue) {
-            log::error!("the new program {why}, the running one goes on");
-            self.reading_ended(Some(&format!("the new program {why}")));
-            schedule::tell_manager(Tell::Ready);
-            return;
-        }
+    /// What the next program is told, and the descriptors that it names.
+    fn handed_over(&self) -> std::io::Result<(handover::Memory, Vec<i32>)> {
         let roles = self.roles.iter().map(|r| {
             let (pid, descriptors, epoch) = r.handed_over();
             Former { name: r.name.to_string(), pid, descriptors, kept: r.kept_all(), epoch }
@@ -87,23 +83,33 @@ impl Daemon {
             readings: self.readings,
             roles: roles.collect(),
         };
-        let Some((program, _)) = program() else {
-            self.reading_ended(Some("the file of the new program is not known"));
-            schedule::tell_manager(Tell::Ready);
-            return;
-        };
         let mut keep: Vec<i32> = handover.roles.iter().flat_map(|r| r.descriptors.clone()).collect();
-        let text = serde_json::to_vec(&handover).unwrap_or_default();
-        let memory = match handover::store(&text) {
-            Ok(m) => m,
-            Err(e) => {
-                log::error!("the state cannot be handed over ({e}), the running program goes on");
-                self.reading_ended(Some(&format!("the state cannot be handed over to the new program ({e})")));
-                schedule::tell_manager(Tell::Ready);
-                return;
-            }
-        };
+        let memory = handover::store(&serde_json::to_vec(&handover).unwrap_or_default())?;
         keep.push(memory.fd());
+        Ok((memory, keep))
+    }
+
+    fn refuse_program(&mut self, why: &str) {
+        log::error!("the new program {why}, the running one goes on");
+        self.reading_ended(Some(&format!("the new program {why}")));
+        schedule::tell_manager(Tell::Ready);
+    }
+
+    /// The new program's loader ended, or then its rehearsal. This call does not return when the new program starts.
+    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) {
+        if let Some(why) = fault(end, spoke, overdue, rehearsal) {
+            return self.refuse_program(&why);
+        }
+        let Some((program, _)) = program() else {
+            return self.refuse_program("cannot be found");
+        };
+        let (memory, keep) = match self.handed_over() {
+            Ok(all) => all,
+            Err(e) => return self.refuse_program(&format!("cannot be handed the state ({e})")),
+        };
+        if !rehearsal {
+            return self.start_rehearsal(&memory);
+        }
         log::info!("Upgrading: handing over to {}", program.display());
         self.reading_ended(None);
         // Who asked is not known to the new program, which has children of its own.
@@ -159,10 +165,13 @@ mod tests {
 
     #[test]
     fn a_program_that_hangs_is_not_said_to_have_ended_by_itself() {
-        let hung = fault(End::Signalled(9), false, true);
+        let hung = fault(End::Signalled(9), false, true, false);
         assert_eq!(hung.as_deref(), Some("did not answer within a minute and was ended"));
-        assert!(fault(End::Signalled(9), true, false).is_some_and(|w| w.ends_with("(it exited due to signal 9)")));
-        assert!(fault(End::Exited(0), false, false).is_some_and(|w| w.starts_with("is no steadfastd")));
-        assert_eq!(fault(End::Exited(0), true, true), None);
+        assert!(
+            fault(End::Signalled(9), true, false, false).is_some_and(|w| w.ends_with("(it exited due to signal 9)"))
+        );
+        assert!(fault(End::Exited(0), false, false, true).is_some_and(|w| w.starts_with("is no steadfastd")));
+        assert_eq!(fault(End::Exited(0), true, true, true), None);
+        assert!(fault(End::Exited(1), false, false, true).is_some_and(|w| w.starts_with("cannot take over")));
     }
 }

@@ -370,6 +370,8 @@ impl Role {
                 self.keeping.shrink();
                 self.system.kernel.shrink();
                 schedule::give_memory_back();
+                // The second announcement of a new master, five seconds after the first, may be still to come.
+                self.trim = self.router.views().any(|v| t.since(v.last_transition) < SETTLED).then_some(t + SETTLED);
             }
             // A takeover is near: it must not wait for pages of the program, and gives them back again afterwards.
             if self.trim.is_none() && self.router.expects_takeover(t) {
@@ -501,8 +503,8 @@ impl Role {
             self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
         }
         self.system.kernel.affirm(&self.system.mirror);
-        // The second copy needs it for milliseconds of each minute.
-        schedule::give_heap_back();
+        // The second copy, and what compares it, is needed for milliseconds of each minute.
+        schedule::give_memory_back();
     }
 
     /// Links whose drivers are asked for their carrier.

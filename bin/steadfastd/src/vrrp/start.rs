@@ -97,7 +97,8 @@ impl Role {
         drop(config);
         be_scheduled(&plan.scheduling);
         plan.names[0].iter().for_each(|name| schedule::name(name));
-        let system = System::open(&plan, settings)?;
+        // What blocks addresses under a former name goes with a real start.
+        let system = System::open(&plan, if options.rehearse { Settings::default() } else { settings })?;
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
@@ -171,6 +172,12 @@ impl Role {
         // A life before this one may have left nothing that is still true, and has written the files all the same.
         if respawned || !options.first_life {
             role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
+        }
+        if options.rehearse {
+            role.learn_links()?;
+            confine(options, &steadfast_sys::sandbox::VRRP);
+            role.router.poll(now(), &mut role.out);
+            return Ok(None);
         }
         role.has_raised();
         role.tell_wall(t);

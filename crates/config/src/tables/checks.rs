@@ -312,8 +312,8 @@ checker! {
         live "tls" "[BOOL]" "-" "off" => tls: Option<bool> = None, |c, v| c.boolean(v);
         /// Verify the server's certificate by the authorities of SSL.
         live "tls_verify" "[BOOL]" "needs ca in SSL" "off" => tls_verify: Option<bool> = None, |c, v| c.boolean(v);
-        /// The certificate must be for this name.
-        live "tls_name" "NAME" "-" "the address" => tls_name: Option<String> = None, |c, v| c.text(v);
+        /// The certificate must be for this name, which is sent, too, where there is no virtualhost.
+        live "tls_name" "NAME" "-" "virtualhost, else the address" => tls_name: Option<String> = None, |c, v| c.text(v);
     } also {}
 }
 

@@ -92,6 +92,12 @@ fn timeouts_and_flushes(_: &mut Lab) {
     wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
+    // As older files spell it.
+    sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
+    let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_onstop")), &[]);
+    wait_table("10.2.0.3:80", true);
+    d.stop();
+    assert_eq!(table(), "");
 }
 
 /// What the kernel refuses is said, and stops nobody.

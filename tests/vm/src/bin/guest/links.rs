@@ -183,6 +183,9 @@ fn virtual_links_follow_their_base_into_a_vrf() {
         "{}",
         d.log()
     );
+    // It was master all the time, and nobody was told to take over.
+    let log = d.log();
+    assert!(log.matches("Entering MASTER STATE").count() == 1 && !log.contains("sent 0 priority"), "{log}");
     d.stop();
     let d = Director::start(
         Some("box"),

@@ -14,6 +14,7 @@ mod large;
 mod links;
 mod systemd;
 mod web;
+mod words;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +31,7 @@ fn main() {
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            let all = [ipvs::TESTS, web::TESTS, large::TESTS, kernel::TESTS].concat();
+            let all = [ipvs::TESTS, web::TESTS, large::TESTS, words::TESTS, kernel::TESTS].concat();
             for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();

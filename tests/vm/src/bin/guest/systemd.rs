@@ -160,7 +160,24 @@ fn systemctl_reloads_and_tells_what_came_of_it() {
 }
 
 fn every_process_may_be_killed() {
-    for file in ["vrrp.pid", "checkers.pid"] {
+    // One of each kind: sessions for the BFD child, a script for the runner.
+    let more =
+        "bfd_instance away {\n neighbour_ip 10.5.0.77\n}\nvrrp_script well {\n script /bin/true\n interval 1\n}\n";
+    let tracking = conf("").replace("advert_int 1\n", "advert_int 1\n track_script {\n well\n }\n");
+    std::fs::write(FILE, format!("{more}{tracking}")).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+    let runner = || sh(&format!("pgrep -P {} -f -- '--role runner' | tail -1", main_pid())).trim().to_string();
+    let all = || !runner().is_empty() && !pid("bfd.pid").is_empty();
+    assert!(eventually(seconds(15), all), "{}", journal());
+    let before = runner();
+    sh(&format!("kill -9 {before}"));
+    let another = || {
+        assert!(holds(VIP), "runner: the address never leaves: {}", journal());
+        let now = runner();
+        !now.is_empty() && now != before
+    };
+    assert!(eventually(seconds(8), another), "{}", journal());
+    for file in ["vrrp.pid", "checkers.pid", "bfd.pid"] {
         let before = pid(file);
         sh(&format!("kill -9 {before}"));
         assert!(
@@ -181,6 +198,10 @@ fn every_process_may_be_killed() {
     assert!(eventually(seconds(20), back), "{}", journal());
     assert!(said() > told, "its children hand over before they end: {}", journal());
     assert!(sh("ip -o addr show dev br0").matches("10.5.0.100").count() == 1, "nothing is doubled");
+    // The file of the others; a restart ends what only this one had.
+    std::fs::write(FILE, conf("")).expect("configuration");
+    sh("systemctl restart steadfast");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
 }
 
 fn the_watchdog_ends_a_parent_that_hangs() {
