@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_status::live::Whole;
 
-/// The daemon gives a reading of its configuration a minute.
-const READING: Duration = Duration::from_secs(90);
+/// The daemon gives a reading of its configuration a minute; an upgrade has two of them and a rehearsal.
+const READING: Duration = Duration::from_secs(210);
 /// Everything else it answers at once; a hung daemon is not waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
 

@@ -232,7 +232,9 @@ fn upgrade(socket: &std::path::Path) -> i32 {
     let (answered, wait) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
         if wait.recv_timeout(std::time::Duration::from_secs(3)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("steadfast: waiting for the new program to read the configuration, for a minute at most ...");
+            eprintln!(
+                "steadfast: waiting for the new program to read the configuration and to show that it can begin, for some minutes at most ..."
+            );
         }
     });
     let said = ask::order(socket, &["upgrade"]);

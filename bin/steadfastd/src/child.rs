@@ -39,7 +39,10 @@ pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signa
     // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
     let Ok(signals) = Signals::new() else { return 1 };
     start_logging(options, ident);
-    if !schedule::die_with_parent(options.parent) {
+    if options.rehearse {
+        schedule::killed_with_parent();
+    }
+    if !options.rehearse && !schedule::die_with_parent(options.parent) || !schedule::has_parent(options.parent) {
         return 0;
     }
     schedule::more_descriptors();

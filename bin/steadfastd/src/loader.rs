@@ -17,7 +17,7 @@ const ENVELOPE: usize = 64;
 const READER: Duration = Duration::from_secs(5);
 
 /// Reads the configuration that the options name; `text` becomes what was read.
-pub fn load(options: &Options, text: Option<&mut String>) -> Outcome {
+fn load(options: &Options, text: Option<&mut String>) -> Outcome {
     let id = options.config_id.clone().unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
@@ -132,7 +132,8 @@ pub fn run(options: &Options) -> i32 {
     let outcome = load(options, given.as_ref().map(|_| &mut text));
     steadfast_sys::logging::structured(outcome.config.globals.log_structured == Some(true));
     let reports = render_compat(&outcome.diagnostics, &outcome.files);
-    for line in reports.lines() {
+    // Of a rehearsal's reading all has been said.
+    for line in reports.lines().filter(|_| !options.rehearse) {
         log::warn!("{line}");
     }
     let failure = steadfast_config::run_failure(&outcome);

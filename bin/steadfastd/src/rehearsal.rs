@@ -6,7 +6,7 @@ use crate::cli::Options;
 use crate::parent::upgrade::{Former, Handover};
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Envelope, Message, encode, frame};
+use steadfast_ipc::{Assembler, Envelope, Facts, Message, frame, parse};
 use steadfast_supervisor::{Memory, Ward};
 use steadfast_sys::pipe::{self, PACKET, Packet, Writer};
 use steadfast_sys::spawn::{self, End, Spec};
@@ -16,9 +16,13 @@ use steadfast_sys::{handover, logging, now, schedule};
 const MOST: Duration = Duration::from_secs(20);
 /// Between two looks at a child.
 const LOOK: Duration = Duration::from_millis(2);
+/// The same while it has something to read or to say.
+const SHORT: Duration = Duration::from_micros(200);
 
 /// The role: exit status 0, and a word to the parent, when all children of the older program could have successors.
 pub fn run(options: &Options) -> i32 {
+    // Before it hears of anything secret; exec has taken back what the parent had set.
+    schedule::core_dumps(options.core_dump);
     crate::child::start_logging(options, "Keepalived");
     if !schedule::die_with_parent(options.parent) {
         return 1;
@@ -32,11 +36,15 @@ pub fn run(options: &Options) -> i32 {
 }
 
 fn rehearse(options: &Options) -> Result<(), String> {
+    let descriptor = options.descriptors.first().copied().unwrap_or(-1);
+    let writer = Writer::inherited(descriptor).map_err(|e| format!("the pipe to the parent: {e}"))?;
+    // Who says nothing is a program that knows no rehearsal.
+    let word = Envelope { epoch: options.epoch, message: Message::Heartbeat { late: 0 } };
+    let word = frame(&word).map_err(|e| e.to_string())?;
+    writer.write(&word).map_err(|e| format!("the pipe to the parent: {e:?}"))?;
     let bytes = handover::load(options.handover.unwrap_or(-1)).map_err(|e| format!("what is handed over: {e}"))?;
     let given: Handover = serde_json::from_slice(&bytes).map_err(|e| format!("what is handed over: {e}"))?;
-    let outcome = crate::loader::load(options, None);
-    let facts = crate::loader::facts(&outcome);
-    let config = encode(&outcome.config).map_err(|e| e.to_string())?;
+    let (facts, config) = read(options)?;
     for former in given.roles.into_iter().filter(|r| r.pid.is_some()) {
         let wanted = match former.name.as_str() {
             "vrrp" => facts.vrrp,
@@ -49,10 +57,53 @@ fn rehearse(options: &Options) -> Result<(), String> {
             start(options, former, &config)?;
         }
     }
-    let descriptor = options.descriptors.first().copied().unwrap_or(-1);
-    let writer = Writer::inherited(descriptor).map_err(|e| format!("the pipe to the parent: {e}"))?;
-    let ready = frame(&Envelope { epoch: options.epoch, message: Message::Ready }).map_err(|e| e.to_string())?;
-    writer.write(&ready).map_err(|e| format!("the pipe to the parent: {e:?}"))
+    Ok(())
+}
+
+/// A process of this program in a role.
+fn spec(options: &Options, role: &str, more: &[&str], keep: Vec<i32>) -> Spec {
+    let list = keep.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+    let parent = schedule::pid().to_string();
+    let ident = format!("{}_rehearsal", options.ident);
+    let mut argv: Vec<std::ffi::OsString> = vec!["/proc/self/exe".into()];
+    argv.extend(options.words.iter().map(Into::into));
+    let words = ["--role", role, "--descriptors", &list, "--epoch", "1", "--parent", &parent, "--ident", &ident];
+    argv.extend(words.iter().chain(more).map(Into::into));
+    Spec { argv, argv0: std::env::args_os().next(), keep, die_with_us: true, ..Default::default() }
+}
+
+/// What the file says now, by a loader of its own: who starts programs is not confined as a loader is. What there is to report has
+/// been reported.
+fn read(options: &Options) -> Result<(Facts, Vec<u8>), String> {
+    let failed = |why: String| format!("the configuration cannot be read once more: {why}");
+    let (from, theirs) = pipe::pair().map_err(|e| failed(e.to_string()))?;
+    let pid = spawn::spawn(&spec(options, "loader", &["--rehearse"], vec![theirs.fd()]))
+        .map_err(|e| failed(e.to_string()))?;
+    drop(theirs);
+    let (mut assembler, mut facts, mut config) = (Assembler::default(), None, None);
+    let mut buffer = [0; PACKET];
+    let mut end = None;
+    loop {
+        let mut heard = false;
+        while let Packet::Data(n) = from.read(&mut buffer) {
+            heard = true;
+            match parse(buffer.get(..n).unwrap_or_default()).map_err(|e| failed(e.to_string()))?.message {
+                Message::Facts(f) => facts = Some(*f),
+                Message::Config { last, bytes } => {
+                    config = assembler.add(last, &bytes).map_err(|e| failed(e.to_string()))?.or(config);
+                }
+                _ => {}
+            }
+        }
+        // What it said last has been heard.
+        if let Some(end) = end {
+            return match (end, facts, config) {
+                (End::Exited(0), Some(facts), Some(config)) => Ok((facts, config)),
+                _ => Err(failed(format!("the loader {end}"))),
+            };
+        }
+        end = spawn::end_of(pid, if heard { SHORT } else { LOOK });
+    }
 }
 
 /// Starts a child for as long as its rehearsal takes.
@@ -60,16 +111,8 @@ fn start(options: &Options, former: Former, config: &[u8]) -> Result<(), String>
     let failed = |why: String| format!("its {} process {why}", former.name);
     let pipes = || pipe::pair().map_err(|e| failed(format!("has no pipe: {e}")));
     let ((from, theirs), (other, to)) = (pipes()?, pipes()?);
-    let descriptors = format!("{},{}", other.fd(), theirs.fd());
-    let mut argv: Vec<std::ffi::OsString> = vec!["/proc/self/exe".into()];
-    argv.extend(options.words.iter().filter(|w| *w != "--rehearse").map(Into::into));
-    let parent = schedule::pid().to_string();
-    let words =
-        ["--role", &former.name, "--rehearse", "--descriptors", &descriptors, "--epoch", "1", "--parent", &parent];
-    argv.extend(words.map(Into::into));
-    let keep = vec![other.fd(), theirs.fd()];
-    let argv0 = std::env::args_os().next();
-    let spec = Spec { argv, argv0, keep, output: true, die_with_us: true, ..Default::default() };
+    let mut spec = spec(options, &former.name, &["--rehearse"], vec![other.fd(), theirs.fd()]);
+    spec.output = true;
     let pid = spawn::spawn(&spec).map_err(|e| failed(format!("cannot be started: {e}")))?;
     drop((theirs, other));
     // What it keeps goes by the same way as later.
@@ -79,9 +122,13 @@ fn start(options: &Options, former: Former, config: &[u8]) -> Result<(), String>
     let told = ward.started(Time::ZERO, 1, config).map_err(|e| failed(format!("cannot be told: {e}")));
     let mut buffer = [0; PACKET];
     let end = loop {
-        ward.flush(|f| to.write(f).is_ok());
+        let mut full = false;
+        ward.flush(|f| {
+            full = to.write(f).is_err();
+            !full
+        });
         while let Packet::Data(_) = from.read(&mut buffer) {}
-        match spawn::end_of(pid, LOOK) {
+        match spawn::end_of(pid, if full { SHORT } else { LOOK }) {
             Some(end) => break end,
             None if told.is_err() || now().since(begun) >= MOST => {
                 spawn::signal(pid, 9);

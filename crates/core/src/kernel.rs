@@ -227,6 +227,16 @@ impl Object {
         matches!(self, Object::Route(r) if r.placement == Placement::Add)
     }
 
+    /// `no_track` was written of it.
+    pub fn is_untracked(&self) -> bool {
+        match self {
+            Object::Address(a) => a.no_track,
+            Object::Route(r) => r.no_track,
+            Object::Rule(r) => r.no_track,
+            Object::Link(_) | Object::Block(_) => false,
+        }
+    }
+
     /// It needs the link of this name.
     pub fn needs(&self, link: &str) -> bool {
         match self {

@@ -294,7 +294,12 @@ impl Ward {
     ///
     /// Fails when the bytes are no message.
     pub fn heard(&mut self, now: Time, packet: &[u8]) -> Result<(), FrameError> {
-        steadfast_ipc::frames(packet).try_for_each(|f| self.heard_one(now, f))
+        // One that cannot be read does not take the others along.
+        let mut result = Ok(());
+        for f in steadfast_ipc::frames(packet) {
+            result = result.and(self.heard_one(now, f));
+        }
+        result
     }
 
     fn heard_one(&mut self, now: Time, frame: &[u8]) -> Result<(), FrameError> {

@@ -194,4 +194,21 @@ mod tests {
         child.wait().expect("wait");
         assert_eq!(watch.count(|_| {})["m"], 0);
     }
+
+    #[test]
+    fn the_socket_has_the_room_that_is_wanted() {
+        use nix::sys::socket::{getsockopt, sockopt};
+        use std::os::fd::AsFd;
+        let m =
+            || Matcher { name: "m".into(), argv: vec!["x".into()], full_command: false, arguments: Arguments::Ignored };
+        // The kernel doubles what is asked for; the second is beyond any limit that systems come with.
+        for (bytes, force, expected) in [(111_000, false, 222_000), (70_000_000, true, 140_000_000)] {
+            let watch = Watch::new(vec![m()], (bytes, force));
+            let Some(events) = &watch.events else {
+                println!("SKIPPED: no process events here");
+                return;
+            };
+            assert_eq!(getsockopt(&events.as_fd(), sockopt::RcvBuf).expect("size"), expected);
+        }
+    }
 }

@@ -16,6 +16,12 @@ pub fn die_with_parent(parent: i32) -> bool {
     }
 }
 
+/// SIGKILL when the parent ends: for who holds nothing.
+pub fn killed_with_parent() {
+    // SAFETY: no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 /// Memory goes into core files, which holds passwords and keys, or it does not.
 pub fn core_dumps(wanted: bool) {
     use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -77,6 +83,16 @@ pub fn realtime(priority: i32) -> io::Result<()> {
     parameters.sched_priority = priority;
     // SAFETY: `parameters` outlives the call.
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) })
+}
+
+/// Takes real-time priority and locked memory back: it was shown that they can be had.
+pub fn usual() {
+    // SAFETY: sched_param is plain data, for which zero is valid, and outlives the call; no memory is involved else.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameters);
+        libc::munlockall();
+    }
 }
 
 /// Raises the priority of a process that is scheduled too late (max_auto_priority).

@@ -129,6 +129,14 @@ impl Held {
         Repair::Later(at, first)
     }
 
+    /// Somebody took it away, and it stays there. True: say so, it is the first time for a while.
+    pub fn stays_away(&mut self, now: Time, object: &Object) -> bool {
+        let Some(e) = self.trouble(object) else { return false };
+        let first = e.losses == 0 || now.since(e.window) > WINDOW;
+        (e.losses, e.window) = (1, now);
+        first
+    }
+
     /// The kernel refused it: try again later, with growing pauses. True: say so.
     pub fn refused(&mut self, now: Time, object: &Object) -> Option<(Time, bool)> {
         let e = self.trouble(object)?;

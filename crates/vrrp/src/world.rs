@@ -211,6 +211,17 @@ impl Router {
     }
 
     pub(crate) fn on_object_lost(&mut self, now: Time, object: &Object, out: &mut Vec<Output>) {
+        // As with keepalived: it stays away until its owner becomes master the next time, or its link comes back. An address is what
+        // clients ask for, and is put back all the same.
+        if object.is_untracked() && !matches!(object, Object::Address(_)) {
+            if self.held.stays_away(now, object) {
+                out.push(Output::Log(
+                    Level::Info,
+                    format!("{object} was removed by somebody; it is not tracked and stays away"),
+                ));
+            }
+            return;
+        }
         match self.held.lost(now, object) {
             Repair::None => {}
             Repair::Now(times) => {

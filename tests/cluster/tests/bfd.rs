@@ -418,6 +418,32 @@ fn a_real_server_goes_with_its_session() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// What leaves a host that looks for its peer.
+#[test]
+fn packets_leave_with_the_ttl_that_is_given() {
+    require!();
+    let lan = Lan::new(2);
+    let text = |own: &str, peer: &str, word: &str| {
+        format!("bfd_instance s {{\n source_ip {own}\n neighbour_ip {peer}\n {word}\n}}\n")
+    };
+    // UDP by port 3784: its TTL or hop limit.
+    let ttl = |frame: &[u8], six: bool| -> Option<u8> {
+        let (kind, protocol, hops, port) = if six { (0xdd, 20, 21, 56) } else { (0, 23, 22, 36) };
+        let ours = frame.get(13) == Some(&kind) && frame.get(protocol) == Some(&17);
+        (ours && frame.get(port..port + 2) == Some(&3784u16.to_be_bytes())).then(|| frame.get(hops).copied())?
+    };
+    for (word, wanted) in [("", 255), ("ttl 77", 77), ("hoplimit 66", 66)] {
+        for six in [false, true] {
+            let net = if six { "fd77::" } else { "10.77.0." };
+            let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text(&format!("{net}1"), &format!("{net}2"), word));
+            let frames = lan.hosts[1].inside(move || wire::frames(millis(2500), || false)).join().expect("ear");
+            let seen: Vec<u8> = frames.iter().filter_map(|(_, f)| ttl(f, six)).collect();
+            assert!(!seen.is_empty() && seen.iter().all(|t| *t == wanted), "{word} {net}: {seen:?}\n{}", d.log());
+            assert_eq!(d.stop(), Some(0));
+        }
+    }
+}
+
 #[test]
 fn sessions_with_keepalived() {
     require!(keepalived);

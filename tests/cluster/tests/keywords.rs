@@ -64,9 +64,15 @@ fn processes_have_the_names_that_are_wanted() {
 
 /// Gratuitous ARPs that the second host hears while something happens.
 fn heard(host: &Host, what: impl FnOnce()) -> Vec<(Duration, Ipv4Addr)> {
-    let end = Arc::new(AtomicBool::new(false));
-    let ended = end.clone();
-    let ear = host.inside(move || wire::gratuitous(Duration::from_secs(60), || ended.load(Ordering::Relaxed)));
+    let (end, listens) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (ended, ready) = (end.clone(), listens.clone());
+    // It asks whether it is over once it has its socket.
+    let over = move || {
+        ready.store(true, Ordering::Relaxed);
+        ended.load(Ordering::Relaxed)
+    };
+    let ear = host.inside(move || wire::gratuitous(Duration::from_secs(60), over));
+    assert!(eventually(SOON, || listens.load(Ordering::Relaxed)));
     what();
     end.store(true, Ordering::Relaxed);
     ear.join().expect("ear")
@@ -81,7 +87,7 @@ fn links_of_a_garp_group_share_the_gap() {
     host.ip("link add link eth0 name mv0 type macvlan mode bridge");
     host.ip("link set mv0 up");
     let more = " virtual_ipaddress_excluded {\n  10.77.0.101/24 dev mv0\n }\n garp_master_delay 0";
-    let group = "garp_group {\n garp_interval 0.2\n interfaces {\n  eth0\n  mv0\n }\n}\n";
+    let group = "garp_group {\n garp_interval 0.2\n interface eth0\n interfaces {\n  mv0\n }\n}\n";
     let seen = heard(&lan.hosts[1], || {
         let d = Daemon::start(host, Kind::Steadfast, &(group.to_string() + &conf("", more)));
         // Ten announcements, two tenths of a second apart.
@@ -110,6 +116,9 @@ fn addresses_on_other_links_are_announced_now_and_then() {
         ("vrrp_garp_extra_if 1", "", false),
         ("vrrp_garp_extra_if all 1", " garp_extra_if 0", false),
         ("", " garp_extra_if all 1", true),
+        // As they were called before.
+        ("vrrp_vmac_garp_intvl all 1", "", true),
+        ("", " vmac_garp_intvl all 1", true),
     ] {
         let seen = heard(&lan.hosts[1], || {
             let d = Daemon::start(host, Kind::Steadfast, &conf(globals, &format!("{more}\n{own}")));

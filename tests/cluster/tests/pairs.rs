@@ -72,7 +72,11 @@ fn nopreempt_keeps_the_lower_master_and_preempt_delay_keeps_it_for_a_while() {
     // Longer than any timer of the two.
     std::thread::sleep(seconds(2));
     assert!(b.has(VIP) && !a.has(VIP), "{}", da.log());
+    // `preempt` takes the word back.
+    da.reload(&text(200, "nopreempt\n preempt"));
+    holds(a, VIP, &da);
     assert_eq!(da.stop(), Some(0));
+    holds(b, VIP, &db);
     let begun = Instant::now();
     let da = Daemon::start(a, Kind::Steadfast, &text(200, "preempt_delay 3"));
     holds(a, VIP, &da);

@@ -237,6 +237,15 @@ fn each_child_is_scheduled_as_the_file_wants_it() {
         }
         assert_eq!(d.stop(), Some(0));
     }
+    // The other spelling of each limit.
+    let globals = "vrrp_rlimit_rtime 7000\nchecker_rlimit_rttime 7000\nbfd_rlimit_rtime 7000";
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &children("", globals));
+    d.wait_log("Startup complete", SOON);
+    for (name, ..) in roles {
+        let own = || d.pid_of(name).map(limit).unwrap_or_default();
+        assert!(eventually(SOON, || own() == ["3500", "7000"]), "{name}: {:?}\n{}", own(), d.log());
+    }
+    assert_eq!(d.stop(), Some(0));
     let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &children("", "umask 0117\nchecker_rlimit_rttime 8000"));
     d.wait_log("Startup complete", SOON);
     for (name, ..) in roles {

@@ -87,6 +87,7 @@ const OWN_ROUTES: &[(&str, &str)] = &[
         "nexthop  encap ip id 3 src 0.0.0.0 dst 10.77.0.9 ttl 0 tos 0 via 10.77.0.5 dev eth0 weight 1",
     ),
     ("10.31.4.7/24 dev eth0", "10.31.4.0/24 dev eth0"),
+    ("10.31.6.0/24 dev eth0 protocol 78", "10.31.6.0/24 dev eth0 table main proto 78"),
     ("local 10.31.5.1 dev eth0", "local 10.31.5.1 dev eth0"),
     (
         "inet6 default via fd77::9 metric 5",
@@ -206,8 +207,8 @@ fn every_option_reaches_the_kernel_and_is_put_back() {
     // Ours goes before the host's own, which stays.
     let defaults = host.show("route show default");
     assert!(defaults.starts_with("default via 10.77.0.201") && defaults.contains("10.77.0.200"), "{defaults}");
-    // Each is removed; what the kernel says of it must be recognised as ours.
-    for (family, proto) in [("-4", "18"), ("-6", "18"), ("-4", "77")] {
+    // Each is removed, but the one that is not tracked; what the kernel says of it must be recognised as ours.
+    for (family, proto) in [("-4", "18"), ("-6", "18"), ("-4", "78")] {
         let _ = host.show(&format!("{family} route flush table all proto {proto}"));
     }
     there("after the flush of routes");

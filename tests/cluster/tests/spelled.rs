@@ -22,9 +22,15 @@ fn four() -> String {
 
 /// Frames that a host hears while something happens.
 fn heard(host: &Host, what: impl FnOnce()) -> Vec<(Duration, Vec<u8>)> {
-    let end = Arc::new(AtomicBool::new(false));
-    let ended = end.clone();
-    let ear = host.inside(move || wire::frames(Duration::from_secs(60), || ended.load(Ordering::Relaxed)));
+    let (end, listens) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (ended, ready) = (end.clone(), listens.clone());
+    // It asks whether it is over once it has its socket.
+    let over = move || {
+        ready.store(true, Ordering::Relaxed);
+        ended.load(Ordering::Relaxed)
+    };
+    let ear = host.inside(move || wire::frames(Duration::from_secs(60), over));
+    assert!(eventually(SOON, || listens.load(Ordering::Relaxed)));
     what();
     end.store(true, Ordering::Relaxed);
     ear.join().expect("ear")
@@ -184,6 +190,7 @@ fn options_of_addresses_reach_the_kernel() {
         ("239.9.9.9/32 autojoin", "autojoin"),
         ("fd99::1/64 preferred_lft 7777", "preferred_lft 7"),
         ("fd99::1/64", "nodad"),
+        ("fd99::1/64 -nodad", "nodad"),
     ];
     for (line, shown) in cases {
         let text = format!("{}static_ipaddress {{\n {line} dev eth0\n}}\n", conf("", "", &four()));
@@ -210,6 +217,8 @@ fn spellings_of_routes_and_rules_mean_what_the_plain_ones_do() {
     let routes = [
         ("10.99.0.0/24 via inet 10.77.0.9 dev eth0", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("to 10.99.0.0/24 dev eth0", "10.99.0.0/24 dev eth0"),
+        // For MPLS only: it is reported, and the route is there without it.
+        ("10.99.0.0/24 via 10.77.0.9 dev eth0 as to 10.77.0.7", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("10.99.0.0/24 dev eth0 gw 10.77.0.9", "10.99.0.0/24 via 10.77.0.9 dev eth0"),
         ("10.99.0.0/24 dev eth0 dsfield 8", "10.99.0.0/24 tos 0x08 dev eth0"),
         ("10.99.0.0/24 dev eth0 priority 7", "metric 7"),

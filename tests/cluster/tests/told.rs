@@ -53,7 +53,7 @@ fn mail_sink(host: &Host) -> Arc<Mutex<Vec<String>>> {
                     say("354 go on");
                     let text: Vec<String> = lines.by_ref().take_while(|l| l != ".").collect();
                     kept.lock().expect("mails").push(std::mem::take(&mut envelope) + &text.join("\n"));
-                } else if word.starts_with("RCPT") || word.starts_with("MAIL") {
+                } else if ["EHLO", "HELO", "MAIL", "RCPT"].iter().any(|w| word.starts_with(w)) {
                     envelope += &format!("{line}\n");
                 } else if word.starts_with("QUIT") {
                     say("221 bye");
@@ -85,7 +85,8 @@ fn a_change_of_state_is_mailed_to_everybody_who_is_named() {
     assert!(eventually(SOON, || has("VRRP Instance VI - Entering MASTER state") == 1), "{mails:?}\n{}", a.log());
     let of_master =
         mails.lock().expect("mails").iter().find(|m| m.contains("MASTER state")).cloned().unwrap_or_default();
-    for words in ["MAIL FROM:<k@example.org>", "RCPT TO:<one@example.org>", "RCPT TO:<two@example.org>", "[lb7]"] {
+    let (one, two) = ("RCPT TO:<one@example.org>", "RCPT TO:<two@example.org>");
+    for words in ["EHLO lb7.example", "MAIL FROM:<k@example.org>", one, two, "[lb7]"] {
         assert!(of_master.contains(words), "{words}: {of_master}");
     }
     file(folder.path(), "tracked", "1\n");
@@ -105,6 +106,56 @@ fn a_change_of_state_is_mailed_to_everybody_who_is_named() {
     holds(&lan.hosts[0], &b);
     assert_eq!(b.stop(), Some(0));
     assert_eq!(has("MASTER state"), 3, "{mails:?}");
+}
+
+#[test]
+fn the_file_says_whether_instances_and_groups_are_mailed_of() {
+    require!();
+    let lan = Lan::new(2);
+    let mails = mail_sink(&lan.hosts[1]);
+    let mail = "router_id lb7\n notification_email {\n one@example.org\n }\n notification_email_from k@example.org\n \
+                smtp_server 10.77.0.2 2525";
+    // Of each: whether the instance is mailed of, and its group.
+    for (globals, of_group, expected) in [
+        ("smtp_alert", "", [true, true]),
+        ("smtp_alert_vrrp", "", [true, true]),
+        ("smtp_alert\n smtp_alert_vrrp no", "", [false, false]),
+        ("", "smtp_alert", [false, true]),
+        ("smtp_alert", "smtp_alert no", [true, false]),
+        ("", "", [false, false]),
+    ] {
+        mails.lock().expect("mails").clear();
+        let group = format!("vrrp_sync_group G {{\n group {{\n VI\n }}\n {of_group}\n}}\n");
+        let text = conf(100, &format!("{mail}\n {globals}"), "") + &group;
+        let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+        holds(&lan.hosts[0], &d);
+        let has = |words: &str| mails.lock().expect("mails").iter().any(|m| m.contains(words));
+        let seen = || ["VRRP Instance VI - Entering MASTER", "VRRP Group G - Entering MASTER"].map(has);
+        let mailed = eventually(SOON, || seen() == expected);
+        assert!(mailed, "{globals} {of_group}: {mails:?}\n{}", d.log());
+        assert_eq!(d.stop(), Some(0));
+        // What is on its way at the end arrives before it.
+        assert_eq!(seen(), expected, "{globals} {of_group}: {mails:?}");
+    }
+}
+
+/// One that takes the connection and says nothing.
+#[test]
+fn a_mail_server_is_waited_for_as_long_as_the_file_says() {
+    require!();
+    let lan = Lan::new(2);
+    let silent = lan.hosts[1].inside(|| TcpListener::bind("0.0.0.0:2525").expect("mail server")).join();
+    let _silent = silent.expect("listener");
+    let globals = "notification_email {\n one@example.org\n }\n notification_email_from k@example.org\n \
+                   smtp_server 10.77.0.2 2525\n smtp_alert\n smtp_connect_timeout";
+    for seconds in [1, 4] {
+        let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(100, &format!("{globals} {seconds}"), ""));
+        d.wait_log("Entering BACKUP STATE", SOON);
+        let begun = std::time::Instant::now();
+        d.wait_log("mail server: timed out", SOON);
+        let took = begun.elapsed().as_secs_f64();
+        assert!((seconds as f64 - 0.5..seconds as f64 + 2.4).contains(&took), "{seconds}: {took}\n{}", d.log());
+    }
 }
 
 #[test]

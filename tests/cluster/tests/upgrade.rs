@@ -1,11 +1,14 @@
 //! A new program takes over from the running one.
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use steadfast_core::kernel::{Address, Object};
+use steadfast_ipc::{Envelope, Message, encode, frame, object_key, pieces};
 use steadfast_test_cluster::daemon::{file, steadfastd};
 use steadfast_test_cluster::wire::{adverts, gratuitous};
 use steadfast_test_cluster::{Daemon, Kind, Lan, best_of, eventually, require};
@@ -270,6 +273,47 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     assert!(a.log().contains("keeping the running one"), "{}", a.log());
     assert_eq!(a.stop(), Some(0));
+}
+
+/// A VRRP child that rehearses: it is told all of this, and then whoever rehearses it dies, or lives. Its exit status.
+fn rehearsal(host: &steadfast_test_cluster::Host, told: Vec<Message>, dies: bool) -> Option<i32> {
+    let (theirs, ours) = nix::unistd::pipe2(OFlag::O_DIRECT | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).expect("pipe");
+    let folder = tempfile::tempdir().expect("folder");
+    let conf = file(folder.path(), "conf", "");
+    let mut command = host.command(steadfastd().to_str().expect("path"));
+    command.args(["-n", "-l", "-f", &conf, "--role", "vrrp", "--rehearse", "--descriptors", "0,1", "--epoch", "1"]);
+    command.args(["--parent", &std::process::id().to_string()]);
+    let mut child = command.stdin(Stdio::from(theirs)).stdout(Stdio::piped()).spawn().expect("steadfastd");
+    for message in told {
+        let frame = frame(&Envelope { epoch: 1, message }).expect("fits");
+        assert_eq!(nix::unistd::write(&ours, &frame), Ok(frame.len()));
+    }
+    let lives = (!dies).then_some(ours);
+    let ended = eventually(seconds(10), || child.try_wait().expect("its end").is_some());
+    if !ended {
+        child.kill().expect("kill");
+    }
+    drop(lives);
+    child.wait().expect("its end").code()
+}
+
+#[test]
+fn a_rehearsal_leaves_alone_what_it_is_told_of_and_refuses_what_it_cannot_read() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    host.ip("addr add 10.77.0.200/24 dev eth0");
+    let object = Object::Address(Address::new("10.77.0.200/24".parse().expect("address"), "eth0"));
+    let (key, bytes) = object_key(&object).expect("fits");
+    let keep = Message::Keep { key, bytes };
+    // What is there is the living daemon's.
+    assert_eq!(rehearsal(host, vec![keep.clone()], true), Some(0));
+    assert!(host.has("10.77.0.200"), "{}", host.show("addr"));
+    let config = || pieces(&encode(&steadfast_config::Config::default()).expect("bytes")).collect::<Vec<_>>();
+    assert_eq!(rehearsal(host, [vec![keep], config()].concat(), false), Some(0));
+    assert!(host.has("10.77.0.200"), "{}", host.show("addr"));
+    let strange = Message::Keep { key: "VI".into(), bytes: vec![255; 40] };
+    assert_eq!(rehearsal(host, [vec![strange], config()].concat(), false), Some(1));
 }
 
 fn index(host: &steadfast_test_cluster::Host) -> u32 {

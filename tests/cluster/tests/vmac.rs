@@ -75,6 +75,28 @@ fn the_virtual_mac_stays_while_the_master_changes() {
     }
 }
 
+/// A link is heard of by netlink in any case.
+#[test]
+fn a_virtual_link_has_the_name_that_is_given() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let text = |more: &str| {
+        let whole = conf(200, more);
+        whole.split("vrrp_instance V6").next().unwrap_or_default().to_string()
+    };
+    for (more, name) in
+        [("use_vmac name sfv netlink_notify_msg", "sfv"), ("use_vmac sfw", "sfw"), ("use_vmac", "vrrp.51")]
+    {
+        let d = Daemon::start(host, Kind::Steadfast, &text(more));
+        assert!(eventually(seconds(10), || host.has(VIP)), "{more}: {}", d.log());
+        let (link, address) =
+            (host.show(&format!("link show dev {name}")), host.show(&format!("addr show dev {name}")));
+        assert!(link.contains("00:00:5e:00:01:33") && address.contains(VIP), "{more}: {link}{address}");
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
 #[test]
 fn virtual_links_go_with_the_daemon_and_survive_its_child() {
     require!();
@@ -164,6 +186,11 @@ fn without_accept_mode_the_address_is_there_but_takes_no_packets() {
         ("", "no_accept"),
         ("global_defs {\n nftables\n}\n", "no_accept\n use_vmac"),
         ("global_defs {\n nftables other\n}\n", "strict_mode on"),
+        // What keepalived does by iptables is done by nftables, whatever it is asked for.
+        (
+            "namespace_with_ipsets\nglobal_defs {\n vrrp_iptables\n vrrp_ipsets one two three\n}\n",
+            "no_accept\n debug 4",
+        ),
     ] {
         let d = Daemon::start(host, Kind::Steadfast, &format!("{globals}{}", conf(200, more)));
         assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{more}: {}", d.log());

@@ -98,7 +98,11 @@ impl Role {
                         config = Some(decode(&bytes).map_err(io::Error::other)?);
                         configs += 1;
                     }
-                    Order::Message(Message::Keep { bytes, .. }) => snapshots.extend(decode::<Snapshot>(&bytes).ok()),
+                    Order::Message(Message::Keep { bytes, .. }) => match decode::<Snapshot>(&bytes) {
+                        Ok(snapshot) => snapshots.push(snapshot),
+                        Err(e) if options.rehearse => return Err(io::Error::other(e)),
+                        Err(_) => {}
+                    },
                     Order::Message(Message::Stop { .. }) | Order::Gone => return Ok(None),
                     Order::Message(_) => {}
                 }
@@ -107,6 +111,9 @@ impl Role {
         let (wanted, settings) = translate::translate(&config);
         drop(config);
         crate::vrrp::be_scheduled(&settings.scheduling);
+        if options.rehearse {
+            schedule::usual();
+        }
         settings.name.iter().for_each(|name| schedule::name(name));
         reactor.watch(signals.fd(), SIGNALS)?;
         let (vrrp, checker) = (Brother::new(options, 0), Brother::new(options, 1));

@@ -167,6 +167,10 @@ impl Role {
                 }
             }
         }
+        // Who rehearses has nothing: what it was told of is another's, who lives.
+        if options.rehearse && stop {
+            return Ok(None);
+        }
         let mut config = config.unwrap_or_default();
         config.globals.script_user = crate::programs::account(&config.globals);
         let plan = plan(&config);
@@ -188,6 +192,9 @@ impl Role {
         let settings = translate::balancer(&config);
         drop(config);
         crate::vrrp::be_scheduled(&plan.checker_scheduling);
+        if options.rehearse {
+            schedule::usual();
+        }
         plan.names[1].iter().for_each(|name| schedule::name(name));
         reactor.watch(signals.fd(), SIGNALS)?;
         let mirror = Mirror::of_addresses(plan.checker_buffers.monitor)?;

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const EFFECT: Duration = Duration::from_secs(20);
 /// A child beats each second.
 const BEATING: Duration = Duration::from_millis(1500);
-/// A client that neither asks nor reads is sent away after this. A reading of the configuration takes a minute at most.
+/// A client that neither asks nor reads is sent away after this. A reading of the configuration takes a minute at most, an upgrade
+/// three.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Tokens of clients begin here; the listener has the one before.
 pub(super) const CONTROL: usize = 100;
@@ -237,7 +238,7 @@ impl Daemon {
         }
         for at in 0..self.control.clients.len() {
             let stuck = |(_, wish, since): &(Client, Wish, Time)| {
-                t.since(*since) > if matches!(wish, Wish::Nothing) { LIMIT } else { LIMIT * 2 }
+                t.since(*since) > if matches!(wish, Wish::Nothing) { LIMIT } else { LIMIT * 4 }
             };
             if self.control.clients.get(at).and_then(Option::as_ref).is_some_and(stuck) {
                 self.forget_client(at);

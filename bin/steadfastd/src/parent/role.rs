@@ -186,8 +186,8 @@ impl Role {
         let mut buffer = [0; PACKET];
         // The first of its pipes is the one that it wrote into.
         while let Some(Packet::Data(n)) = former.pipes.first().map(|p| p.read(&mut buffer)) {
-            if self.ward.heard_of_former(former.epoch, buffer.get(..n).unwrap_or_default()).is_err() {
-                break;
+            if let Err(e) = self.ward.heard_of_former(former.epoch, buffer.get(..n).unwrap_or_default()) {
+                log::warn!("message from the older program's {} child: {e}", self.title);
             }
         }
     }

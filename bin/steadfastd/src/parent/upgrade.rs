@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_sys::handover;
 use steadfast_sys::schedule::{self, Tell};
-use steadfast_sys::{logging, spawn};
+use steadfast_sys::{logging, now, spawn};
 
 /// What one version says to the next, as JSON: it must be understood by programs that are not written yet. Fields may come, none may
 /// change its meaning.
@@ -56,6 +56,8 @@ fn fault(end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) -> Option
         spawn::End::Exited(0) if spoke => None,
         _ if overdue => Some("did not answer within a minute and was ended".into()),
         spawn::End::Exited(0) => Some(format!("is no steadfastd (it {end})")),
+        // It knows no rehearsal: an older one. Its loader has read the file.
+        spawn::End::Exited(1) if rehearsal && !spoke => None,
         _ if rehearsal => Some(format!("cannot take over (its rehearsal {end})")),
         _ => Some(format!("cannot read the configuration (it {end})")),
     }
@@ -93,6 +95,7 @@ impl Daemon {
         log::error!("the new program {why}, the running one goes on");
         self.reading_ended(Some(&format!("the new program {why}")));
         schedule::tell_manager(Tell::Ready);
+        self.trim = Some(now() + super::SETTLED);
     }
 
     /// The new program's loader ended, or then its rehearsal. This call does not return when the new program starts.
@@ -108,6 +111,8 @@ impl Daemon {
             Err(e) => return self.refuse_program(&format!("cannot be handed the state ({e})")),
         };
         if !rehearsal {
+            // What was counted while the loaders read.
+            self.roles.iter_mut().for_each(|r| r.say(steadfast_ipc::Message::Save));
             return self.start_rehearsal(&memory);
         }
         log::info!("Upgrading: handing over to {}", program.display());
@@ -172,6 +177,7 @@ mod tests {
         );
         assert!(fault(End::Exited(0), false, false, true).is_some_and(|w| w.starts_with("is no steadfastd")));
         assert_eq!(fault(End::Exited(0), true, true, true), None);
-        assert!(fault(End::Exited(1), false, false, true).is_some_and(|w| w.starts_with("cannot take over")));
+        assert_eq!(fault(End::Exited(1), false, false, true), None, "an older program");
+        assert!(fault(End::Exited(1), true, false, true).is_some_and(|w| w.starts_with("cannot take over")));
     }
 }

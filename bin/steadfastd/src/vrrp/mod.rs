@@ -148,6 +148,8 @@ struct Role {
     keeping: Keeping,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
+    /// The program's pages were fetched for a takeover, and not given back since.
+    fetched: bool,
     dirty: bool,
     out: Vec<Output>,
     stopped: bool,
@@ -370,12 +372,14 @@ impl Role {
                 self.keeping.shrink();
                 self.system.kernel.shrink();
                 schedule::give_memory_back();
+                self.fetched = false;
                 // The second announcement of a new master, five seconds after the first, may be still to come.
                 self.trim = self.router.views().any(|v| t.since(v.last_transition) < SETTLED).then_some(t + SETTLED);
             }
             // A takeover is near: it must not wait for pages of the program, and gives them back again afterwards.
-            if self.trim.is_none() && self.router.expects_takeover(t) {
+            if !self.fetched && self.router.expects_takeover(t) {
                 schedule::fetch_program();
+                self.fetched = true;
                 self.trim = Some(t + SETTLED);
             }
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
@@ -506,7 +510,9 @@ impl Role {
         }
         self.system.kernel.affirm(&self.system.mirror);
         // The second copy, and what compares it, is needed for milliseconds of each minute.
-        schedule::give_memory_back();
+        if !self.fetched {
+            schedule::give_memory_back();
+        }
     }
 
     /// Links whose drivers are asked for their carrier.

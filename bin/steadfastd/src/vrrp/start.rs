@@ -57,7 +57,11 @@ impl Role {
                         adjusted.extend(decode::<Adjusted>(&bytes).ok().map(|a| (name.to_string(), a)));
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with('\n') => {
-                        inherited.extend(decode::<Object>(&bytes).ok());
+                        match decode::<Object>(&bytes) {
+                            Ok(object) => inherited.push(object),
+                            Err(e) if options.rehearse => return Err(io::Error::other(e)),
+                            Err(_) => {}
+                        }
                     }
                     Order::Message(Message::Keep { key, bytes }) => {
                         let name = key.split_once('\n').map_or(&*key, |(name, _)| name);
@@ -71,11 +75,19 @@ impl Role {
                 }
             }
         }
+        // Who rehearses has nothing: what it was told of is another's, who lives.
+        if options.rehearse && stop.is_some() {
+            return Ok(None);
+        }
         let known = |(name, bytes): (&String, &Vec<u8>)| {
             let read = decode(bytes);
             read.inspect_err(|e| log::warn!("({name}) what the former process left cannot be read: {e}")).ok()
         };
         let snapshots: Vec<Snapshot> = states.iter().filter_map(known).collect();
+        let told = states.keys().filter(|name| !name.starts_with('\t')).count();
+        if options.rehearse && snapshots.len() < told {
+            return Err(io::Error::other("what is handed over cannot be read"));
+        }
         let config = config.unwrap_or_default();
         let (mut record, left) = Record::open(options.record.clone());
         let settings: Settings = decode(&parts).unwrap_or(left.settings);
@@ -96,6 +108,9 @@ impl Role {
         let told = details::Told::new(&config);
         drop(config);
         be_scheduled(&plan.scheduling);
+        if options.rehearse {
+            schedule::usual();
+        }
         plan.names[0].iter().for_each(|name| schedule::name(name));
         // What blocks addresses under a former name goes with a real start.
         let system = System::open(&plan, if options.rehearse { Settings::default() } else { settings })?;
@@ -146,6 +161,7 @@ impl Role {
             bfd,
             keeping,
             trim: Some(t + SETTLED),
+            fetched: false,
             dirty: true,
             out,
             stopped: false,

@@ -133,7 +133,7 @@ pub fn plan(c: &Config) -> Plan {
             instance.tracks.extend(all.iter().filter(|t| !own.contains(&t.what)).cloned());
         }
         let concerns = |name: &String| c.track_groups.iter().any(|t| t.name == *name && t.group.contains(&i.name));
-        let tied = c.statics.iter().filter(|(_, group)| group.as_ref().is_some_and(concerns));
+        let tied = c.statics.iter().filter(|(o, group)| !o.is_untracked() && group.as_ref().is_some_and(concerns));
         instance.depends_on = tied.map(|(object, _)| object.clone()).collect();
         kinds.share(&mut instance);
         machine.instances.push(instance);

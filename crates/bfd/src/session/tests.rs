@@ -17,6 +17,17 @@ fn while_not_up_a_second_is_wanted_and_then_what_is_configured() {
 }
 
 #[test]
+fn while_not_up_packets_come_at_the_pace_of_idle_tx() {
+    let mut w = World::new(SessionConfig { idle_tx: 4_000_000, ..session(0) }, session(1));
+    // Nobody answers.
+    w.cut = [true; 2];
+    w.run(20_000);
+    let sent = w.sent(0);
+    // Each interval is shortened by up to a quarter (section 6.8.7).
+    assert!(sent.iter().all(|s| s.packet.min_tx == 4_000_000) && (4..=8).contains(&sent.len()), "{sent:?}");
+}
+
+#[test]
 fn coming_up_polls_until_the_peer_answers() {
     let mut w = World::new(session(0), session(1));
     w.run(5000);

@@ -37,7 +37,7 @@ words! { ADDRESS_WORDS, ADDRESS,
     "label" "NAME" "15 characters" "none" "IPv4 alias name.";
     "peer" "ADDR[/LEN]" "-" "none" "Far end of a point-to-point link.";
     "home" "-" "-" "off" "IPv6 home address.";
-    "-nodad" "-" "-" "on" "No duplicate address detection.";
+    "-nodad" "-" "-" "on" "No duplicate address detection; so it is in any case.";
     "mngtmpaddr" "-" "-" "off" "Template of temporary addresses.";
     "noprefixroute" "-" "-" "off" "No route to the prefix.";
     "autojoin" "-" "-" "off" "Joins the multicast group.";
@@ -265,7 +265,8 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                 a.peer = w.cidr(option).map(Box::new);
             }
             "home" => a.home = true,
-            "-nodad" => a.nodad = true,
+            // IPv6 addresses have it in any case, and IPv4 has no such detection.
+            "-nodad" => {}
             "mngtmpaddr" => a.mngtmpaddr = true,
             "noprefixroute" => a.noprefixroute = true,
             "autojoin" => a.autojoin = true,

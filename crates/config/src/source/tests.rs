@@ -178,6 +178,24 @@ fn each_form_of_include_fails_at_what_keepalived_s_does() {
     }
 }
 
+/// From the word on, as the forms of include with a letter.
+#[test]
+fn include_check_says_what_a_plain_include_fails_at() {
+    for (words, pattern, status) in [
+        ("", "nothing.conf", 0),
+        ("include_check match\n", "nothing.conf", 6),
+        ("include_check match\n", "nothing*.conf", 0),
+        ("include_check\n", "nothing*.conf", 6),
+        ("include_check\ninclude_check -wildcard_match\n", "nothing*.conf", 0),
+        ("include_check +wildcard_match -read\n", "nothing*.conf", 6),
+    ] {
+        let source = read(&[("main", &format!("{words}include {pattern}\n"))]);
+        assert_eq!(source.diagnostics.exit_status(), status, "{words}{pattern}");
+    }
+    // It does not reach back.
+    assert_eq!(read(&[("main", "include nothing\ninclude_check\n")]).diagnostics.exit_status(), 0);
+}
+
 #[test]
 fn built_in_variables_comments_and_escapes_stand_for_what_they_are() {
     let s = read(&[

@@ -301,7 +301,7 @@ pub struct Route {
     pub ttl_propagate: Option<bool>,
     /// Hops of a multipath route; empty for a plain one.
     pub nexthops: Vec<NextHop>,
-    /// Its loss does not concern the instance.
+    /// Its loss concerns nobody: it stays away until the instance is master anew, or its link is back.
     pub no_track: bool,
 }
 

@@ -85,7 +85,7 @@ pub(super) fn family(f: Family) -> AddressFamily {
 }
 
 /// A macvlan or an ipvlan, down: its settings must be right before it comes up.
-fn link(l: &VirtualLink, mirror: &Mirror) -> Option<LinkMessage> {
+pub(super) fn link(l: &VirtualLink, mirror: &Mirror) -> Option<LinkMessage> {
     let mut m = LinkMessage::default();
     m.attributes.push(LinkAttribute::IfName(l.name.clone()));
     m.attributes.push(LinkAttribute::Link(mirror.by_name(&l.base)?.index));

@@ -5,7 +5,7 @@ use netlink_packet_core::Emitable;
 use netlink_packet_route::route::RouteAttribute;
 use std::collections::BTreeSet;
 use steadfast_core::Family;
-use steadfast_core::kernel::{Encap, Metric, Realms, Route, Rule, RuleAction};
+use steadfast_core::kernel::{Encap, Isolation, LinkKind, Metric, Realms, Route, Rule, RuleAction, VirtualLink};
 
 fn mirror() -> Mirror {
     Mirror::open(Buffer { bytes: 0, force: false }).expect("netlink")
@@ -35,6 +35,40 @@ fn labels_and_locators_are_written_as_the_kernel_reads_them() {
     let m = bytes(&r);
     assert!(has(&m, &[12, 0, 1, 0, 0, 1, 0, 2, 0, 3, 0, 4]), "{m:02x?}");
     assert!(has(&m, &[6, 0, 21, 0, 3, 0]), "{m:02x?}");
+}
+
+/// Of MPLS only: the kernel shows nothing of it with routes of IP. RTA_TTL_PROPAGATE is 26.
+#[test]
+fn whether_the_ttl_goes_over_is_written() {
+    let mut r = Route::new(Family::V4);
+    for (wanted, byte) in [(None, None), (Some(true), Some(1)), (Some(false), Some(0))] {
+        r.ttl_propagate = wanted;
+        let m = bytes(&r);
+        let found = m.windows(5).find(|w| w[..4] == [5, 0, 26, 0]).map(|w| w[4]);
+        assert_eq!(found, byte, "{m:02x?}");
+    }
+}
+
+/// IFLA_IPVLAN_FLAGS is 2; 1 is private, 2 is VEPA.
+#[test]
+fn what_ipvlans_may_say_to_each_other_is_written() {
+    let mut mirror = mirror();
+    read(&mut mirror, |m, _| m.settled());
+    let base = mirror.links().next().expect("a link").name.clone();
+    for (isolation, flags) in [(Isolation::Bridge, 0), (Isolation::Private, 1), (Isolation::Vepa, 2)] {
+        let l = VirtualLink {
+            name: "x".into(),
+            base: base.clone(),
+            kind: LinkKind::Ipvlan(isolation),
+            vrf: None,
+            family: Family::V4,
+            group: None,
+        };
+        let m = super::build::link(&l, &mirror).expect("its base is there");
+        let mut bytes = vec![0; m.buffer_len()];
+        m.emit(&mut bytes);
+        assert!(has(&bytes, &[6, 0, 2, 0, flags, 0]), "{isolation:?}: {bytes:02x?}");
+    }
 }
 
 #[test]

@@ -437,6 +437,25 @@ fn half_a_window_between_clocks_is_said_once() {
 }
 
 #[test]
+fn clocks_may_differ_by_the_window_and_by_anything_where_only_the_order_counts() {
+    for (seconds, monotonic, stale) in [(5, false, true), (60, false, false), (5, true, false)] {
+        let with = |priority| {
+            let mut c = instance("VI", 0, 51, priority);
+            c.hmac = Some(Hmac { window: Duration::from_secs(seconds), monotonic, ..trailer() });
+            one(c)
+        };
+        let mut net = Net::new(vec![with(200), with(100)]);
+        net.crash(1);
+        net.nodes[1].wall += 20;
+        net.run_for(5000);
+        net.start(1);
+        net.run_for(2000);
+        let c = net.nodes[1].router.as_ref().expect("runs").views().next().expect("one").counters;
+        assert_eq!(c.auth_ext_stale > 0, stale, "{seconds} s, monotonic {monotonic}: {c:?}");
+    }
+}
+
+#[test]
 fn sequence_numbers_begin_by_the_clock_and_end_somewhere() {
     let mut c = instance("VI", 0, 51, 100);
     c.auth = Auth::Ah(Secret::new("k"));

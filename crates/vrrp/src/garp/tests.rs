@@ -19,6 +19,33 @@ fn announcements_are_paced_on_each_link_and_family() {
     assert_eq!(announced(&solo.take()), 1);
 }
 
+/// An advertisement of a neighbour and a gratuitous ARP have gaps of their own, those of a group go before.
+#[test]
+fn neighbours_are_advertised_at_their_own_pace() {
+    let ms = Duration::from_millis;
+    let group =
+        |gna| GarpGroup { interval: Some(ms(1)), gna_interval: gna, interfaces: vec!["eth0".into(), "eth1".into()] };
+    for (groups, gap) in [(vec![], 300), (vec![group(None)], 300), (vec![group(Some(ms(700)))], 700)] {
+        let mut c = instance("VI", 0, 51, 255);
+        c.start_master = true;
+        (c.garp.repeat, c.garp.delay) = (3, Duration::ZERO);
+        let six = steadfast_core::kernel::Address::new(cidr("2001:db8::1/64"), "eth0");
+        c.excluded = vec![six];
+        let mut config = one(c);
+        (config.garp_interval, config.gna_interval, config.garp_groups) = (ms(1), ms(300), groups);
+        let mut solo = Solo::new(config);
+        // The second and the third one.
+        for _ in 0..2 {
+            solo.run_ms(10);
+            solo.take();
+            solo.run_ms(gap - 11);
+            assert_eq!(announced(&solo.take()), 0, "{gap}");
+            solo.run_ms(1);
+            assert_eq!(announced(&solo.take()), 1, "{gap}");
+        }
+    }
+}
+
 #[test]
 fn what_waits_is_void_when_the_instance_is_not_master_any_more() {
     let mut config = one(instance("VI", 0, 51, 100));

@@ -1,8 +1,8 @@
 use super::*;
 use crate::testkit::*;
 use crate::{Config, Input, Output};
-use steadfast_core::State;
-use steadfast_core::kernel::Address;
+use steadfast_core::kernel::{Address, Route, Rule};
+use steadfast_core::{Family, State};
 
 fn vip() -> Object {
     Object::Address(Address::new(cidr("10.0.0.151/24"), "eth0"))
@@ -88,6 +88,44 @@ fn statics_are_added_at_start_put_back_and_removed_at_the_end() {
     assert_eq!((added(&out), announced(&out)), (1, 0));
     solo.input(Input::Stop { keep_objects: false });
     assert!(solo.take().contains(&Output::Remove(object)));
+}
+
+#[test]
+fn a_route_or_rule_that_nobody_tracks_stays_away_until_the_next_master_or_the_return_of_its_link() {
+    for no_track in [false, true] {
+        let mut route = Route::new(Family::V4);
+        (route.destination, route.interface, route.no_track) =
+            ("10.9.0.0/24".parse().ok(), Some("eth1".into()), no_track);
+        let rule = Rule { preference: Some(9), no_track, ..Rule::new(Family::V4) };
+        let objects = [Object::Route(Box::new(route.clone())), Object::Rule(Box::new(rule.clone()))];
+        let mut c = instance("VI", 0, 51, 100);
+        (c.routes, c.rules) = (vec![route], vec![rule]);
+        let mut solo = Solo::master(one(c));
+        for object in &objects {
+            solo.input(Input::ObjectLost(object));
+            solo.run_ms(3000);
+            let out = solo.take();
+            assert_eq!(out.contains(&Output::Add(object.clone())), !no_track, "{object}");
+            assert!(logs(&out).iter().any(|l| l.contains("was removed by somebody")), "{out:?}");
+            // Who puts it there and removes it again fills no log.
+            (0..100).for_each(|_| solo.input(Input::ObjectLost(object)));
+            assert!(logs(&solo.take()).len() <= 1);
+            solo.run_ms(20_000);
+            solo.take();
+        }
+        solo.input(Input::Link(link(3, "eth1", false, &[addr(1, 0)])));
+        solo.input(Input::Link(link(3, "eth1", true, &[addr(1, 0)])));
+        assert!(solo.take().contains(&Output::Add(objects[0].clone())));
+        solo.input(Input::Link(link(2, "eth0", false, &[addr(0, 0)])));
+        solo.run_ms(5000);
+        assert_eq!(solo.state(), State::Fault);
+        solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+        solo.take();
+        solo.run_ms(4000);
+        let out = solo.take();
+        assert_eq!(solo.state(), State::Master);
+        assert!(objects.iter().all(|o| out.contains(&Output::Add(o.clone()))), "{out:?}");
+    }
 }
 
 #[test]

@@ -534,6 +534,21 @@ fn a_lower_advert_is_answered_announced_over_and_told() {
 }
 
 #[test]
+fn the_second_burst_over_a_lower_advert_has_its_own_delay() {
+    let mut c = vi(100);
+    (c.garp.delay, c.garp.lower_prio_delay) = (Duration::ZERO, Duration::from_secs(2));
+    let mut solo = Solo::master(one(c));
+    solo.hear(PEER, 50);
+    assert_eq!(announced(&solo.take()), 5);
+    solo.run_ms(1999);
+    assert_eq!(announced(&solo.take()), 0);
+    solo.run_ms(1);
+    assert_eq!(announced(&solo.take()), 5);
+    solo.run_ms(10_000);
+    assert_eq!(announced(&solo.take()), 0);
+}
+
+#[test]
 fn contention_is_announced_even_where_the_schedule_says_none() {
     let mut c = vi(100);
     c.garp.lower_prio_repeat = 0;

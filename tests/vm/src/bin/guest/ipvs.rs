@@ -380,17 +380,18 @@ fn weights_slow_start_and_drain(lab: &mut Lab) {
 }
 
 fn connections_reach_the_second_director(lab: &mut Lab) {
-    let text = |priority: u32, interface: &str| {
+    // The second one says it as it was said before. Its id is that of the router.
+    let text = |priority: u32, interface: &str, globals: &str, more: &str| {
         format!(
-            "global_defs {{\n lvs_sync_daemon {interface} inst VI id 5\n}}\nvrrp_instance VI {{\n interface {interface}\n virtual_router_id 51\n \
-             priority {priority}\n advert_int 1\n virtual_ipaddress {{\n 10.2.0.200/24\n }}\n}}\n{}",
+            "global_defs {{\n {globals}\n}}\nvrrp_instance VI {{\n interface {interface}\n virtual_router_id 5\n \
+             priority {priority}\n advert_int 1\n {more}\n virtual_ipaddress {{\n 10.2.0.200/24\n }}\n}}\n{}",
             service("10.2.0.200 80", "lb_kind NAT\n protocol TCP", &three(""))
         )
     };
     let daemons = |host: &str| sh(&format!("{host} ipvsadm -L --daemon"));
-    let master = Director::start(None, &text(200, "br-s"), &[]);
+    let master = Director::start(None, &text(200, "br-s", "lvs_sync_daemon br-s inst VI id 5", ""), &[]);
     master.wait_log("Entering MASTER STATE");
-    let second = Director::start(Some("second"), &text(100, "eth0"), &[]);
+    let second = Director::start(Some("second"), &text(100, "eth0", "", "lvs_sync_daemon_interface eth0"), &[]);
     assert!(
         eventually(seconds(6), || daemons("").contains("master sync daemon (mcast=br-s, syncid=5")),
         "{}",
