@@ -42,6 +42,8 @@ const NEWCOMER: usize = 3;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
 
+/// A child that could not be started so many times in a row, a second apart, is silent for longer than peers wait.
+const HOPELESS: u32 = 3;
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
@@ -486,6 +488,10 @@ impl Daemon {
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
             role.ward.start_later(now() + Duration::from_secs(1));
+            role.failed += 1;
+            if role.failed == HOPELESS {
+                self.cannot_start(n);
+            }
         }
     }
 
