@@ -298,6 +298,29 @@ fn rehearsal(host: &steadfast_test_cluster::Host, told: Vec<Message>, dies: bool
 }
 
 #[test]
+fn a_child_that_cannot_be_started_holds_no_address() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = home();
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &conf(200, folder.path()), folder, Stdio::from(log));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let mode = |mode: &str| Command::new("chmod").arg(mode).arg(a.path("steadfastd")).status().expect("chmod");
+    mode("0644");
+    steadfast_test_cluster::daemon::send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("no VRRP process can be started: its addresses are withdrawn", seconds(20));
+    assert!(!lan.hosts[0].has(VIP), "{}", a.log());
+    mode("0755");
+    assert!(eventually(seconds(15), || lan.hosts[0].has(VIP)), "{}", a.log());
+    // The same at a stop.
+    mode("0644");
+    steadfast_test_cluster::daemon::send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    assert!(eventually(seconds(5), || a.log().matches("cannot start the VRRP child").count() > 3), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+    assert!(!lan.hosts[0].has(VIP), "{}", lan.hosts[0].show("addr"));
+}
+
+#[test]
 fn a_rehearsal_leaves_alone_what_it_is_told_of_and_refuses_what_it_cannot_read() {
     require!();
     let lan = Lan::new(1);

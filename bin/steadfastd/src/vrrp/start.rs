@@ -4,6 +4,7 @@ use super::listen::received;
 use super::*;
 use std::collections::BTreeMap;
 use steadfast_core::kernel::Address;
+use steadfast_net::announce::Announcer;
 
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
@@ -113,7 +114,9 @@ impl Role {
         }
         plan.names[0].iter().for_each(|name| schedule::name(name));
         // What blocks addresses under a former name goes with a real start.
-        let system = System::open(&plan, if options.rehearse { Settings::default() } else { settings })?;
+        let settings = if options.rehearse { Settings::default() } else { settings };
+        let announcer = options.descriptors.get(ANNOUNCER).and_then(|fd| Announcer::inherited(*fd).ok());
+        let system = System::open(&plan, settings, announcer)?;
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
@@ -347,6 +350,13 @@ fn farewell(router: &mut Router, system: &mut System, reactor: &mut Reactor, sta
     Ok(())
 }
 
+/// Takes out of the kernel what a child has its parent keep of that; only for a parent that can start nobody who does it.
+pub fn remove<'a>(kept: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
+    let objects: Vec<Object> =
+        kept.filter(|(key, _)| key.starts_with('\n')).filter_map(|(_, bytes)| decode(bytes).ok()).collect();
+    release(&Config::default(), &objects, &[], Settings::default(), (false, false))
+}
+
 /// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us, and
 /// the tables of blocked traffic, where there may be some.
 fn release(
@@ -357,7 +367,7 @@ fn release(
     (all, blocks): (bool, bool),
 ) -> io::Result<()> {
     let mut plan = translate::plan(config);
-    let mut system = System::open(&plan, settings)?;
+    let mut system = System::open(&plan, settings, None)?;
     let mut machine = plan.take_machine();
     if all {
         machine.statics.clear();
