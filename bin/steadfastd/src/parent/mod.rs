@@ -570,10 +570,10 @@ impl Daemon {
             self.ready();
         }
         // One that waits for its restart waits because we say so. One that is silent is about to be ended: where that fails, the service
-        // manager is to begin anew.
+        // manager is to begin anew, and where none can be started.
         let fine = |r: &Role| match r.pid {
             Some(_) => !r.ward.watch.was_silent(),
-            None => r.ward.due().is_some() || !self.wanted(r.name),
+            None => (r.ward.due().is_some() && r.failed < HOPELESS) || !self.wanted(r.name),
         };
         if (self.announced || self.adopted) && self.children().all(fine) {
             schedule::tell_manager(Tell::Alive);
