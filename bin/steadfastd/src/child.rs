@@ -63,6 +63,9 @@ pub fn confine(options: &Options, needs: &Needs) {
     }
 }
 
+/// Place among the descriptors of the socket that announces addresses, behind those of the parent, two brothers and the runner.
+pub const ANNOUNCER: usize = 8;
+
 /// Tokens of the loop that every child has.
 pub const FROM_PARENT: usize = 0;
 /// Writable again.

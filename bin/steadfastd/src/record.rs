@@ -72,12 +72,14 @@ pub fn remove(path: &Path) {
     }
 }
 
-/// Writes it anew.
-pub fn write(path: &Path, content: &impl Serialize) {
+/// Writes it anew; false: it could not be written, which was said.
+pub fn write(path: &Path, content: &impl Serialize) -> bool {
     let written = serde_json::to_string(content)
         .map_err(std::io::Error::other)
         .and_then(|text| files::write_dump(path, &text, None));
     if let Err(e) = written {
         log::warn!("cannot write {}, which says what is ours in the kernel: {e}", path.display());
+        return false;
     }
+    true
 }

@@ -10,7 +10,7 @@ use pnet::packet::ipv6::MutableIpv6Packet;
 use pnet::util::MacAddr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use steadfast_core::Mac;
 
 /// A packet socket for announcements of all interfaces.
@@ -30,6 +30,34 @@ impl Announcer {
             OwnedFd::from_raw_fd(fd)
         };
         Ok(Announcer { fd })
+    }
+
+    /// Takes over one that the parent has opened, and holds for all lives of a child: the kernel lets nobody end within ten
+    /// milliseconds who is the last to have such a socket, and until then nobody knows that he is gone.
+    ///
+    /// Fails when the number is no packet socket.
+    pub fn inherited(fd: RawFd) -> io::Result<Self> {
+        let mut domain: libc::c_int = 0;
+        let mut length = std::mem::size_of::<libc::c_int>() as libc::socklen_t;
+        let to = (&raw mut domain).cast();
+        // SAFETY: fcntl and getsockopt on any number are harmless, and what they write into outlives them; only a packet socket is
+        // taken, and the caller names one that the parent left for this process alone.
+        unsafe {
+            if libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, to, &mut length) < 0
+                || libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) < 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            if domain != libc::AF_PACKET {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            Ok(Announcer { fd: OwnedFd::from_raw_fd(fd) })
+        }
+    }
+
+    /// The descriptor's number.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     /// Announces an address from an interface's hardware address.

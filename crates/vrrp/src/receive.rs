@@ -440,7 +440,8 @@ impl Instance {
             Some(n) => *n = Newer { source, until, alone },
             // Two others may be masters at once: the one that was heard last is kept, too.
             None => {
-                let last = self.newer.as_ref().and_then(|n| n[0]).filter(|n| n.source != source && now < n.until);
+                let others = self.newer.iter().flat_map(|n| n.iter()).flatten().copied();
+                let last = others.filter(|n| n.source != source && now < n.until).max_by_key(|n| n.until);
                 self.newer = Some(Box::new([Some(Newer { source, until, alone }), last]));
             }
         }

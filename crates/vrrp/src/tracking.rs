@@ -302,7 +302,11 @@ impl Trackers {
             let known = !a.pending && !a.waiting;
             let lone = track.weight != 0 && !matches!(track.what, Tracked::File(_));
             // a weight adds while good, or takes away while bad
-            let good = if lone { (sum != 0) == (track.weight > 0) } else { a.faults.is_empty() };
+            let good = match lone {
+                true => (sum != 0) == (track.weight > 0),
+                // `weight 0 reverse`: that it is good is the fault.
+                false => a.faults.is_empty() != (track.weight == 0 && track.reverse),
+            };
             crate::Part {
                 what: track.what.clone(),
                 good: known.then_some(good),

@@ -46,10 +46,13 @@ impl Daemon {
             Err(e) => return log::warn!("Unable to read/write core_pattern: {e}"),
         };
         // It is that of an earlier life, whose word on what was before holds.
-        let before = read(&path).filter(|r| r.ours == there).map_or(there, |r| r.before);
+        let former = read(&path).filter(|r| r.ours == there);
+        let before = former.clone().map_or(there, |r| r.before);
         // The record comes first: who dies between the two has changed nothing.
         let mut record = Record { boot: record::boot(), before, ours: wanted.clone() };
-        record::write(&path, &record);
+        if !record::write(&path, &record) {
+            return log::warn!("core_pattern stays as it is: nobody would know what it was");
+        }
         match core_pattern::set(wanted) {
             Ok(now) if now == *wanted => {}
             Ok(now) => {
@@ -59,7 +62,11 @@ impl Daemon {
             }
             Err(e) => {
                 log::warn!("Unable to read/write core_pattern: {e}");
-                remove(&path);
+                // What an earlier life set is there still.
+                match former {
+                    Some(former) => drop(record::write(&path, &former)),
+                    None => remove(&path),
+                }
             }
         }
     }

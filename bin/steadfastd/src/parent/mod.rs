@@ -15,7 +15,7 @@ mod scheduled;
 mod script;
 pub mod upgrade;
 
-use crate::child::{SETTLED, start_logging};
+use crate::child::{ANNOUNCER, SETTLED, start_logging};
 use crate::cli::{COMPATIBLE, Options};
 use crate::events;
 use control::{CONTROL, Control};
@@ -25,6 +25,7 @@ use script::run_script;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
+use steadfast_net::announce::Announcer;
 use steadfast_supervisor::{End, Memory, Sequel, UNTIL_RELOAD, Watch};
 use steadfast_sys::given::Given;
 use steadfast_sys::pidfile::PidFile;
@@ -121,6 +122,8 @@ struct Daemon {
     runners: Vec<runners::Runner>,
     /// What each child reads of the others and writes to them, in the order of the roles. They outlive all.
     brothers: Option<[Vec<(pipe::Reader, pipe::Writer)>; 3]>,
+    /// The VRRP child's, which all its lives have: a process that is the last to have such a socket ends slowly.
+    announcer: Option<Announcer>,
     epoch: u64,
     announced: bool,
     /// Configurations that were taken over.
@@ -217,6 +220,7 @@ pub fn run(options: Box<Options>) -> i32 {
         runners: Vec::new(),
         epoch: 0,
         announced: false,
+        announcer: None,
         readings: 0,
         log_text: "Stopped",
         control: Control::default(),
@@ -431,6 +435,13 @@ impl Daemon {
         descriptors.resize(6, -1);
         if let Some(r) = self.runners.get(n) {
             descriptors.extend([r.client.0.fd(), r.client.1.fd()]);
+        }
+        if name == "vrrp" {
+            descriptors.resize(ANNOUNCER, -1);
+            if self.announcer.is_none() {
+                self.announcer = Announcer::open().ok();
+            }
+            descriptors.extend(self.announcer.as_ref().map(Announcer::fd));
         }
         let spec = self.spec(name, descriptors);
         let pid = match spawn::spawn(&spec) {

@@ -21,7 +21,7 @@ pub mod translate;
 mod waiting;
 mod written;
 
-use crate::child::{self, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
+use crate::child::{self, ANNOUNCER, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
 use crate::programs::Programs;
@@ -490,7 +490,7 @@ impl Role {
                 self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
             }
             self.system.kernel.expect_nothing();
-            self.system.kernel.affirm(&self.system.mirror);
+            self.system.kernel.affirm(&self.system.mirror, true);
         }
         if let Some(Event::Refreshed(links)) = events.iter().find(|e| matches!(e, Event::Refreshed(_))) {
             self.refreshed(links, t);
@@ -508,7 +508,7 @@ impl Role {
         for object in self.system.kernel.missing(&self.system.mirror) {
             self.router.handle(t, Input::ObjectLost(&object), &mut self.out);
         }
-        self.system.kernel.affirm(&self.system.mirror);
+        self.system.kernel.affirm(&self.system.mirror, false);
         // The second copy, and what compares it, is needed for milliseconds of each minute.
         if !self.fetched {
             schedule::give_memory_back();

@@ -4,6 +4,7 @@ use super::listen::received;
 use super::*;
 use std::collections::BTreeMap;
 use steadfast_core::kernel::Address;
+use steadfast_net::announce::Announcer;
 
 impl Role {
     /// Waits for what the parent has to say, then builds everything. `None` when there is nothing to run after all: then what an
@@ -113,7 +114,9 @@ impl Role {
         }
         plan.names[0].iter().for_each(|name| schedule::name(name));
         // What blocks addresses under a former name goes with a real start.
-        let system = System::open(&plan, if options.rehearse { Settings::default() } else { settings })?;
+        let settings = if options.rehearse { Settings::default() } else { settings };
+        let announcer = options.descriptors.get(ANNOUNCER).and_then(|fd| Announcer::inherited(*fd).ok());
+        let system = System::open(&plan, settings, announcer)?;
         reactor.watch(signals.fd(), SIGNALS)?;
         reactor.watch(system.mirror.fd(), MIRROR)?;
         reactor.watch(system.kernel.fd(), KERNEL)?;
@@ -361,7 +364,7 @@ fn release(
     (all, blocks): (bool, bool),
 ) -> io::Result<()> {
     let mut plan = translate::plan(config);
-    let mut system = System::open(&plan, settings)?;
+    let mut system = System::open(&plan, settings, None)?;
     let mut machine = plan.take_machine();
     if all {
         machine.statics.clear();

@@ -53,7 +53,7 @@ fn entry(b: &Block) -> Entry {
 
 impl System {
     /// Opens what is needed at once.
-    pub fn open(plan: &Plan, settings: Settings) -> io::Result<Self> {
+    pub fn open(plan: &Plan, settings: Settings, announcer: Option<Announcer>) -> io::Result<Self> {
         let mut system = System {
             mirror: Mirror::open(plan.buffers.monitor)?,
             kernel: Kernel::open(plan.buffers.command)?,
@@ -62,7 +62,7 @@ impl System {
             new_socket: None,
             repair: Repair::default(),
             sender: Sender::new(),
-            announcer: Announcer::open()?,
+            announcer: announcer.map_or_else(Announcer::open, Ok)?,
             waiting: Waiting::default(),
             send_failure: None,
             prepared: HashMap::new(),

@@ -65,7 +65,7 @@ pub struct Rule {
     pub destination_ports: Option<(u16, u16)>,
     /// RTPROT_*.
     pub protocol: u8,
-    /// Its loss concerns nobody: it stays away until the instance is master anew, or its link is back.
+    /// Its loss concerns nobody: it stays away until the instance is master anew.
     pub no_track: bool,
 }
 

@@ -432,16 +432,19 @@ impl Kernel {
     }
 
     fn route(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
-        self.owned.iter().find(|o| matches!(o, Object::Route(_)) && fits(o)).cloned()
+        // Of two that are one to the kernel the one counts whose loss concerns somebody.
+        self.owned.iter().filter(|o| matches!(o, Object::Route(_)) && fits(o)).min_by_key(|o| o.is_untracked()).cloned()
     }
 
     fn rule(&self, fits: impl Fn(&Object) -> bool) -> Option<Object> {
-        self.owned.iter().find(|o| matches!(o, Object::Rule(_)) && fits(o)).cloned()
+        self.owned.iter().filter(|o| matches!(o, Object::Rule(_)) && fits(o)).min_by_key(|o| o.is_untracked()).cloned()
     }
 
-    /// Asks for all routes and rules again, whose loss may have been missed. What is there stays as it is.
-    pub fn affirm(&mut self, mirror: &Mirror) {
+    /// Asks for all routes and rules again, whose loss may have been missed. What is there stays as it is. `untracked`: also for those
+    /// whose loss concerns nobody, since a link may have been away.
+    pub fn affirm(&mut self, mirror: &Mirror, untracked: bool) {
         let again = self.owned.iter().filter(|o| matches!(o, Object::Route(_) | Object::Rule(_)));
+        let again = again.filter(|o| untracked || !o.is_untracked());
         let again: Vec<Object> = again.cloned().collect();
         self.waiting.extend(again.into_iter().map(|o| (o, true)));
         self.pump(mirror);
@@ -453,10 +456,14 @@ impl Kernel {
         // A link may carry thousands.
         let there: HashMap<&str, HashSet<IpCidr>> =
             mirror.links().filter(|l| l.up).map(|l| (&*l.name, l.addresses.iter().copied().collect())).collect();
+        // One that the kernel refused in the place of another is no loss, as long as the other is there.
+        let serves = |o: &Object| {
+            let shown = |f: &Address| there.get(&*f.interface).is_none_or(|all| all.contains(&f.shown()));
+            self.stays_as_it_was(o) && matches!(self.former_of(o), Some(Object::Address(f)) if shown(f))
+        };
         self.owned
             .iter()
-            // One that the kernel refused in the place of another is no loss.
-            .filter(|o| !busy.contains(o) && !self.stays_as_it_was(o))
+            .filter(|o| !busy.contains(o) && !serves(o))
             .filter(|o| match o {
                 Object::Address(a) => there.get(&*a.interface).is_some_and(|all| !all.contains(&a.shown())),
                 Object::Link(l) => mirror.by_name(&l.base).is_some() && mirror.by_name(&l.name).is_none(),

@@ -125,6 +125,11 @@ impl Kernel {
         matches!(object, Object::Address(_)) && self.replaces(object) && self.refused.contains(object)
     }
 
+    /// The one in whose place this one is wanted.
+    pub(super) fn former_of(&self, object: &Object) -> Option<&Object> {
+        self.replacing.former.get(object)
+    }
+
     /// The kernel's answer.
     pub(super) fn replaced(&mut self, new: Object, why: &Why, fine: bool, outcomes: &mut Vec<Outcome>) {
         let errno = why.errno;

@@ -41,8 +41,10 @@ fn a_tracked_interface_faults_gains_or_loses_by_its_weight_and_reverse() {
     ] {
         let mut c = vi();
         c.tracks = vec![track(Tracked::Interface("eth1".into()), weight, reverse)];
-        let a = world(true, up).assess(&c, None);
+        let world = world(true, up);
+        let a = world.assess(&c, None);
         assert_eq!((a.priority, !a.faults.is_empty()), (priority, fault), "{weight} {reverse} {up}");
+        assert_eq!(world.parts(&c)[0].good, Some(up), "{weight} {reverse}");
     }
 }
 
