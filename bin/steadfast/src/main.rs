@@ -182,7 +182,7 @@ fn explain(socket: &std::path::Path, name: &str) -> Result<(), String> {
         let names: Vec<&str> = names.map(String::as_str).collect();
         return Err(format!(
             "there is no vrrp_instance, vrrp_sync_group or bfd_instance {name}; there are: {}",
-            names.join(", ")
+            if names.is_empty() { "none".to_string() } else { names.join(", ") }
         ));
     };
     let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);

@@ -451,8 +451,10 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
                     Some((group, others)) => (",", format!(", or when {others} of sync group {group} does")),
                     None => (", or", String::new()),
                 };
+                let weighted = i.parts.iter().any(|p| p.weight != 0);
+                let sinks = if weighted { ", when a weight puts its priority below a peer's" } else { "" };
                 say(format!(
-                    "It stops being master when a router of higher priority is heard, when its link or a tracker of weight 0 fails{comma} at a stop{group}."
+                    "It stops being master when a router of higher priority is heard, when its link or a tracker of weight 0 fails{sinks}{comma} at a stop{group}."
                 ));
             }
         }

@@ -298,6 +298,56 @@ fn rehearsal(host: &steadfast_test_cluster::Host, told: Vec<Message>, dies: bool
 }
 
 #[test]
+fn a_link_that_leads_to_another_program_by_now_names_the_new_one() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().to_path_buf();
+    for version in ["v1", "v2"] {
+        std::fs::create_dir(at.join(version)).expect("folder");
+        std::fs::copy(steadfastd(), at.join(version).join("steadfastd")).expect("copy");
+    }
+    let link = |version: &str| {
+        std::fs::remove_file(at.join("steadfastd")).expect("former");
+        std::os::unix::fs::symlink(at.join(version).join("steadfastd"), at.join("steadfastd")).expect("link");
+    };
+    link("v1");
+    let log = std::fs::File::create(at.join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &conf(200, &at), folder, Stdio::from(log));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let runs = || std::fs::read_link(format!("/proc/{}/exe", a.pid_of("pid").expect("pid"))).expect("program");
+    assert!(runs().ends_with("v1/steadfastd"), "{:?}", runs());
+    link("v2");
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(fine && runs().ends_with("v2/steadfastd"), "{said} {:?} {}", runs(), a.log());
+    assert!(eventually(seconds(10), || a.log().contains("continuing in MASTER state")), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
+#[test]
+fn a_child_that_cannot_be_started_holds_no_address() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = home();
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &conf(200, folder.path()), folder, Stdio::from(log));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let mode = |mode: &str| Command::new("chmod").arg(mode).arg(a.path("steadfastd")).status().expect("chmod");
+    mode("0644");
+    steadfast_test_cluster::daemon::send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("no VRRP process can be started: its addresses are withdrawn", seconds(20));
+    assert!(!lan.hosts[0].has(VIP), "{}", a.log());
+    mode("0755");
+    assert!(eventually(seconds(15), || lan.hosts[0].has(VIP)), "{}", a.log());
+    // The same at a stop.
+    mode("0644");
+    steadfast_test_cluster::daemon::send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    assert!(eventually(seconds(5), || a.log().matches("cannot start the VRRP child").count() > 3), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+    assert!(!lan.hosts[0].has(VIP), "{}", lan.hosts[0].show("addr"));
+}
+
+#[test]
 fn a_rehearsal_leaves_alone_what_it_is_told_of_and_refuses_what_it_cannot_read() {
     require!();
     let lan = Lan::new(1);

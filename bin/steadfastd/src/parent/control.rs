@@ -288,7 +288,8 @@ impl Daemon {
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
-            to_json(&self.options.file.display().to_string()),
+            // Who asks may stand elsewhere.
+            to_json(&std::path::absolute(&self.options.file).unwrap_or_default().display().to_string()),
             self.readings,
             to_json(&self.control.refused),
             children.join(","),

@@ -54,7 +54,9 @@ impl Daemon {
             return log::warn!("core_pattern stays as it is: nobody would know what it was");
         }
         match core_pattern::set(wanted) {
-            Ok(now) if now == *wanted => {}
+            Ok(now) if now == *wanted => {
+                log::info!("kernel.core_pattern is '{now}' until the end of the daemon, and was '{}'", record.before)
+            }
             Ok(now) => {
                 log::warn!("core_pattern is '{now}', the kernel takes no more of '{wanted}'");
                 record.ours = now;

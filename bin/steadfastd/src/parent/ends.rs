@@ -42,8 +42,11 @@ impl Daemon {
     pub(super) fn withdraw_dead(&mut self, n: usize) {
         let left = |r: &&Role| !r.has_former() && r.ward.left_something() && !self.options.keeps(r.name);
         let Some(role) = self.roles.get(n).filter(left) else { return };
-        log::info!("{}: what the process left in the kernel is removed", role.name);
-        self.withdraw(n, true);
+        let name = role.name;
+        log::info!("{name}: what the process left in the kernel is removed");
+        if !self.withdraw(n, true) {
+            log::error!("{name}: what the process left in the kernel could not be removed");
+        }
     }
 
     /// Takes away what a VRRP or checker process held that is not coming back soon: peers are told, so that they serve, then it goes. A
@@ -51,13 +54,42 @@ impl Daemon {
     /// False: it could not.
     pub(super) fn withdraw(&mut self, n: usize, all: bool) -> bool {
         // What has killed one process may kill this one, too: then without it.
-        let done = self.withdraw_with(n, all, true) || self.withdraw_with(n, all, false);
+        let done = self.withdraw_with(n, all, true) || self.withdraw_with(n, all, false) || self.take_away(n);
         match self.roles.get_mut(n) {
             Some(role) if all => role.ward.settled(),
             Some(role) => role.ward.peers_told(),
             None => {}
         }
         done
+    }
+
+    /// No process can be started: neither to serve nor to take away. What the VRRP process had put there is removed from here; of the
+    /// configuration nothing is read, and peers, who have not heard of it for long, are told nothing.
+    fn take_away(&self, n: usize) -> bool {
+        let Some(role) = self.roles.get(n).filter(|r| r.name == "vrrp") else { return false };
+        let done = crate::vrrp::remove(role.ward.kept());
+        done.inspect_err(|e| log::error!("the addresses of the VRRP process cannot be removed: {e}")).is_ok()
+    }
+
+    /// A child could not be started several times in a row.
+    pub(super) fn cannot_start(&mut self, n: usize) {
+        let left = |r: &&Role| !r.has_former() && r.ward.left_something() && !self.options.keeps(r.name);
+        if self.roles.get(n).is_none_or(|r| !left(&r)) {
+            return;
+        }
+        let done = self.withdraw(n, false);
+        let Some(role) = self.roles.get_mut(n) else { return };
+        role.withdrawn = done;
+        let (title, what) = (role.title, held(role.title));
+        if done {
+            log::error!(MESSAGE_ID = events::WITHDRAWN;
+                "no {title} process can be started: {what} are withdrawn, and it is tried again each second"
+            );
+        } else {
+            log::error!(
+                "no {title} process can be started, and {what} cannot be withdrawn: they may be on this host and on a peer"
+            );
+        }
     }
 
     pub(super) fn withdraw_with(&mut self, n: usize, all: bool, states: bool) -> bool {

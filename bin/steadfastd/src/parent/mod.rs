@@ -42,6 +42,8 @@ const NEWCOMER: usize = 3;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
 
+/// A child that could not be started so many times in a row, a second apart, is silent for longer than peers wait.
+const HOPELESS: u32 = 3;
 /// A configuration is read within this.
 const READING: Duration = Duration::from_secs(60);
 /// Orphans of an earlier daemon have this long to hand over.
@@ -486,6 +488,10 @@ impl Daemon {
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
             role.ward.start_later(now() + Duration::from_secs(1));
+            role.failed += 1;
+            if role.failed == HOPELESS {
+                self.cannot_start(n);
+            }
         }
     }
 
@@ -564,10 +570,10 @@ impl Daemon {
             self.ready();
         }
         // One that waits for its restart waits because we say so. One that is silent is about to be ended: where that fails, the service
-        // manager is to begin anew.
+        // manager is to begin anew, and where none can be started.
         let fine = |r: &Role| match r.pid {
             Some(_) => !r.ward.watch.was_silent(),
-            None => r.ward.due().is_some() || !self.wanted(r.name),
+            None => (r.ward.due().is_some() && r.failed < HOPELESS) || !self.wanted(r.name),
         };
         if (self.announced || self.adopted) && self.children().all(fine) {
             schedule::tell_manager(Tell::Alive);

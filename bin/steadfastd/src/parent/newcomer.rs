@@ -19,11 +19,13 @@ pub(super) struct Newcomer {
     part: Vec<u8>,
     heard: usize,
     lines: usize,
+    /// It is its rehearsal: whatever it writes is not said of processes that serve.
+    rehearsal: bool,
 }
 
 impl Newcomer {
-    pub fn new(output: Output) -> Self {
-        Newcomer { output: Some(output), part: Vec::new(), heard: 0, lines: 0 }
+    pub fn new(output: Output, rehearsal: bool) -> Self {
+        Newcomer { output: Some(output), part: Vec::new(), heard: 0, lines: 0, rehearsal }
     }
 
     /// The descriptor to watch.
@@ -66,7 +68,8 @@ impl Newcomer {
                     self.lines += 1;
                     if self.lines <= LINES {
                         let (level, text) = told(&line);
-                        log::log!(level, "{text}");
+                        let of = if self.rehearsal { "rehearsal of the new program: " } else { "" };
+                        log::log!(level, "{of}{text}");
                     }
                 }
             }

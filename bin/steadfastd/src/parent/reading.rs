@@ -46,7 +46,7 @@ impl Daemon {
             *first = path.into();
         }
         let begun = if upgrade {
-            spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(Newcomer::new(output))))
+            spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(Newcomer::new(output, rehearsal.is_some()))))
         } else {
             spawn::spawn(&spec).map(|pid| (pid, None))
         };

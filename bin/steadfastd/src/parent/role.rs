@@ -31,6 +31,8 @@ pub(super) struct Role {
     pub ward: Ward,
     /// What it held was taken away, and what it said last of its states is not so any more.
     pub withdrawn: bool,
+    /// So many times in a row it could not be started.
+    pub failed: u32,
     former: Option<Former>,
     from: Option<Reader>,
     to: Option<Writer>,
@@ -45,6 +47,7 @@ impl Role {
             pid: None,
             ward: Ward::new(memory, respawn),
             withdrawn: false,
+            failed: 0,
             former: None,
             from: None,
             to: None,
@@ -55,6 +58,7 @@ impl Role {
     pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: Option<&Path>) {
         self.pid = Some(pid);
         self.withdrawn = false;
+        self.failed = 0;
         self.from = Some(from);
         self.to = Some(to);
         let Some(pid_path) = pid_path else { return };

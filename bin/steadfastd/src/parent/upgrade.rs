@@ -47,7 +47,13 @@ pub(super) fn program() -> Option<(PathBuf, bool)> {
         _ => true,
     };
     let other = path.exists() && !same(Path::new("/proc/self/exe"), &path);
-    Some((path, other))
+    // A link by which it was started may lead to a program of that name elsewhere by now.
+    let named = std::env::args_os().next().map(PathBuf::from).filter(|named| named.is_absolute());
+    let leads = named.and_then(|named| std::fs::canonicalize(named).ok());
+    match leads.filter(|there| !other && there.file_name() == path.file_name()) {
+        Some(there) if !same(Path::new("/proc/self/exe"), &there) => Some((there, true)),
+        _ => Some((path, other)),
+    }
 }
 
 /// Why a new program is not taken, by how its loader, or its rehearsal, ended.

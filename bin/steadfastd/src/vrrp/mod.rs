@@ -94,6 +94,7 @@ pub fn plan_of(config: &Config) -> Plan {
 }
 
 pub use details::globals;
+pub use start::remove;
 #[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;

@@ -354,6 +354,13 @@ fn farewell(router: &mut Router, system: &mut System, reactor: &mut Reactor, sta
     Ok(())
 }
 
+/// Takes out of the kernel what a child has its parent keep of that; only for a parent that can start nobody who does it.
+pub fn remove<'a>(kept: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
+    let objects: Vec<Object> =
+        kept.filter(|(key, _)| key.starts_with('\n')).filter_map(|(_, bytes)| decode(bytes).ok()).collect();
+    release(&Config::default(), &objects, &[], Settings::default(), (false, false))
+}
+
 /// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us, and
 /// the tables of blocked traffic, where there may be some.
 fn release(

@@ -60,7 +60,7 @@ words! { ALL, SECTION,
     "append" "-" "-" "-" "After routes of the same destination.";
     "nexthop" "via [inet|inet6] ADDR [dev IF] [weight N] [onlink] [encap ...] [realms ...]" "-" "-" "One of several hops.";
     "weight" "N" "1-256" "1" "Weight of a hop.";
-    "no_track" "-" "-" "off" "Its loss concerns nobody: it stays away until the instance is master anew, or its link is back.";
+    "no_track" "-" "-" "off" "Its loss concerns nobody: it stays away until the instance is master anew, or its process begins anew, or its link is back.";
     "track_group" "NAME" "static routes" "none" "Instances that its loss concerns.";
     "lock" "-" "-" "off" "Before a metric's value: the stack may not change it.";
 }

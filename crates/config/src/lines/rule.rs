@@ -46,7 +46,7 @@ words! { ALL, SECTION,
     "blackhole" "-" "-" "-" "Drop.";
     "unreachable" "-" "-" "-" "Answer unreachable.";
     "prohibit" "-" "-" "-" "Answer prohibited.";
-    "no_track" "-" "-" "off" "Its loss concerns nobody: it stays away until the instance is master anew.";
+    "no_track" "-" "-" "off" "Its loss concerns nobody: it stays away until the instance is master anew, or its process begins anew.";
     "track_group" "NAME" "static rules" "none" "Instances that its loss concerns.";
 }
 pub(super) const WORDS: Declared = ALL;

@@ -161,8 +161,7 @@ fn systemctl_reloads_and_tells_what_came_of_it() {
 
 fn every_process_may_be_killed() {
     // One of each kind: sessions for the BFD child, a script for the runner.
-    let more =
-        "bfd_instance away {\n neighbour_ip 10.5.0.77\n}\nvrrp_script well {\n script /bin/true\n interval 1\n}\n";
+    let more = "bfd_instance away {\n neighbour_ip 10.5.0.77\n}\nvrrp_script well {\n script /bin/true\n interval 60\n timeout 60\n}\n";
     let tracking = conf("").replace("advert_int 1\n", "advert_int 1\n track_script {\n well\n }\n");
     std::fs::write(FILE, format!("{more}{tracking}")).expect("configuration");
     assert!(works("systemctl reload steadfast"), "{}", journal());
