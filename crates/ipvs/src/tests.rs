@@ -55,6 +55,17 @@ fn a_service_on_the_wire() {
     assert_eq!(bytes, wanted.concat());
 }
 
+/// `twos` is in no kernel that the tests run on.
+#[cfg(target_endian = "little")]
+#[test]
+fn a_scheduler_reaches_the_kernel_by_its_name() {
+    let service = Service { scheduler: "twos".into(), ..Service::default() };
+    for request in [Request::NewService, Request::SetService].map(|r| r(address("192.0.2.1", 80), service.clone())) {
+        let bytes = request.encode(0x1d, 7);
+        assert!(bytes.windows(12).any(|w| w == b"\x09\0\x06\0twos\0\0\0\0"), "SCHED_NAME: {bytes:?}");
+    }
+}
+
 #[cfg(target_endian = "little")]
 #[test]
 fn a_destination_on_the_wire() {

@@ -83,6 +83,16 @@ impl Router {
     /// Objects that nobody holds now and that an earlier life may have left in the kernel: those of `inherited`, which it was known
     /// to have put there, and those of instances that hold nothing. `there` says whether an address is on its interface now.
     pub fn leftovers(&self, inherited: &[Object], there: impl Fn(&Address) -> bool) -> Leftovers {
+        self.left_of(inherited, there, true)
+    }
+
+    /// The same where no instance goes on and nobody else is to take them away: also an owner's address that an earlier life put
+    /// there. A death right after it became master, or while it gave way, does not leave it behind.
+    pub fn remains(&self, inherited: &[Object], there: impl Fn(&Address) -> bool) -> Leftovers {
+        self.left_of(inherited, there, false)
+    }
+
+    fn left_of(&self, inherited: &[Object], there: impl Fn(&Address) -> bool, goes_on: bool) -> Leftovers {
         let place = |a: &Address| (a.interface.clone(), a.cidr.address);
         let owner = |x: &&Instance| x.config.priority == 255;
         let of = |x: &Instance| -> Vec<_> { x.config.addresses.iter().chain(&x.config.excluded).map(place).collect() };
@@ -105,7 +115,8 @@ impl Router {
             (self.held.all().filter(|o| matches!(o, Object::Address(_)))).filter_map(|o| Some((o.key()?, o))).collect();
         let mut seen = HashSet::new();
         let mut left = Leftovers::default();
-        for object in inherited.iter().cloned().chain(found).filter(|o| !self.held.contains(o) && !within(&owned, o)) {
+        let inherited = inherited.iter().filter(|o| !goes_on || !within(&owned, o)).cloned();
+        for object in inherited.chain(found).filter(|o| !self.held.contains(o)) {
             if !seen.insert(object.clone()) {
                 continue;
             }

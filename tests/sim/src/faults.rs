@@ -7,6 +7,7 @@ use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{State, Time};
 use steadfast_ipc::encode;
+use steadfast_vrrp::Config;
 
 /// Steps of the longest turn that a death is looked for in.
 const STEPS: u64 = 40;
@@ -72,6 +73,17 @@ impl World {
             }
         }
         self.note(format!("node {n} reloads, with priority {priority} and {} instances", file.instances.len()));
+        self.configure(n, file);
+    }
+
+    /// A node becomes the owner of all addresses.
+    pub(crate) fn promote(&mut self, n: usize) {
+        let mut file = self.nodes[n].file.clone();
+        file.instances.iter_mut().for_each(|c| c.priority = 255);
+        self.configure(n, file);
+    }
+
+    fn configure(&mut self, n: usize, file: Config) {
         let node = &mut self.nodes[n];
         node.file = file;
         if let Some(p) = &mut node.parent {

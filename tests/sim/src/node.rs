@@ -491,7 +491,7 @@ impl Node {
         }
         let router = Router::new(config, 0, Time::ZERO, &mut out);
         let kernel = &self.kernel;
-        let left = router.leftovers(inherited, |a| kernel.has(&Object::Address(a.clone())));
+        let left = router.remains(inherited, |a| kernel.has(&Object::Address(a.clone())));
         for o in left.gone {
             self.remove(&o, fx);
         }
@@ -517,7 +517,8 @@ impl Node {
             let routes = c.routes.iter().cloned().map(|r| Object::Route(Box::new(r)));
             let rules = c.rules.iter().cloned().map(|r| Object::Rule(Box::new(r)));
             let block = |a: &Address| Object::Block(Block { address: a.cidr.address, interface: link_local(a) });
-            let blocks: Vec<Object> = c.addresses.iter().chain(&c.excluded).filter(|_| !c.accept).map(block).collect();
+            let blocks: Vec<Object> =
+                c.addresses.iter().chain(&c.excluded).filter(|_| !c.accept && c.priority != 255).map(block).collect();
             addresses.chain(routes).chain(rules).chain(blocks).collect::<Vec<_>>()
         });
         let statics = router.static_addresses().cloned().map(Object::Address);

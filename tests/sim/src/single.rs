@@ -11,6 +11,8 @@ pub enum Doing {
     TakesOver,
     /// Handing over, for the daemon stops.
     Stops,
+    /// The same, and its priority is an owner's: its addresses may be the interface's own, for all that its successor knows.
+    OwnerStops,
     /// Handing over, for its link is cut.
     LosesItsLink,
     /// Giving way to a better router that came back.
@@ -22,16 +24,27 @@ pub enum Doing {
 }
 
 /// All of them.
-pub const DOINGS: [Doing; 6] =
-    [Doing::TakesOver, Doing::Stops, Doing::LosesItsLink, Doing::GivesWay, Doing::Reloads, Doing::Resumes];
+pub const DOINGS: [Doing; 7] = [
+    Doing::TakesOver,
+    Doing::Stops,
+    Doing::OwnerStops,
+    Doing::LosesItsLink,
+    Doing::GivesWay,
+    Doing::Reloads,
+    Doing::Resumes,
+];
 
 impl World {
     /// A cluster that has come to rest, and a node that leads.
     fn at_rest(seed: u64) -> Result<(World, usize), Box<Failure>> {
-        let mut world = World::new(seed);
+        World::new(seed).comes_to_rest(seed)
+    }
+
+    fn comes_to_rest(mut self, seed: u64) -> Result<(World, usize), Box<Failure>> {
+        let world = &mut self;
         world.quiet().map_err(|what| world.failure(seed, what))?;
         match (0..world.nodes.len()).find(|n| world.state(*n, 0) == Some(State::Master)) {
-            Some(n) => Ok((world, n)),
+            Some(n) => Ok((self, n)),
             None => Err(world.failure(seed, "nobody leads".into())),
         }
     }
@@ -75,7 +88,11 @@ impl World {
 
     /// The child dies after so many steps of something. `None`: it did not come to that, all steps have been tried.
     pub fn crash_at(seed: u64, doing: Doing, steps: u32) -> Result<Option<Played>, Box<Failure>> {
-        let (mut world, holder) = World::at_rest(seed)?;
+        let mut world = World::new(seed);
+        if doing == Doing::OwnerStops {
+            world.promote(0);
+        }
+        let (mut world, holder) = world.comes_to_rest(seed)?;
         let other = (0..world.nodes.len()).find(|n| *n != holder).unwrap_or(0);
         let down = world.down();
         let n = match doing {
@@ -102,7 +119,7 @@ impl World {
         world.disturbed = world.now;
         world.arm(n, steps);
         match doing {
-            Doing::Stops => world.stop(n),
+            Doing::Stops | Doing::OwnerStops => world.stop(n),
             Doing::LosesItsLink => world.flip(n, 0),
             Doing::Reloads => world.reload(n),
             _ => {}

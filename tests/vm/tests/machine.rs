@@ -74,7 +74,8 @@ fn the_package_under_systemd() {
         Some(rpm) => files.push((rpm, "steadfast.rpm")),
         None => println!("SKIPPED: the RPM package under systemd: rpmbuild is not installed"),
     }
-    run(&files, "/share/guest systemd");
+    let only = std::env::var("STEADFAST_VM_ONLY").unwrap_or_default();
+    run(&files, &format!("/share/guest systemd {only}"));
 }
 
 /// Builds a package of the programs as they are; `None`: its tools are not there.

@@ -246,7 +246,7 @@ impl Role {
 
     /// What earlier lives have put there and nobody holds now.
     pub(super) fn clear_leftovers(&mut self, inherited: &[Object]) {
-        let left = leftovers(&self.router, inherited, &self.system);
+        let left = self.router.leftovers(inherited, |a| has_address(&self.system, a));
         for (old, new) in left.changed {
             log::info!("{old} is left from an earlier run, changing it into {new}");
             self.system.replace(old, new);
@@ -281,10 +281,6 @@ fn settle(system: &mut System, reactor: &mut Reactor) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn leftovers(router: &Router, inherited: &[Object], system: &System) -> steadfast_vrrp::Leftovers {
-    router.leftovers(inherited, |a| has_address(system, a))
 }
 
 fn has_address(system: &System, a: &Address) -> bool {
@@ -388,7 +384,7 @@ fn release(
     }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
-    let left = leftovers(&router, inherited, &system);
+    let left = router.remains(inherited, |a| has_address(&system, a));
     for o in left.gone {
         if is_there(&system, &o).unwrap_or_else(|| inherited.contains(&o)) {
             log::info!("removing {o}");

@@ -59,6 +59,18 @@ fn an_owner_keeps_what_is_his_interfaces_own() {
     assert_eq!(solo.router.leftovers(&[own], |_| true), Leftovers::default());
 }
 
+/// A life that ended in the moment when it became master, or while it gave way, was not known to be one.
+#[test]
+fn where_none_goes_on_an_owner_leaves_nothing_that_was_put_there() {
+    let mut c = instance("VI", 0, 51, 255);
+    c.addresses[0].cidr = cidr("10.0.0.77/24");
+    let put = Object::Address(c.addresses[0].clone());
+    let solo = Solo::new(one(c));
+    assert_eq!(solo.router.remains(std::slice::from_ref(&put), |_| true).gone, [put]);
+    // Nobody knows of having put it there: it is the interface's own.
+    assert_eq!(solo.router.remains(&[], |_| true), Leftovers::default());
+}
+
 /// A start after all processes of an earlier daemon died at once, their addresses still in the kernel.
 fn orphaned(change: impl FnOnce(&mut Config)) -> Solo {
     let mut config = one(with_all("VI", 51));

@@ -42,11 +42,11 @@ fn main() {
             }
             std::process::exit(failed.min(1));
         }
-        ["systemd"] => run(systemd::TESTS, &[]),
+        ["systemd", only @ ..] => run(systemd::TESTS, only),
         ["links", only @ ..] => run(&[links::TESTS, dumps::TESTS, clock::TESTS].concat(), only),
         _ => {
             eprintln!(
-                "usage: guest ipvs [TEST...] | links [TEST...] | systemd | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"
+                "usage: guest ipvs [TEST...] | links [TEST...] | systemd [TEST...] | serve NAME ADDRESS | ask ADDRESS TIMES | pour ADDRESS FILE | hold ADDRESS MILLISECONDS"
             );
             std::process::exit(2);
         }

@@ -1,5 +1,6 @@
 //! The package under a real systemd. The tests build on each other, in order.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use steadfast_test_vm::lab::sh;
 use steadfast_test_vm::{eventually, seconds};
@@ -7,6 +8,7 @@ use steadfast_test_vm::{eventually, seconds};
 /// Every test, by name.
 pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
+    ("its_processes_have_the_powers_that_are_written", its_processes_have_the_powers_that_are_written),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
     ("the_journal_can_be_asked_by_instance_and_by_event", the_journal_can_be_asked_by_instance_and_by_event),
     ("the_clock_of_the_wall_moves_nothing", the_clock_of_the_wall_moves_nothing),
@@ -139,11 +141,67 @@ fn the_package_stands_in_for_keepalived() {
     let status = sh("systemctl status steadfast");
     assert!(status.contains("steadfast status tells more"), "{status}");
     assert!(sh("steadfast status").contains("MASTER VI"));
-    assert!(sh("keepalived --version 2>&1").contains("Keepalived v2.4.3"));
+    let version = sh("keepalived --version 2>&1");
+    assert!(version.contains("Keepalived v2.4.3"), "{version}");
+    // What a package is built with, who looks for it finds by keepalived's words.
+    let with = |words: &str| version.lines().any(|l| l.starts_with("Config options:") && l.contains(words));
+    assert!(with(" SNMP_VRRP ") && with(" SNMP_CHECKER ") && with(" DBUS"), "{version}");
     // Lines carry their priorities.
     let lines = sh("journalctl -u steadfast --no-pager -o json");
     let line = lines.lines().find(|l| l.contains("Entering MASTER STATE")).expect("a line");
     assert!(line.contains("\"PRIORITY\":\"6\""), "{line}");
+}
+
+/// Numbers of linux/capability.h, as systemd calls them.
+const POWERS: [(u64, &str); 15] = [
+    (0, "cap_chown"),
+    (1, "cap_dac_override"),
+    (2, "cap_dac_read_search"),
+    (3, "cap_fowner"),
+    (5, "cap_kill"),
+    (6, "cap_setgid"),
+    (7, "cap_setuid"),
+    (10, "cap_net_bind_service"),
+    (12, "cap_net_admin"),
+    (13, "cap_net_raw"),
+    (14, "cap_ipc_lock"),
+    (19, "cap_sys_ptrace"),
+    (21, "cap_sys_admin"),
+    (23, "cap_sys_nice"),
+    (24, "cap_sys_resource"),
+];
+
+/// One of a process's sets in words; numbers that the unit does not name stay numbers.
+fn powers(pid: &str, set: &str) -> BTreeSet<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    let line = status.lines().find_map(|l| l.strip_prefix(set)?.strip_prefix(':')).expect("a set");
+    let bits = u64::from_str_radix(line.trim(), 16).expect("a number");
+    let name = |n: u64| POWERS.iter().find(|p| p.0 == n).map_or(n.to_string(), |p| p.1.to_string());
+    (0..64).filter(|n| bits >> n & 1 == 1).map(name).collect()
+}
+
+/// docs/operations.md, "What the processes may do", and the unit.
+fn its_processes_have_the_powers_that_are_written() {
+    let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<BTreeSet<String>>();
+    let unit = sh("systemctl cat steadfast");
+    let written: Vec<&str> = unit.lines().filter_map(|l| l.strip_prefix("CapabilityBoundingSet=")).collect();
+    let all: BTreeSet<String> = POWERS.iter().map(|p| p.1.to_string()).collect();
+    assert_eq!(words(&written.join(" ")), all, "{unit}");
+    assert_eq!(words(&sh("systemctl show -P CapabilityBoundingSet steadfast")), all);
+    for set in ["CapBnd", "CapPrm"] {
+        assert_eq!(powers(&main_pid(), set), all, "{set}: the parent hands on to scripts what the unit gives");
+    }
+    let vrrp = "cap_net_admin cap_net_raw cap_sys_nice cap_sys_resource cap_ipc_lock cap_dac_override cap_chown";
+    for (file, most) in [("vrrp.pid", vrrp.to_string()), ("checkers.pid", format!("{vrrp} cap_net_bind_service"))] {
+        let child = pid(file);
+        for set in ["CapEff", "CapPrm"] {
+            assert_eq!(powers(&child, set), words(&most), "{file} {set}");
+        }
+        // The unit leaves it nothing by which the bounding set could be made smaller; it can gain nothing all the same.
+        assert!(powers(&child, "CapBnd").is_subset(&all), "{file}");
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).expect("status");
+        assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{file}: {status}");
+    }
 }
 
 fn systemctl_reloads_and_tells_what_came_of_it() {
