@@ -151,7 +151,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         keep.push(i);
     }
     config.instances = keep;
-    synchronise(config, d);
+    synchronise(config, at, d);
     config.refused |= refused;
     crate::vmac::names(config, at, d);
 }
@@ -165,7 +165,7 @@ pub(crate) fn family(i: &VrrpInstance) -> bool {
 }
 
 /// The daemon that copies IPVS connections follows an instance that there is.
-fn synchronise(config: &mut Config, d: &mut Diagnostics) {
+fn synchronise(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     let of_old = config.instances.iter().find_map(|i| Some((i.sync_interface.clone()?, i.name.clone())));
     if let (None, Some((interface, name))) = (&config.globals.lvs_sync_daemon, of_old) {
         let daemon = SyncDaemon { interface, instance: Some(name), ..Default::default() };
@@ -177,7 +177,7 @@ fn synchronise(config: &mut Config, d: &mut Diagnostics) {
         Some(i) => daemon.id = daemon.id.or(i.virtual_router_id),
         None => {
             let text = format!("lvs_sync_daemon: there is no vrrp_instance {name}, ignoring it");
-            d.push(Class::Note, None, text);
+            d.push(Class::Note, at.of("global_defs", "", "lvs_sync_daemon"), text);
             config.globals.lvs_sync_daemon = None;
         }
     }

@@ -97,8 +97,14 @@ fn overlaps(config: &Config, d: &mut Diagnostics) {
     for (later, earlier) in pairs {
         if let (Some(v), Some(first)) = (config.virtual_servers.get(later), config.virtual_servers.get(earlier)) {
             let (name, other) = (named(&v.served), named(&first.served));
-            let text = format!("virtual server {name}: virtual server {other} serves a part of it, and has that part");
-            d.push(Class::Note, v.place.span(), text);
+            // Two of one group with protocols of their own have no more in common than its marks.
+            let all =
+                v.served == first.served && (v.protocol == first.protocol || !matches!(v.served, Served::Group(_)));
+            let what = match all {
+                true => "the same one is defined before, and serves it alone".to_string(),
+                false => format!("virtual server {other} serves a part of it, and has that part"),
+            };
+            d.push(Class::Note, v.place.span(), format!("virtual server {name}: {what}"));
         }
     }
 }

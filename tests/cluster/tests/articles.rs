@@ -423,3 +423,78 @@ fn two_masters_that_back_each_other() {
     serves(client, one, 1);
     serves(client, two, 2);
 }
+
+/// One address, a file for maintenance whose script takes from the priority, and a script that is told of each state.
+#[test]
+fn a_haproxy_pair_that_tells_a_script_of_its_state() {
+    require!();
+    if !installed(HAPROXY) {
+        return;
+    }
+    let scripts = "vrrp_script chk_haproxy {\n    script \"killall -0 haproxy\"\n    interval 1\n    weight 2\n}\n\n\
+                   vrrp_script chk_mantaince_down {\n   script \"[[ -f /etc/keepalived/down ]] && exit 1 || exit 0\"\n   interval 1\n   weight -2\n}\n\n";
+    let more = "garp_master_delay 1\n    track_interface {\n       eth0\n    }\n    track_script {\n        chk_haproxy\n        chk_mantaince_down\n    }\n    \
+                notify_master \"/etc/keepalived/notify.sh master\"\n    notify_backup \"/etc/keepalived/notify.sh backup\"\n    \
+                notify_fault \"/etc/keepalived/notify.sh fault\"";
+    let address = "172.16.100.1/16 dev eth0 label eth0:0";
+    let ours = format!("{scripts}{}", instance("VI_1", "MASTER", 51, 101, address, more));
+    let first = article("haproxy-notify.conf", &ours);
+    // As the article's remarks have it for the other one.
+    let second = first.replace("state MASTER", "state BACKUP").replace("priority 101", "priority 100");
+    let vip = "10.77.0.111";
+    let lan = Lan::new(3);
+    let folder = tempfile::tempdir().expect("folder");
+    let (mut a, mut b) = (Machine::new(&lan.hosts[0], folder.path()), Machine::new(&lan.hosts[1], folder.path()));
+    let client = &lan.hosts[2];
+    a.serve(HAPROXY);
+    b.serve(HAPROXY);
+    let da = a.start(&first);
+    let db = b.start(&second);
+    serves(client, vip, 1);
+    da.wait_log("effective priority from 101 to 103", seconds(5));
+    db.wait_log("effective priority from 100 to 102", seconds(5));
+    assert!(a.host.show("addr show dev eth0").contains("eth0:0"), "the label is there");
+    let told = |m: &Machine| std::fs::read_to_string(m.folder.join("notified")).unwrap_or_default();
+    let last = |m: &Machine, wanted: &str| {
+        let said = || told(m).ends_with(&format!("{wanted}\n"));
+        assert!(eventually(seconds(5), said), "machine {}, {wanted}: {}", m.host.number, told(m));
+    };
+    last(&a, "master");
+    last(&b, "backup");
+    // Maintenance: the file costs two, and that is one more than what is between them.
+    std::fs::write(a.folder.join("down"), "").expect("file");
+    da.wait_log("effective priority from 103 to 101", seconds(5));
+    serves(client, vip, 2);
+    last(&a, "backup");
+    last(&b, "master");
+    std::fs::remove_file(a.folder.join("down")).expect("file");
+    serves(client, vip, 1);
+    last(&a, "master");
+    last(&b, "backup");
+    // haproxy dies: its two are lost.
+    a.lose_server();
+    serves(client, vip, 2);
+    last(&a, "backup");
+    a.serve(HAPROXY);
+    serves(client, vip, 1);
+    last(&a, "master");
+    // The link is cut, which the article tracks, and mended.
+    a.host.cable(false);
+    last(&a, "fault");
+    serves(client, vip, 2);
+    a.host.cable(true);
+    serves(client, vip, 1);
+    last(&a, "master");
+    // A stop, and the return; a loss of power, and the return.
+    assert_eq!(da.stop(), Some(0));
+    serves(client, vip, 2);
+    let da = a.start(&first);
+    serves(client, vip, 1);
+    a.host.cable(false);
+    da.crash();
+    serves(client, vip, 2);
+    a.host.cable(true);
+    let _da = a.start(&first);
+    serves(client, vip, 1);
+    assert!(eventually(seconds(5), || !b.host.has(vip)), "{}", db.log());
+}

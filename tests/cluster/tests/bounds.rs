@@ -77,6 +77,63 @@ fn an_orderly_stop_costs_no_client_anything() {
     }
 }
 
+/// What makes a master give way to its peer, time and again, and what makes it the master again.
+fn demoted(what: &str, first: &str, mut down: impl FnMut(&Daemon), mut up: impl FnMut(&Daemon)) {
+    for peer in [Kind::Steadfast, Kind::Keepalived] {
+        if peer == Kind::Keepalived && steadfast_test_cluster::daemon::keepalived().is_none() {
+            println!("SKIPPED: {what} against keepalived: it is not installed");
+            continue;
+        }
+        let lan = Lan::new(3);
+        let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, first);
+        let b = Daemon::start(&lan.hosts[1], peer, &conf(100, ""));
+        best_of(&format!("{what}, {peer:?} takes over"), TRIES, ms(20), || {
+            holds(&lan.hosts[0]);
+            assert!(eventually(ms(10_000), || !lan.hosts[1].has(VIP)), "{}", b.log());
+            let client = Client::start(&lan.hosts[2], VIP.parse().expect("address"));
+            std::thread::sleep(ms(1_500));
+            down(&a);
+            holds(&lan.hosts[1]);
+            assert!(eventually(ms(10_000), || !lan.hosts[0].has(VIP)), "{}", a.log());
+            std::thread::sleep(ms(300));
+            let gap = client.end().longest_gap;
+            up(&a);
+            gap
+        });
+    }
+}
+
+/// With a weight the priority falls below the peer's, without one the instance is in FAULT.
+#[test]
+fn a_failing_script_costs_no_client_anything() {
+    require!();
+    for weight in [-150, 0] {
+        let folder = tempfile::tempdir().expect("folder");
+        let flag = folder.path().join("service");
+        std::fs::write(&flag, "up").expect("flag");
+        let script = format!(
+            "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"/usr/bin/test -f {}\"\n interval 1\n weight {weight}\n}}\n",
+            flag.display()
+        );
+        demoted(
+            &format!("a script of weight {weight} fails"),
+            &(script + &conf(200, "track_script {\n chk\n }")),
+            |_| std::fs::remove_file(&flag).expect("flag"),
+            |_| std::fs::write(&flag, "up").expect("flag"),
+        );
+    }
+}
+
+#[test]
+fn an_instance_that_a_reload_takes_out_costs_no_client_anything() {
+    require!();
+    // One that stays, lest the child ends.
+    let other =
+        conf(200, "").replace("VI", "OTHER").replace("router_id 51", "router_id 52").replace(VIP, "10.77.0.101");
+    let all = conf(200, "") + &other;
+    demoted("an instance is taken out", &all, |a| a.reload(&other), |a| a.reload(&all));
+}
+
 #[test]
 fn a_deleted_address_is_put_back() {
     require!();

@@ -190,6 +190,24 @@ fn instances_wait_until_the_system_has_been_up_for_a_while() {
 }
 
 #[test]
+fn nobody_is_master_before_the_delay_of_the_start_is_over() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let begun = Instant::now();
+    // An owner is master at once otherwise.
+    let d = Daemon::start(host, Kind::Steadfast, &conf("vrrp_startup_delay 4", ""));
+    let early = eventually(Duration::from_millis(3700).saturating_sub(begun.elapsed()), || {
+        host.has("10.77.0.100") || d.log().contains("Entering MASTER STATE")
+    });
+    assert!(!early, "after {:?}: {}", begun.elapsed(), d.log());
+    d.wait_log("Entering MASTER STATE", SOON);
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}: {}", begun.elapsed(), d.log());
+    assert!(eventually(SOON, || host.has("10.77.0.100")), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
+#[test]
 fn who_is_scheduled_too_late_becomes_a_real_time_process() {
     require!();
     let lan = Lan::new(1);

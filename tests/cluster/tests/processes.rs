@@ -436,3 +436,43 @@ fn a_fifo_hears_the_states_again_at_a_reload_where_that_is_wanted() {
         assert_eq!(masters(), 2 * times - 1, "{word}: {all:?}");
     }
 }
+
+/// Instances of one link and family share what they hear by.
+#[test]
+fn each_link_has_one_socket_for_each_family_however_many_instances_there_are() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    host.ip("link add other type veth peer name far");
+    host.ip("link set far up");
+    host.ip("link set other up");
+    host.ip("addr add 10.78.0.1/24 dev other");
+    let instance = |n: u32, interface: &str, address: &str| {
+        format!(
+            "vrrp_instance V{n} {{\n interface {interface}\n virtual_router_id {}\n version 3\n priority 200\n advert_int 1\n \
+             virtual_ipaddress {{\n {address}\n }}\n}}\n",
+            n % 100 + 1
+        )
+    };
+    let four = (0..50).map(|n| instance(n, "eth0", &format!("10.77.1.{n}/32")));
+    let six = (100..120).map(|n| instance(n, "eth0", &format!("fe80::1:{n}/64")));
+    let others = (50..60).map(|n| instance(n, "other", &format!("10.77.2.{n}/32")));
+    let d = Daemon::start(host, Kind::Steadfast, &four.chain(six).chain(others).collect::<String>());
+    let masters = || d.log().matches("Entering MASTER STATE").count();
+    assert!(eventually(SOON * 3, || masters() == 80), "{}", d.log());
+    let child = d.pid_of("vrrp.pid").expect("pid");
+    let folder = std::fs::read_dir(format!("/proc/{child}/fd")).expect("descriptors");
+    let links = folder.flatten().filter_map(|f| std::fs::read_link(f.path()).ok());
+    let own: Vec<String> = links.map(|l| l.display().to_string()).collect();
+    // Sockets of protocol 112 (0x70) in the child's hands; the inode is the tenth word.
+    let held = |family: &str| {
+        let all = std::fs::read_to_string(format!("/proc/{child}/net/{family}")).expect("sockets");
+        let of_vrrp = |l: &&str| l.split_whitespace().nth(1).is_some_and(|local| local.ends_with(":0070"));
+        let inode = |l: &str| l.split_whitespace().nth(9).map(|i| format!("socket:[{i}]"));
+        all.lines().filter(of_vrrp).filter(|l| inode(l).is_some_and(|i| own.contains(&i))).count()
+    };
+    // One for each of two links, and the one that sends.
+    assert_eq!(held("raw"), 3, "{own:?}");
+    assert_eq!(held("raw6"), 2, "{own:?}");
+    assert_eq!(d.stop(), Some(0));
+}

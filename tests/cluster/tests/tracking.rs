@@ -80,3 +80,48 @@ fn a_tracked_file_stays_as_it_is_when_a_process_that_hung_begins_anew() {
     assert!(eventually(Duration::from_secs(10), || faults(2)), "{}", d.log());
     assert_eq!(std::fs::read_to_string(&file).expect("read").trim(), "1");
 }
+
+/// A script that hangs is ended after its time, counts as failed, and is run again.
+#[test]
+fn a_script_that_hangs_has_failed_when_its_time_is_over() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    let text =
+        format!("#!/bin/sh\n[ -e {0}/hang ] || exit 0\necho $$ >> {0}/hung\nexec sleep 30\n", folder.path().display());
+    std::fs::write(at("chk"), text).expect("script");
+    std::fs::set_permissions(at("chk"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+    let conf = |timeout: &str| {
+        format!(
+            "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script {}\n interval 1\n {timeout}\n weight -100\n}}\n\
+             vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n track_script {{\n chk\n }}\n \
+             virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n",
+            at("chk").display()
+        )
+    };
+    // Of a whole number of seconds, and of the interval where the file does not say.
+    for (timeout, least, most) in [("timeout 4", 3.5, 15.0), ("", 0.5, 3.0)] {
+        let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(timeout));
+        a.wait_log("Entering MASTER STATE", Duration::from_secs(10));
+        a.wait_log("VRRP_Script(chk) succeeded", Duration::from_secs(10));
+        std::fs::write(at("hang"), "").expect("file");
+        let hung = || std::fs::read_to_string(at("hung")).unwrap_or_default();
+        assert!(eventually(Duration::from_secs(10), || hung().contains('\n')), "{}", a.log());
+        let begun = Instant::now();
+        a.wait_log("VRRP_Script(chk) timed out", Duration::from_secs(25));
+        a.wait_log("effective priority from 200 to 100", Duration::from_secs(1));
+        let took = begun.elapsed().as_secs_f64();
+        println!("{timeout:?}: a script that hangs has failed after {took} s");
+        assert!((least..most).contains(&took), "{timeout}: {took}\n{}", a.log());
+        // Nothing of it is left.
+        let first: i32 = hung().lines().next().and_then(|l| l.parse().ok()).expect("pid");
+        let gone = || !std::path::Path::new(&format!("/proc/{first}")).exists();
+        assert!(eventually(Duration::from_secs(10), gone), "{}", a.log());
+        // The next one is run, and whoever does not hang is good again.
+        std::fs::remove_file(at("hang")).expect("file");
+        a.wait_log("effective priority from 100 to 200", Duration::from_secs(15));
+        assert_eq!(a.stop(), Some(0));
+        std::fs::remove_file(at("hung")).expect("file");
+    }
+}
