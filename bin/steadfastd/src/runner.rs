@@ -39,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WAITING: usize = 64;
 /// At its own end it lets programs that are under way come to theirs, for so long.
 const LAST: Duration = Duration::from_millis(2500);
+/// Those that were asked to end have this long of it: a reader of a FIFO may have something to do at SIGTERM.
+const FAREWELL: Duration = Duration::from_millis(1000);
 
 /// A program that is being started, or runs.
 struct Running {
@@ -135,7 +137,7 @@ pub fn run(options: &Options) -> i32 {
         over |= !runner.hear(t);
         if over && leaving.is_none() {
             leaving = Some(t + LAST);
-            runner.end_probes();
+            runner.end_probes_but_those_that_leave(t);
             // There is no time left to wait in.
             runner.advance(Time::FAR);
         }
@@ -363,7 +365,18 @@ impl Runner {
     }
 
     fn end_probes(&mut self) {
-        let probes: Vec<(u64, Running)> = self.running.extract_if(|_, p| p.probe).collect();
+        self.end_those(|p| p.probe);
+    }
+
+    fn end_probes_but_those_that_leave(&mut self, t: Time) {
+        self.end_those(|p| p.probe && p.until.is_none());
+        for program in self.running.values_mut() {
+            program.until = program.until.map(|until| until.min(t + FAREWELL));
+        }
+    }
+
+    fn end_those(&mut self, which: impl Fn(&Running) -> bool) {
+        let probes: Vec<(u64, Running)> = self.running.extract_if(|_, p| which(p)).collect();
         for (id, program) in probes {
             self.listener.end(id);
             if let Some(pid) = program.pid {

@@ -448,9 +448,9 @@ fn the_fifo_s_script_is_told_the_path_and_ended_with_the_daemon() {
     let script = file(
         place.folder.path(),
         "reader",
-        // `read` in a loop as one-failover does it; the signal must come to the script itself.
+        // `read` in a loop as one-failover does it; the signal must come to the script itself, which has time for what it does then.
         &format!(
-            "#!/bin/sh\necho \"path $1\" >> {0}\ntrap 'echo TERM >> {0}; exit 0' TERM\nexec 3<> \"$1\"\nwhile :; do read -r l <&3 && echo \"$l\" >> {0}; done\n",
+            "#!/bin/sh\necho \"path $1\" >> {0}\ntrap 'sleep 0.3; echo TERM >> {0}; exit 0' TERM\nexec 3<> \"$1\"\nwhile :; do read -r l <&3 && echo \"$l\" >> {0}; done\n",
             out.display()
         ),
     );
