@@ -569,11 +569,11 @@ macro_rules! needs_frr {
     };
 }
 
-/// FRR's words for sessions of 50 ms x 3.
+/// FRR's words for sessions of 150 ms x 3: none of the two is to be late for so long on a busy machine.
 fn peers(list: &[(&str, &str, &str)]) -> String {
     let one = |(peer, local, more): &(&str, &str, &str)| {
         format!(
-            " peer {peer} {more} local-address {local}\n  detect-multiplier 3\n  receive-interval 50\n  transmit-interval 50\n !\n"
+            " peer {peer} {more} local-address {local}\n  detect-multiplier 3\n  receive-interval 150\n  transmit-interval 150\n !\n"
         )
     };
     list.iter().map(one).collect()
@@ -585,26 +585,26 @@ fn sessions_with_frr() {
     let lan = Lan::new(2);
     let list = [("10.77.0.1", "10.77.0.2", ""), ("fd77::1", "fd77::2", "")];
     let mut frr = Frr::start(&lan.hosts[1], &peers(&list));
-    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &(both(1, 2, 50) + &instance(200, "four")));
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &(both(1, 2, 150) + &instance(200, "four")));
     let up = |a: &Daemon, frr: &Frr| {
         for (ours, theirs) in [("four", "10.77.0.1"), ("six", "fd77::1")] {
             wait(a, ours, "Up", seconds(15));
             frr.wait(theirs, "status", "up");
-            frr.wait(theirs, "remote-receive-interval", 50);
-            frr.wait(theirs, "remote-transmit-interval", 50);
+            frr.wait(theirs, "remote-receive-interval", 150);
+            frr.wait(theirs, "remote-transmit-interval", 150);
         }
     };
     up(&a, &frr);
     assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", a.log());
     // A poll sequence from either side, and the session stays up.
-    a.reload(&(both(1, 2, 100) + &instance(200, "four")));
-    frr.wait("10.77.0.1", "remote-receive-interval", 100);
-    frr.wait("10.77.0.1", "remote-transmit-interval", 100);
-    frr.vtysh(&["configure terminal", "bfd", "peer 10.77.0.1 local-address 10.77.0.2", "transmit-interval 200"]);
-    assert!(eventually(seconds(5), || shown(&a, "four")["detect_time"] == 0.6), "{}", shown(&a, "four"));
+    a.reload(&(both(1, 2, 300) + &instance(200, "four")));
+    frr.wait("10.77.0.1", "remote-receive-interval", 300);
+    frr.wait("10.77.0.1", "remote-transmit-interval", 300);
+    frr.vtysh(&["configure terminal", "bfd", "peer 10.77.0.1 local-address 10.77.0.2", "transmit-interval 400"]);
+    assert!(eventually(seconds(5), || shown(&a, "four")["detect_time"] == 1.2), "{}", shown(&a, "four"));
     assert!(!a.log().contains("Entering Down") && frr.peer("10.77.0.1")["status"] == "up", "{}", a.log());
     // Our child is killed, and FRR keeps the session.
-    frr.vtysh(&["configure terminal", "bfd", "peer 10.77.0.1 local-address 10.77.0.2", "transmit-interval 50"]);
+    frr.vtysh(&["configure terminal", "bfd", "peer 10.77.0.1 local-address 10.77.0.2", "transmit-interval 150"]);
     let uptime = frr.peer("10.77.0.1")["uptime"].as_u64().expect("uptime");
     send(bfd_pid(&a), Signal::SIGKILL);
     a.wait_log("(four) goes on in Up state", seconds(5));
