@@ -153,7 +153,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     config.instances = keep;
     synchronise(config, at, d);
     config.refused |= refused;
-    crate::vmac::names(config, at, d);
+    crate::vmac::names(config, host, at, d);
 }
 
 /// True for IPv6.

@@ -35,6 +35,10 @@ pub enum KeyFile {
 pub trait Host {
     /// `Some(true)` for a loopback interface, `None` when there is none of this name.
     fn interface(&self, name: &str) -> Option<bool>;
+    /// There is a link of this name that is none of those that a virtual router has (macvlan, ipvlan).
+    fn foreign_link(&self, _name: &str) -> bool {
+        false
+    }
     /// User and primary group of an account, by name or number.
     fn user(&self, name: &str) -> Option<(u32, u32)>;
     /// A group by name or number.
@@ -155,6 +159,15 @@ pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
     })
 }
 
+/// The links of our network namespace, which /sys need not show. Read once: a large configuration asks often.
+fn links() -> &'static [String] {
+    static LINKS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    LINKS.get_or_init(|| {
+        let list = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+        list.lines().filter_map(|l| l.split_once(':')).map(|(n, _)| n.trim().to_string()).collect()
+    })
+}
+
 impl Host for SystemHost {
     fn network_namespace(&self, name: &str) -> bool {
         Path::new("/run/netns").join(name).exists()
@@ -163,18 +176,29 @@ impl Host for SystemHost {
         if name.contains('/') || name.is_empty() || name == "." || name == ".." {
             return None;
         }
-        // /proc/self/net is that of our network namespace, which /sys need not be. Read once: a large configuration asks often.
-        static LINKS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
-        let links = LINKS.get_or_init(|| {
-            let list = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
-            list.lines().filter_map(|l| l.split_once(':')).map(|(n, _)| n.trim().to_string()).collect()
-        });
         // ARPHRD_LOOPBACK
         let loopback = || {
             name == "lo"
                 || std::fs::read_to_string(format!("/sys/class/net/{name}/type")).is_ok_and(|t| t.trim() == "772")
         };
-        links.iter().any(|l| l == name).then(loopback)
+        links().iter().any(|l| l == name).then(loopback)
+    }
+
+    fn foreign_link(&self, name: &str) -> bool {
+        let at = |name: &str| Path::new("/sys/class/net").join(name);
+        // One that cannot be looked at is not doubted: what /sys shows may be another network namespace.
+        let other_view = || links().iter().any(|l| !at(l).exists());
+        // Bridges, bonds and VLANs say what they are; of the others those have a link below.
+        let other_type = |text: &str| {
+            text.lines().filter_map(|l| l.strip_prefix("DEVTYPE=")).any(|kind| !matches!(kind, "macvlan" | "ipvlan"))
+        };
+        let below = || {
+            let mut entries = at(name).read_dir().into_iter().flatten().flatten();
+            entries.any(|e| e.file_name().to_string_lossy().starts_with("lower_"))
+        };
+        self.interface(name).is_some()
+            && !other_view()
+            && std::fs::read_to_string(at(name).join("uevent")).is_ok_and(|text| other_type(&text) || !below())
     }
 
     fn user(&self, name: &str) -> Option<(u32, u32)> {
@@ -291,6 +315,8 @@ pub struct FakeHost {
     pub interfaces: Vec<String>,
     /// Every interface exists.
     pub all_interfaces: bool,
+    /// Links that are there, and are no virtual ones.
+    pub foreign_links: Vec<String>,
     /// Accounts.
     pub users: HashMap<String, (u32, u32)>,
     /// Every script exists.
@@ -308,6 +334,9 @@ impl Host for FakeHost {
     fn interface(&self, name: &str) -> Option<bool> {
         ((self.all_interfaces && !name.contains('$')) || name == "lo" || self.interfaces.iter().any(|i| i == name))
             .then_some(name == "lo")
+    }
+    fn foreign_link(&self, name: &str) -> bool {
+        self.foreign_links.iter().any(|l| l == name)
     }
     fn user(&self, name: &str) -> Option<(u32, u32)> {
         if matches!(name, "root" | "nobody" | "daemon" | "haproxy" | "nginx") {

@@ -1,6 +1,7 @@
 //! Virtual links: reading `use_vmac` and choosing names and hardware addresses.
 
 use crate::diag::{Class, Diagnostics};
+use crate::host::Host;
 use crate::model::{Config, Ipvlan, Vmac, VrrpInstance};
 use crate::parse::Cx;
 use crate::places::Places;
@@ -149,11 +150,23 @@ impl Vmac {
     }
 }
 
-/// Gives every virtual link of the configuration a name of its own.
-pub(crate) fn names(config: &mut Config, at: &Places, d: &mut Diagnostics) {
+/// Names that are not to be had.
+struct Taken<'a> {
+    names: HashSet<String>,
+    host: &'a dyn Host,
+}
+
+impl Taken<'_> {
+    fn contains(&self, name: &str) -> bool {
+        self.names.contains(name) || self.host.foreign_link(name)
+    }
+}
+
+/// Gives every virtual link of the configuration a name of its own, which no link of another kind has.
+pub(crate) fn names(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
     let prefix = config.globals.vmac_prefix.clone().unwrap_or_else(|| "vrrp".into());
     let address_prefix = config.globals.vmac_addr_prefix.clone().unwrap_or_else(|| prefix.clone());
-    let mut taken: HashSet<String> = HashSet::new();
+    let mut taken = Taken { names: HashSet::new(), host };
     for i in &mut config.instances {
         let six = crate::check::family(i);
         let strict = i.strict_mode == Some(true);
@@ -179,19 +192,20 @@ fn own_name(
     vrid: Option<u8>,
     (prefix, six): (&str, bool),
     (instance, word): (&str, &str),
-    taken: &mut HashSet<String>,
+    taken: &mut Taken,
     at: &Places,
     d: &mut Diagnostics,
 ) {
     if let Some(name) = name.take_if(|n| taken.contains(n)) {
-        let text = format!("({instance}) the name {name} of its virtual link is in use, choosing another");
+        let whose = if taken.host.foreign_link(&name) { " by a link that is no virtual one" } else { "" };
+        let text = format!("({instance}) the name {name} of its virtual link is in use{whose}, choosing another");
         d.push(Class::General, at.of("vrrp_instance", instance, word), text);
     }
-    taken.insert(name.get_or_insert_with(|| free_name(prefix, six, vrid.unwrap_or(0), taken)).clone());
+    taken.names.insert(name.get_or_insert_with(|| free_name(prefix, six, vrid.unwrap_or(0), taken)).clone());
 }
 
 /// The first name that nobody has.
-fn free_name(prefix: &str, six: bool, vrid: u8, taken: &HashSet<String>) -> String {
+fn free_name(prefix: &str, six: bool, vrid: u8, taken: &Taken) -> String {
     let numbered = (1..).map(|n| format!("{prefix}{n}.{vrid}"));
     let first = if six { format!("{prefix}6.{vrid}") } else { format!("{prefix}.{vrid}") };
     // Bounded: each instance takes a few.
@@ -201,7 +215,7 @@ fn free_name(prefix: &str, six: bool, vrid: u8, taken: &HashSet<String>) -> Stri
 /// A virtual link for each link and family of addresses that want one of their own: those of `use_vmac`, with `use_vmac_addr` all
 /// that are not on the instance's link or not of its family, and with a virtual link of the instance those of the other family:
 /// their MAC address is another one (RFC 9568 section 7.3).
-fn address_links(i: &mut VrrpInstance, six: bool, prefix: &str, taken: &mut HashSet<String>) {
+fn address_links(i: &mut VrrpInstance, six: bool, prefix: &str, taken: &mut Taken) {
     let Some(base) = i.interface.clone() else { return };
     let vrid = i.virtual_router_id.unwrap_or(0);
     let has_own = i.use_vmac.is_some();
@@ -214,7 +228,7 @@ fn address_links(i: &mut VrrpInstance, six: bool, prefix: &str, taken: &mut Hash
         let key = (a.interface.to_string(), a.cidr.address.is_ipv6());
         if a.own_link && !i.address_links.iter().any(|(link, six, _)| (link, six) == (&key.0, &key.1)) {
             let name = free_name(prefix, key.1, vrid, taken);
-            taken.insert(name.clone());
+            taken.names.insert(name.clone());
             i.address_links.push((key.0, key.1, name));
         }
     }

@@ -9,6 +9,34 @@ pub const JSON: i32 = 36;
 /// SIGRTMAX-1: statistics, then clear.
 pub const STATS_CLEAR: i32 = 63;
 
+/// What somebody listens to.
+const HEARD: [i32; 9] = [
+    libc::SIGHUP,
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCHLD,
+    libc::SIGXCPU,
+    JSON,
+    STATS_CLEAR,
+];
+/// What nobody listens to, and would end or stop a process; those of real time beside them.
+const UNHEARD: [i32; 12] = [
+    libc::SIGTRAP,
+    libc::SIGALRM,
+    libc::SIGSTKFLT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGXFSZ,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGSYS,
+];
+
 /// A fault ends this process, and leaves a core file where one is wanted. The handler that Rust installs to name an overflow of the
 /// stack takes any other fault for one that will come again, which one that was sent (kill -SEGV) does not.
 pub fn faults_are_deadly() {
@@ -24,24 +52,16 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks the daemon's signals for this thread and those that it starts, and opens the descriptor. SIGPIPE is ignored.
+    /// Blocks the daemon's signals for this thread and those that it starts, and opens the descriptor. SIGPIPE is ignored. Signals that
+    /// mean nothing to it neither end nor stop it; faults, SIGQUIT and what cannot be blocked do.
     pub fn new() -> io::Result<Self> {
         let mut raw = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: sigemptyset initialises the set; the other calls get a valid set and valid signal numbers. signalfd with -1
         // makes a new descriptor that nobody else owns.
         let fd = unsafe {
             libc::sigemptyset(raw.as_mut_ptr());
-            for s in [
-                libc::SIGHUP,
-                libc::SIGTERM,
-                libc::SIGINT,
-                libc::SIGUSR1,
-                libc::SIGUSR2,
-                libc::SIGCHLD,
-                libc::SIGXCPU,
-                JSON,
-                STATS_CLEAR,
-            ] {
+            // Those that the C library keeps for itself it refuses to add.
+            for s in HEARD.into_iter().chain(UNHEARD).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
                 libc::sigaddset(raw.as_mut_ptr(), s);
             }
             let set = raw.assume_init();
@@ -73,7 +93,8 @@ impl Signals {
             match nix::unistd::read(&self.fd, &mut info) {
                 Ok(n) if n == info.len() => match i32::from_ne_bytes([info[0], info[1], info[2], info[3]]) {
                     libc::SIGXCPU => log::warn!("half of the real-time CPU that is allowed without a pause is used up"),
-                    signal => return Some(signal),
+                    signal if HEARD.contains(&signal) => return Some(signal),
+                    signal => log::debug!("signal {signal} means nothing here"),
                 },
                 _ => return None,
             }

@@ -120,3 +120,23 @@ fn an_interrupt_ends_the_daemon_unless_it_is_to_be_ignored() {
     assert_eq!(d.stop(), Some(0));
     assert!(!host.has(VIP));
 }
+
+/// An alarm, a terminal that goes away, a number of real time that a script mistook for another.
+#[test]
+fn signals_that_mean_nothing_end_and_stop_nobody() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = started(host, &conf("", ""), &[]);
+    let pids = ["pid", "vrrp.pid"].map(|name| d.pid_of(name).expect("pid"));
+    let unheard = [5, 14, 16, 20, 21, 22, 25, 26, 27, 29, 30, 31, 34, 35, 40, 64];
+    for (pid, signal) in pids.iter().flat_map(|pid| unheard.map(|signal| (*pid, signal))) {
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+        assert!(sent.expect("kill").success(), "{signal}: {}", d.log());
+    }
+    // What came after them has been done.
+    d.reload(&conf("", "virtual_ipaddress_excluded {\n 10.77.0.101/24\n }"));
+    assert!(eventually(SOON, || host.has("10.77.0.101")), "{}", d.log());
+    assert_eq!(pids.map(Some), ["pid", "vrrp.pid"].map(|name| d.pid_of(name)), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}

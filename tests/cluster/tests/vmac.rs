@@ -488,13 +488,17 @@ fn a_link_of_the_name_is_adopted_made_anew_or_left_alone() {
     assert!(host.show("link show dev vrrp.51").contains("00:00:5e:00:01:33") && index() != there);
     assert_eq!(d.stop(), Some(0));
     assert_eq!(index(), "");
-    // Somebody's link of another kind is somebody's.
+    // Somebody's link of another kind is somebody's, whoever gave ours its name.
     host.ip("link add vrrp.51 type bridge");
     let there = index();
-    let d = Daemon::start(host, Kind::Steadfast, &text);
-    assert!(eventually(seconds(10), || host.has(VIP6)), "{}", d.log());
-    std::thread::sleep(Duration::from_secs(1));
-    assert!(!host.has(VIP), "{}", d.log());
-    assert_eq!(d.stop(), Some(0));
-    assert_eq!(index(), there);
+    for more in ["use_vmac", "use_vmac vrrp.51"] {
+        let d = Daemon::start(host, Kind::Steadfast, &conf(200, more));
+        assert!(eventually(seconds(10), || host.has(VIP) && host.has(VIP6)), "{}", d.log());
+        assert!(host.show("addr show dev vrrp1.51").contains(VIP), "{}", d.log());
+        // The same one after a reload.
+        d.reload(&conf(199, more));
+        assert!(host.show("addr show dev vrrp1.51").contains(VIP), "{}", d.log());
+        assert_eq!(d.stop(), Some(0));
+        assert_eq!(index(), there);
+    }
 }
