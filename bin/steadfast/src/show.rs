@@ -113,8 +113,10 @@ fn details(i: &Instance, stale: bool) -> String {
     let due = back.into_iter().chain(due.map(|(what, s)| format!("{what} in {}", span(*s))));
     let refused = if i.refused > 0 { format!(", thrown away {}", i.refused) } else { String::new() };
     let master = times(i.became_master);
-    let counts =
-        format!("adverts sent {}, heard {}{refused}; became master {master}", i.adverts_sent, i.adverts_received);
+    // Of one that does not answer nobody knows.
+    let counted = i.adverts_sent + i.adverts_received > 0 || !stale;
+    let adverts = format!("adverts sent {}, heard {}{refused}; ", i.adverts_sent, i.adverts_received);
+    let counts = format!("{}became master {master}", if counted { adverts.as_str() } else { "" });
     cause.map(|c| c.cause.clone()).into_iter().chain(due).chain([counts]).collect::<Vec<_>>().join("; ")
 }
 
