@@ -480,6 +480,18 @@ impl<'a> Cx<'a> {
         self.places.put(&self.block.0, &self.block.1, word, at);
     }
 
+    /// The block being read has no name in the file.
+    pub fn name_block(&mut self, kind: &str, name: &str) {
+        self.block = (kind.into(), name.into());
+    }
+
+    /// A name that the block being read has as a member.
+    pub fn link_of_block(&mut self, v: &mut Vec<String>) {
+        let Some(w) = self.value() else { return };
+        self.places.put_member(&self.block.0, &self.block.1, &w.text, w.span);
+        v.push(w.text.clone());
+    }
+
     /// Where this keyword was in the block being read.
     pub fn marked(&self, word: &str) -> Option<Span> {
         self.places.of(&self.block.0, &self.block.1, word)
