@@ -338,9 +338,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
-            if let Err(e) =
-                self.reactor.wait(Some(due), self.more_addresses || !self.probes.more.is_empty(), &mut ready)
-            {
+            if let Err(e) = self.reactor.wait(Some(due), self.more_addresses || self.probes.waits(), &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
             }
@@ -394,8 +392,11 @@ impl Role {
             self.read_addresses(t);
             self.act(t);
         }
-        for token in self.probes.more.clone() {
-            self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
+        let mut share = probes::SHARE;
+        while share > 0
+            && let Some(cost) = self.probes.go_on(t, &mut self.pool, &mut self.out)
+        {
+            share = share.saturating_sub(cost);
             self.act(t);
         }
         // What has come is read before anybody is judged by what has not.
