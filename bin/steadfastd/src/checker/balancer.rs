@@ -349,9 +349,13 @@ fn united<'a>(wanted: impl Iterator<Item = &'a Wanted>, shared: &mut BTreeSet<Se
 
 /// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
 /// ports of one host, which are one destination then, the one with more weight counts: the other may be down, or about to leave.
+/// Only a tunnel leads to a host of another family than the service's.
 fn placed(service: &ServiceKey, wanted: &[(DestinationKey, Destination)]) -> BTreeMap<DestinationKey, Destination> {
     let mut all = BTreeMap::new();
     for (mut key, d) in wanted.iter().copied() {
+        if Family::of(key.address) != service.family() && !matches!(d.forward, Forward::Tunnel(_)) {
+            continue;
+        }
         if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
             key.port = match service {
                 ServiceKey::Address { port, .. } => *port,
@@ -396,6 +400,19 @@ mod tests {
         assert_eq!(table(Forward::Direct, [5, 0]), [(80, 5)]);
         assert_eq!(table(Forward::Direct, [0, 5]), [(80, 5)]);
         assert_eq!(table(Forward::Nat, [5, 0]), [(80, 5), (8080, 0)]);
+    }
+
+    #[test]
+    fn only_a_tunnel_leads_to_a_host_of_another_family() {
+        let service = ServiceKey::Mark { mark: 5, family: Family::V6 };
+        let host = |text: &str, forward| {
+            let key = DestinationKey { address: text.parse().expect("address"), port: 80 };
+            (key, Destination { forward, weight: 1, ..Destination::default() })
+        };
+        let tunnel = Forward::Tunnel(steadfast_core::ipvs::Tunnel::Ipip);
+        let wanted = [host("10.0.0.1", Forward::Nat), host("10.0.0.2", tunnel), host("2001:db8::1", Forward::Nat)];
+        let placed: Vec<String> = placed(&service, &wanted).keys().map(|k| k.address.to_string()).collect();
+        assert_eq!(placed, ["10.0.0.2", "2001:db8::1"]);
     }
 
     #[test]
