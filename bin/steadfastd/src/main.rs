@@ -21,6 +21,7 @@ mod repair;
 mod reread;
 mod runner;
 mod vrrp;
+mod witness;
 
 fn main() {
     steadfast_sys::signals::faults_are_deadly();
@@ -47,6 +48,7 @@ fn main() {
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
             "rehearsal" => rehearsal::run(&options),
+            "witness" => witness::run(&options),
             "bfd" => bfd::run(&options),
             #[cfg(feature = "dbus")]
             "dbus" => observer::dbus::run(&options),

@@ -267,6 +267,11 @@ impl Role {
         };
         if options.rehearse {
             confine(options, &steadfast_sys::sandbox::CHECKER);
+            if options.testify {
+                role.say_status();
+                role.parent.flush_at_the_end();
+                return Ok(None);
+            }
             role.pool.poll(now(), &mut role.out);
             return Ok(None);
         }

@@ -316,13 +316,24 @@ fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
     Buffer { bytes: bytes.unwrap_or(default).min(most) as usize, force: force.unwrap_or(false) }
 }
 
+/// What the kernel counts for a small packet in a socket, halved as it doubles what it is told.
+const PACKET_ROOM: usize = 640;
+
 /// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
 fn receive_buffer(c: &Config) -> ReceiveBuffer {
     let many = c.globals.receive_multiplier.unwrap_or(3) as usize;
     let own = c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max();
     match (own, c.globals.receive_policy) {
         (Some(bytes), _) => ReceiveBuffer::Bytes(bytes as usize),
-        (None, None) => ReceiveBuffer::System,
+        (None, None) => {
+            // Of a quarter of a second, in which others may have the processor; the kernel's default holds some 250 packets.
+            let interval = |i: &model::VrrpInstance| i.advert_int.map_or(1.0, |d| d.as_secs_f64()).max(0.01);
+            let each = c.instances.iter().map(|i| 0.25 / interval(i));
+            match each.sum::<f64>() as usize {
+                0..200 => ReceiveBuffer::System,
+                packets => ReceiveBuffer::Rate((packets * PACKET_ROOM).min(8 << 20)),
+            }
+        }
         (None, Some(ReceivePolicy::Bytes(n))) => ReceiveBuffer::Bytes(n as usize),
         (None, Some(ReceivePolicy::Mtu)) => ReceiveBuffer::Mtu(many),
         (None, Some(ReceivePolicy::Advert)) => {
