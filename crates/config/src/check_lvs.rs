@@ -398,8 +398,8 @@ fn servers(v: &mut VirtualServer, group: Option<&ServerGroup>, method: Method, n
         let mut say =
             |text: &str| d.push(Class::General, r.place.span(), format!("virtual server {name}: {own}: {text}"));
         let m = r.method.unwrap_or(method);
-        // No port is the service's.
-        r.port = r.port.filter(|p| *p != 0);
+        // None is the one of the service, where that has one.
+        r.port = r.port.filter(|p| *p != 0 || port.is_none());
         if !families.contains(&own.is_ipv6()) && !matches!(m, Method::Tunnel { .. }) {
             say("a real server of the other address family needs TUN, ignoring it");
             return false;
@@ -410,12 +410,12 @@ fn servers(v: &mut VirtualServer, group: Option<&ServerGroup>, method: Method, n
         {
             say("DR and TUN keep the port of the service, using it");
             r.port = Some(service);
-        } else if let (None, Some(p)) = (port, r.port)
+        } else if let (None, Some(p)) = (port, r.port.filter(|p| *p != 0))
             && !matches!(m, Method::Nat)
             && !ports.iter().all(|of| *of == p)
         {
             say("DR and TUN keep the port of the service, its own is for the checks alone");
-        } else if ports.is_empty() && r.port.is_some() && !matches!(m, Method::Nat) {
+        } else if ports.is_empty() && r.port.is_some_and(|p| p != 0) && !matches!(m, Method::Nat) {
             say("a mark has no port, which DR and TUN keep: its own is for the checks alone");
         }
         if !seen.insert((own, r.port.or(port))) {

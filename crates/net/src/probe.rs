@@ -61,6 +61,11 @@ pub struct Probe {
 /// Bytes that wait to be written at most.
 const WAITING: usize = 1 << 20;
 
+/// It makes us say so much, as with floods of HTTP/2's questions, and takes none of it.
+fn deaf() -> io::Error {
+    io::Error::other("it asks for more than it reads")
+}
+
 /// It was said that ICMP sockets cannot be had.
 static SAID: AtomicBool = AtomicBool::new(false);
 
@@ -218,13 +223,14 @@ impl Probe {
     /// Writes, now or when there is room.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.waiting.len() + bytes.len() > WAITING {
-            return Err(io::ErrorKind::OutOfMemory.into());
+            return Err(deaf());
         }
         if self.kind != Kind::Tcp {
             return self.socket.send(bytes).map(|_| ());
         }
         if let Some(tls) = &mut self.tls {
-            tls.writer().write_all(bytes)?;
+            // Its buffer has an end as well.
+            tls.writer().write_all(bytes).map_err(|e| if e.kind() == io::ErrorKind::WriteZero { deaf() } else { e })?;
             return self.pump();
         }
         self.waiting.extend_from_slice(bytes);
