@@ -279,3 +279,23 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_takes_none_of_what_it_asks_for_is_told_of_in_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let to = listener.local_addr().expect("address");
+        let route = Route { to, from: None, port: None, interface: None, mark: 0 };
+        let mut probe = Probe::open(Kind::Tcp, &route).expect("probe");
+        let _deaf = listener.accept().expect("peer");
+        assert!(probe.connected(true).is_ok());
+        // What the kernel takes has an end, and so has what waits for it.
+        let refused = (0..1000).find_map(|_| probe.send(&[0; 64 * 1024]).err()).expect("an end");
+        assert_eq!(refused.to_string(), "it asks for more than it reads");
+        assert!(probe.waiting.len() <= WAITING);
+    }
+}
