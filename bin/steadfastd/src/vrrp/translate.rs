@@ -196,7 +196,7 @@ pub fn plan(c: &Config) -> Plan {
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
             server: server.clone(),
             port: *port,
-            helo: Some(g.smtp_helo_name.clone().unwrap_or_else(|| host.clone())),
+            helo: g.smtp_helo_name.clone().unwrap_or_else(|| host.clone()),
             timeout: Duration::from_secs(g.smtp_connect_timeout.unwrap_or(30)),
             from: g.notification_email_from.clone().unwrap_or_else(|| format!("root@{host}")),
             to: g.notification_email.clone(),
