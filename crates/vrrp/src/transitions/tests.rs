@@ -1216,3 +1216,40 @@ fn a_contention_announces_no_member_of_the_group_that_listens() {
     let other = |o: &&Output| matches!(o, Output::Announce { interface, .. } if interface == "eth1");
     assert_eq!(solo.take().iter().filter(other).count(), 0);
 }
+
+/// Its lease may have ended meanwhile. Who serves has not been heard yet.
+#[test]
+fn what_went_while_a_master_was_held_up_comes_back_only_when_it_goes_on() {
+    for (master, early) in [(None, true), (None, false), (Some(200), true), (Some(200), false), (Some(50), true)] {
+        let mut c = vi(100);
+        c.preempt = false;
+        let address = Object::Address(c.addresses[0].clone());
+        let mut solo = Solo::master(one(c));
+        solo.run_ms(500);
+        solo.take();
+        solo.now += S * 8;
+        // the kernel's word may be read before or after the timer that was due
+        if early {
+            solo.input(Input::ObjectLost(&address));
+        }
+        solo.router.poll(solo.now, &mut solo.out);
+        assert_eq!(solo.router.withheld().collect::<Vec<_>>(), [&solo.view().config.addresses[0]]);
+        if !early {
+            solo.input(Input::ObjectLost(&address));
+        }
+        solo.input(Input::LinkBlinked("eth0"));
+        solo.run_ms(900);
+        let out = solo.take();
+        assert_eq!((added(&out), sent(&out)), (0, vec![]), "{master:?}");
+        let text = "address 10.0.0.151/24 dev eth0 was removed while a master is listened for";
+        assert_eq!(logs(&out).iter().filter(|l| l.contains(text)).count(), 1, "{:?}", logs(&out));
+        assert!(!logs(&out).iter().any(|l| l.contains("putting it back")), "{:?}", logs(&out));
+        if let Some(priority) = master {
+            solo.hear(PEER, priority);
+        }
+        solo.run_ms(300);
+        let out = solo.take();
+        assert_eq!((solo.state() == State::Master, added(&out)), (master.is_none(), usize::from(master.is_none())));
+        assert_eq!(solo.router.withheld().count(), 0);
+    }
+}
