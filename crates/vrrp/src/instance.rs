@@ -99,7 +99,8 @@ pub(crate) struct Instance {
     pub zero_heard: Option<Time>,
     /// Who speaks version 3, where version 2 is heard, too.
     pub newer: Option<Box<[Option<Newer>; 2]>>,
-    /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
+    /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out. Nobody
+    /// was heard since.
     pub interrupted: Option<Box<(Time, bool)>>,
     /// What its last advert came from.
     pub spoke_from: Option<IpAddr>,
@@ -262,8 +263,9 @@ impl Instance {
         self.assessed.faults.iter().any(|f| f.is_dead_link() && !self.waits_for(f))
     }
 
-    /// Its link or its address was away for so short a time that no peer can have taken over: each waits for as many adverts before, or,
-    /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there.
+    /// Its link or its address was away for so short a time that no peer has taken over: each waits for as many adverts before, or,
+    /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there. One that took over at
+    /// once when it was told was heard meanwhile.
     pub fn was_only_interrupted(&self, now: Time) -> bool {
         let Some((spoke, told)) = self.interrupted.as_deref().copied() else { return false };
         let interval = self.config.advert_interval;

@@ -188,7 +188,7 @@ section! {
         /// to version 3 one by one (RFC 9568 section 8.4.2; steadfast's own). A password (auth_type PASS) is that of
         /// the adverts of version 2. Not with auth_hmac.
         live "also_version_2" "[BOOL]" "-" "off" => also_version_2: Option<bool> = None, |c, v| c.boolean(v);
-        /// Takeover at once from a master of lower priority (steadfast's own).
+        /// Takeover at once from a master of lower priority, or one that says priority 0 (steadfast's own).
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// Serve on until the successor is heard (steadfast's own).
         live "soft_release" "[BOOL]" "-" "global" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
