@@ -517,7 +517,11 @@ fn instance(
         } else {
             i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
         },
-        lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+        lower_prio_delay: Duration::from_secs(if strict {
+            0
+        } else {
+            i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)
+        }),
         // 0 in the instance turns it off.
         extra: (i.garp_extra.or(g.garp_extra).filter(|e| e.0 > 0))
             .map(|(seconds, all)| (Duration::from_secs(seconds.into()), all)),
