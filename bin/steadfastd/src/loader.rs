@@ -84,6 +84,14 @@ pub fn test(options: &Options) -> i32 {
     outcome.diagnostics.exit_status()
 }
 
+/// For how long a child may take to stop, in seconds, where the file does not say it: a master serves until its successor is heard,
+/// which of a lower keepalived takes almost an interval in version 3 (RFC 9568 section 6.1: the skew).
+fn patience(c: &steadfast_config::model::Config) -> u64 {
+    let third = c.instances.iter().filter(|i| i.version == Some(3));
+    let longest = third.filter_map(|i| i.advert_int).max().unwrap_or_default();
+    (longest.as_secs() + 4).clamp(5, 60)
+}
+
 /// What the parent must know.
 pub fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
@@ -100,7 +108,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         snmp: wants_snmp(outcome),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),
         shutdown: script(&c.globals.shutdown_script, c.globals.shutdown_script_timeout),
-        child_wait: c.process.child_wait_time.unwrap_or(5),
+        child_wait: c.process.child_wait_time.unwrap_or_else(|| patience(c)),
         instance: c.process.instance.clone(),
         namespace: c.process.net_namespace.clone(),
         pid_directory: c.process.use_pid_dir,
@@ -199,4 +207,24 @@ fn deliver(writer: &Writer, epoch: u64, messages: impl Iterator<Item = Message>)
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use steadfast_config::model::{Config, VrrpInstance};
+
+    #[test]
+    fn a_stop_has_the_time_that_a_successor_may_take() {
+        let of = |version, seconds| {
+            let instance =
+                VrrpInstance { version, advert_int: Some(Duration::from_secs(seconds)), ..VrrpInstance::default() };
+            patience(&Config { instances: vec![instance], ..Config::default() })
+        };
+        assert_eq!(
+            [of(Some(3), 1), of(Some(3), 10), of(Some(3), 40), of(None, 40), of(Some(3), 200)],
+            [5, 14, 44, 5, 60]
+        );
+    }
 }

@@ -100,7 +100,8 @@ fn unusual_forms_are_those_of_keepalived() {
     let (ours, theirs) = (Kind::Steadfast, Kind::Keepalived);
     let both = [(ours, theirs), (theirs, ours)];
     let one = [(theirs, ours)];
-    let variants: [(&str, &str, &str, &[(Kind, Kind)]); 4] = [
+    type Pairs<'a> = &'a [(Kind, Kind)];
+    let variants: [(&str, &str, &str, Pairs<'_>); 4] = [
         ("header to a single router", header, header, &both),
         ("checksum of before 2.0", "version 3\n old_unicast_checksum", "version 3\n old_unicast_checksum", &both),
         ("the same, found out by the lower one", "version 3\n old_unicast_checksum", "version 3", &one),
