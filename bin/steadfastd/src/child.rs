@@ -39,6 +39,10 @@ pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signa
     // Before any thread is started: a thread that does not block SIGCHLD would swallow it.
     let Ok(signals) = Signals::new() else { return 1 };
     start_logging(options, ident);
+    if options.testify {
+        // What there is to say of the state has been said by whose it is.
+        log::set_max_level(log::LevelFilter::Off);
+    }
     if options.rehearse {
         schedule::killed_with_parent();
     }
@@ -102,6 +106,14 @@ impl Parent {
             pid: options.parent,
             gone: false,
         })
+    }
+
+    /// Says what waits, of who ends without a loop of its own.
+    pub fn flush_at_the_end(&mut self) {
+        let limit = steadfast_sys::now() + LAST_WORDS;
+        while !self.flush() && steadfast_sys::now() < limit {
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     /// It is still there.

@@ -62,6 +62,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Internal: end where the first thing would be done to the host.
     pub rehearse: bool,
+    /// Internal, with that: say what there is to know by what was kept, then end.
+    pub testify: bool,
     /// What the log's identifier ends with.
     pub ident: String,
     /// Internal: descriptor of what an older program hands over.
@@ -122,6 +124,7 @@ impl Default for Options {
             ident: String::new(),
             handover: None,
             rehearse: false,
+            testify: false,
             bad_facility: None,
             words: Vec::new(),
         }
@@ -206,6 +209,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
     ('\0', "first-life", Value::No, ""),
     ('\0', "withdraw", Value::No, ""),
     ('\0', "rehearse", Value::No, ""),
+    ('\0', "testify", Value::No, ""),
     ('\0', "record", Value::Yes, ""),
     ('\0', "ident", Value::Yes, ""),
 ];
@@ -367,6 +371,7 @@ pub fn parse(arguments: &[String]) -> Request {
                 "first-life" => o.first_life = true,
                 "withdraw" => o.withdraw = true,
                 "rehearse" => o.rehearse = true,
+                "testify" => o.testify = true,
                 "ident" => o.ident = text,
                 "record" => o.record = Some(text.into()),
                 "handover" => {

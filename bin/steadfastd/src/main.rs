@@ -11,6 +11,7 @@ mod heard;
 #[cfg(test)]
 mod keywords;
 mod loader;
+mod mail;
 mod observer;
 mod parent;
 mod programs;
@@ -20,6 +21,7 @@ mod repair;
 mod reread;
 mod runner;
 mod vrrp;
+mod witness;
 
 fn main() {
     steadfast_sys::signals::faults_are_deadly();
@@ -46,6 +48,7 @@ fn main() {
             "checker" => checker::run(&options),
             "runner" => runner::run(&options),
             "rehearsal" => rehearsal::run(&options),
+            "witness" => witness::run(&options),
             "bfd" => bfd::run(&options),
             #[cfg(feature = "dbus")]
             "dbus" => observer::dbus::run(&options),

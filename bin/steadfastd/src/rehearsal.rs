@@ -54,7 +54,7 @@ fn rehearse(options: &Options) -> Result<(), String> {
             _ => false,
         };
         if wanted {
-            start(options, former, &config)?;
+            start(options, former, &config, (&[], MOST))?;
         }
     }
     Ok(())
@@ -106,12 +106,18 @@ fn read(options: &Options) -> Result<(Facts, Vec<u8>), String> {
     }
 }
 
-/// Starts a child for as long as its rehearsal takes.
-fn start(options: &Options, former: Former, config: &[u8]) -> Result<(), String> {
+/// Starts a child for as long as its rehearsal takes; what it says of its state.
+pub fn start(
+    options: &Options,
+    former: Former,
+    config: &[u8],
+    (more, most): (&[&str], Duration),
+) -> Result<Option<Vec<u8>>, String> {
     let failed = |why: String| format!("its {} process {why}", former.name);
     let pipes = || pipe::pair().map_err(|e| failed(format!("has no pipe: {e}")));
     let ((from, theirs), (other, to)) = (pipes()?, pipes()?);
-    let mut spec = spec(options, &former.name, &["--rehearse"], vec![other.fd(), theirs.fd()]);
+    let more: Vec<&str> = ["--rehearse"].into_iter().chain(more.iter().copied()).collect();
+    let mut spec = spec(options, &former.name, &more, vec![other.fd(), theirs.fd()]);
     spec.output = true;
     let pid = spawn::spawn(&spec).map_err(|e| failed(format!("cannot be started: {e}")))?;
     drop((theirs, other));
@@ -121,23 +127,32 @@ fn start(options: &Options, former: Former, config: &[u8]) -> Result<(), String>
     let begun = now();
     let told = ward.started(Time::ZERO, 1, config).map_err(|e| failed(format!("cannot be told: {e}")));
     let mut buffer = [0; PACKET];
+    let (mut assembler, mut said, mut end) = (Assembler::default(), None, None);
     let end = loop {
-        let mut full = false;
+        let mut busy = false;
         ward.flush(|f| {
-            full = to.write(f).is_err();
-            !full
+            busy = to.write(f).is_err();
+            !busy
         });
-        while let Packet::Data(_) = from.read(&mut buffer) {}
-        match spawn::end_of(pid, if full { SHORT } else { LOOK }) {
-            Some(end) => break end,
-            None if told.is_err() || now().since(begun) >= MOST => {
-                spawn::signal(pid, 9);
-                spawn::wait_for(pid, LOOK * 500);
-                told?;
-                return Err(failed("does not begin".into()));
+        while let Packet::Data(n) = from.read(&mut buffer) {
+            if let Ok(Envelope { message: Message::Status { last, bytes }, .. }) =
+                parse(buffer.get(..n).unwrap_or_default())
+            {
+                busy = true;
+                said = assembler.add(last, &bytes).ok().flatten().or(said);
             }
-            None => {}
+        }
+        // What it said last has been heard.
+        if let Some(end) = end {
+            break end;
+        }
+        end = spawn::end_of(pid, if busy { SHORT } else { LOOK });
+        if end.is_none() && (told.is_err() || now().since(begun) >= most) {
+            spawn::signal(pid, 9);
+            spawn::wait_for(pid, LOOK * 500);
+            told?;
+            return Err(failed("does not begin".into()));
         }
     };
-    if end == End::Exited(0) { Ok(()) } else { Err(failed(format!("cannot begin (it {end})"))) }
+    if end == End::Exited(0) { Ok(said) } else { Err(failed(format!("cannot begin (it {end})"))) }
 }

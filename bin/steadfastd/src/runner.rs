@@ -72,6 +72,8 @@ struct Runner {
     epoch: u64,
     running: HashMap<u64, Running>,
     by_pid: HashMap<i32, u64>,
+    /// Groups whose first process followed a signal, and some other has not yet: they are killed then.
+    stubborn: Vec<(i32, Time)>,
     queues: HashMap<String, Queue>,
     /// Processes that nobody wants any more, and that have not ended yet.
     unwanted: HashSet<i32>,
@@ -107,6 +109,7 @@ pub fn run(options: &Options) -> i32 {
         epoch: options.epoch,
         running: HashMap::new(),
         by_pid: HashMap::new(),
+        stubborn: Vec::new(),
         queues: HashMap::new(),
         unwanted: HashSet::new(),
         tell,
@@ -142,6 +145,7 @@ pub fn run(options: &Options) -> i32 {
             runner.advance(Time::FAR);
         }
         if leaving.is_some_and(|until| t >= until || runner.running.is_empty()) {
+            runner.end_stubborn(Time::FAR);
             // What has ended is not to be run again by the next one.
             let writer = &runner.writer;
             runner.outbox.flush(|f| writer.write(f).is_ok());
@@ -334,6 +338,10 @@ impl Runner {
         let Some(program) = self.running.remove(&id) else { return };
         if let Some(pid) = program.pid {
             self.by_pid.remove(&pid);
+            // One that was killed takes its group with it.
+            if let Some(until) = program.until.filter(|_| spawn::group_lives(pid)) {
+                self.stubborn.push((pid, until));
+            }
         }
         if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
             queue.running.remove(&id);
@@ -359,9 +367,18 @@ impl Runner {
                 program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
             }
         }
+        self.end_stubborn(t);
         self.advance(t);
         let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);
-        self.running.values().filter_map(|p| p.until).chain(waits).min().unwrap_or(Time::FAR)
+        let groups = self.stubborn.iter().map(|(_, until)| *until);
+        self.running.values().filter_map(|p| p.until).chain(groups).chain(waits).min().unwrap_or(Time::FAR)
+    }
+
+    /// Kills what is left of groups whose time is over by `t`.
+    fn end_stubborn(&mut self, t: Time) {
+        for (group, _) in self.stubborn.extract_if(.., |(_, until)| *until <= t) {
+            spawn::signal_group(group, SIGKILL);
+        }
     }
 
     fn end_probes(&mut self) {

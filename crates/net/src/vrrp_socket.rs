@@ -82,23 +82,28 @@ pub struct Receiver {
 
 impl Receiver {
     /// Opens the socket, bound to an interface, member of `groups` on all of `links`, whose first is that interface. `ah`: for
-    /// packets with an authentication header. `vrids` empty passes every router id.
+    /// packets with an authentication header. `vrids` empty passes every router id. `buffer`: bytes to wait in, and whether they may be
+    /// more than the system's limit.
     pub fn open(
         name: &str,
         links: &[u32],
         (family, ah): (Family, bool),
         groups: &[IpAddr],
         vrids: &[u8],
-        buffer: Option<usize>,
+        buffer: Option<(usize, bool)>,
     ) -> io::Result<Self> {
         let fd = raw(protocol(family, ah))?;
         let socket = SockRef::from(&fd);
         filter(fd.as_raw_fd(), family, if ah { AH } else { 0 }, vrids)?;
         socket.bind_device(Some(name.as_bytes()))?;
-        if let Some(bytes) = buffer {
-            let _ = socket.set_recv_buffer_size(bytes);
-        }
         let raw = fd.as_raw_fd();
+        if let Some((bytes, force)) = buffer {
+            let most = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+            // Without the right to it as much as everybody may have.
+            if !force || option(raw, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, most).is_err() {
+                let _ = socket.set_recv_buffer_size(bytes);
+            }
+        }
         match family {
             Family::V4 => option(raw, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0)?,
             Family::V6 => {

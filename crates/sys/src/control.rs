@@ -1,10 +1,11 @@
 //! The control socket: a Unix stream that root alone may open. One request line, one answer, end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Longest request.
 const REQUEST: usize = 4096;
@@ -133,4 +134,18 @@ impl Client {
         }
         Progress::Over
     }
+}
+/// Answers whoever has the other end of an inherited socket, which is closed then. He has ten seconds to read.
+pub fn answer(fd: RawFd, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: fcntl on any number is harmless; only an open descriptor is taken, and the caller names one that was left to it for
+    // this purpose alone.
+    let stream = unsafe {
+        if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        UnixStream::from(OwnedFd::from_raw_fd(fd))
+    };
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    (&stream).write_all(bytes)
 }

@@ -310,6 +310,12 @@ pub fn signal_group(pid: i32, signal: i32) {
     }
 }
 
+/// Some process of the group of a program started with `group` is there.
+pub fn group_lives(pid: i32) -> bool {
+    // SAFETY: as above; signal 0 only asks.
+    pid > 1 && unsafe { libc::kill(-pid, 0) } == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -401,6 +401,11 @@ impl Router {
             self.timers.set(Key::ScriptRun(id), now);
         }
         let good = script.verdict() == Some(true);
+        if outcome.status_changed
+            && let ScriptEnd::Exited(s) = end
+        {
+            out.push(Output::Log(Level::Info, format!("Script `{name}` now returning {s}")));
+        }
         if outcome.changed {
             let text = match (good, outcome.timed_out, end) {
                 (true, _, _) => format!("VRRP_Script({name}) succeeded"),
@@ -412,10 +417,6 @@ impl Router {
                 }
             };
             out.push(Output::Log(Level::Info, text));
-        } else if outcome.status_changed
-            && let ScriptEnd::Exited(s) = end
-        {
-            out.push(Output::Log(Level::Info, format!("Script `{name}` now returning {s}")));
         }
         // a first result matters even where it changes no verdict: somebody may wait for it
         self.tracker_changed(&Tracked::Script(name.into()), now, out);

@@ -201,6 +201,33 @@ fn a_fault_ends_a_process_at_the_first_signal() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// What a script has started ends with it when its time is over, also where it takes no notice of the signal.
+#[test]
+fn a_timeout_ends_the_whole_of_a_script() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let words = format!(
+        "#!/bin/sh\n(trap '' TERM; echo $$ >/dev/null; exec sleep 3600) &\necho $! >> {at}/out/pids\nsleep 3600\n"
+    );
+    let script = file(folder.path(), "check", &words);
+    std::process::Command::new("chmod").args(["0755", &script]).status().expect("chmod");
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"{script}\"\n interval 60\n timeout 1\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 1\n virtual_ipaddress {{\n {VIP}/24\n }}\n \
+         track_script {{\n chk\n }}\n}}\n"
+    );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let started = || std::fs::read_to_string(folder.path().join("out/pids")).unwrap_or_default();
+    assert!(eventually(seconds(10), || started().lines().count() == 1), "{}", d.log());
+    d.wait_log("VRRP_Script(chk) timed out", seconds(10));
+    let pid: i32 = started().trim().parse().expect("pid");
+    let gone = || !std::path::Path::new(&format!("/proc/{pid}/cmdline")).exists();
+    assert!(eventually(seconds(15), gone), "{pid} is left: {}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}
+
 #[test]
 fn a_script_that_becomes_unsafe_is_not_run_any_more() {
     require!();

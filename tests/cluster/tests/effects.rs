@@ -188,6 +188,24 @@ fn sockets_have_the_room_that_is_wanted() {
         assert!(rooms(&d, kind).contains(&bytes), "{globals} {more}: {:?}\n{}", rooms(&d, kind), d.log());
         assert_eq!(d.stop(), Some(0));
     }
+    // Without a word of it those of a quarter of a second, where the system's would not hold them.
+    let many = |interval: &str| {
+        let one = |n: u8| {
+            format!(
+                "vrrp_instance V{n} {{\n interface eth0\n version 3\n virtual_router_id {n}\n priority 255\n advert_int {interval}\n \
+                 virtual_ipaddress {{\n 10.77.1.{n}/24\n }}\n}}\n"
+            )
+        };
+        (1..=60).map(one).collect::<String>()
+    };
+    let defaults: u64 =
+        std::fs::read_to_string("/proc/sys/net/core/rmem_default").expect("default").trim().parse().expect("number");
+    for (interval, bytes) in [("0.01", 60 * 25 * 640), ("1", defaults / 2)] {
+        let d = Daemon::start(host, Kind::Steadfast, &many(interval));
+        d.wait_log("Entering MASTER STATE", SOON);
+        assert!(rooms(&d, adverts).contains(&bytes), "{interval}: {:?}\n{}", rooms(&d, adverts), d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
 }
 
 #[test]

@@ -89,6 +89,38 @@ fn a_cause_names_who_led() {
     assert!(eventually(seconds(10), || both().contains("10.77.0.2 said that it leaves (priority 0)")), "{}", both());
 }
 
+/// Nobody has asked before, or when it was something else.
+#[test]
+fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let script = "global_defs {\n script_user root\n}\nvrrp_script chk {\n script \"/bin/true\"\n interval 1\n}\n";
+    let server = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 81 {\n \
+                  weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n";
+    let d =
+        Daemon::start(host, Kind::Steadfast, &(script.to_string() + &conf(150, "track_script {\n chk\n }") + server));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    d.wait_log("Removing service [10.77.0.1]:tcp:81", seconds(10));
+    let children = ["vrrp.pid", "check.pid"].map(|name| d.pid_of(name).expect("pid"));
+    children.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
+    let words = ["What follows is what was said last: its process (pid ", "is MASTER since", "script chk is good"];
+    says(&d, &["explain", "VI"], &words);
+    says(&d, &["status"], &["MASTER VI", "10.77.0.100/24", "down   [10.77.0.1]:tcp:81"]);
+    let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
+    assert_eq!(told["vrrp"]["instances"][0]["state"], "MASTER", "{told}");
+    children.iter().for_each(|pid| send(*pid, Signal::SIGCONT));
+    // Asked as backup, then it became master.
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(200, ""));
+    assert!(eventually(seconds(10), || lan.hosts[1].has("10.77.0.100")), "{}", b.log());
+    says(&d, &["status"], &["BACKUP VI"]);
+    assert_eq!(b.stop(), Some(0));
+    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    d.pid_of("vrrp.pid").into_iter().for_each(|pid| send(pid, Signal::SIGSTOP));
+    says(&d, &["status"], &["MASTER VI"]);
+    assert_eq!(ask(&d, &["status"]).matches("BACKUP").count(), 0, "{}", ask(&d, &["status"]));
+}
+
 #[test]
 fn a_hung_and_a_dead_child_are_told_of() {
     require!();
@@ -112,6 +144,7 @@ fn a_hung_and_a_dead_child_are_told_of() {
     send(again, Signal::SIGKILL);
     let words = ["not running, died 3 times, starts again in", "its addresses are withdrawn", " VI ", "10.77.0.100/24"];
     says(&d, &["status"], &words);
+    says(&d, &["status"], &["FAULT  VI", "what it held was taken away"]);
     assert!(ask(&d, &["explain", "VI"]).contains("its process died"), "{}", ask(&d, &["explain", "VI"]));
     assert!(eventually(seconds(10), || another(again).is_some()), "{}", d.log());
     says(&d, &["status"], &["MASTER VI"]);

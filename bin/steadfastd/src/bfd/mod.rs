@@ -150,6 +150,11 @@ impl Role {
         logging::structured(role.settings.structured);
         if options.rehearse {
             confine(options, &steadfast_sys::sandbox::BFD);
+            if options.testify {
+                role.say_status(t);
+                role.parent.flush_at_the_end();
+                return Ok(None);
+            }
             role.sessions.poll(now(), &mut role.out);
             return Ok(None);
         }

@@ -1,14 +1,16 @@
 //! What the parent answers to who asks it. It passes on what its children say of themselves without reading it, and what they said
 //! last when they are dead or do not answer.
 
+use super::upgrade::Former;
 use super::{Daemon, Role, SIGHUP};
 use crate::cli::COMPATIBLE;
+use crate::witness::{self, Given};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::Message;
 use steadfast_status::live::to_json;
 use steadfast_sys::control::{Client, Listener, Progress};
-use steadfast_sys::{files, now, schedule};
+use steadfast_sys::{files, handover, now, schedule, spawn};
 
 /// Who may ask at once.
 const CLIENTS: usize = 16;
@@ -216,8 +218,7 @@ impl Daemon {
     pub(super) fn tell_clients(&mut self, t: Time) {
         let quiet = self.roles.iter().all(|r| !r.ward.asked || r.pid.is_none());
         for at in self.waiting(|w| matches!(w, Wish::Status(until) if quiet || t >= *until)) {
-            let text = self.whole(t);
-            self.answer(at, text.into_bytes());
+            self.say_whole(at, t);
         }
         // One that died of it waits for its restart.
         let behind = |r: &&Role| match r.pid {
@@ -255,17 +256,72 @@ impl Daemon {
         self.control.clients.iter().flatten().filter_map(|(_, w, _)| of(w)).min()
     }
 
-    fn whole(&self, t: Time) -> String {
+    /// Answers how all are. For those that do not answer, a process of its own does, by what they had us keep.
+    fn say_whole(&mut self, at: usize, t: Time) {
+        let silent = self.silent(t);
+        let (head, said) = (self.head(&silent, t), self.said());
+        if silent.is_empty() {
+            return self.answer(at, witness::answer(&head, &said).into_bytes());
+        }
+        if let Err(e) = self.call_witness(at, &silent, (&head, &said)) {
+            log::warn!("what was kept of silent processes cannot be shown: {e}");
+            return self.answer(at, witness::answer(&head, &said).into_bytes());
+        }
+        self.forget_client(at);
+    }
+
+    /// The places of those that are wanted and do not run, or neither answer nor beat.
+    fn silent(&self, t: Time) -> Vec<usize> {
+        let is = |r: &Role| match r.pid {
+            Some(_) => r.ward.asked && r.ward.watch.silent_for(t) >= BEATING,
+            None => !r.has_former() && self.wanted(r.name),
+        };
+        let of = self.roles.iter().take(3).enumerate();
+        of.filter(|(_, r)| is(r)).map(|(n, _)| n).collect()
+    }
+
+    fn call_witness(&self, at: usize, silent: &[usize], (head, said): (&str, &[String; 3])) -> std::io::Result<()> {
+        let Some((client, _, _)) = self.control.clients.get(at).and_then(Option::as_ref) else { return Ok(()) };
+        let of = |n: &usize| self.roles.get(*n).map(|r| (*n, Former::remembered(r.name, r.kept_all())));
+        let given = Given {
+            head: head.to_string(),
+            said: said.clone(),
+            silent: silent.iter().filter_map(of).collect(),
+            config: self.config.clone(),
+            withdrawn: self.roles.first().is_some_and(|r| r.withdrawn),
+        };
+        let memory = handover::store(&serde_json::to_vec(&given).unwrap_or_default())?;
+        let mut spec = self.spec("witness", vec![client.fd()]);
+        spec.argv.extend(["--handover".into(), memory.fd().to_string().into()]);
+        spec.keep.push(memory.fd());
+        spawn::spawn(&spec).map(drop)
+    }
+
+    fn said(&self) -> [String; 3] {
+        [0, 1, 2].map(|n| {
+            let text =
+                self.roles.get(n).and_then(|r| r.ward.said.as_ref()).map(|(_, text)| String::from_utf8_lossy(text));
+            text.map_or("null".to_string(), |t| t.into_owned())
+        })
+    }
+
+    fn head(&self, silent: &[usize], t: Time) -> String {
         let wall = files::wall_clock();
         let children: Vec<String> = self
             .roles
             .iter()
-            .filter(|r| r.pid.is_some() || r.ward.watch.total() > 0)
-            .map(|r| {
+            .enumerate()
+            .filter(|(_, r)| r.pid.is_some() || r.ward.watch.total() > 0)
+            .map(|(n, r)| {
                 let memory = r.pid.map_or(0, files::resident);
                 let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
                 let due = r.ward.due().map_or("null".to_string(), |at| format!("{:.3}", at.since(t).as_secs_f64()));
-                let age = r.ward.said.as_ref().map_or("null".to_string(), |(at, _)| format!("{:.3}", t.since(*at).as_secs_f64()));
+                // What is kept of a silent one is as old as its silence.
+                let age = match &r.ward.said {
+                    _ if silent.contains(&n) => r.pid.map(|_| r.ward.watch.silent_for(t)),
+                    said => said.as_ref().map(|(at, _)| t.since(*at)),
+                };
+                let age = age.map_or("null".to_string(), |a| format!("{:.3}", a.as_secs_f64()));
                 let silent = r.pid.map_or("null".to_string(), |_| format!("{:.3}", r.ward.watch.silent_for(t).as_secs_f64()));
                 format!(
                     "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"silent\":{silent},\"withdrawn\":{},\"due\":{due}}}",
@@ -277,14 +333,9 @@ impl Daemon {
                 )
             })
             .collect();
-        let said = |n: usize| {
-            let text =
-                self.roles.get(n).and_then(|r| r.ward.said.as_ref()).map(|(_, text)| String::from_utf8_lossy(text));
-            text.map_or("null".to_string(), |t| t.into_owned())
-        };
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
         format!(
-            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"refused\":{},\"children\":[{}],\"vrrp\":{},\"checker\":{},\"bfd\":{}}}\n",
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"refused\":{},\"children\":[{}],",
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
@@ -293,9 +344,6 @@ impl Daemon {
             self.readings,
             to_json(&self.control.refused),
             children.join(","),
-            said(0),
-            said(1),
-            said(2),
         )
     }
 }

@@ -37,6 +37,13 @@ pub struct Former {
     epoch: u64,
 }
 
+impl Former {
+    /// One of which nothing but what it had its parent keep is of interest.
+    pub fn remembered(name: &str, kept: Vec<(String, Vec<u8>)>) -> Self {
+        Former { name: name.to_string(), kept, ..Default::default() }
+    }
+}
+
 /// The file of the running program, and whether another one is there by now.
 pub(super) fn program() -> Option<(PathBuf, bool)> {
     let shown = std::fs::read_link("/proc/self/exe").ok()?;

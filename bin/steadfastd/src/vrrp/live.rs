@@ -174,7 +174,29 @@ fn thrown_away(k: &Counters) -> Vec<(String, u64)> {
 impl Role {
     /// Says how the role is.
     pub(super) fn say_status(&mut self, t: Time) {
-        let text = live::to_json(&self.status(t));
+        self.say_so(&self.status(t));
+    }
+
+    /// Says what is known of a life that was another's: nobody has counted for it, and what is due is due to it. The verdicts of its
+    /// scripts it had kept.
+    pub(super) fn testify(&mut self, verdicts: &HashMap<&str, bool>, t: Time) {
+        let mut status = self.status(t);
+        for i in &mut status.instances {
+            (i.adverts_sent, i.adverts_received) = (0, 0);
+            i.due.clear();
+        }
+        for tracker in status.trackers.iter_mut().filter(|t| t.kind == "script") {
+            tracker.good = verdicts.get(tracker.name.as_str()).copied();
+            tracker.result = tracker.good.map(|_| "by the last verdict".to_string()).unwrap_or_default();
+        }
+        for part in status.instances.iter_mut().flat_map(|i| &mut i.parts).filter(|p| p.good.is_none()) {
+            part.good = part.what.strip_prefix("script ").and_then(|name| verdicts.get(name).copied());
+        }
+        self.say_so(&status);
+    }
+
+    fn say_so(&mut self, status: &live::Vrrp) {
+        let text = live::to_json(status);
         let pieces: Vec<_> = status_pieces(text.as_bytes()).collect();
         for piece in pieces {
             self.parent.say(piece);

@@ -125,6 +125,8 @@ pub enum ReceiveBuffer {
     /// The system's.
     #[default]
     System,
+    /// So many bytes, also beyond the system's limit: where adverts are so many that the system's would not hold those of a moment.
+    Rate(usize),
     /// Bytes.
     Bytes(usize),
     /// So many packets of the link's greatest size for each instance.
@@ -134,13 +136,16 @@ pub enum ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// In bytes, for a link and the instances on it.
-    pub fn bytes(self, mtu: u32, instances: usize) -> Option<usize> {
+    /// In bytes, for a link and the instances on it, and whether the system's limit is none.
+    pub fn bytes(self, mtu: u32, instances: usize) -> Option<(usize, bool)> {
         match self {
             ReceiveBuffer::System => None,
-            ReceiveBuffer::Bytes(n) => Some(n),
-            ReceiveBuffer::Mtu(packets) => Some(packets.saturating_mul(mtu as usize).saturating_mul(instances.max(1))),
-            ReceiveBuffer::Adverts(bytes) => Some(bytes.saturating_mul(instances.max(1))),
+            ReceiveBuffer::Rate(n) => Some((n, true)),
+            ReceiveBuffer::Bytes(n) => Some((n, false)),
+            ReceiveBuffer::Mtu(packets) => {
+                Some((packets.saturating_mul(mtu as usize).saturating_mul(instances.max(1)), false))
+            }
+            ReceiveBuffer::Adverts(bytes) => Some((bytes.saturating_mul(instances.max(1)), false)),
         }
     }
 }

@@ -196,7 +196,7 @@ pub fn plan(c: &Config) -> Plan {
         g.smtp_server.as_ref().filter(|_| !g.notification_email.is_empty()).map(|(server, port)| mail::Settings {
             server: server.clone(),
             port: *port,
-            helo: Some(g.smtp_helo_name.clone().unwrap_or_else(|| host.clone())),
+            helo: g.smtp_helo_name.clone().unwrap_or_else(|| host.clone()),
             timeout: Duration::from_secs(g.smtp_connect_timeout.unwrap_or(30)),
             from: g.notification_email_from.clone().unwrap_or_else(|| format!("root@{host}")),
             to: g.notification_email.clone(),
@@ -316,13 +316,24 @@ fn buffer(bytes: Option<u32>, default: u32, force: Option<bool>) -> Buffer {
     Buffer { bytes: bytes.unwrap_or(default).min(most) as usize, force: force.unwrap_or(false) }
 }
 
+/// What the kernel counts for a small packet in a socket, halved as it doubles what it is told.
+const PACKET_ROOM: usize = 640;
+
 /// The greatest size that an instance asks for, else what vrrp_rx_bufs_policy says.
 fn receive_buffer(c: &Config) -> ReceiveBuffer {
     let many = c.globals.receive_multiplier.unwrap_or(3) as usize;
     let own = c.instances.iter().filter_map(|i| i.kernel_rx_buf_size).max();
     match (own, c.globals.receive_policy) {
         (Some(bytes), _) => ReceiveBuffer::Bytes(bytes as usize),
-        (None, None) => ReceiveBuffer::System,
+        (None, None) => {
+            // Of a quarter of a second, in which others may have the processor; the kernel's default holds some 250 packets.
+            let interval = |i: &model::VrrpInstance| i.advert_int.map_or(1.0, |d| d.as_secs_f64()).max(0.01);
+            let each = c.instances.iter().map(|i| 0.25 / interval(i));
+            match each.sum::<f64>() as usize {
+                0..200 => ReceiveBuffer::System,
+                packets => ReceiveBuffer::Rate((packets * PACKET_ROOM).min(8 << 20)),
+            }
+        }
         (None, Some(ReceivePolicy::Bytes(n))) => ReceiveBuffer::Bytes(n as usize),
         (None, Some(ReceivePolicy::Mtu)) => ReceiveBuffer::Mtu(many),
         (None, Some(ReceivePolicy::Advert)) => {
@@ -506,7 +517,11 @@ fn instance(
         } else {
             i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
         },
-        lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+        lower_prio_delay: Duration::from_secs(if strict {
+            0
+        } else {
+            i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)
+        }),
         // 0 in the instance turns it off.
         extra: (i.garp_extra.or(g.garp_extra).filter(|e| e.0 > 0))
             .map(|(seconds, all)| (Duration::from_secs(seconds.into()), all)),
@@ -516,6 +531,11 @@ fn instance(
     c.owner_ignore_adverts =
         i.owner_ignore_adverts.or(g.owner_ignore_adverts).unwrap_or(strict && i.priority == Some(255));
     c.skip_check_adv_addr = i.skip_check_adv_addr.is_some() || g.skip_check_adv_addr.unwrap_or(false);
+    c.old_checksum = match i.old_unicast_checksum {
+        None => vrrp::OldChecksum::Auto,
+        Some(true) => vrrp::OldChecksum::Always,
+        Some(false) => vrrp::OldChecksum::Never,
+    };
     c.checksum_without_pseudo = i.v3_checksum_as_v2.unwrap_or(false);
     c.dont_track_primary = i.dont_track_primary;
     c.timer_expired_backup = i.timer_expired_backup;

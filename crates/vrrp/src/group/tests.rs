@@ -60,7 +60,10 @@ fn the_order_of_notices_at_start_master_fault_recovery_and_stop() {
     assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to FAULT state"));
     assert_eq!(solo.router.views().nth(1).expect("IN").faults, ["OUT of sync group G is in FAULT"]);
     solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
-    assert_eq!(notices(&solo.take()), ["OUT BACKUP", "IN BACKUP", "[G] BACKUP"]);
+    let out = solo.take();
+    assert_eq!(notices(&out), ["OUT BACKUP", "IN BACKUP", "[G] BACKUP"]);
+    let synced = logs(&out).iter().filter(|l| **l == "VRRP_Group(G) Syncing instances to BACKUP state").count();
+    assert_eq!(synced, 1, "{:?}", logs(&out));
     solo.input(Input::Stop { keep_objects: false });
     assert_eq!(notices(&solo.take()), ["OUT STOP", "IN STOP", "[G] STOP"]);
 }
