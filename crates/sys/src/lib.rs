@@ -11,6 +11,7 @@ pub mod fifo;
 pub mod files;
 pub mod given;
 pub mod handover;
+pub mod hang;
 pub mod inotify;
 pub mod lack;
 pub mod logging;

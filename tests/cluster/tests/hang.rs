@@ -101,6 +101,51 @@ fn a_child_that_cannot_be_killed_holds_no_address_and_ends_the_feeding_of_the_wa
     assert_eq!(a.stop(), Some(0));
 }
 
+/// Has a process loop where its program begins: a place that is known, and that it does not come to again.
+#[cfg(target_arch = "x86_64")]
+const LOOPER: &str = "#include <sys/ptrace.h>\n#include <sys/user.h>\n#include <sys/wait.h>\n#include <stdlib.h>\n\
+    int main(int n, char **a) {\n int pid = atoi(a[1]), status;\n unsigned long at = strtoul(a[2], 0, 16);\n struct user_regs_struct r;\n\
+    if (ptrace(PTRACE_SEIZE, pid, 0, 0) || ptrace(PTRACE_INTERRUPT, pid, 0, 0) || waitpid(pid, &status, __WALL) != pid) return 1;\n\
+    long word = ptrace(PTRACE_PEEKTEXT, pid, at, 0);\n if (ptrace(PTRACE_GETREGS, pid, 0, &r)) return 2;\n\
+    r.rip = at;\n r.orig_rax = -1;\n\
+    return ptrace(PTRACE_POKETEXT, pid, at, (word & ~0xffffL) | 0xfeeb) || ptrace(PTRACE_SETREGS, pid, 0, &r)\n\
+    || ptrace(PTRACE_DETACH, pid, 0, 0) ? 3 : 0;\n}\n";
+
+/// Where it loops is told by the program's file and the address in it, and what the debugger's tools make of that.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn of_a_child_that_loops_the_log_says_where() {
+    require!();
+    let lan = Lan::new(1);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200));
+    assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+    let pid = a.pid_of("vrrp.pid").expect("pid");
+    let program = steadfast_test_cluster::daemon::steadfastd();
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("maps");
+    let base = maps.lines().find(|l| l.contains("steadfastd")).and_then(|l| l.split('-').next()).expect("base");
+    let base = u64::from_str_radix(base, 16).expect("number");
+    let mut head = [0; 32];
+    std::fs::File::open(&program).expect("program").read_exact(&mut head).expect("head");
+    let entry = u64::from_le_bytes(head[24..32].try_into().expect("eight bytes"));
+    let looper = compile(a.folder.path(), "loop", LOOPER);
+    let done = Command::new(looper).args([pid.to_string(), format!("{:x}", base + entry)]).status().expect("looper");
+    assert!(done.success(), "{done}");
+    a.wait_log("does not answer, ending it", seconds(15));
+    let place = format!("steadfastd+{entry:#x}");
+    let line = a.log().leak().lines().find(|l| l.contains("does not answer, ending it")).expect("line");
+    assert_eq!(line.matches(&place).count(), 3, "{line}");
+    // As docs/operations.md says; a build without symbols gives no name.
+    let read = Command::new("addr2line").arg("-f").arg("-e").arg(&program).arg(format!("{entry:#x}")).output();
+    if let Ok(out) = read {
+        let name = String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_string();
+        assert!(["_start", "??"].contains(&&*name), "{name}");
+    }
+    // It ends by the signal, though it was stopped for the looks at it.
+    a.wait_log(&format!("VRRP child process({pid}) died: Respawning"), seconds(2));
+    assert!(eventually(seconds(15), || lan.hosts[0].has(VIP)), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 /// It must not keep the daemon from its end, either.
 #[test]
 fn a_stop_does_not_wait_for_who_cannot_be_killed() {

@@ -486,6 +486,11 @@ fn a_link_of_the_name_is_adopted_made_anew_or_left_alone() {
     d.wait_log("vrrp.51 is not as it should be, making it anew", seconds(5));
     assert!(eventually(seconds(10), serves), "{}", d.log());
     assert!(host.show("link show dev vrrp.51").contains("00:00:5e:00:01:33") && index() != there);
+    assert!(!d.log().contains("removed by somebody"), "that was us: {}", d.log());
+    // Somebody else does it.
+    host.ip("link del vrrp.51");
+    d.wait_log("link vrrp.51 on eth0 with 00:00:5e:00:01:33 was removed by somebody; putting it back", seconds(5));
+    assert!(eventually(seconds(10), serves), "{}", d.log());
     assert_eq!(d.stop(), Some(0));
     assert_eq!(index(), "");
     // Somebody's link of another kind is somebody's, whoever gave ours its name.

@@ -33,7 +33,7 @@ use steadfast_sys::pipe::{self, PACKET, Packet, Reader};
 use steadfast_sys::schedule::{self, Background, Tell};
 use steadfast_sys::signals::{JSON, STATS_CLEAR, Signals};
 use steadfast_sys::spawn::{self, Spec};
-use steadfast_sys::{Reactor, files, logging, now};
+use steadfast_sys::{Reactor, files, hang, logging, now};
 
 const SIGNALS: usize = 0;
 const LOADER: usize = 1;
@@ -557,7 +557,7 @@ impl Daemon {
             match role.ward.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
-                    let at = files::whereabouts(pid).to_string();
+                    let at = hang::trace(pid);
                     log::error!(MESSAGE_ID = events::CHILD_SILENT, CHILD = role.title, CHILD_PID = pid, REASON = at.as_str();
                         "{} child process({pid}) does not answer, ending it: {at}", role.title);
                     spawn::signal(pid, SIGABRT);

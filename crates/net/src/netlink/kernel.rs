@@ -147,7 +147,7 @@ impl Kernel {
                 // Of another address or on another link: made by nobody who needs it.
                 (Some(old), Some(_)) if old.is_virtual => {
                     log::info!("{} is not as it should be, making it anew", l.name);
-                    self.waiting.push_back((object.clone(), false));
+                    self.make_anew(object.clone());
                 }
                 _ => {}
             }
@@ -404,6 +404,7 @@ impl Kernel {
     fn missed(&mut self, event: &Event, mirror: &Mirror) -> Option<Object> {
         match event {
             Event::AddressRemoved(interface, cidr, _) if self.was_asked_for(interface, cidr) => None,
+            Event::Gone(name) if self.is_made_anew(name) => None,
             Event::Gone(name) => self.owned.iter().find(|o| matches!(o, Object::Link(l) if l.name == *name)).cloned(),
             // Ours has another far end, or it does not matter which of them serves.
             Event::AddressRemoved(_, _, Remains::Another) => None,

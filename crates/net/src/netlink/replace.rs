@@ -6,7 +6,7 @@ use super::build::message;
 use super::{Kernel, Mirror, Outcome, Why, matching};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::RouteMessage;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object, VirtualLink};
@@ -18,6 +18,8 @@ pub(super) struct Replacing {
     former: HashMap<Object, Object>,
     /// Addresses that we take away and nobody is to put back: how often the kernel will say so yet.
     expected: HashMap<(String, IpCidr), u32>,
+    /// Links that we take away and make anew.
+    anew: HashSet<String>,
     /// Routes that the kernel takes away with them. They are added again whether it says so or not.
     routes: Vec<Object>,
     /// Routes that we take away beside others of ours that look like them to the kernel.
@@ -90,7 +92,7 @@ impl Kernel {
         let Some(own) = mirror.by_name(&l.name) else { return };
         if was.family != l.family {
             // Settings of the other family are made when it comes.
-            self.waiting.push_back((Object::Link(was.clone()), false));
+            self.make_anew(Object::Link(was.clone()));
         } else if was.group != l.group && own.fits(l, mirror) {
             self.set_group(own.index, l.group.unwrap_or(0));
         }
@@ -255,11 +257,26 @@ impl Kernel {
         }
     }
 
-    /// An address was to be removed: an error says that nothing will be heard of it.
+    /// An address, or a link, was to be removed: an error says that nothing will be heard of it.
     pub(super) fn not_there(&mut self, object: &Object, errno: i32) {
-        if let (Object::Address(a), true) = (object, errno != 0) {
-            self.was_asked_for(&a.interface, &a.shown());
+        match object {
+            Object::Address(a) if errno != 0 => drop(self.was_asked_for(&a.interface, &a.shown())),
+            Object::Link(l) if errno != 0 => drop(self.is_made_anew(&l.name)),
+            _ => {}
         }
+    }
+
+    /// Takes a link away that is not as it should be. It is added next.
+    pub(super) fn make_anew(&mut self, object: Object) {
+        if let Object::Link(l) = &object {
+            self.replacing.anew.insert(l.name.clone());
+        }
+        self.waiting.push_back((object, false));
+    }
+
+    /// The removal of a link that is made anew.
+    pub(super) fn is_made_anew(&mut self, name: &str) -> bool {
+        self.replacing.anew.remove(name)
     }
 
     /// The removal of an address that comes back at once.
@@ -279,6 +296,7 @@ impl Kernel {
     /// What the kernel was going to say may be lost.
     pub fn expect_nothing(&mut self) {
         self.replacing.expected.clear();
+        self.replacing.anew.clear();
         self.replacing.routes.clear();
         self.replacing.expected_routes.clear();
     }
