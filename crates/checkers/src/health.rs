@@ -340,7 +340,12 @@ impl Virtual {
             let pool = if held { "Adding alive servers to" } else { "Removing alive servers from" };
             out.push(Output::Log(Level::Info, format!("{pool} the pool for VS {name}")));
         }
-        self.announce_quorum(&text, out);
+        // The log calls a start a gain, and mail does not.
+        let mail = match (held, begun) {
+            (true, false) => format!("Starting with quorum up {quorum}+{margin}={upper} <= {live}"),
+            _ => text,
+        };
+        self.announce_quorum(&mail, out);
         changed
     }
 

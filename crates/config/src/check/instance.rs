@@ -49,7 +49,7 @@ pub(super) fn instance(
         say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");
     }
     i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
-    i.unicast_words |= i.check_unicast_src.is_some();
+    i.unicast_words |= i.check_unicast_src.is_some() || i.old_unicast_checksum.is_some();
     i.src_ip = i.src_ip.or(i.unicast_src);
     let strict = i.strict_mode.or(globals.strict).unwrap_or(false);
     i.strict_mode = Some(strict);

@@ -105,6 +105,12 @@ section! {
         live "promote_secondaries" "-" "-" "off" => promote_secondaries: bool = false, |c, v| c.flag(v);
         /// Version 3 checksum over IPv4 without pseudo-header.
         live "v3_checksum_as_v2" "[BOOL]" "-" "off" => v3_checksum_as_v2: Option<bool> = None, |c, v| c.boolean(v);
+        /// Send unicast adverts of version 3 with the checksum of keepalived before 2.0, or never take it for right; without the word as the peers do.
+        live "old_unicast_checksum" "[never]" "-" "auto" => old_unicast_checksum: Option<bool> = None, |c, v| match c.word(1).map(|w| w.text.as_str()) {
+            None => *v = Some(true),
+            Some("never") => *v = Some(false),
+            Some(_) => c.report(Class::General, "old_unicast_checksum takes 'never' or nothing"),
+        };
         /// Do not check the address list of the known master.
         live "skip_check_adv_addr" "[BOOL]" "-" "global" => skip_check_adv_addr: Option<bool> = None, |c, v| c.boolean(v);
         /// The RFC to the letter. Refused: an instance with unicast_peer, or without addresses. Ignored: authentication, preempt_delay,
@@ -188,7 +194,7 @@ section! {
         /// to version 3 one by one (RFC 9568 section 8.4.2; steadfast's own). A password (auth_type PASS) is that of
         /// the adverts of version 2. Not with auth_hmac.
         live "also_version_2" "[BOOL]" "-" "off" => also_version_2: Option<bool> = None, |c, v| c.boolean(v);
-        /// Takeover at once from a master of lower priority (steadfast's own).
+        /// Takeover at once from a master of lower priority, or one that says priority 0 (steadfast's own).
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// Serve on until the successor is heard (steadfast's own).
         live "soft_release" "[BOOL]" "-" "global" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
@@ -227,8 +233,6 @@ section! {
         live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
         /// Virtual MAC links for addresses on other interfaces.
         live "use_vmac_addr" "-" "-" "off" => |c, s| s.use_vmac_addr = true;
-        /// Checksum compatibility with old unicast peers; both forms are always accepted here.
-        live "old_unicast_checksum" "[never]" "-" "auto" => |c, s| s.unicast_words = true;
         /// Poll link state.
         live "linkbeat_use_polling" "-" "-" "off" => |c, s| {
             c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here, use linkbeat_interfaces");
