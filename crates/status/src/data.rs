@@ -38,7 +38,7 @@ pub fn data(snapshot: &Snapshot, details: &Details) -> String {
         page.row("Status", if s.good { "GOOD" } else { "BAD" });
         if let Some(more) = more {
             page.row("Script uid:gid", &more.account);
-            page.headed("Tracking instances", &more.users, false);
+            page.headed("Tracking instances", &more.users);
         }
         page.row("State", if s.running { "running" } else { "idle" });
     });
@@ -47,7 +47,7 @@ pub fn data(snapshot: &Snapshot, details: &Details) -> String {
         page.row("File", &f.path);
         page.row("Status", f.value);
         page.row("Weight", format_args!("{}{}", f.weight, reverse(f.reverse)));
-        page.headed("Tracking instances", &f.users, false);
+        page.headed("Tracking instances", &f.users);
     });
     let all = snapshot.processes.iter().enumerate();
     page.section_of("VRRP Track processes", &all.collect::<Vec<_>>(), |page, (n, p)| {
@@ -70,13 +70,13 @@ pub fn data(snapshot: &Snapshot, details: &Details) -> String {
         page.line(3, format_args!("Fork delay timer {}running", not(p.fork_timer_running)));
         page.line(3, format_args!("Terminate delay timer {}running", not(p.terminate_timer_running)));
         page.row("Full command", p.full_command);
-        page.headed("Tracking instances", details.process_users.get(*n).map_or(&[], Vec::as_slice), false);
+        page.headed("Tracking instances", details.process_users.get(*n).map_or(&[], Vec::as_slice));
     });
     page.section_of("VRRP Track BFDs", &details.sessions, |page, s| {
         page.line(1, format_args!("VRRP Track BFD = {}", s.name));
         page.row("Weight", format_args!("{}{}", s.weight, reverse(s.reverse)));
         page.line(3, format_args!("Bfd is {}", if s.up { "up" } else { "down" }));
-        page.headed("Tracking VRRP instances", &s.users, false);
+        page.headed("Tracking VRRP instances", &s.users);
     });
     page.section_of("Interfaces", &details.interfaces, interface);
     page.0
@@ -175,16 +175,16 @@ fn instance(page: &mut Page, i: &Instance, more: &InstanceDetails) {
         page.row("Fault", reason);
     }
     page.line(3, format_args!("Virtual IP ({}):", i.addresses.len()));
-    page.items(&i.addresses, i.addresses_set);
-    page.headed("Virtual IP Excluded", &i.excluded, i.addresses_set);
+    page.items(&i.addresses);
+    page.headed("Virtual IP Excluded", &i.excluded);
     if let Some((ttl, checked, peers)) = &more.unicast {
         page.row("Unicast TTL", ttl);
         page.line(3, format_args!("Check unicast src : {}", if *checked { "yes" } else { "no" }));
-        page.headed("Unicast Peer", peers, false);
+        page.headed("Unicast Peer", peers);
     }
-    page.headed("Virtual Routes", &i.routes, false);
-    page.headed("Virtual Rules", &i.rules, false);
-    more.tracked.iter().for_each(|(heading, list)| page.headed(heading, list, false));
+    page.headed("Virtual Routes", &i.routes);
+    page.headed("Virtual Rules", &i.rules);
+    more.tracked.iter().for_each(|(heading, list)| page.headed(heading, list));
     page.row("Using smtp notification", yes(i.smtp_alert));
     page.row("Notify deleted", if i.notify_deleted { "Deleted" } else { "Fault" });
     for (n, (key, command)) in i.scripts.iter().enumerate() {
@@ -197,12 +197,12 @@ fn instance(page: &mut Page, i: &Instance, more: &InstanceDetails) {
 fn group(page: &mut Page, g: &GroupDetails) {
     page.line(1, format_args!("VRRP Sync Group = {}, {}", g.name, g.state));
     page.line(3, format_args!("Num member fault {}, num member init {}", g.faults, g.pending));
-    page.headed("VRRP member instances", &g.members, false);
+    page.headed("VRRP member instances", &g.members);
     if g.tracking_weight {
         page.line(3, "sync group tracking weight set");
     }
     page.row("Using smtp notification", yes(g.mail));
-    g.tracked.iter().for_each(|(heading, list)| page.headed(heading, list, false));
+    g.tracked.iter().for_each(|(heading, list)| page.headed(heading, list));
     g.scripts.iter().for_each(|(key, command)| page.row(script_word(key), command));
 }
 
@@ -211,9 +211,9 @@ fn interface(page: &mut Page, l: &InterfaceDetails) {
     page.line(1, format_args!("Name = {}", l.name));
     page.row("index", l.index);
     page.row("IPv4 address", first(&l.ipv4));
-    page.headed("Additional IPv4 addresses", l.ipv4.get(1..).unwrap_or(&[]), false);
+    page.headed("Additional IPv4 addresses", l.ipv4.get(1..).unwrap_or(&[]));
     page.row("IPv6 address", first(&l.ipv6));
-    page.headed("Additional IPv6 addresses", l.ipv6.get(1..).unwrap_or(&[]), false);
+    page.headed("Additional IPv6 addresses", l.ipv6.get(1..).unwrap_or(&[]));
     if l.mac != [0; 6] {
         let octets: Vec<String> = l.mac.iter().map(|o| format!("{o:02x}")).collect();
         page.row("MAC", octets.join(":"));
@@ -231,7 +231,7 @@ fn interface(page: &mut Page, l: &InterfaceDetails) {
         page.row("VRF", vrf);
     }
     page.row("MTU", l.mtu);
-    page.headed("Tracking VRRP instances", &l.users, false);
+    page.headed("Tracking VRRP instances", &l.users);
 }
 
 /// What a script is for, by its key of the JSON dump.
@@ -284,16 +284,16 @@ impl Page {
         let _ = writeln!(self.0, "   {key} = {value}");
     }
 
-    fn headed(&mut self, heading: &str, list: &[String], set: bool) {
+    fn headed(&mut self, heading: &str, list: &[String]) {
         if !list.is_empty() {
             let _ = writeln!(self.0, "   {heading} :");
-            self.items(list, set);
+            self.items(list);
         }
     }
 
-    fn items(&mut self, list: &[String], set: bool) {
+    fn items(&mut self, list: &[String]) {
         for item in list {
-            let _ = writeln!(self.0, "     {item}{}", if set { " set" } else { "" });
+            let _ = writeln!(self.0, "     {item}");
         }
     }
 }

@@ -164,11 +164,8 @@ fn data(i: &Instance) -> String {
     for (key, command) in &i.scripts {
         o.text(key, command);
     }
-    let shown = |list: &[String]| -> Vec<String> {
-        list.iter().map(|a| if i.addresses_set { format!("{a} set") } else { a.clone() }).collect()
-    };
-    o.list("vips", shown(&i.addresses))
-        .list("evips", shown(&i.excluded))
+    o.list("vips", &i.addresses)
+        .list("evips", &i.excluded)
         .list("vroutes", &i.routes)
         .list("vrules", &i.rules)
         .list("track_ifp", &i.tracked_interfaces)

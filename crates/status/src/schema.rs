@@ -89,7 +89,7 @@ pub struct Instance {
     pub notify_deleted: bool,
     /// Notify scripts as (field name, command line in keepalived's quoted form).
     pub scripts: Vec<(String, String)>,
-    /// `ADDR dev IF scope S`, without the closing "set".
+    /// `ADDR dev IF scope S` with what else is given; "set" at the end of one that is there.
     pub addresses: Vec<String>,
     pub excluded: Vec<String>,
     pub routes: Vec<String>,

@@ -14,7 +14,7 @@ fn sample() -> Snapshot {
         addresses_set: true,
         advert_interval: 1.0,
         master_advert_interval: 0.5,
-        addresses: vec!["192.0.2.50/24 dev eth0 scope global".into()],
+        addresses: vec!["192.0.2.50/24 dev eth0 scope global set".into()],
         scripts: vec![("script".into(), "'/usr/bin/logger' 'hi'".into())],
         auth_type: 1,
         last_transition: 1.5,

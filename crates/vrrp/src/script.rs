@@ -10,7 +10,7 @@ const REPEAT: Duration = Duration::from_secs(10);
 /// What a result changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Outcome {
-    /// The verdict is another one now, or the first.
+    /// The verdict is another one now, or this is the first result and a failure.
     pub changed: bool,
     /// The exit status differs from the last one.
     pub status_changed: bool,
@@ -48,7 +48,9 @@ impl Script {
         let rise = config.rise.max(1);
         let (counter, verdict) = match (config.init_fail, known) {
             (_, Some(true)) => (rise.saturating_add(config.fall.max(1)) - 1, Some(true)),
-            (_, Some(false)) | (true, None) => (0, Some(false)),
+            (_, Some(false)) => (0, Some(false)),
+            // Without a past the first result decides; what `init_fail` assumes holds until then.
+            (true, None) => (rise - 1, Some(false)),
             (false, None) => (rise - 1, None),
         };
         Script {
@@ -154,7 +156,8 @@ impl Script {
         }
         // a first failure decides at once, whatever `fall` says; with an assumed past it counts like any other
         let now = if first && !success && self.verdict.is_none() { false } else { self.counter >= rise };
-        let changed = self.verdict.replace(now) != Some(now);
+        // A first failure is told of where it was assumed, too.
+        let changed = self.verdict.replace(now) != Some(now) || (first && !success && !now);
         Outcome { changed, status_changed, timed_out, overdue: false }
     }
 

@@ -83,9 +83,9 @@ fn instance(name: &str, vrid: u8, address: &str, more: &str) -> String {
 }
 
 /// SIGRTMIN+2 as glibc counts; gen2brain's exporter has the number itself.
-const SIGJSON: i32 = 36;
+pub(crate) const SIGJSON: i32 = 36;
 
-fn send_number(pid: i32, signal: i32) {
+pub(crate) fn send_number(pid: i32, signal: i32) {
     let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().expect("kill");
     assert!(status.success());
 }

@@ -288,3 +288,71 @@ fn the_dump_of_checks_has_keepalived_s_sections_and_keys() {
         assert!(dump.lines().any(|l| l == line), "{line}\n{dump}");
     }
 }
+
+const ADDRESSES: &str = "
+vrrp_instance V {
+    interface eth0
+    virtual_router_id 51
+    priority 255
+    virtual_ipaddress {
+        10.77.0.100/24 brd +
+        10.77.0.101/24 scope link
+        10.77.0.102 label eth0:x peer 10.77.0.103
+        10.77.0.104/24 noprefixroute no_track
+    }
+    virtual_ipaddress_excluded {
+        fd07::1/64 home mngtmpaddr
+        fd07::2
+        fd07::3/64 preferred_lft 4000
+        fd07::4 use_vmac
+    }
+}
+static_ipaddress {
+    10.9.1.1/24 dev eth0
+    10.77.0.105/24 scope link dev eth0
+}
+";
+
+/// Addresses as both dumps show them: all that their lines give, and `set` where the kernel has them. It refuses those of another
+/// scope than the network that is there.
+const SHOWN: [&str; 10] = [
+    "10.77.0.100/24 brd 10.77.0.255 dev eth0 scope global set",
+    "10.77.0.101/24 dev eth0 scope link",
+    "10.77.0.102 dev eth0 scope global label eth0:x peer 10.77.0.103/32 set",
+    "10.77.0.104/24 dev eth0 scope global noprefixroute no_track set",
+    "fd07::1/64 dev eth0 scope global home mngtmpaddr preferred_lft forever set",
+    "fd07::2 dev eth0 scope global deprecated set",
+    "fd07::3/64 dev eth0 scope global preferred_lft 4000 set",
+    "fd07::4 dev vrrp6.51@eth0 use_vmac scope global deprecated set",
+    "10.9.1.1/24 dev eth0 scope global set",
+    "10.77.0.105/24 dev eth0 scope link",
+];
+
+#[test]
+fn dumps_show_all_of_an_address_and_whether_it_is_there() {
+    require!();
+    let both = [Kind::Steadfast, Kind::Keepalived];
+    for kind in both.into_iter().filter(|k| *k == Kind::Steadfast || keepalived().is_some()) {
+        let lan = Lan::new(1);
+        let d = Daemon::start(&lan.hosts[0], kind, ADDRESSES);
+        d.wait_log("Entering MASTER STATE", Duration::from_secs(20));
+        let pid = d.pid_of("pid").expect("pid");
+        for (signal, file, lines) in
+            [(10, "keepalived.data", &SHOWN[..]), (super::clients::SIGJSON, "keepalived.json", &SHOWN[..8])]
+        {
+            // The link of the address has another name there.
+            let own = |l: &str| if kind == Kind::Keepalived { l.replace("vrrp6.", "vrrp.") } else { l.to_string() };
+            let wanted = |l: &str| match file {
+                "keepalived.data" => format!("     {}\n", own(l)),
+                _ => format!("\"{}\"", own(l).replace('/', "\\/")),
+            };
+            let text = || std::fs::read_to_string(d.path(file)).unwrap_or_default();
+            let missing = || lines.iter().filter(|l| !text().contains(&wanted(l))).collect::<Vec<_>>();
+            let asked = || {
+                super::clients::send_number(pid, signal);
+                eventually(Duration::from_secs(1), || missing().is_empty())
+            };
+            assert!((0..10).any(|_| asked()), "{kind:?}: {:#?}\n{}\n{}", missing(), text(), d.log());
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_config::model::{Script, Track as Entry};
-use steadfast_core::kernel::Object;
+use steadfast_core::kernel::{Address, Object};
 use steadfast_core::{State, Time};
 use steadfast_net::netlink::Mirror;
 use steadfast_status::{
@@ -17,7 +17,10 @@ use steadfast_vrrp::{Router, Tracked, View};
 /// What the configuration alone tells, kept from its reading.
 #[derive(Default)]
 pub struct Told {
-    statics: [Vec<String>; 3],
+    /// Static addresses, routes and rules.
+    addresses: Vec<Address>,
+    routes: Vec<String>,
+    rules: Vec<String>,
     /// Weight of each file and each BFD session, and whether it is reversed.
     files: HashMap<String, (i32, bool)>,
     sessions: HashMap<String, (i32, bool)>,
@@ -31,11 +34,10 @@ pub struct Told {
 impl Told {
     /// Of a configuration.
     pub fn new(c: &Config) -> Told {
-        let mut statics = <[Vec<String>; 3]>::default();
+        let (mut addresses, mut routes, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for (object, _) in &c.statics {
-            let [addresses, routes, rules] = &mut statics;
             match object {
-                Object::Address(a) => addresses.push(address(a)),
+                Object::Address(a) => addresses.push(a.clone()),
                 Object::Route(r) => routes.push(r.line().to_string()),
                 Object::Rule(r) => rules.push(r.line().to_string()),
                 Object::Link(_) | Object::Block(_) => {}
@@ -61,7 +63,9 @@ impl Told {
             ..Default::default()
         });
         Told {
-            statics,
+            addresses,
+            routes,
+            rules,
             files: c.files.iter().map(|f| (f.name.clone(), f.weight)).collect(),
             sessions: c.bfd.iter().map(|b| (b.name.clone(), b.weight)).collect(),
             scripts: c.scripts.iter().map(|s| (s.name.clone(), (s.weight.1, s.init_fail))).collect(),
@@ -325,9 +329,13 @@ pub fn details(router: &Router, plan: &Plan, told: &Told, mirror: &Mirror, now: 
             users: links.get(&l.name).cloned().unwrap_or_default(),
         }
     });
+    let fixed = |a: &Address| {
+        let there = mirror.by_name(&a.interface).is_some_and(|l| l.addresses.contains(&a.shown()));
+        address(a, None, there)
+    };
     Details {
         globals: plan.written.globals.clone(),
-        statics: told.statics.clone(),
+        statics: [told.addresses.iter().map(fixed).collect(), told.routes.clone(), told.rules.clone()],
         instances,
         groups: groups.collect(),
         scripts: scripts.collect(),

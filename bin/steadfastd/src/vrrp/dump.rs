@@ -1,11 +1,13 @@
 //! What dumps show.
 
 use super::plan::{Command, Notify, Plan, Probe};
-use steadfast_core::kernel::{Address, scope_word};
+use std::collections::HashSet;
+use steadfast_core::kernel::{Address, Object, scope_word};
 use steadfast_core::{State, Time};
+use steadfast_net::netlink::Mirror;
 use steadfast_status as status;
 use steadfast_sys::procs::Arguments;
-use steadfast_vrrp::{Router, Tracked, Version};
+use steadfast_vrrp::{Router, Tracked, Version, View};
 
 /// Keys of notify scripts, and the words that these are told.
 pub const SCRIPTS: [(&str, &str); 5] = [
@@ -23,23 +25,64 @@ pub fn scripts(n: &Notify) -> impl Iterator<Item = (&'static str, &Command)> {
     specific.chain(generic).chain(n.scripts.get("MASTER_RX_LOWER_PRI").map(|s| ("script_master_rx_lower_pri", s)))
 }
 
-/// An address as dumps show it.
-pub fn address(a: &Address) -> String {
-    let scope = scope_word(a.scope).map_or_else(|| a.scope.to_string(), Into::into);
+/// An address as dumps show it: what its line gives, in keepalived's order, and `set` while it is there. `base`: what its link sits
+/// on, where that is a virtual one of ours. That no duplicate is looked for goes without saying: it is so for every IPv6 address.
+pub fn address(a: &Address, base: Option<&str>, set: bool) -> String {
+    use std::fmt::Write;
+    let six = a.cidr.address.is_ipv6();
     let full = a.cidr.prefix == steadfast_core::Family::of(a.cidr.address).bits();
-    let shown = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
-    let label = a.label.as_ref().map(|l| format!(" label {l}")).unwrap_or_default();
-    format!("{shown} dev {} scope {scope}{label}", a.interface)
+    let mut text = if full { a.cidr.address.to_string() } else { a.cidr.to_string() };
+    // Writing to a string cannot fail.
+    let mut word = |given: bool, word: &str, value: &dyn std::fmt::Display| {
+        let _ = if given { write!(text, " {word}{value}") } else { Ok(()) };
+    };
+    a.broadcast.iter().for_each(|b| word(true, "brd ", b));
+    word(true, "dev ", &base.map_or_else(|| a.interface.to_string(), |base| format!("{}@{base}", a.interface)));
+    word(a.own_link, "use_vmac", &"");
+    word(true, "scope ", &scope_word(a.scope).map_or_else(|| a.scope.to_string(), Into::into));
+    a.label.iter().for_each(|l| word(true, "label ", l));
+    a.peer.iter().for_each(|p| word(true, "peer ", p));
+    for (given, name) in [
+        (a.home, "home"),
+        (a.mngtmpaddr, "mngtmpaddr"),
+        (a.noprefixroute, "noprefixroute"),
+        (a.autojoin, "autojoin"),
+        (a.no_track, "no_track"),
+    ] {
+        word(given, name, &"");
+    }
+    match a.preferred_lifetime {
+        None => word(six, "preferred_lft forever", &""),
+        Some(0) => word(true, "deprecated", &""),
+        Some(seconds) => word(true, "preferred_lft ", &seconds),
+    }
+    word(set, "set", &"");
+    text
+}
+
+/// Addresses of an instance, and whether each is there: the kernel may have refused one, or its link is away.
+fn addresses(v: &View<'_>, of: &[Address], refused: &HashSet<&Address>, mirror: &Mirror) -> Vec<String> {
+    let c = v.config;
+    let there = |a: &Address| v.objects_set && !refused.contains(a) && mirror.by_name(&a.interface).is_some();
+    let base = |a: &Address| {
+        let own = c.virtual_link.as_ref().filter(|l| **l == *a.interface).map(|_| &*c.interface);
+        own.or_else(|| c.address_links.iter().find(|(name, _)| **name == *a.interface).map(|(_, base)| &**base))
+    };
+    of.iter().map(|a| address(a, base(a), there(a))).collect()
 }
 
 /// The schema's snapshot of a router. `wall` is the wall clock at `now`.
-pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::Snapshot {
+pub fn snapshot(router: &Router, plan: &Plan, mirror: &Mirror, now: Time, wall: f64) -> status::Snapshot {
+    let refused = router.refused_objects();
     let instances = router.views().map(|v| {
         let c = v.config;
         let notify = plan.instances.get(c.name.as_str());
         let named =
             |f: &dyn Fn(&Tracked) -> Option<String>| c.tracks.iter().filter_map(|t| f(&t.what)).collect::<Vec<_>>();
         let scripts = notify.into_iter().flat_map(scripts).map(|(key, s)| (key.to_string(), s.quoted())).collect();
+        let refused = refused.get(c.name.as_str()).into_iter().flatten();
+        let refused = refused.filter_map(|(o, _)| if let Object::Address(a) = o { Some(a) } else { None }).collect();
+        let [addresses, excluded] = [&c.addresses[..], &c.excluded[..]].map(|of| addresses(&v, of, &refused, mirror));
         let k = v.counters;
         status::Instance {
             name: c.name.to_string(),
@@ -75,8 +118,8 @@ pub fn snapshot(router: &Router, plan: &Plan, now: Time, wall: f64) -> status::S
             smtp_alert: notify.is_some_and(|n| n.mail),
             notify_deleted: c.notify_deleted,
             scripts,
-            addresses: c.addresses.iter().map(address).collect(),
-            excluded: c.excluded.iter().map(address).collect(),
+            addresses,
+            excluded,
             routes: c.routes.iter().map(|r| r.line().to_string()).collect(),
             rules: c.rules.iter().map(|r| r.line().to_string()).collect(),
             tracked_interfaces: named(&|t| if let Tracked::Interface(n) = t { Some(n.clone()) } else { None }),

@@ -205,7 +205,7 @@ impl Role {
 
     /// Says all that there is to know, for observers.
     pub(super) fn report(&mut self, t: Time) {
-        let snapshot = super::dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        let snapshot = super::dump::snapshot(&self.router, &self.plan, &self.system.mirror, t, files::wall_clock());
         match encode(&snapshot) {
             Ok(bytes) => report_pieces(Reporter::Vrrp, &bytes).for_each(|piece| self.parent.say(piece)),
             Err(e) => log::error!("report: {e}"),

@@ -25,7 +25,7 @@ impl Role {
 
     /// What dumps show. A state may be older than this process.
     pub(super) fn snapshot(&self, t: Time) -> steadfast_status::Snapshot {
-        let mut snapshot = dump::snapshot(&self.router, &self.plan, t, files::wall_clock());
+        let mut snapshot = dump::snapshot(&self.router, &self.plan, &self.system.mirror, t, files::wall_clock());
         for i in &mut snapshot.instances {
             i.last_transition = self.history.since(&i.name, i.state.word()).unwrap_or(i.last_transition);
         }

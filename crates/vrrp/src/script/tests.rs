@@ -48,12 +48,19 @@ fn a_success_between_failures_starts_the_count_anew() {
 }
 
 #[test]
-fn init_fail_assumes_the_worst_until_rise_successes() {
-    let mut s = script(2, 1);
-    s = Script::new(ScriptConfig { init_fail: true, ..s.config }, None);
+fn init_fail_assumes_the_worst_until_the_first_result() {
+    let fresh = || Script::new(ScriptConfig { init_fail: true, ..script(3, 2).config }, None);
+    let mut s = fresh();
     assert_eq!(s.verdict(), Some(false));
-    assert_eq!(run(&mut s, 0), Some(false));
-    assert_eq!(run(&mut s, 0), Some(true));
+    assert_eq!(run(&mut s, 0), Some(true), "one success, whatever `rise` says");
+    // A failure counts, and is told of although it was assumed.
+    let mut s = fresh();
+    s.due();
+    assert!(s.ended(ScriptEnd::Exited(1)).changed);
+    assert_eq!((run(&mut s, 0), run(&mut s, 0), run(&mut s, 0)), (Some(false), Some(false), Some(true)));
+    // What a former life found out is no assumption.
+    let mut s = Script::new(fresh().config, Some(false));
+    assert_eq!((run(&mut s, 0), run(&mut s, 0), run(&mut s, 0)), (Some(false), Some(false), Some(true)));
 }
 
 #[test]
