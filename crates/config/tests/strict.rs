@@ -51,3 +51,53 @@ fn an_instance_of_version_3_needs_an_address() {
         assert_eq!(outcome.diagnostics.exit_status(), if more.is_empty() { 5 } else { 0 }, "version {version} {more}");
     }
 }
+
+/// keepalived has a line for each.
+#[test]
+fn each_thing_that_strict_mode_takes_away_is_said() {
+    for (priority, words, addresses, word) in [
+        (100, "down_timer_adverts 5", FOUR, "down_timer_adverts"),
+        (100, "garp_lower_prio_repeat 3", FOUR, "garp_lower_prio_repeat"),
+        (100, "garp_lower_prio_delay 3", FOUR, "garp_lower_prio_delay"),
+        (100, "higher_prio_send_advert", FOUR, "a master that yields"),
+        (100, "lower_prio_no_advert no", FOUR, "lower priority is not answered"),
+        (255, "state BACKUP", FOUR, "using MASTER"),
+        (100, "version 2", SIX, "using version 3"),
+        (100, "", "fd09::5\n fe80::5", "must be link-local"),
+    ] {
+        let (status, said, instance) = strict(priority, words, addresses);
+        let all: Vec<&str> = said.lines().collect();
+        assert_eq!((status, all.len(), instance.is_some()), (5, 1, true), "{words}: {said}");
+        assert!(all[0].contains("strict mode: ") && all[0].contains(word), "{words}: {said}");
+    }
+    for words in [
+        "down_timer_adverts 3",
+        "garp_lower_prio_repeat 0",
+        "garp_lower_prio_delay 0",
+        "higher_prio_send_advert no",
+        "lower_prio_no_advert",
+    ] {
+        assert_eq!(strict(100, words, FOUR).0, 0, "{words}");
+    }
+    assert_eq!(strict(255, "state MASTER", FOUR).0, 0);
+    assert_eq!(strict(100, "version 3", SIX).0, 0);
+}
+
+/// An instance of IPv6 has version 3 unless it says otherwise itself, as with keepalived.
+#[test]
+fn the_version_of_all_instances_is_that_of_ipv4_ones() {
+    for (global, own, address, version) in [
+        ("vrrp_version 2", "", SIX, 3),
+        ("vrrp_version 3", "", SIX, 3),
+        ("vrrp_version 2", "version 2", SIX, 2),
+        ("vrrp_version 3", "", FOUR, 3),
+        ("vrrp_version 2", "", FOUR, 2),
+        ("vrrp_version 3", "version 2", FOUR, 2),
+    ] {
+        let outcome = read(&format!(
+            "global_defs {{\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {own}\n virtual_ipaddress \
+             {{\n {address}\n }}\n}}\n"
+        ));
+        assert_eq!(outcome.config.instances[0].version, Some(version), "{global} {own} {address}");
+    }
+}
