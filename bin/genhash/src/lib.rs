@@ -41,7 +41,7 @@ struct Cli {
     /// Limit of the connect and of each silence, in seconds
     #[arg(short = 't', long, default_value_t = 5)]
     timeout: u64,
-    /// Show the head of the answer, too
+    /// Show the answer, head and body, too
     #[arg(short = 'v', long)]
     verbose: bool,
 }
@@ -145,7 +145,12 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> i32 {
         Err(e) => {
             let text = e.to_string();
             let plain = cli.use_ssl && text.contains("InvalidContentType");
-            let text = if plain { "it does not speak TLS on this port" } else { text.as_str() };
+            let silent = matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+            let text = match (plain, silent) {
+                (true, _) => "it does not speak TLS on this port",
+                (_, true) => "timed out",
+                _ => text.as_str(),
+            };
             eprintln!("{}: {text}", SocketAddr::new(cli.server, cli.port));
             return 1;
         }
@@ -154,6 +159,12 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> i32 {
     if cli.verbose {
         println!("{}", String::from_utf8_lossy(head).trim_end());
         println!();
+        // As it is: a page may be of bytes that are no text.
+        let page = bytes.get(head.len()..).unwrap_or_default();
+        let _ = io::stdout().write_all(page);
+        if !page.ends_with(b"\n") {
+            println!();
+        }
     }
     if let Some(code) = status(head).filter(|code| !(200..300).contains(code)) {
         eprintln!("note: the server answers with status {code}: this is the digest of what it says then");

@@ -49,7 +49,8 @@ fn another_status_is_said_beside_the_digest() {
     let (port, server) = serve(b"HTTP/1.0 404 Not Found\r\nContent-Length: 6\r\n\r\nhello\n");
     let out = genhash(port, &["-u", "/nothing", "-v"]);
     assert_eq!(out.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&out.stdout).starts_with("HTTP/1.0 404 Not Found"));
+    let all = "HTTP/1.0 404 Not Found\r\nContent-Length: 6\n\nhello\nb1946ac92492d2347c6235b4d2611184\n";
+    assert_eq!(String::from_utf8_lossy(&out.stdout), all);
     assert!(String::from_utf8_lossy(&out.stderr).contains("status 404"));
     server.join().expect("server");
 }
@@ -114,4 +115,12 @@ fn an_answer_that_the_check_would_refuse_has_no_digest() {
         assert!(String::from_utf8_lossy(&out.stderr).contains("malformed answer"));
         server.join().expect("server");
     }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_waited_for_so_long_and_no_longer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("socket");
+    let out = genhash(listener.local_addr().expect("address").port(), &["-u", "/", "-t", "1"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).ends_with(": timed out\n"), "{out:?}");
 }

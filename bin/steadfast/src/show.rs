@@ -133,7 +133,10 @@ pub fn silence(c: &Child) -> Option<String> {
             Some(format!("its process died{again}; peers were told to take over, and its addresses were taken away"))
         }
         (None, _) => Some(format!("its process is not running{again}")),
-        (Some(pid), Some(age)) => Some(format!("its process (pid {pid}) has been silent for {}", span(age))),
+        (Some(pid), Some(age)) => {
+            let gone = if c.withdrawn { ", and its addresses were taken away" } else { "" };
+            Some(format!("its process (pid {pid}) has been silent for {}{gone}", span(age)))
+        }
         _ => None,
     }
 }
@@ -161,9 +164,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             );
             continue;
         }
+        // One that cannot even be killed.
+        let gone = if c.withdrawn { paint.bad("; its addresses are withdrawn") } else { String::new() };
         let _ = writeln!(
             out,
-            "  {:<8} {pid}, since {}, {:.1} MiB, late {:.1} ms{deaths}{old}",
+            "  {:<8} {pid}, since {}, {:.1} MiB, late {:.1} ms{deaths}{old}{gone}",
             c.name,
             span(now - c.since),
             c.memory as f64 / 1024.0,
@@ -261,7 +266,7 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     }
     for s in w.checker.iter().flat_map(|c| &c.services) {
         out.push('\n');
-        out.push_str(&service(s, paint));
+        out.push_str(&service(s, now, paint));
     }
     out
 }
@@ -352,14 +357,21 @@ pub fn written(name: &str) -> String {
     group.map_or_else(|| name.to_string(), |g| format!("group {g}"))
 }
 
-fn service(s: &Service, paint: Paint) -> String {
+fn service(s: &Service, now: f64, paint: Paint) -> String {
+    let since = |at: Option<f64>| at.map_or_else(String::new, |at| format!(", since {}", span(now - at)));
     let word = if s.quorum { paint.good("up    ") } else { paint.bad("down  ") };
     let rest = match (s.active, s.panic) {
         (false, _) => ", checks rest",
         (_, true) => ", so many servers are down that all are kept",
         _ => "",
     };
-    let mut out = format!("{word} {}  weight {} of {} needed{rest}\n", written(&s.name), s.live_weight, s.needed);
+    let mut out = format!(
+        "{word} {}  weight {} of {} needed{}{rest}\n",
+        written(&s.name),
+        s.live_weight,
+        s.needed,
+        since(s.since)
+    );
     let sorry = s.sorry.iter().map(|(name, _)| name.len());
     let leaving = s.leaving.iter().map(|(name, _)| name.len());
     let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).chain(leaving).max().unwrap_or(0);
@@ -371,9 +383,9 @@ fn service(s: &Service, paint: Paint) -> String {
             _ => "",
         };
         let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
-        let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, paint)).collect();
+        let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
         let checks = if checks.is_empty() { String::new() } else { format!("  {}", checks.join("; ")) };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{checks}", r.name);
+        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{}{checks}", r.name, since(r.since));
         for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
             let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
         }
@@ -388,12 +400,14 @@ fn service(s: &Service, paint: Paint) -> String {
     out
 }
 
-/// What the last try of a check came to, and how long a good one took.
-fn result(c: &Check, paint: Paint) -> Option<String> {
+/// What the last try of a check came to, how long a good one took, and when it was.
+fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
+    let when = c.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
     if !c.good || c.reason.is_some() {
-        return Some(format!("{}: {}", c.kind, c.reason.as_deref().unwrap_or("down")));
+        let why = c.reason.as_deref().unwrap_or("down");
+        return Some(format!("{}: {why}{}", c.kind, paint.quiet(&when)));
     }
-    c.took.map(|took| paint.quiet(&format!("{} {:.1} ms", c.kind, took * 1000.0)))
+    c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
 }
 
 /// `steadfast explain`: in sentences.

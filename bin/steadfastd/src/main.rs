@@ -11,6 +11,7 @@ mod heard;
 #[cfg(test)]
 mod keywords;
 mod loader;
+mod mail;
 mod observer;
 mod parent;
 mod programs;

@@ -27,6 +27,8 @@ mod http2;
 mod ipc;
 #[path = "../../../tests/fuzz/drive/ipvs.rs"]
 mod ipvs;
+#[path = "../../../tests/fuzz/drive/mail.rs"]
+mod mail;
 #[path = "../../../tests/fuzz/drive/netlink.rs"]
 mod netlink;
 #[path = "../../../tests/fuzz/drive/packet.rs"]
@@ -51,6 +53,7 @@ const TARGETS: &[(&str, Drive)] = &[
     ("http2", http2::drive),
     ("ipc", ipc::drive),
     ("ipvs", ipvs::drive),
+    ("mail", mail::drive),
     ("netlink", netlink::drive),
     ("packet", packet::drive),
     ("smtp", smtp::drive),

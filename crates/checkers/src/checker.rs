@@ -71,6 +71,8 @@ pub(crate) struct Checker {
     remarked: u64,
     /// How long the last try took, in microseconds; 0: there was none.
     pub took: u32,
+    /// When it ended, in tenths of a second; 0: there was none.
+    pub ended: u32,
 }
 
 /// What one try led to.
@@ -115,6 +117,7 @@ impl Checker {
             said: Box::default(),
             remarked: 0,
             took: 0,
+            ended: 0,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::checker::{Checker, User};
 use crate::kept::Leaver;
+use crate::probes::tenths;
 use crate::{Output, Range, RealServer, Slot, Table, VirtualServer};
 use log::Level;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(crate) struct Real {
     /// Its checkers, in order of the configuration.
     pub checks: Box<[u32]>,
     pub up: bool,
+    /// Since when, in tenths of a second; 0: it has not been judged.
+    pub since: u32,
     /// It has been up since the first start: only then can panic keep it.
     pub seen_up: bool,
     /// Drained by the operator.
@@ -54,6 +57,8 @@ pub(crate) struct Virtual {
     pub servers: Vec<Real>,
     pub sums: Sums,
     pub quorum: bool,
+    /// Since when, in tenths of a second; 0: it has not been judged.
+    pub since: u32,
     pub panic: bool,
     /// No real server takes connections, and that was said.
     pub empty: bool,
@@ -247,6 +252,7 @@ impl Virtual {
             real.up = up;
             real.seen_up |= up;
             if changed {
+                real.since = tenths(now);
                 turned.push((i as usize, served));
                 real.recovering = Some(now).filter(|_| begun && up && !real.config.slow_start.is_zero());
                 changes.servers.push(i);
@@ -259,7 +265,11 @@ impl Virtual {
             self.announce_server(i, served, &cause.mail, out);
             self.announce_slow_start(i, out);
         }
+        let quorum = self.quorum;
         changes.table |= self.judge_quorum(begun, out);
+        if quorum != self.quorum || !begun {
+            self.since = tenths(now);
+        }
         self.judge_emptiness(begun, out);
         changes
     }
@@ -330,7 +340,12 @@ impl Virtual {
             let pool = if held { "Adding alive servers to" } else { "Removing alive servers from" };
             out.push(Output::Log(Level::Info, format!("{pool} the pool for VS {name}")));
         }
-        self.announce_quorum(&text, out);
+        // The log calls a start a gain, and mail does not.
+        let mail = match (held, begun) {
+            (true, false) => format!("Starting with quorum up {quorum}+{margin}={upper} <= {live}"),
+            _ => text,
+        };
+        self.announce_quorum(&mail, out);
         changed
     }
 

@@ -202,7 +202,7 @@ impl Pool {
             self.timers.cancel(Key::Limit(c));
             return self.put_off(c, said, now, out);
         }
-        checker.took = micros(now.since(probe.begun));
+        (checker.took, checker.ended) = (micros(now.since(probe.begun)), tenths(now));
         checker.said = if end == ScriptEnd::NotStarted { Box::default() } else { said.into() };
         let result = match end {
             ScriptEnd::Exited(status) => checker.exit(status),
@@ -232,7 +232,7 @@ impl Pool {
     fn close(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
         let Some(checker) = self.checker(c) else { return };
         if let Some(probe) = checker.probe.take() {
-            checker.took = micros(now.since(probe.begun));
+            (checker.took, checker.ended) = (micros(now.since(probe.begun)), tenths(now));
             out.push(Output::Close(probe.id));
         }
         self.timers.cancel(Key::Limit(c));
@@ -428,6 +428,11 @@ impl Pool {
 /// Microseconds, at least one.
 fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_micros()).unwrap_or(u32::MAX).max(1)
+}
+
+/// Good for thirteen years, in half the room.
+pub(crate) fn tenths(t: Time) -> u32 {
+    u32::try_from(t.as_nanos() / 100_000_000).unwrap_or(u32::MAX).max(1)
 }
 
 /// How long a probe waits for the next sign of life.

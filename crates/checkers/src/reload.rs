@@ -12,7 +12,7 @@ use crate::{
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
+use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
 use steadfast_core::{Family, Time};
 
 /// What is gathered while a configuration is taken in.
@@ -73,10 +73,11 @@ impl Pool {
                 out.push(Output::Log(Level::Warn, format!("VS {name} is duplicated - left out")));
                 continue;
             }
-            let Some((keys, ranges)) = keys(&service, &groups) else {
+            let Some((mut keys, ranges)) = keys(&service, &groups) else {
                 out.push(Output::Log(Level::Warn, format!("VS {name}: no such virtual_server_group, or an empty one")));
                 continue;
             };
+            keys.retain(|key| serves(&service, key.family()));
             let before = old.remove(&service.id);
             let s = before.as_ref().map(|(s, _)| *s).or_else(|| free.pop()).unwrap_or_else(|| {
                 self.services.push(None);
@@ -121,6 +122,7 @@ impl Pool {
             name,
             checks: Box::default(),
             up: false,
+            since: 0,
             seen_up: false,
             drained: false,
             recovering: None,
@@ -282,6 +284,7 @@ impl Virtual {
             servers: Vec::new(),
             sums: Sums::default(),
             quorum: false,
+            since: 0,
             panic: false,
             empty: false,
             active: false,
@@ -329,6 +332,13 @@ fn remove(v: &Virtual, out: &mut Vec<Output>) {
         out.push(Output::Fifo(format!("VS {} DOWN\n", v.name)));
         out.push(Output::Quorum(v.config.id.clone(), false));
     }
+}
+
+/// There is a server that a service of this family can have: of that family, or at the end of a tunnel. One without is not made, as
+/// packets to it would be refused.
+fn serves(v: &VirtualServer, family: Family) -> bool {
+    let fits = |address, forward: &Forward| Family::of(address) == family || matches!(forward, Forward::Tunnel(_));
+    v.servers.iter().any(|r| fits(r.address, &r.forward)) || v.sorry.iter().any(|s| fits(s.address, &s.forward))
 }
 
 /// The IPVS services that a virtual server stands for, and the addresses that marks among them stand for.

@@ -472,9 +472,11 @@ fn log_all_failures_and_mails() {
     let mut s = service(vec![server(A, 1, tcp(A))]);
     s.servers[0].checks[0].timing = Timing { retry: 2, log_all_failures: true, ..timing() };
     s.servers[0].smtp_alert = true;
+    s.smtp_alert = true;
     let mut w = world(s);
     w.run(1.2);
-    w.heard();
+    let start = "mail Virtualserver [192.0.2.1]:tcp:80 - UP / => Starting with quorum up 1+0=1 <= 1 <=";
+    assert_eq!(w.heard().iter().filter(|l| *l == start).count(), 1);
     w.manner(A, Manner::Refuses);
     w.run(2.0);
     let heard = w.heard();
@@ -484,6 +486,17 @@ fn log_all_failures_and_mails() {
           connection refused <="
             .to_owned()
     ));
+}
+
+#[test]
+fn mails_of_a_check_have_keepaliveds_words() {
+    let of = |kind: CheckKind, up| crate::words::mail(&Check { kind, timing: timing() }, up, None);
+    let dns = || CheckKind::Dns { target: target(A), kind: 6, name: ".".into() };
+    assert_eq!(of(misc(false).kind, true), "=> MISC CHECK succeeded on service <=");
+    assert_eq!(of(misc(false).kind, false), "=> MISC CHECK failed on service <=");
+    assert_eq!(of(dns(), true), "=> DNS_CHECK: succeed on service <=");
+    assert_eq!(of(tcp(A).kind, true), "=> TCP CHECK succeed on service <=");
+    assert_eq!(of(CheckKind::Smtp { target: target(A), helo: "me".into() }, true), "=> CHECK succeed on service <=");
 }
 
 /// One virtual server with one check of half a second, asked for once in a second, without a retry.

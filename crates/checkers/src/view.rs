@@ -17,6 +17,8 @@ pub struct ServiceView<'a> {
     pub name: &'a str,
     /// It has its quorum.
     pub quorum: bool,
+    /// For how long it has, or has not; a restart begins anew.
+    pub since: Option<Duration>,
     /// Failed servers are kept in service.
     pub panic: bool,
     /// Its checks run.
@@ -42,6 +44,8 @@ pub struct ServerView<'a> {
     pub name: &'a str,
     /// It is up.
     pub up: bool,
+    /// For how long it has been, or has not been; a restart begins anew.
+    pub since: Option<Duration>,
     /// Drained by the operator.
     pub drained: bool,
     /// Weight, but for a slow start.
@@ -65,6 +69,8 @@ pub struct CheckView<'a> {
     pub reason: Option<String>,
     /// How long the last try took.
     pub took: Option<Duration>,
+    /// How long ago it ended.
+    pub ago: Option<Duration>,
     /// What its program wrote last.
     pub said: &'a str,
 }
@@ -87,10 +93,12 @@ impl Pool {
 
     fn view(&self, s: u32, now: Time) -> Option<ServiceView<'_>> {
         let v = self.service(s)?;
+        let ago = |tenths: u32| (tenths > 0).then(|| now.since(Time::from_nanos(u64::from(tenths) * 100_000_000)));
         let servers = v.servers.iter().map(|r| ServerView {
             config: &r.config,
             name: &r.name,
             up: r.up,
+            since: ago(r.since),
             drained: r.drained,
             weight: r.weight,
             rising: r.recovering.map(|_| r.ramped(now)).filter(|w| *w < r.weight),
@@ -101,6 +109,7 @@ impl Pool {
                     good: c.works(),
                     reason: c.reason.as_ref().map(ToString::to_string),
                     took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
+                    ago: ago(c.ended),
                     said: &c.said,
                 })
                 .collect(),
@@ -110,6 +119,7 @@ impl Pool {
             config: &v.config,
             name: &v.name,
             quorum: v.quorum,
+            since: ago(v.since),
             panic: v.panic,
             active: v.active,
             live_weight: v.live(),

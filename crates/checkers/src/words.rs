@@ -56,22 +56,22 @@ pub(crate) fn name(kind: &CheckKind) -> &'static str {
 
 /// Body of the mail about a server whose check changed its mind.
 pub(crate) fn mail(check: &Check, up: bool, reason: Option<&Failure>) -> String {
-    let kind = match &check.kind {
-        CheckKind::Tcp(_) => "TCP ",
-        CheckKind::Udp { .. } => "UDP ",
-        CheckKind::Ping(_) => "ICMP ",
-        CheckKind::Misc { .. } => "MISC ",
-        CheckKind::Bfd { .. } => "BFD ",
-        CheckKind::Dns { .. } => "DNS ",
-        CheckKind::File { .. } => "FILE ",
-        CheckKind::Grpc(_) => "GRPC ",
-        CheckKind::Agent { .. } => "AGENT ",
-        CheckKind::Http(_) | CheckKind::Smtp { .. } => "",
+    let (kind, fine) = match &check.kind {
+        CheckKind::Tcp(_) => ("TCP CHECK", "succeed"),
+        CheckKind::Udp { .. } => ("UDP CHECK", "succeed"),
+        CheckKind::Ping(_) => ("ICMP CHECK", "succeed"),
+        CheckKind::Misc { .. } => ("MISC CHECK", "succeeded"),
+        CheckKind::Bfd { .. } => ("BFD CHECK", "succeed"),
+        CheckKind::Dns { .. } => ("DNS_CHECK:", "succeed"),
+        CheckKind::File { .. } => ("FILE CHECK", "succeed"),
+        CheckKind::Grpc(_) => ("GRPC CHECK", "succeed"),
+        CheckKind::Agent { .. } => ("AGENT CHECK", "succeed"),
+        CheckKind::Http(_) | CheckKind::Smtp { .. } => ("CHECK", "succeed"),
     };
     match (up, reason) {
-        (true, _) => format!("=> {kind}CHECK succeed on service <="),
-        (false, Some(reason)) => format!("=> {kind}CHECK failed on service : {reason} <="),
-        (false, None) => format!("=> {kind}CHECK failed on service <="),
+        (true, _) => format!("=> {kind} {fine} on service <="),
+        (false, Some(reason)) => format!("=> {kind} failed on service : {reason} <="),
+        (false, None) => format!("=> {kind} failed on service <="),
     }
 }
 

@@ -234,15 +234,32 @@ fn service(
         say(Class::Note, "the group is not defined, ignoring the virtual server".into());
         return false;
     }
+    if matches!(v.served, Served::Mark(0)) {
+        say(Class::General, "0 is no mark, ignoring the virtual server".into());
+        return false;
+    }
+    let addresses = match (&v.served, group) {
+        (Served::Address(..), _) => true,
+        (_, Some(g)) => !g.ranges.is_empty(),
+        _ => false,
+    };
+    if let Some(six) = v.ip_family.filter(|_| addresses)
+        && !v.families(group).contains(&six)
+    {
+        let family = if six { "inet6" } else { "inet" };
+        say(Class::General, format!("ip_family {family} conflicts with its addresses, ignoring it"));
+        v.ip_family = None;
+    }
     if let Some(mark) = group.filter(|_| v.ip_family.is_none()).and_then(ServerGroup::ambiguous) {
         let family = if v.six(group) { "inet6" } else { "inet" };
         let text =
             format!("the group has addresses of both families, so fwmark {mark} needs inet or inet6, using {family}");
         say(Class::General, text);
     }
-    match (&v.served, v.protocol) {
-        (Served::Mark(_), Some(_)) => say(Class::General, "a mark has no protocol, ignoring it".into()),
-        (Served::Mark(_), None) => {}
+    let marks = matches!(v.served, Served::Mark(_)) || group.is_some_and(ServerGroup::is_of_marks);
+    match (marks, v.protocol) {
+        (true, Some(_)) => say(Class::General, "a mark has no protocol, ignoring it".into()),
+        (true, None) => {}
         (_, None) => {
             say(Class::General, "no protocol is given, using UDP".into());
             v.protocol = Some(17);
@@ -274,18 +291,44 @@ fn service(
         }
     };
     granularity(v, group, &mut say);
-    if matches!(v.served, Served::Address(_, 0)) && v.persistence_timeout.is_none() {
+    let no_port = match (&v.served, group) {
+        (Served::Address(_, port), _) => *port == 0,
+        (_, Some(g)) => g.ranges.iter().any(|r| r.2 == 0),
+        _ => false,
+    };
+    if no_port && v.persistence_timeout.is_none() {
         say(Class::General, "port 0 needs persistence, setting it".into());
         v.persistence_timeout = Some(360);
     }
-    if let (Served::Address(a, _), Some((sorry, _))) = (&v.served, v.sorry_server)
-        && a.is_ipv4() != sorry.is_ipv4()
-        && !matches!(v.sorry_server_lvs_method.unwrap_or(method), Method::Tunnel { .. })
-    {
-        say(Class::General, "the sorry server is of the other address family, ignoring it".into());
-        v.sorry_server = None;
+    if v.sorry_server.is_none() && v.sorry_server_lvs_method.take().is_some() {
+        say(Class::General, "sorry_server_lvs_method without a sorry_server, ignoring it".into());
     }
-    servers(v, method, &name, d);
+    if let Some((sorry, port)) = v.sorry_server {
+        let m = v.sorry_server_lvs_method.unwrap_or(method);
+        if !v.families(group).contains(&sorry.is_ipv6()) && !matches!(m, Method::Tunnel { .. }) {
+            say(Class::General, "the sorry server is of the other address family, ignoring it".into());
+            v.sorry_server = None;
+        } else if port != 0 && m != Method::Nat && !ports(&v.served, group).all(|p| p == port) {
+            say(Class::General, "DR and TUN keep the port of the service, so will the sorry server".into());
+            v.sorry_server = Some((sorry, 0));
+        }
+    }
+    servers(v, group, method, &name, d);
+    if v.real_servers.is_empty() {
+        d.push(Class::General, at, format!("virtual server {name}: it has no real server left, ignoring it"));
+        return false;
+    }
+    let mut families = v.families(group);
+    families.dedup();
+    let tunnelled = |r: &RealServer| matches!(r.method.unwrap_or(method), Method::Tunnel { .. });
+    for six in families {
+        if !v.real_servers.iter().any(|r| tunnelled(r) || r.address.is_some_and(|a| a.is_ipv6() == six)) {
+            let family = if six { "IPv6" } else { "IPv4" };
+            let text =
+                format!("virtual server {name}: none of its real servers is of {family}: those services are left out");
+            d.push(Class::Note, at, text);
+        }
+    }
     let total = v.real_servers.iter().map(|r| u64::from(r.weight.unwrap_or(v.weight))).sum::<u64>();
     let mut say = |text: String| d.push(Class::General, at, format!("virtual server {name}: {text}"));
     if u64::from(v.quorum) > total {
@@ -302,14 +345,7 @@ fn service(
 /// A netmask is for IPv4 and the length of a prefix for IPv6. A length on IPv4, which keepalived reads as the bits of a mask, means the
 /// mask of that length.
 fn granularity(v: &mut VirtualServer, group: Option<&ServerGroup>, say: &mut impl FnMut(Class, String)) {
-    let families: Vec<bool> = match (&v.served, group) {
-        (Served::Address(a, _), _) => vec![a.is_ipv6()],
-        (_, Some(g)) if !g.ranges.is_empty() || g.marks.iter().any(|m| m.1.is_some()) => {
-            let marks = g.marks.iter().map(|m| m.1.unwrap_or_else(|| v.six(group)));
-            g.ranges.iter().map(|r| r.0.is_ipv6()).chain(marks).collect()
-        }
-        _ => vec![v.six(group)],
-    };
+    let families = v.families(group);
     let wrong = match v.persistence_granularity {
         Some(Granularity::Prefix(bits)) if !families.contains(&true) => {
             let mask = u32::MAX.checked_shl(32u32.saturating_sub(bits.into())).unwrap_or(0);
@@ -346,19 +382,25 @@ fn granularity(v: &mut VirtualServer, group: Option<&ServerGroup>, say: &mut imp
     say(Class::General, format!("persistence_granularity: {wrong}, ignoring it"));
 }
 
+/// The ports of the services, where they have any.
+fn ports(served: &Served, group: Option<&ServerGroup>) -> impl Iterator<Item = u16> {
+    let own = if let Served::Address(_, port) = served { Some(*port) } else { None };
+    own.into_iter().chain(group.into_iter().flat_map(|g| g.ranges.iter().map(|r| r.2)))
+}
+
 /// The real servers of a service.
-fn servers(v: &mut VirtualServer, method: Method, name: &str, d: &mut Diagnostics) {
-    let (address, port) = match v.served {
-        Served::Address(a, p) => (Some(a), Some(p)),
-        _ => (None, None),
-    };
+fn servers(v: &mut VirtualServer, group: Option<&ServerGroup>, method: Method, name: &str, d: &mut Diagnostics) {
+    let port = if let Served::Address(_, p) = v.served { Some(p) } else { None };
+    let (families, ports): (Vec<bool>, Vec<u16>) = (v.families(group), ports(&v.served, group).collect());
     let mut seen: HashSet<(IpAddr, Option<u16>)> = HashSet::new();
     v.real_servers.retain_mut(|r: &mut RealServer| {
         let Some(own) = r.address else { return false };
         let mut say =
             |text: &str| d.push(Class::General, r.place.span(), format!("virtual server {name}: {own}: {text}"));
         let m = r.method.unwrap_or(method);
-        if address.is_some_and(|a| a.is_ipv4() != own.is_ipv4()) && !matches!(m, Method::Tunnel { .. }) {
+        // None is the one of the service, where that has one.
+        r.port = r.port.filter(|p| *p != 0 || port.is_none());
+        if !families.contains(&own.is_ipv6()) && !matches!(m, Method::Tunnel { .. }) {
             say("a real server of the other address family needs TUN, ignoring it");
             return false;
         }
@@ -368,6 +410,13 @@ fn servers(v: &mut VirtualServer, method: Method, name: &str, d: &mut Diagnostic
         {
             say("DR and TUN keep the port of the service, using it");
             r.port = Some(service);
+        } else if let (None, Some(p)) = (port, r.port.filter(|p| *p != 0))
+            && !matches!(m, Method::Nat)
+            && !ports.iter().all(|of| *of == p)
+        {
+            say("DR and TUN keep the port of the service, its own is for the checks alone");
+        } else if ports.is_empty() && r.port.is_some_and(|p| p != 0) && !matches!(m, Method::Nat) {
+            say("a mark has no port, which DR and TUN keep: its own is for the checks alone");
         }
         if !seen.insert((own, r.port.or(port))) {
             say("it is given already, ignoring this one");

@@ -2,7 +2,7 @@
 
 use crate::diag::Class;
 use crate::model::{
-    Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, SyncDaemon, Tunnel,
+    Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, Ssl, SyncDaemon, Tunnel,
     TunnelChecksum, UrlCheck, VirtualServer,
 };
 use crate::parse::Cx;
@@ -167,6 +167,29 @@ pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
                     other => c.report_at(Class::General, o, format!("unknown option '{other}' of a tunnel")),
                 }
             }
+            // The kernel wants a port for gue (FOU and GUE are UDP), and has no other use for one.
+            match kind {
+                Tunnel::Gue if port.is_none() => {
+                    c.report(Class::General, "a gue tunnel needs a port, using ipip");
+                    kind = Tunnel::Ipip;
+                    checksum = None;
+                }
+                Tunnel::Ipip | Tunnel::Gre if port.is_some() => {
+                    c.report(Class::General, "gue tunnels alone have a port, ignoring it");
+                    port = None;
+                }
+                _ => {}
+            }
+            let fits = match kind {
+                Tunnel::Ipip => matches!(checksum, None | Some(TunnelChecksum::No)),
+                Tunnel::Gre => checksum != Some(TunnelChecksum::Remote),
+                Tunnel::Gue => true,
+            };
+            if !fits {
+                let words = if kind == Tunnel::Ipip { "ipip tunnels have no" } else { "gre tunnels have no remote" };
+                c.report(Class::General, format!("{words} checksum, ignoring it"));
+                checksum = None;
+            }
             *v = Some(Method::Tunnel { kind, port, checksum });
         }
         other => c.report_at(Class::General, w, format!("'{other}' is neither NAT, DR nor TUN")),
@@ -183,6 +206,20 @@ pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
         let text = format!("'{}' is no known scheduler", w.text);
         c.diagnostics.push_help(Class::General, Some(w.span), text, help);
     }
+}
+
+/// `SSL { … }`
+pub(crate) fn ssl(c: &mut Cx<'_>, v: &mut Option<Ssl>) {
+    let ssl = v.get_or_insert_default();
+    block(ssl, c);
+    // keepalived says nothing of it.
+    let (there, missing) = match (&ssl.certificate, &ssl.key) {
+        (Some(_), None) => ("certificate", "key"),
+        (None, Some(_)) => ("key", "certificate"),
+        _ => return,
+    };
+    let text = format!("SSL: a {there} without a {missing} is no client certificate, ignoring it");
+    c.report(Class::Note, text);
 }
 
 /// A flag that goes with some schedulers only.
@@ -414,12 +451,24 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
 
 impl VirtualServer {
     /// The family of a mark that has none of its own (true: IPv6): `ip_family`, else that of what its group has beside it, else that of
-    /// the real servers. `group`: the one that it serves.
+    /// the first real server. `group`: the one that it serves.
     pub fn six(&self, group: Option<&ServerGroup>) -> bool {
         let beside = group.and_then(ServerGroup::six);
         self.ip_family
             .or(beside)
-            .unwrap_or_else(|| self.real_servers.iter().any(|r| r.address.is_some_and(|a| a.is_ipv6())))
+            .unwrap_or_else(|| self.real_servers.iter().find_map(|r| r.address).is_some_and(|a| a.is_ipv6()))
+    }
+
+    /// The families of its services (true: IPv6). `group`: the one that it serves.
+    pub(crate) fn families(&self, group: Option<&ServerGroup>) -> Vec<bool> {
+        match (&self.served, group) {
+            (Served::Address(a, _), _) => vec![a.is_ipv6()],
+            (_, Some(g)) if !g.ranges.is_empty() || !g.marks.is_empty() => {
+                let marks = g.marks.iter().map(|m| m.1.unwrap_or_else(|| self.six(group)));
+                g.ranges.iter().map(|r| r.0.is_ipv6()).chain(marks).collect()
+            }
+            _ => vec![self.six(group)],
+        }
     }
 }
 
@@ -430,6 +479,11 @@ impl ServerGroup {
         let mut all = ranges.chain(self.marks.iter().filter_map(|(_, six)| *six));
         let first = all.next()?;
         all.all(|six| six == first).then_some(first)
+    }
+
+    /// It has no addresses, which have a protocol and a port.
+    pub(crate) fn is_of_marks(&self) -> bool {
+        self.ranges.is_empty() && !self.marks.is_empty()
     }
 
     /// It has both families, and a mark that may be of either.

@@ -126,6 +126,12 @@ impl<'a> Cx<'a> {
         self.diagnostics.push(class, Some(word.span), text);
     }
 
+    /// Says that the keyword of this line was given before, and that what is written last counts.
+    pub fn given_again(&mut self) {
+        let text = format!("{}given already, this one counts", self.named());
+        self.report(Class::General, text);
+    }
+
     /// Says once for each keyword that it has no effect yet.
     pub fn unsupported(&mut self, word: &'static str) {
         if self.said.insert(word) {

@@ -58,6 +58,29 @@ impl Operation {
     }
 }
 
+impl fmt::Display for Operation {
+    /// For people: `the server [10.0.0.2]:80 of [192.0.2.1]:tcp:80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = match self {
+            Operation::AddService(..) | Operation::AddDestination(..) => "to add",
+            Operation::EditService(..) | Operation::EditDestination(..) => "to change",
+            Operation::RemoveService(..) | Operation::RemoveDestination(..) => "to remove",
+        };
+        match self {
+            Operation::AddDestination(service, d, _)
+            | Operation::EditDestination(service, d, _)
+            | Operation::RemoveDestination(service, d) => {
+                write!(f, "{done} the server [{}]:{} of {service}", d.address, d.port)
+            }
+            Operation::AddService(service, s) | Operation::EditService(service, s) => {
+                write!(f, "{done} the service {service} with scheduler {}", s.scheduler)?;
+                s.engine.as_ref().map_or(Ok(()), |engine| write!(f, " and persistence engine {engine}"))
+            }
+            Operation::RemoveService(service) => write!(f, "{done} the service {service}"),
+        }
+    }
+}
+
 /// Why a step cannot be taken, as the kernel would refuse it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {

@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod bfd_socket;
+pub mod dialogue;
 pub mod ipvs;
 pub mod linkbeat;
 pub mod netlink;

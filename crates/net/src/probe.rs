@@ -61,6 +61,11 @@ pub struct Probe {
 /// Bytes that wait to be written at most.
 const WAITING: usize = 1 << 20;
 
+/// It makes us say so much, as with floods of HTTP/2's questions, and takes none of it.
+fn deaf() -> io::Error {
+    io::Error::other("it asks for more than it reads")
+}
+
 /// It was said that ICMP sockets cannot be had.
 static SAID: AtomicBool = AtomicBool::new(false);
 
@@ -218,13 +223,14 @@ impl Probe {
     /// Writes, now or when there is room.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.waiting.len() + bytes.len() > WAITING {
-            return Err(io::ErrorKind::OutOfMemory.into());
+            return Err(deaf());
         }
         if self.kind != Kind::Tcp {
             return self.socket.send(bytes).map(|_| ());
         }
         if let Some(tls) = &mut self.tls {
-            tls.writer().write_all(bytes)?;
+            // Its buffer has an end as well.
+            tls.writer().write_all(bytes).map_err(|e| if e.kind() == io::ErrorKind::WriteZero { deaf() } else { e })?;
             return self.pump();
         }
         self.waiting.extend_from_slice(bytes);
@@ -271,5 +277,25 @@ impl Probe {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_takes_none_of_what_it_asks_for_is_told_of_in_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let to = listener.local_addr().expect("address");
+        let route = Route { to, from: None, port: None, interface: None, mark: 0 };
+        let mut probe = Probe::open(Kind::Tcp, &route).expect("probe");
+        let _deaf = listener.accept().expect("peer");
+        assert!(probe.connected(true).is_ok());
+        // What the kernel takes has an end, and so has what waits for it.
+        let refused = (0..1000).find_map(|_| probe.send(&[0; 64 * 1024]).err()).expect("an end");
+        assert_eq!(refused.to_string(), "it asks for more than it reads");
+        assert!(probe.waiting.len() <= WAITING);
     }
 }

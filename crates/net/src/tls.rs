@@ -217,7 +217,12 @@ fn config(s: &Settings) -> io::Result<ClientConfig> {
             let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificates)?).collect();
             let key_der = private_key(key, passphrase.as_deref())?;
             let chain = chain.map_err(|e| told(certificates, &e))?;
-            builder.with_client_auth_cert(chain, key_der).map_err(io::Error::other)?
+            builder.with_client_auth_cert(chain, key_der).map_err(|e| match e {
+                Error::InconsistentKeys(_) => {
+                    io::Error::other(format!("{key} is not the key of the certificate {certificates}"))
+                }
+                e => io::Error::other(e),
+            })?
         }
     };
     if s.http2 {
@@ -232,13 +237,19 @@ fn config(s: &Settings) -> io::Result<ClientConfig> {
 fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer<'static>> {
     let bytes = read(path)?;
     let text = String::from_utf8_lossy(&bytes);
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        let why = "an encrypted key must be in PKCS #8 form (openssl pkcs8 -topk8)";
+        return Err(io::Error::other(format!("{path}: {why}")));
+    }
     let sealed = passphrase.filter(|_| text.contains("BEGIN ENCRYPTED PRIVATE KEY"));
     let Some(passphrase) = sealed else {
         return PrivateKeyDer::from_pem_slice(&bytes).map_err(|e| told(path, &e));
     };
     let (_, sealed) = pkcs8::SecretDocument::from_pem(&text).map_err(|e| told(path, &e))?;
     let sealed = pkcs8::EncryptedPrivateKeyInfo::try_from(sealed.as_bytes()).map_err(|e| told(path, &e))?;
-    let key = sealed.decrypt(passphrase).map_err(|e| told(path, &e))?;
+    let key = sealed
+        .decrypt(passphrase)
+        .map_err(|e| io::Error::other(format!("{path}: the password does not open the key ({e})")))?;
     PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|e| io::Error::other(format!("{path}: {e}")))
 }
 

@@ -1,11 +1,11 @@
 //! How the world is told of a state change: argument vectors of notify scripts, FIFO lines, mail.
 //!
-//! The texts are pure values; only [`mail::send`] talks to a server, and it is meant for a process of its own, because a mail
-//! server may take its time.
+//! The texts are pure values, and so is the dialogue with a mail server: bytes in, bytes out.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod mail;
+pub mod smtp;
 
 /// Who changed state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,13 +1,8 @@
 //! Mail on state changes.
 
 use crate::Subject;
-use lettre::message::Mailbox;
-use lettre::transport::smtp::extension::ClientId;
-use lettre::{Message, SmtpTransport, Transport};
-use std::error::Error;
-use std::fmt;
-use std::io::ErrorKind;
-use std::time::Duration;
+use lettre::message::header::{Date, HeaderName, HeaderValue, Headers};
+use std::time::{Duration, SystemTime};
 
 /// Where mail goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,9 +11,9 @@ pub struct Settings {
     pub server: String,
     /// Its port.
     pub port: u16,
-    /// Name said in HELO; `None`: the host's.
-    pub helo: Option<String>,
-    /// Limit of the connection.
+    /// Name said in HELO.
+    pub helo: String,
+    /// Limit of the connection, and of each answer.
     pub timeout: Duration,
     /// Sender.
     pub from: String,
@@ -47,174 +42,87 @@ pub fn alert(router_id: &str, subject: Subject, name: &str, state: &str) -> Opti
         "DELETED" => "Deleted".to_string(),
         _ => return None,
     };
+    // keepalived's words: filters and people know them.
     let body = match (subject, state) {
-        (Subject::Group, _) => format!("=> All VRRP instances of the group {name} are now in {state} state <="),
-        (Subject::Instance, "MASTER") => format!("=> VRRP Instance {name} now holds its virtual addresses <="),
-        (Subject::Instance, "STOP") => format!("=> VRRP Instance {name} stops and lets its virtual addresses go <="),
-        (Subject::Instance, "DELETED") => format!("=> VRRP Instance {name} was taken out of the configuration <="),
-        (Subject::Instance, _) => format!("=> VRRP Instance {name} does not hold its virtual addresses any more <="),
+        (Subject::Group, _) => format!("=> All VRRP group instances are now in {state} state <="),
+        (Subject::Instance, "MASTER") => "=> VRRP Instance is now owning VRRP VIPs <=".to_string(),
+        (Subject::Instance, _) => "=> VRRP Instance is no longer owning VRRP VIPs <=".to_string(),
     };
     Some(Alert { subject: format!("[{router_id}] {what} {name} - {wording}"), body })
 }
 
-/// Why a mail could not be sent.
-#[derive(Debug)]
-pub enum MailError {
-    /// An address of the configuration is not a mail address.
-    Address(String, lettre::address::AddressError),
-    /// The message could not be composed.
-    Compose(lettre::error::Error),
-    /// The server could not be reached or refused.
-    Smtp(lettre::transport::smtp::Error),
-    /// There is no recipient.
-    NoRecipient,
-}
-
-impl fmt::Display for MailError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MailError::Address(text, e) => write!(f, "'{text}' is no mail address: {e}"),
-            MailError::Compose(e) => write!(f, "cannot compose the message: {e}"),
-            MailError::Smtp(e) => match interruption(e) {
-                Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => f.write_str("mail server: timed out"),
-                Some(ErrorKind::InvalidData) => f.write_str("mail server: what it answers is no SMTP"),
-                _ => write!(f, "mail server: {e}"),
-            },
-            MailError::NoRecipient => f.write_str("no recipient"),
+/// The message as it goes over the wire, without the point that ends it: header, empty line, text (RFC 5322). What is plain ASCII
+/// needs no words about its encoding.
+pub fn message(settings: &Settings, alert: &Alert, date: SystemTime) -> String {
+    let mut headers = Headers::new();
+    headers.set(Date::new(date));
+    let mut add = |name: &'static str, value: &str| {
+        if let Ok(name) = HeaderName::new_from_ascii(name.into()) {
+            headers.insert_raw(HeaderValue::new(name, value.replace(char::is_control, " ")));
         }
+    };
+    add("From", &settings.from);
+    add("Subject", &alert.subject);
+    add("X-Mailer", "Keepalived");
+    add("To", &settings.to.join(", "));
+    if !alert.body.is_ascii() {
+        add("MIME-Version", "1.0");
+        add("Content-Type", "text/plain; charset=utf-8");
+        add("Content-Transfer-Encoding", "8bit");
     }
-}
-
-/// What the system said, where that is behind a failure.
-fn interruption(e: &lettre::transport::smtp::Error) -> Option<ErrorKind> {
-    let mut cause = e.source();
-    while let Some(e) = cause {
-        if let Some(e) = e.downcast_ref::<std::io::Error>() {
-            return Some(e.kind());
-        }
-        cause = e.source();
-    }
-    None
-}
-
-impl std::error::Error for MailError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            MailError::Address(_, e) => Some(e),
-            MailError::Compose(e) => Some(e),
-            MailError::Smtp(e) => Some(e),
-            MailError::NoRecipient => None,
-        }
-    }
-}
-
-/// Sends one message, in the clear as keepalived does. Blocks until the server has answered or the time is up.
-pub fn send(settings: &Settings, alert: &Alert) -> Result<(), MailError> {
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| MailError::Address(text.to_string(), e));
-    if settings.to.is_empty() {
-        return Err(MailError::NoRecipient);
-    }
-    let mut message =
-        Message::builder().from(mailbox(&settings.from)?).subject(&alert.subject).user_agent("Keepalived".into());
-    for to in &settings.to {
-        message = message.to(mailbox(to)?);
-    }
-    let message = message.body(alert.body.clone()).map_err(MailError::Compose)?;
-    let mut transport =
-        SmtpTransport::builder_dangerous(&settings.server).port(settings.port).timeout(Some(settings.timeout));
-    if let Some(helo) = &settings.helo {
-        transport = transport.hello_name(ClientId::Domain(helo.clone()));
-    }
-    transport.build().send(&message).map_err(MailError::Smtp)?;
-    Ok(())
+    let lines: Vec<&str> = alert.body.lines().collect();
+    format!("{headers}\r\n{}\r\n\r\n", lines.join("\r\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::TcpListener;
 
     #[test]
     fn subjects_are_those_that_mail_filters_look_for() {
-        let a = alert("lb1", Subject::Instance, "VI_1", "MASTER");
-        assert_eq!(a.map(|a| a.subject).as_deref(), Some("[lb1] VRRP Instance VI_1 - Entering MASTER state"));
-        assert_eq!(alert("lb1", Subject::Instance, "VI_1", "MASTER_RX_LOWER_PRI"), None);
+        let of = |subject, state| alert("lb1", subject, "VI_1", state).map(|a| (a.subject, a.body));
+        let expect = |subject: &str, body: &str| Some((subject.to_string(), body.to_string()));
+        let owns = "=> VRRP Instance is now owning VRRP VIPs <=";
+        assert_eq!(of(Subject::Instance, "MASTER"), expect("[lb1] VRRP Instance VI_1 - Entering MASTER state", owns));
+        let not = "=> VRRP Instance is no longer owning VRRP VIPs <=";
+        assert_eq!(of(Subject::Instance, "BACKUP"), expect("[lb1] VRRP Instance VI_1 - Entering BACKUP state", not));
+        let all = "=> All VRRP group instances are now in FAULT state <=";
+        assert_eq!(of(Subject::Group, "FAULT"), expect("[lb1] VRRP Group VI_1 - Entering FAULT state", all));
+        assert_eq!(of(Subject::Instance, "MASTER_RX_LOWER_PRI"), None);
     }
 
     #[test]
-    fn a_server_that_is_silent_or_none_is_told_of_in_words() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = listener.local_addr().expect("addr").port();
+    fn the_message_is_keepaliveds() {
         let settings = Settings {
-            server: "127.0.0.1".into(),
-            port,
-            from: "a@example.com".into(),
-            to: vec!["b@example.com".into()],
-            helo: None,
-            timeout: std::time::Duration::from_millis(300),
+            server: "192.0.2.1".into(),
+            port: 25,
+            helo: "lb1".into(),
+            timeout: Duration::from_secs(1),
+            from: "keepalived".into(),
+            to: vec!["root".into(), "ops@b.example".into()],
         };
-        let alert = Alert { subject: "s".into(), body: "b".into() };
-        let server = std::thread::spawn(move || {
-            let silent = listener.accept().expect("first");
-            let mut loud = listener.accept().expect("second").0;
-            loud.write_all(b"\xff\xfe\xfd\r\n").expect("bytes");
-            drop(silent);
-        });
-        let said = || send(&settings, &alert).expect_err("no mail").to_string();
-        assert_eq!(said(), "mail server: timed out");
-        assert_eq!(said(), "mail server: what it answers is no SMTP");
-        server.join().expect("server");
-    }
-
-    #[test]
-    fn a_message_reaches_a_mail_server() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = listener.local_addr().expect("addr").port();
-        let server = std::thread::spawn(move || {
-            let (mut s, _) = listener.accept().expect("accept");
-            let mut lines = BufReader::new(s.try_clone().expect("clone")).lines();
-            let mut seen = String::new();
-            s.write_all(b"220 test\r\n").expect("greet");
-            let mut data = false;
-            while let Some(Ok(line)) = lines.next() {
-                seen.push_str(&line);
-                seen.push('\n');
-                let answer: &[u8] = match line.as_str() {
-                    "." => {
-                        data = false;
-                        b"250 ok\r\n"
-                    }
-                    _ if data => continue,
-                    "DATA" => {
-                        data = true;
-                        b"354 go\r\n"
-                    }
-                    "QUIT" => {
-                        let _ = s.write_all(b"221 bye\r\n");
-                        break;
-                    }
-                    _ => b"250 ok\r\n",
-                };
-                if s.write_all(answer).is_err() {
-                    break;
-                }
-            }
-            seen
-        });
-        let settings = Settings {
-            server: "127.0.0.1".into(),
-            port,
-            helo: Some("lb1.test".into()),
-            timeout: Duration::from_secs(5),
-            from: "lb@test".into(),
-            to: vec!["a@test".into(), "b@test".into()],
-        };
-        let alert = alert("lb1", Subject::Group, "G1", "BACKUP").expect("alert");
-        send(&settings, &alert).expect("sent");
-        let seen = server.join().expect("server");
-        assert!(seen.contains("lb1.test"), "{seen}");
-        assert!(seen.contains("RCPT TO:<b@test>"), "{seen}");
-        assert!(seen.contains("Subject: [lb1] VRRP Group G1 - Entering BACKUP state"), "{seen}");
+        let mut alert =
+            Alert { subject: "[lb1] VRRP Instance VI - Entering MASTER state".into(), body: "=> x <=".into() };
+        let text = message(&settings, &alert, SystemTime::UNIX_EPOCH);
+        let expected = [
+            "Date: Thu, 01 Jan 1970 00:00:00 +0000",
+            "From: keepalived",
+            "Subject: [lb1] VRRP Instance VI - Entering MASTER state",
+            "X-Mailer: Keepalived",
+            "To: root, ops@b.example",
+            "",
+            "=> x <=",
+            "",
+            "",
+        ];
+        assert_eq!(text, expected.join("\r\n"));
+        // A name of another script is told readers in a way that they know, and a line's end in it ends no line of the header.
+        alert.subject = "[b\u{e4}r]\r\nBcc: x".into();
+        alert.body = "b\u{e4}r\nb".into();
+        let text = message(&settings, &alert, SystemTime::UNIX_EPOCH);
+        assert!(text.split("\r\n").all(|line| !line.starts_with("Bcc")), "{text}");
+        let (head, body) = text.split_once("\r\n\r\n").expect("header and text");
+        assert!(head.is_ascii() && head.contains("charset=utf-8"), "{head}");
+        assert_eq!(body, "b\u{e4}r\r\nb\r\n\r\n");
     }
 }

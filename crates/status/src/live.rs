@@ -234,6 +234,9 @@ pub struct Checker {
 pub struct Service {
     pub name: String,
     pub quorum: bool,
+    /// Since when it has, or has not, by the clock; the start of the checker begins anew.
+    #[serde(default)]
+    pub since: Option<f64>,
     pub live_weight: u64,
     /// The weight with which it keeps its quorum; where it has none, with which it gains it.
     pub needed: u64,
@@ -259,6 +262,9 @@ pub struct Service {
 pub struct Server {
     pub name: String,
     pub up: bool,
+    /// Since when, by the clock; the start of the checker begins anew.
+    #[serde(default)]
+    pub since: Option<f64>,
     pub weight: u32,
     /// Its weight within a slow start, which is less.
     #[serde(default)]
@@ -298,6 +304,9 @@ pub struct Check {
     /// Seconds that the last try took.
     #[serde(default)]
     pub took: Option<f64>,
+    /// When that was over, by the clock.
+    #[serde(default)]
+    pub at: Option<f64>,
     /// What its program wrote last.
     #[serde(default)]
     pub said: String,

@@ -16,6 +16,9 @@ const HEALTHY: Duration = Duration::from_secs(10);
 const DELAYS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 60];
 /// A child that has not beaten for this long is ended.
 pub const SILENCE: Duration = Duration::from_secs(5);
+/// The same before its first beat: on a host with too much to do the start of a program takes its time, and another start takes it
+/// again.
+const BEGINNING: Duration = Duration::from_secs(12);
 /// The watcher looks more often than this; when it does not, nobody was heard meanwhile.
 const OFTEN: Duration = Duration::from_secs(2);
 /// It gets this long after SIGABRT before SIGKILL.
@@ -61,6 +64,8 @@ pub enum Watch {
 pub struct Child {
     started: Time,
     heard: Time,
+    /// It has beaten.
+    begun: bool,
     deaths: usize,
     total: u64,
     aborted: Option<Time>,
@@ -77,6 +82,7 @@ impl Child {
         Child {
             started: Time::ZERO,
             heard: Time::ZERO,
+            begun: false,
             deaths: 0,
             total: 0,
             aborted: None,
@@ -91,6 +97,7 @@ impl Child {
     pub fn started(&mut self, now: Time) {
         self.started = now;
         self.heard = now;
+        self.begun = false;
         self.watched = now;
         self.aborted = None;
         self.killed = None;
@@ -100,6 +107,7 @@ impl Child {
     /// It beat.
     pub fn beat(&mut self, now: Time) {
         self.heard = now;
+        self.begun = true;
     }
 
     /// How long it has been silent.
@@ -147,7 +155,8 @@ impl Child {
         if !self.respawn {
             return Verdict::Stop;
         }
-        if now.since(self.started) >= HEALTHY {
+        let never_heard = !self.begun && self.aborted.is_some();
+        if now.since(self.started) >= HEALTHY && !never_heard {
             self.deaths = 0;
         }
         let delay = DELAYS.get(self.deaths).copied().unwrap_or(60);
@@ -172,7 +181,7 @@ impl Child {
                 Watch::Kill
             }
             Some(_) => Watch::Fine,
-            None if now.since(self.heard) > SILENCE => {
+            None if now.since(self.heard) > if self.begun { SILENCE } else { BEGINNING } => {
                 self.aborted = Some(now);
                 Watch::Abort
             }
@@ -230,10 +239,12 @@ mod tests {
     fn who_does_not_even_end_when_killed_is_said_once() {
         let mut c = Child::new(true);
         c.started(at(0));
+        c.beat(at(0));
         let mut all: Vec<Watch> = (1..=14).map(|n| c.watch(at(n))).collect();
         all.retain(|w| *w == Watch::Stuck);
         assert_eq!((all.len(), c.is_stuck(), c.was_silent()), (1, true, true));
         c.started(at(20));
+        c.beat(at(20));
         assert!(!c.is_stuck() && !c.was_silent());
         // The watcher was away with the whole host: the kernel had no time to end it, either.
         for n in 21..=28 {
@@ -248,6 +259,7 @@ mod tests {
     fn a_watcher_that_was_away_blames_nobody() {
         let mut c = Child::new(true);
         c.started(at(0));
+        c.beat(at(0));
         assert_eq!(c.watch(at(1)), Watch::Fine);
         assert_eq!(c.watch(at(30)), Watch::Fine);
         assert_eq!(c.watch(at(31)), Watch::Fine);
@@ -255,5 +267,19 @@ mod tests {
             assert_eq!(c.watch(at(n)), Watch::Fine);
         }
         assert_eq!(c.watch(at(35)), Watch::Abort);
+    }
+
+    /// A program that a busy host starts slowly is not started once more instead.
+    #[test]
+    fn the_first_beat_may_take_longer() {
+        let mut c = Child::new(true);
+        c.started(at(0));
+        for n in 1..=12 {
+            assert_eq!(c.watch(at(n)), Watch::Fine);
+        }
+        assert_eq!(c.watch(at(13)), Watch::Abort);
+        c.started(at(14));
+        c.beat(at(15));
+        assert_eq!((15..=30).find(|n| c.watch(at(*n)) == Watch::Abort), Some(21));
     }
 }

@@ -20,10 +20,12 @@ pub struct Needs {
     pub keep: &'static [Power],
     /// It writes files: dumps, FIFOs, settings below /proc/sys.
     pub writes: bool,
+    /// It sends frames of its own making: sockets below IP.
+    pub frames: bool,
 }
 
 /// The configuration's files may belong to anybody.
-pub const LOADER: Needs = Needs { keep: &[Power::CAP_DAC_READ_SEARCH], writes: false };
+pub const LOADER: Needs = Needs { keep: &[Power::CAP_DAC_READ_SEARCH], writes: false, frames: false };
 /// Links, addresses, raw sockets; its scheduling changes with the configuration; dumps, FIFOs and tracked files of other accounts.
 pub const VRRP: Needs = Needs {
     keep: &[
@@ -36,6 +38,7 @@ pub const VRRP: Needs = Needs {
         Power::CAP_CHOWN,
     ],
     writes: true,
+    frames: true,
 };
 /// IPVS, ping, `bind_port` below 1024; the rest as above.
 pub const CHECKER: Needs = Needs {
@@ -50,16 +53,17 @@ pub const CHECKER: Needs = Needs {
         Power::CAP_CHOWN,
     ],
     writes: true,
+    frames: false,
 };
 
 /// UDP by ports above 1024; dumps; memory that stays locked.
-pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], writes: true };
+pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], writes: true, frames: false };
 
 /// SNMP: the master's socket may belong to another account.
-pub const SNMP: Needs = Needs { keep: &[Power::CAP_DAC_OVERRIDE], writes: false };
+pub const SNMP: Needs = Needs { keep: &[Power::CAP_DAC_OVERRIDE], writes: false, frames: false };
 
 /// D-Bus: its socket is open to all; nothing is written.
-pub const OBSERVER: Needs = Needs { keep: &[], writes: false };
+pub const OBSERVER: Needs = Needs { keep: &[], writes: false, frames: false };
 
 /// Gives up everything but `needs`, for this thread and those that it starts; system calls for all threads. Returns what could not
 /// be given up.
@@ -73,7 +77,8 @@ pub fn confine(needs: &Needs) -> Vec<String> {
         failed.push(format!("capabilities: {e}"));
     }
     // A fork asks by clone3 first and by clone when that does not exist: only the latter shows a filter what is asked for.
-    for (calls, errno) in [(deny(), libc::EPERM), (BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)] {
+    for (calls, errno) in [(deny(needs), libc::EPERM), (BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)]
+    {
         if let Err(e) = filter(calls, errno) {
             failed.push(format!("seccomp: {e}"));
         }
@@ -119,8 +124,8 @@ fn files(writes: bool) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// System calls that no confined role makes, but an intruder would.
-fn deny() -> BTreeMap<i64, Vec<SeccompRule>> {
+/// System calls that the role does not make, but an intruder would.
+fn deny(needs: &Needs) -> BTreeMap<i64, Vec<SeccompRule>> {
     let always = [
         libc::SYS_execve,
         libc::SYS_execveat,
@@ -172,15 +177,21 @@ fn deny() -> BTreeMap<i64, Vec<SeccompRule>> {
         libc::SYS_setgroups,
         libc::SYS_sethostname,
         libc::SYS_setdomainname,
+        // The parent alone is asked.
+        libc::SYS_listen,
+        libc::SYS_accept4,
     ];
     let mut calls: BTreeMap<i64, Vec<SeccompRule>> = always.into_iter().map(|call| (call, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
-    for call in [libc::SYS_fork, libc::SYS_vfork, libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm] {
+    for call in
+        [libc::SYS_fork, libc::SYS_vfork, libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_accept]
+    {
         calls.insert(call, Vec::new());
     }
     let thread = libc::CLONE_THREAD as u64;
     let own = u64::from(std::process::id());
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET];
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let families = families.into_iter().chain(needs.frames.then_some(libc::AF_PACKET));
     let mut when = |call, conditions: Vec<Result<SeccompCondition, _>>| {
         let conditions: Result<Vec<_>, seccompiler::BackendError> = conditions.into_iter().collect();
         if let Ok(rule) = conditions.and_then(SeccompRule::new) {
@@ -193,7 +204,7 @@ fn deny() -> BTreeMap<i64, Vec<SeccompRule>> {
     when(libc::SYS_kill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
     when(libc::SYS_tgkill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
     let other = |f: i32| SeccompCondition::new(0, Width::Dword, Op::Ne, f as u64);
-    when(libc::SYS_socket, families.into_iter().map(other).collect());
+    when(libc::SYS_socket, families.map(other).collect());
     calls
 }
 
@@ -203,4 +214,45 @@ fn filter(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<(), Box<
     let action = SeccompAction::Errno(errno.unsigned_abs());
     let program: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, action, target)?.try_into()?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const INNER: &str = "STEADFAST_TEST_SANDBOX";
+
+    fn frames() -> bool {
+        // SAFETY: a new descriptor that nobody else owns, left to the end of this process.
+        unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0) >= 0 }
+    }
+
+    /// Each role has a filter of its own, for good.
+    #[test]
+    fn roles_have_the_sockets_that_they_need() {
+        let roles = [("vrrp", VRRP), ("checker", CHECKER), ("bfd", BFD), ("loader", LOADER)];
+        if let Some(role) = std::env::var(INNER).ok().and_then(|name| roles.into_iter().find(|(n, _)| *n == name)) {
+            let may = frames();
+            let failed = confine(&role.1);
+            if failed.iter().any(|f| f.contains("seccomp")) {
+                println!("SKIPPED: filters of system calls: {failed:?}");
+                return;
+            }
+            assert!(TcpListener::bind("127.0.0.1:0").is_err(), "nobody may connect to it");
+            assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+            assert!(std::process::Command::new("true").status().is_err());
+            assert_eq!(frames(), role.1.frames && may, "{}", role.0);
+            return;
+        }
+        for (name, _) in roles {
+            let me = std::env::current_exe().expect("own path");
+            let inner = std::process::Command::new(me)
+                .args(["--exact", "sandbox::tests::roles_have_the_sockets_that_they_need", "--nocapture"])
+                .env(INNER, name)
+                .output()
+                .expect("test");
+            assert!(inner.status.success(), "{name}: {}", String::from_utf8_lossy(&inner.stderr));
+        }
+    }
 }

@@ -466,13 +466,13 @@ fn a_host_says_itself_how_it_is() {
         assert!(eventually(seconds(10), || now().contains(line)), "'{line}': {}{}", now(), d.log());
     };
     for (word, shown) in [
-        ("up 50%", "up     [10.77.0.2]:tcp:80  weight 5  AGENT"),
+        ("up 50%", "up     [10.77.0.2]:tcp:80  weight 5, "),
         ("drain", "drained by its agent"),
-        ("ready 100%", "up     [10.77.0.2]:tcp:80  weight 10  AGENT"),
+        ("ready 100%", "up     [10.77.0.2]:tcp:80  weight 10, "),
         ("down", "down   [10.77.0.2]:tcp:80"),
         // What a line does not name stays as it was.
         ("70%", "down   [10.77.0.2]:tcp:80"),
-        ("UP", "up     [10.77.0.2]:tcp:80  weight 7  AGENT"),
+        ("UP", "up     [10.77.0.2]:tcp:80  weight 7, "),
         ("maint", "down   [10.77.0.2]:tcp:80"),
     ] {
         *WORD.lock().expect("lock") = word;

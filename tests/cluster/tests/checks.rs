@@ -104,6 +104,35 @@ const CHECKS: &[(&str, &str)] = &[
     ("UDP", "UDP_CHECK {\n connect_port 5353\n payload 6869\n require_reply 6869\n connect_timeout 1\n }"),
 ];
 
+/// The FIFO of both children has its reader where one of them does not run, and one reader where both do.
+#[test]
+fn the_reader_of_the_common_fifo_is_started_without_the_vrrp_child() {
+    require!();
+    let address = "static_ipaddress {\n 10.77.0.101/24 dev eth0\n}\n";
+    for (vrrp, options) in [("", &[][..]), (address, &[("", "-C")]), (address, &[])] {
+        let lan = Lan::new(2);
+        let folder = tempfile::tempdir().expect("folder");
+        let at = folder.path().display().to_string();
+        let reader = file(
+            folder.path(),
+            "reader",
+            &format!("#!/bin/sh\necho \"reads $1\" >> {at}/lines\nexec cat \"$1\" >> {at}/lines\n"),
+        );
+        std::process::Command::new("chmod").args(["0755", &reader]).status().expect("chmod");
+        let text = format!(
+            "global_defs {{\n script_user root\n notify_fifo {at}/fifo\n notify_fifo_script {reader}\n}}\n{vrrp}\
+             virtual_server 10.77.0.100 80 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+             real_server 10.77.0.2 81 {{\n TCP_CHECK {{\n retry 0\n }}\n }}\n}}\n"
+        );
+        let d = Daemon::start_with(&lan.hosts[0], Kind::Steadfast, &text, options);
+        let lines = || std::fs::read_to_string(folder.path().join("lines")).unwrap_or_default();
+        let down = "RS [10.77.0.2]:tcp:81 [10.77.0.100]:tcp:80 DOWN\n";
+        assert!(eventually(seconds(10), || lines().contains(down)), "{options:?}: {}\n{}", lines(), d.log());
+        assert_eq!(lines().matches(&format!("reads {at}/fifo\n")).count(), 1, "{options:?}: {}", lines());
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
 #[test]
 fn a_server_that_fails_and_returns_is_noticed_by_every_check() {
     require!();

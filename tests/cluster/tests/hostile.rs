@@ -135,6 +135,72 @@ fn servers_that_misbehave_are_down_with_a_reason() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// Servers that send without end, as fast as they can, and one that notes when it is asked.
+const ENDLESS: &str = r#"
+import socket, sys, threading, time
+def serve(port, deed):
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("0.0.0.0", port)); s.listen(50)
+    while True:
+        c, _ = s.accept()
+        deed(c)
+def endless(c):
+    def send():
+        try:
+            c.recv(4096); c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True: c.sendall(b"a" * 262144)
+        except OSError: c.close()
+    threading.Thread(target=send, daemon=True).start()
+def asked(c):
+    print(time.monotonic(), flush=True); c.close()
+threading.Thread(target=serve, args=(8000, endless), daemon=True).start()
+serve(8001, asked)
+"#;
+
+/// The times of thirty questions that are due each 0.2 s, with this beside.
+fn questions(lan: &Lan, folder: &Path, beside: &str) -> Vec<f64> {
+    let program = file(folder, "endless.py", ENDLESS);
+    let _servers = Program::start(&lan.hosts[1], "python3", &[&program], folder);
+    let listens =
+        || lan.hosts[1].command("bash").args(["-c", ": < /dev/tcp/127.0.0.1/8000"]).stderr(Stdio::null()).status();
+    assert!(eventually(seconds(10), || listens().is_ok_and(|s| s.success())));
+    let text = "virtual_server 10.77.0.99 80 {\n delay_loop 0.2\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+                real_server 10.77.0.2 8001 {\n TCP_CHECK {\n retry 0\n }\n }\n}\n";
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{text}{beside}"));
+    let times = || -> Vec<f64> {
+        let log = std::fs::read_to_string(folder.join("program.log")).unwrap_or_default();
+        log.lines().filter_map(|l| l.parse().ok()).collect()
+    };
+    assert!(eventually(seconds(30), || times().len() >= 30), "{:?}\n{}", times(), d.log());
+    assert_eq!(d.stop(), Some(0));
+    times()
+}
+
+/// The tenth longest pause between them: a host that is busy delays some.
+fn pause(times: &[f64]) -> f64 {
+    let mut pauses: Vec<f64> = times.windows(2).map(|w| w[1] - w[0]).collect();
+    pauses.sort_by(f64::total_cmp);
+    pauses[pauses.len() * 2 / 3]
+}
+
+#[test]
+fn bodies_without_end_delay_nobody_else() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let bodies: String = (1..=20)
+        .map(|i| {
+            format!(
+                "virtual_server 10.77.0.100 {i} {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+                 real_server 10.77.0.2 8000 {{\n HTTP_GET {{\n url {{\n path /{i}\n regex \"^(a|b)*c$\"\n }}\n connect_timeout 3\n \
+                 retry 0\n }}\n }}\n}}\n"
+            )
+        })
+        .collect();
+    let times = questions(&lan, folder.path(), &bodies);
+    assert!(pause(&times) < 0.4, "{times:?}");
+}
+
 #[test]
 fn scripts_that_misbehave_are_ended_and_hold_nobody_up() {
     require!();

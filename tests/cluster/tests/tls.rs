@@ -36,6 +36,7 @@ fn certificates(folder: &Path) {
         let signed = "-CA right.pem -CAkey right.key -CAcreateserial -days 2 -extfile names";
         openssl(folder, &format!("x509 -req -in {name}.csr {signed} -out {name}.pem"));
     }
+    openssl(folder, "ec -in checker.key -out older.key -aes256 -passout pass:sesame");
     openssl(folder, "pkcs8 -topk8 -in checker.key -out locked.key -v2 aes256 -passout pass:sesame");
 }
 
@@ -161,7 +162,14 @@ fn names_authorities_and_who_asks() {
         ],
     );
     // Without its password a key is no key, which no check outlives.
-    outcome(&lan, &format!("{} password wrong\n", ssl("right", "locked")), &[(443, "", "", "locked.key")]);
+    outcome(
+        &lan,
+        &format!("{} password wrong\n", ssl("right", "locked")),
+        &[(443, "", "", "password does not open the key")],
+    );
+    // Nor is another's, or one in OpenSSL's older form.
+    outcome(&lan, &ssl("right", "inner.example"), &[(443, "", "", "is not the key of the certificate")]);
+    outcome(&lan, &format!("{} password sesame\n", ssl("right", "older")), &[(443, "", "", "must be in PKCS #8 form")]);
 }
 
 /// A health service with TLS, which says on which port it was asked for which name. From port 50060 on it asks who is there.

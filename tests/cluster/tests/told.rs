@@ -53,7 +53,7 @@ fn mail_sink(host: &Host) -> Arc<Mutex<Vec<String>>> {
                     say("354 go on");
                     let text: Vec<String> = lines.by_ref().take_while(|l| l != ".").collect();
                     kept.lock().expect("mails").push(std::mem::take(&mut envelope) + &text.join("\n"));
-                } else if ["EHLO", "HELO", "MAIL", "RCPT"].iter().any(|w| word.starts_with(w)) {
+                } else if ["HELO", "MAIL", "RCPT"].iter().any(|w| word.starts_with(w)) {
                     envelope += &format!("{line}\n");
                 } else if word.starts_with("QUIT") {
                     say("221 bye");
@@ -86,7 +86,7 @@ fn a_change_of_state_is_mailed_to_everybody_who_is_named() {
     let of_master =
         mails.lock().expect("mails").iter().find(|m| m.contains("MASTER state")).cloned().unwrap_or_default();
     let (one, two) = ("RCPT TO:<one@example.org>", "RCPT TO:<two@example.org>");
-    for words in ["EHLO lb7.example", "MAIL FROM:<k@example.org>", one, two, "[lb7]"] {
+    for words in ["HELO lb7.example", "MAIL FROM:<k@example.org>", one, two, "[lb7]"] {
         assert!(of_master.contains(words), "{words}: {of_master}");
     }
     file(folder.path(), "tracked", "1\n");

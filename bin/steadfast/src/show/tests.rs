@@ -10,12 +10,21 @@ fn servers_show_what_their_checks_came_to() {
         good,
         reason: reason.map(Into::into),
         took: Some(0.0012),
+        at: Some(999.6),
         said: said.into(),
     };
-    let server = |name: &str, up, checks| Server { name: name.into(), up, weight: 1, checks, ..Server::default() };
+    let server = |name: &str, up, checks| Server {
+        name: name.into(),
+        up,
+        since: Some(700.0),
+        weight: 1,
+        checks,
+        ..Server::default()
+    };
     let mut s = Service {
         name: "[192.0.2.1]:tcp:80".into(),
         needed: 1,
+        since: Some(990.0),
         active: true,
         sorry: Some(("[10.0.0.9]:tcp:80".into(), true)),
         servers: vec![
@@ -28,16 +37,16 @@ fn servers_show_what_their_checks_came_to() {
     s.servers[0].weight = 10;
     s.servers[0].rising = Some(3);
     assert_eq!(
-        service(&s, Paint(false)),
-        "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed\n  \
-         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent  TCP_CHECK 1.2 ms\n  \
-         down   [10.0.0.2]:tcp:80  weight 1  MISC_CHECK: timed out after 3 s\n         MISC_CHECK: asking\n  \
+        service(&s, 1000.0, Paint(false)),
+        "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed, since 10 s\n  \
+         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms 0.4 s ago\n  \
+         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
     s.sorry = s.sorry.map(|(name, _)| (name, false));
     s.leaving = vec![("[10.0.0.3]:tcp:80".into(), 4.0)];
-    assert!(service(&s, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));
-    assert!(service(&s, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
+    assert!(service(&s, 1000.0, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));
+    assert!(service(&s, 1000.0, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
 }
 
 #[test]

@@ -314,7 +314,7 @@ fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
     let absent: BTreeSet<ServiceKey> =
         failed.iter().filter(|(o, _)| matches!(o, Operation::AddService(..))).map(|(o, _)| o.service()).collect();
     let follows = |o: &Operation| matches!(o, Operation::AddDestination(..)) && absent.contains(&o.service());
-    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o:?}: {e}")).collect()
+    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o}: {e}")).collect()
 }
 
 /// A connection, and what is there: what is not known cannot be brought to what is wanted.
@@ -349,9 +349,13 @@ fn united<'a>(wanted: impl Iterator<Item = &'a Wanted>, shared: &mut BTreeSet<Se
 
 /// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
 /// ports of one host, which are one destination then, the one with more weight counts: the other may be down, or about to leave.
+/// Only a tunnel leads to a host of another family than the service's.
 fn placed(service: &ServiceKey, wanted: &[(DestinationKey, Destination)]) -> BTreeMap<DestinationKey, Destination> {
     let mut all = BTreeMap::new();
     for (mut key, d) in wanted.iter().copied() {
+        if Family::of(key.address) != service.family() && !matches!(d.forward, Forward::Tunnel(_)) {
+            continue;
+        }
         if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
             key.port = match service {
                 ServiceKey::Address { port, .. } => *port,
@@ -399,6 +403,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_tunnel_leads_to_a_host_of_another_family() {
+        let service = ServiceKey::Mark { mark: 5, family: Family::V6 };
+        let host = |text: &str, forward| {
+            let key = DestinationKey { address: text.parse().expect("address"), port: 80 };
+            (key, Destination { forward, weight: 1, ..Destination::default() })
+        };
+        let tunnel = Forward::Tunnel(steadfast_core::ipvs::Tunnel::Ipip);
+        let wanted = [host("10.0.0.1", Forward::Nat), host("10.0.0.2", tunnel), host("2001:db8::1", Forward::Nat)];
+        let placed: Vec<String> = placed(&service, &wanted).keys().map(|k| k.address.to_string()).collect();
+        assert_eq!(placed, ["10.0.0.2", "2001:db8::1"]);
+    }
+
+    #[test]
     fn of_two_virtual_servers_with_one_service_the_first_has_it() {
         let service =
             |port| ServiceKey::Address { address: "10.0.0.1".parse().expect("address"), port, protocol: Protocol::Tcp };
@@ -428,7 +445,9 @@ mod tests {
         let add = Operation::AddService(service(1), steadfast_core::ipvs::Service::default());
         let failed = [add, destination(1), destination(2)].map(|o| (o, io::Error::from_raw_os_error(2)));
         let told = refusals(&failed);
-        assert_eq!(told.iter().filter(|l| l.starts_with("AddService")).count(), 1);
-        assert_eq!(told.len(), 2, "{told:?}");
+        let why = "No such file or directory (os error 2)";
+        let of_service = format!("to add the service FWM 1 with scheduler wlc: {why}");
+        let of_server = format!("to add the server [10.0.0.1]:80 of FWM 2: {why}");
+        assert_eq!(told, [of_server, of_service].into());
     }
 }

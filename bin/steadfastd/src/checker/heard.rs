@@ -55,7 +55,7 @@ impl Role {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
                     Ok(mut config) => {
                         config.globals.script_user = crate::programs::account(&config.globals);
-                        self.plan = super::plan(&config);
+                        self.plan = super::plan(&config, self.vrrp);
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
                         self.balancer.configure(translate::balancer(&config), false);

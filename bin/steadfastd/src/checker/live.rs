@@ -47,9 +47,12 @@ impl Role {
     }
 
     fn status(&self) -> live::Checker {
+        let wall = steadfast_sys::files::wall_clock();
+        let clock = |ago: Option<std::time::Duration>| ago.map(|ago| wall - ago.as_secs_f64());
         let service = |s: ServiceView<'_>| live::Service {
             name: s.name.to_string(),
             quorum: s.quorum,
+            since: clock(s.since),
             live_weight: s.live_weight,
             needed: s.needed,
             active: s.active,
@@ -61,6 +64,7 @@ impl Role {
                 .map(|r| live::Server {
                     name: r.name.to_string(),
                     up: r.up,
+                    since: clock(r.since),
                     weight: r.weight,
                     rising: r.rising,
                     drained: r.drained,
@@ -72,6 +76,7 @@ impl Role {
                             good: c.good,
                             reason: c.reason,
                             took: c.took.map(|d| d.as_secs_f64()),
+                            at: clock(c.ago),
                             said: c.said.into(),
                         })
                         .collect(),

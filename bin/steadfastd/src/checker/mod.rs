@@ -71,6 +71,8 @@ struct Role {
     bfd: Option<Brother>,
     pool: Pool,
     plan: Plan,
+    /// The VRRP child runs, or not, whatever the file says.
+    vrrp: Option<bool>,
     /// Orders that came before there was a configuration, or in one go with it.
     early: Vec<Order>,
     /// Virtual servers whose quorum is to be told to the VRRP child.
@@ -118,9 +120,22 @@ fn breathe(parent: &mut Parent, breath: &mut Time) {
     }
 }
 
-/// What the role runs from.
-fn plan(config: &Config) -> Plan {
+/// Whether the VRRP child runs, where the options decide it.
+fn vrrp_runs(options: &Options) -> Option<bool> {
+    if options.check_only { Some(false) } else { options.all.then_some(true) }
+}
+
+/// What the role runs from. `vrrp`: what the options say of the VRRP child.
+fn plan(config: &Config, vrrp: Option<bool>) -> Plan {
     let mut plan = crate::vrrp::plan_of(config);
+    // It starts the reader of the FIFO that both write to; where it does not run nobody else would.
+    if !vrrp.unwrap_or(!config.instances.is_empty() || !config.statics.is_empty()) {
+        for fifo in &mut plan.lvs_fifos {
+            let common = plan.fifos.iter().find(|f| f.path == fifo.path).and_then(|f| f.reader.clone());
+            fifo.reader = fifo.reader.take().or(common);
+            plan.programs[1] |= fifo.reader.is_some();
+        }
+    }
     plan.written = std::mem::take(&mut plan.written).with_services(config);
     plan
 }
@@ -173,7 +188,8 @@ impl Role {
         }
         let mut config = config.unwrap_or_default();
         config.globals.script_user = crate::programs::account(&config.globals);
-        let plan = plan(&config);
+        let vrrp = vrrp_runs(options);
+        let plan = plan(&config, vrrp);
         let namespace = plan.checker_namespace.as_deref();
         enter_namespace(namespace, options.record.as_deref().filter(|_| !options.keep_ipvs))?;
         let mut record = Record::open(options.record.clone(), namespace, &mut left);
@@ -222,6 +238,7 @@ impl Role {
             bfd,
             pool,
             plan,
+            vrrp,
             early,
             quorums: BTreeSet::new(),
             teller,
@@ -343,9 +360,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
-            if let Err(e) =
-                self.reactor.wait(Some(due), self.more_addresses || !self.probes.more.is_empty(), &mut ready)
-            {
+            if let Err(e) = self.reactor.wait(Some(due), self.more_addresses || self.probes.waits(), &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
             }
@@ -399,8 +414,11 @@ impl Role {
             self.read_addresses(t);
             self.act(t);
         }
-        for token in self.probes.more.clone() {
-            self.probes.ready(&Ready::perhaps(token), t, &mut self.pool, &mut self.out);
+        let mut share = probes::SHARE;
+        while share > 0
+            && let Some(cost) = self.probes.go_on(t, &mut self.pool, &mut self.out)
+        {
+            share = share.saturating_sub(cost);
             self.act(t);
         }
         // What has come is read before anybody is judged by what has not.

@@ -1,6 +1,6 @@
 //! Sockets of the checks that are under way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use steadfast_checkers::{Input, Output, Pool, ProbeId, Target, Transport};
 use steadfast_core::Time;
@@ -9,8 +9,15 @@ use steadfast_net::tls::Settings;
 use steadfast_sys::lack::is_lack;
 use steadfast_sys::{Reactor, Ready};
 
-/// Reads of one probe in one turn.
-const READS: usize = 64;
+/// Bytes of one read.
+const PORTION: usize = 16 * 1024;
+/// The first bytes of a probe are read when they come: most answers are no longer. Who sends more waits for its turn among its likes.
+const FRESH: usize = PORTION;
+/// Bytes that all probes together read in one turn beyond their first ones: a millisecond of searching, so that no server that talks
+/// without end delays the checks of the others.
+pub const SHARE: usize = 128 * 1024;
+/// What a read costs at least, however little it brings.
+const COST: usize = 1024;
 
 /// What we lack says nothing of the server.
 fn fail(id: ProbeId, e: &io::Error, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
@@ -18,19 +25,29 @@ fn fail(id: ProbeId, e: &io::Error, t: Time, pool: &mut Pool, out: &mut Vec<Outp
     pool.handle(t, if is_lack(e) { Input::Unable(id, &why) } else { Input::Failed(id, &why) }, out);
 }
 
+/// A probe under way.
+struct Open {
+    probe: Probe,
+    token: usize,
+    /// What it has read, in bytes or at what that costs.
+    had: usize,
+    /// It waits for its turn to read.
+    queued: bool,
+}
+
 /// Probes by id, and the tokens that they are watched under.
 pub struct Probes {
-    open: HashMap<ProbeId, (Probe, usize)>,
+    open: HashMap<ProbeId, Open>,
     tokens: HashMap<usize, ProbeId>,
     next: usize,
-    /// Tokens of which there may be more to read: readiness is told once.
-    pub more: BTreeSet<usize>,
+    /// Those of which there may be more to read, the one that has waited longest first: readiness is told once.
+    more: VecDeque<ProbeId>,
 }
 
 impl Probes {
     /// Tokens are counted from `first`.
     pub fn new(first: usize) -> Self {
-        Probes { open: HashMap::new(), tokens: HashMap::new(), next: first, more: BTreeSet::new() }
+        Probes { open: HashMap::new(), tokens: HashMap::new(), next: first, more: VecDeque::new() }
     }
 
     /// Begins a probe.
@@ -81,10 +98,10 @@ impl Probes {
         let opened =
             Probe::open(kind, &route).and_then(secured).and_then(|p| reactor.watch_both(p.fd(), token).map(|()| p));
         match opened {
-            Ok(p) => {
-                let at_once = p.at_once();
+            Ok(probe) => {
+                let at_once = probe.at_once();
                 self.tokens.insert(token, id);
-                self.open.insert(id, (p, token));
+                self.open.insert(id, Open { probe, token, had: 0, queued: false });
                 if at_once {
                     pool.handle(t, Input::Connected(id), out);
                 }
@@ -95,8 +112,8 @@ impl Probes {
 
     /// Sends bytes.
     pub fn send(&mut self, id: ProbeId, bytes: &[u8], t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
-        if let Some((p, _)) = self.open.get_mut(&id)
-            && let Err(e) = p.send(bytes)
+        if let Some(open) = self.open.get_mut(&id)
+            && let Err(e) = open.probe.send(bytes)
         {
             fail(id, &e, t, pool, out);
         }
@@ -106,43 +123,71 @@ impl Probes {
     pub fn close(&mut self, id: ProbeId) -> bool {
         // Nobody shares its descriptor: with that the kernel forgets who watched it.
         let open = self.open.remove(&id);
-        if let Some((_, token)) = &open {
-            self.tokens.remove(token);
+        if let Some(open) = &open {
+            self.tokens.remove(&open.token);
         }
         open.is_some()
     }
 
-    /// Something is to be had of a probe.
+    /// Something is to be had of a probe: its connection, its first bytes. What comes after them waits in the queue.
     pub fn ready(&mut self, ready: &Ready, t: Time, pool: &mut Pool, out: &mut Vec<Output>) {
-        let token = ready.token;
-        self.more.remove(&token);
-        let Some(id) = self.tokens.get(&token).copied() else { return };
-        let Some((p, _)) = self.open.get_mut(&id) else { return };
-        match p.connected(ready.writable && !ready.failed) {
+        let Some(id) = self.tokens.get(&ready.token).copied() else { return };
+        let Some(open) = self.open.get_mut(&id) else { return };
+        match open.probe.connected(ready.writable && !ready.failed) {
             Ok(true) => pool.handle(t, Input::Connected(id), out),
             Ok(false) => {}
             Err(e) => return fail(id, &e, t, pool, out),
         }
-        if let Err(e) = p.flush() {
+        if let Err(e) = open.probe.flush() {
             return fail(id, &e, t, pool, out);
         }
         // What TLS has read by itself is told by nobody.
-        if !ready.readable && !p.is_tls() {
+        if !ready.readable && !open.probe.is_tls() || open.queued {
             return;
         }
-        let mut buffer = [0u8; 16 * 1024];
-        for _ in 0..READS {
-            // The pool may have had enough: what it wants closed is read no further.
-            if out.iter().any(|o| matches!(o, Output::Close(c) if *c == id)) {
-                return;
-            }
-            match p.receive(&mut buffer) {
-                Ok(Got::Data(n)) => pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out),
-                Ok(Got::Nothing) => return,
-                Ok(Got::End(clean)) => return pool.handle(t, Input::Eof(id, clean), out),
-                Err(e) => return fail(id, &e, t, pool, out),
+        while open.had < FRESH {
+            match read(open, id, t, pool, out) {
+                Some(cost) => open.had += cost,
+                None => return,
             }
         }
-        self.more.insert(token);
+        open.queued = true;
+        self.more.push_back(id);
     }
+
+    /// There may be more to read than a turn had time for.
+    pub fn waits(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// One portion for the one that has waited longest; what it cost. `None`: nobody waits.
+    pub fn go_on(&mut self, t: Time, pool: &mut Pool, out: &mut Vec<Output>) -> Option<usize> {
+        let id = self.more.pop_front()?;
+        let Some(open) = self.open.get_mut(&id) else { return Some(0) };
+        let cost = read(open, id, t, pool, out);
+        open.queued = cost.is_some();
+        if open.queued {
+            self.more.push_back(id);
+        }
+        Some(cost.unwrap_or(COST))
+    }
+}
+
+/// Reads one portion; what it cost. `None`: there is no more, or nobody wants more.
+fn read(open: &mut Open, id: ProbeId, t: Time, pool: &mut Pool, out: &mut Vec<Output>) -> Option<usize> {
+    // The pool may have had enough: what it wants closed is read no further.
+    if out.iter().any(|o| matches!(o, Output::Close(c) if *c == id)) {
+        return None;
+    }
+    let mut buffer = [0u8; PORTION];
+    match open.probe.receive(&mut buffer) {
+        Ok(Got::Data(n)) => {
+            pool.handle(t, Input::Data(id, buffer.get(..n).unwrap_or_default()), out);
+            return Some(n.max(COST));
+        }
+        Ok(Got::Nothing) => {}
+        Ok(Got::End(clean)) => pool.handle(t, Input::Eof(id, clean), out),
+        Err(e) => fail(id, &e, t, pool, out),
+    }
+    None
 }

@@ -166,9 +166,7 @@ impl Teller {
             let (sender, receiver) = sync_channel::<(mail::Settings, mail::Alert)>(MAILS);
             let work = move || {
                 while let Ok((settings, alert)) = receiver.recv() {
-                    if let Err(e) = mail::send(&settings, &alert) {
-                        log::error!("mail '{}' was not sent: {e}", alert.subject);
-                    }
+                    crate::mail::send(&settings, &alert);
                     waiting.fetch_sub(1, Ordering::Relaxed);
                 }
             };

@@ -63,7 +63,7 @@ section! {
         /// One BFD session.
         live "bfd_instance" "NAME { ... }" "unique NAME of at most 31 characters" "-" => bfd: Vec<BfdInstance> = Vec::new(), |c, v| crate::bfd::instance(c, v);
         /// Client certificate and authorities of TLS checks.
-        live "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| block(v.get_or_insert_default(), c);
+        live "SSL" "{ ... }" "-" "none" => ssl: Option<Ssl> = None, |c, v| crate::lvs::ssl(c, v);
         /// A process whose presence is tracked.
         live "vrrp_track_process" "NAME { ... }" "unique NAME" "-" => processes: Vec<TrackProcess> = Vec::new(), |c, v| {
             if let Some(name) = c.block_name() {

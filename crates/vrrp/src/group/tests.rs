@@ -77,7 +77,7 @@ fn a_cut_link_hands_over_all_members_together_without_waiting_for_the_silent_one
     assert!(net.holds(0));
     net.run_until(5_000, |n| states(n, 1) == [State::Master; 2]);
     let took = net.now.since(from);
-    assert!(took < Duration::from_millis(620), "{took:?}");
+    assert!(took < Duration::from_millis(20), "{took:?}");
     net.run_for(10);
     assert_eq!(states(&net, 0), [State::Fault; 2]);
     assert!(!net.holds(0));
@@ -183,7 +183,7 @@ fn an_orderly_stop_of_a_group_leaves_no_gap() {
     net.stop(0);
     net.run_until(2_000, |n| n.stopped(0));
     assert_eq!(states(&net, 1), [State::Master; 2]);
-    assert!(net.now.since(t(11_000)) < Duration::from_millis(620));
+    assert!(net.now.since(t(11_000)) < Duration::from_millis(20));
 }
 
 #[test]

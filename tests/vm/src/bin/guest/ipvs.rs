@@ -157,7 +157,7 @@ fn ipv6(lab: &mut Lab) {
     // A mark of a group has the family of the servers, where the file does not say it.
     sh("nft add table ip6 lab; nft add chain ip6 lab pre '{ type filter hook prerouting priority -150; }'; \
         nft add rule ip6 lab pre ip6 daddr fd00:1::100 tcp dport 81 meta mark set 9");
-    let group = service("group SIX", "lb_kind NAT\n protocol TCP", &servers);
+    let group = service("group SIX", "lb_kind NAT", &servers);
     d.reload(&format!("virtual_server_group SIX {{\n fwmark 9\n}}\n{group}"));
     wait_table("-f 9 -6 -r [fd00:2::2]:8080 -m", true);
     assert_eq!(lab.ask("client", "[fd00:1::100]:81", 4), "rs1=2 rs2=2");

@@ -292,6 +292,18 @@ fn a_new_package_takes_over_without_a_failover() {
 }
 
 fn a_purge_leaves_the_configuration_alone() {
+    // One that goes and comes again is what it was.
+    sh("DEBIAN_FRONTEND=noninteractive dpkg --remove steadfast");
+    assert!(!holds(VIP), "{}", sh("ip addr show dev br0"));
+    sh("dpkg -i /share/steadfast.deb");
+    assert!(works("systemctl is-active steadfast") && works("systemctl is-enabled steadfast"), "{}", journal());
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
+    sh(
+        "systemctl disable --now steadfast; DEBIAN_FRONTEND=noninteractive dpkg --remove steadfast; dpkg -i /share/steadfast.deb",
+    );
+    assert!(!works("systemctl is-active steadfast") && !works("systemctl is-enabled steadfast"), "{}", journal());
+    sh("systemctl enable --now steadfast");
+    assert!(eventually(seconds(10), || holds(VIP)), "{}", journal());
     sh("DEBIAN_FRONTEND=noninteractive dpkg --purge steadfast");
     assert!(!holds(VIP), "{}", sh("ip addr show dev br0"));
     assert!(!works("systemctl cat steadfast"));

@@ -1,0 +1,157 @@
+//! What of a virtual server fits together: families, ports, protocols, tunnels. What does not is reported, as keepalived's `-t` does,
+//! and is not in the configuration that is used.
+
+mod common;
+
+use common::read;
+use steadfast_config::diag::Class;
+use steadfast_config::model::Config;
+
+const NAT: &str = "lb_algo rr\n lb_kind NAT";
+const DR: &str = "lb_algo rr\n lb_kind DR";
+const V4: &str = "10.9.0.1 80";
+const V6: &str = "fd09::1 80";
+
+/// A virtual server with these words and these real servers.
+fn service(head: &str, words: &str, servers: &[&str]) -> String {
+    let servers: String = servers.iter().map(|s| format!(" real_server {s} {{\n weight 1\n }}\n")).collect();
+    format!("virtual_server {head} {{\n {words}\n{servers}}}\n")
+}
+
+fn group(entries: &str, words: &str, servers: &[&str]) -> String {
+    format!("virtual_server_group G {{\n {entries}\n}}\n") + &service("group G", words, servers)
+}
+
+/// The configuration, whether `-t` finds a fault, and all that is said.
+fn load(text: &str) -> (Config, bool, Vec<String>) {
+    let outcome = read(text);
+    let fault = outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported);
+    let said = outcome.diagnostics.iter().map(|d| d.message.clone()).collect();
+    (outcome.config, fault, said)
+}
+
+/// Addresses of the real servers that are left; `None`: so is no virtual server. And whether that is a fault.
+fn left(text: &str) -> (Option<Vec<String>>, bool) {
+    let (config, fault, _) = load(text);
+    let of = |r: &steadfast_config::model::RealServer| r.address.map(|a| a.to_string()).unwrap_or_default();
+    (config.virtual_servers.first().map(|v| v.real_servers.iter().map(of).collect()), fault)
+}
+
+fn servers(addresses: &[&str]) -> Option<Vec<String>> {
+    Some(addresses.iter().map(|a| a.to_string()).collect())
+}
+
+#[test]
+fn a_server_of_the_wrong_family_is_not_in_the_service() {
+    let tcp = format!("{NAT}\n protocol TCP");
+    let six = format!("{NAT}\n ip_family inet6");
+    let four = format!("{NAT}\n ip_family inet");
+    let tunnel = "lb_algo rr\n lb_kind TUN\n ip_family inet6";
+    assert_eq!(left(&service("fwmark 5", &six, &[V4])), (None, true));
+    assert_eq!(left(&service("fwmark 5", &four, &[V6])), (None, true));
+    assert_eq!(left(&service("fwmark 5", &six, &[V4, V6])), (servers(&["fd09::1"]), true));
+    assert_eq!(
+        left(&service("fwmark 5", tunnel, &["10.9.0.1", "fd09::1"])),
+        (servers(&["10.9.0.1", "fd09::1"]), false)
+    );
+    // Without ip_family the first server's counts.
+    assert_eq!(left(&service("fwmark 5", NAT, &[V4, V6])), (servers(&["10.9.0.1"]), true));
+    assert_eq!(left(&service("fwmark 5", NAT, &[V6, V4])), (servers(&["fd09::1"]), true));
+    assert_eq!(left(&service("fwmark 5", NAT, &[V6])), (servers(&["fd09::1"]), false));
+    assert_eq!(left(&group("fwmark 7 inet6", NAT, &[V4, V6])), (servers(&["fd09::1"]), true));
+    assert_eq!(left(&group("10.8.0.1 80", &tcp, &[V4, V6])), (servers(&["10.9.0.1"]), true));
+    let both = "10.8.0.1 80\n fd08::1 80";
+    assert_eq!(left(&group(both, &tcp, &[V4, V6])), (servers(&["10.9.0.1", "fd09::1"]), false));
+    let (_, fault, said) = load(&group(both, &tcp, &[V4]));
+    assert!(!fault && said.iter().any(|s| s.contains("none of its real servers is of IPv6")), "{said:?}");
+}
+
+#[test]
+fn a_virtual_server_whose_servers_are_all_dropped_goes_too() {
+    let (config, fault, said) = load(&service("10.8.0.1 80", &format!("{NAT}\n protocol TCP"), &[V6]));
+    assert!(fault && config.virtual_servers.is_empty(), "{said:?}");
+    assert!(said.iter().any(|s| s.ends_with("it has no real server left, ignoring it")), "{said:?}");
+    assert!(!said.iter().any(|s| s.contains("quorum")), "{said:?}");
+}
+
+#[test]
+fn ip_family_that_contradicts_the_addresses_is_a_fault() {
+    for (text, conflicts) in [
+        (service("10.8.0.1 80", &format!("{NAT}\n protocol TCP\n ip_family inet6"), &[V4]), true),
+        (service("10.8.0.1 80", &format!("{NAT}\n protocol TCP\n ip_family inet"), &[V4]), false),
+        (service("fd08::1 80", &format!("{NAT}\n protocol TCP\n ip_family inet"), &[V6]), true),
+        (group("10.8.0.1 80", &format!("{NAT}\n protocol TCP\n ip_family inet6"), &[V4]), true),
+    ] {
+        let (config, fault, said) = load(&text);
+        assert_eq!((fault, config.virtual_servers.len()), (conflicts, 1), "{text}{said:?}");
+        assert_eq!(said.iter().any(|s| s.contains("conflicts with its addresses")), conflicts, "{said:?}");
+    }
+}
+
+#[test]
+fn a_group_of_marks_has_no_protocol() {
+    let (_, fault, said) = load(&group("fwmark 7\n fwmark 8", NAT, &["10.9.0.1"]));
+    assert!(!fault && said.is_empty(), "{said:?}");
+    let (_, fault, said) = load(&group("fwmark 7", &format!("{NAT}\n protocol TCP"), &["10.9.0.1"]));
+    assert!(fault && said.iter().any(|s| s.contains("a mark has no protocol")), "{said:?}");
+    let (config, fault, _) = load(&group("fwmark 7\n 10.8.0.1 80", NAT, &["10.9.0.1"]));
+    assert_eq!((fault, config.virtual_servers[0].protocol), (true, Some(17)));
+    assert_eq!(left(&service("fwmark 0", NAT, &[V4])), (None, true));
+}
+
+#[test]
+fn ports_are_the_services_where_they_must_be() {
+    let tcp = |words: &str| format!("{words}\n protocol TCP");
+    let (config, fault, said) = load(&service("10.8.0.1 80", &tcp(NAT), &["10.9.0.1 0"]));
+    assert_eq!((fault, config.virtual_servers[0].real_servers[0].port), (false, None), "{said:?}");
+    for entry in ["10.8.0.1", "10.8.0.1 0"] {
+        let (config, fault, said) = load(&group(entry, &tcp(NAT), &[V4]));
+        assert_eq!((fault, config.virtual_servers[0].persistence_timeout), (true, Some(360)), "{said:?}");
+    }
+    let sorry = |method: &str| format!("{}\n sorry_server 10.9.0.9 81\n {method}", tcp(NAT));
+    let (config, fault, said) = load(&service("10.8.0.1 80", &sorry("sorry_server_lvs_method DR"), &[V4]));
+    let kept = config.virtual_servers[0].sorry_server.map(|(_, port)| port);
+    assert_eq!((fault, kept), (true, Some(0)), "{said:?}");
+    assert!(!load(&service("10.8.0.1 80", &sorry(""), &[V4])).1);
+    assert!(load(&service("10.8.0.1 80", &tcp(&format!("{NAT}\n sorry_server_lvs_method DR")), &[V4])).1);
+    // Said where it has no effect, and nowhere else.
+    assert!(load(&group("10.8.0.1 80", &tcp(DR), &["10.9.0.1 81"])).1);
+    assert!(!load(&group("10.8.0.1 80", &tcp(DR), &[V4])).1);
+    assert!(load(&service("fwmark 5", DR, &[V4])).1);
+    assert!(!load(&service("fwmark 5", DR, &["10.9.0.1"])).1);
+}
+
+#[test]
+fn options_of_a_tunnel_fit_its_type() {
+    for (options, dumped, fits) in [
+        ("", "Ipip None None", true),
+        ("type ipip nocsum", "Ipip None Some(No)", true),
+        ("type ipip csum", "Ipip None None", false),
+        ("csum", "Ipip None None", false),
+        ("type ipip port 5", "Ipip None None", false),
+        ("port 5", "Ipip None None", false),
+        ("type gre csum", "Gre None Some(Yes)", true),
+        ("type gre remcsum", "Gre None None", false),
+        ("type gre port 5", "Gre None None", false),
+        ("type gue", "Ipip None None", false),
+        ("type gue port 6080 remcsum", "Gue Some(6080) Some(Remote)", true),
+    ] {
+        let words = format!("lb_algo rr\n lb_kind TUN {options}\n protocol TCP");
+        let (config, fault, said) = load(&service("10.8.0.1 80", &words, &[V4]));
+        let Some(steadfast_config::model::Method::Tunnel { kind, port, checksum }) = config.virtual_servers[0].method
+        else {
+            panic!("{options}: {said:?}");
+        };
+        assert_eq!((format!("{kind:?} {port:?} {checksum:?}").as_str(), !fault), (dumped, fits), "{options}: {said:?}");
+    }
+}
+
+#[test]
+fn half_a_client_certificate_is_said_to_be_none() {
+    for (words, half) in
+        [("certificate /c", "a certificate without a key"), ("key /k", "a key without a certificate"), ("ca /a", "")]
+    {
+        let (_, fault, said) = load(&format!("SSL {{\n {words}\n}}\n"));
+        assert_eq!((fault, said.iter().any(|s| s.contains(half) && s.contains("SSL"))), (false, !half.is_empty()));
+    }
+}
