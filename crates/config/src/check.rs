@@ -152,10 +152,8 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
 
 /// True for IPv6.
 pub(crate) fn family(i: &VrrpInstance) -> bool {
-    i.virtual_ipaddress
-        .first()
-        .map(|a| a.0.cidr.address.is_ipv6())
-        .unwrap_or(i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()))
+    let first = i.virtual_ipaddress.first().map(|a| a.0.cidr.address.is_ipv6());
+    i.native_ipv6 || first.unwrap_or(i.src_ip.is_some_and(|s| s.is_ipv6()))
 }
 
 /// The daemon that copies IPVS connections follows an instance that there is.

@@ -280,12 +280,14 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// The value of the current keyword; a missing one is the error that keepalived stops at.
+    /// The value of the current keyword; a missing one is the error that keepalived stops at, but for some keywords.
     pub fn value(&mut self) -> Option<&'a Word> {
         let word = self.word(1);
         if word.is_none() {
             let keyword = self.keyword().unwrap_or_default();
-            self.report(Class::MissingParameter, format!("'{keyword}' needs a value"));
+            let block = self.open_blocks.last().map_or("", |(block, _)| block.as_str());
+            let class = crate::valueless::class(block, &keyword);
+            self.report(class, format!("'{keyword}' needs a value"));
         }
         word
     }

@@ -128,3 +128,58 @@ fn older_spellings_are_noted() {
         assert_eq!(outcome.diagnostics.exit_status(), 0);
     }
 }
+
+/// keepalived refuses whichever comes second.
+#[test]
+fn native_ipv6_does_not_go_with_ipv4_addresses() {
+    let text = |first: &str, second: &str| {
+        let text = format!("vrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {first}\n {second}\n}}\n");
+        let outcome = read(&text);
+        let instance = outcome.config.instances.first().map(|i| (i.version, i.native_ipv6, i.virtual_ipaddress.len()));
+        (outcome.diagnostics.exit_status(), instance)
+    };
+    let (four, six) = ("virtual_ipaddress {\n 10.0.0.1\n }", "virtual_ipaddress {\n fe80::1\n }");
+    assert_eq!(text(four, "native_ipv6"), (5, Some((Some(2), false, 1))));
+    assert_eq!(text("native_ipv6", four), (5, None));
+    for (first, second) in [(six, "native_ipv6"), ("native_ipv6", six)] {
+        assert_eq!(text(first, second), (0, Some((Some(3), true, 1))));
+    }
+}
+
+/// At most keywords without their value keepalived ends with status 2; at these it reports, or says nothing, and goes on.
+#[test]
+fn a_value_that_is_missing_ends_the_daemon_where_keepalived_ends() {
+    let root = |word: &str| format!("{word}\n");
+    let globals = |word: &str| format!("global_defs {{\n {word}\n}}\n");
+    let script = |word: &str| format!("vrrp_script s {{\n {word}\n}}\n");
+    let process = |word: &str| format!("vrrp_track_process p {{\n process x\n {word}\n}}\n");
+    let file = |word: &str| format!("track_file f {{\n file /etc/hosts\n {word}\n}}\n");
+    let vrrp = |word: &str| instance("A", 5, word);
+    for (text, status) in [
+        (root("net_namespace"), 5),
+        (root("child_wait_time"), 2),
+        (globals("router_id"), 5),
+        (globals("script_user"), 5),
+        (globals("vrrp_notify_fifo"), 5),
+        (globals("lvs_sync_daemon"), 5),
+        (globals("vrrp_priority"), 5),
+        (globals("smtp_helo_name"), 0),
+        (globals("smtp_server"), 2),
+        (globals("vrrp_version"), 2),
+        (script("script /bin/true\n script"), 0),
+        (script("interval"), 2),
+        (process("weight"), 5),
+        (process("quorum"), 2),
+        (file("file"), 5),
+        (file("weight"), 5),
+        (vrrp("kernel_rx_buf_size"), 5),
+        (vrrp("priority"), 2),
+        (vrrp("interface"), 2),
+    ] {
+        let secure = "global_defs {\n enable_script_security\n script_user root\n}\n";
+        let outcome = read(&(text.clone() + secure + &instance("B", 6, "")));
+        let runs = steadfast_config::run_failure(&outcome);
+        assert_eq!((outcome.diagnostics.exit_status(), runs), (status, (status == 2).then_some(2)), "{text}");
+        assert!(said(&outcome).iter().any(|(_, m)| m.contains("needs a value")), "{text}");
+    }
+}

@@ -32,24 +32,8 @@ pub(super) fn strict(
     if six && version == Some(2) {
         say("version", "there is no version 2 over IPv6, using version 3");
     }
-    if i.down_timer_adverts.or(globals.down_timer_adverts).is_some_and(|n| n != 3) {
-        say("down_timer_adverts", "down_timer_adverts is 3");
-        i.down_timer_adverts = Some(3);
-    }
-    if i.garp_lower_prio_repeat.take_if(|n| *n > 0).is_some() {
-        say(
-            "garp_lower_prio_repeat",
-            "nothing is announced again at a lower priority, ignoring garp_lower_prio_repeat",
-        );
-    }
-    if i.garp_lower_prio_delay.take_if(|n| *n > 0).is_some() {
-        say("garp_lower_prio_delay", "nothing is announced again at a lower priority, ignoring garp_lower_prio_delay");
-    }
-    if i.lower_prio_no_advert.take_if(|on| !*on).is_some() {
-        say("lower_prio_no_advert", "an advert of lower priority is not answered, ignoring the word");
-    }
-    if i.higher_prio_send_advert.take_if(|on| *on).is_some() {
-        say("higher_prio_send_advert", "a master that yields says nothing more, ignoring the word");
+    if i.down_timer_adverts.is_none() && globals.down_timer_adverts.is_some_and(|n| n != 3) {
+        say("", "it has its own down_timer_adverts, ignoring that of global_defs");
     }
     let first = i.virtual_ipaddress.first().map(|(a, ..)| a.cidr.address);
     if let Some(std::net::IpAddr::V6(first)) = first.filter(|_| six)
