@@ -43,7 +43,9 @@ pub(super) fn instance(
     }
     let interface = i.interface.clone().unwrap_or_default();
     if i.interface.is_some() && host.interface(&interface).is_none() && !globals.dynamic_interfaces {
-        say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
+        let text = format!("({name}) interface {interface} does not exist now, the instance waits for it");
+        let help = crate::diag::meant(&interface, host.links().iter().map(String::as_str));
+        d.push_help(Class::General, at.of("vrrp_instance", &name, "interface"), text, help);
     }
     if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
         say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");
@@ -305,7 +307,9 @@ pub(super) fn instance(
             return false;
         }
         if host.interface(&t.name).is_none() && !globals.dynamic_interfaces {
-            d.push(Class::General, t.place.span(), format!("({name}) tracked interface {} does not exist now", t.name));
+            let help = crate::diag::meant(&t.name, host.links().iter().map(String::as_str));
+            let text = format!("({name}) tracked interface {} does not exist now", t.name);
+            d.push_help(Class::General, t.place.span(), text, help);
         }
         true
     });

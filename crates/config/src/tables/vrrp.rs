@@ -8,7 +8,8 @@ section! {
                 "MASTER" => InitialState::Master,
                 "BACKUP" => InitialState::Backup,
                 other => {
-                    c.report_at(Class::General, w, format!("state '{other}' is neither MASTER nor BACKUP"));
+                    let text = format!("state '{other}' is neither MASTER nor BACKUP");
+                    c.report_near(w, text, ["MASTER", "BACKUP"].into_iter());
                     InitialState::Backup
                 }
             };
@@ -331,7 +332,7 @@ section! {
             match w.text.as_str() {
                 "PASS" => *v = Some(AuthType::Pass),
                 "AH" => *v = Some(AuthType::Ah),
-                other => c.report_at(Class::General, w, format!("unknown authentication type '{other}'")),
+                other => c.report_near(w, format!("unknown authentication type '{other}'"), ["PASS", "AH"].into_iter()),
             }
         };
         /// Password of at most 8 characters.
