@@ -2,7 +2,9 @@
 //! and said.
 
 mod instance;
+mod owners;
 mod scripts;
+mod strict;
 
 use crate::diag::{Class, Diagnostics};
 use crate::host::Host;
@@ -20,6 +22,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     }
     crate::check_links::default_interface(config, host, d);
     let mut any_script = scripts::check(config, host, at, d);
+    owners::mixed(config, at, d);
     instances(config, host, at, d);
     groups(config, at, d);
     shared(config, d);
@@ -45,19 +48,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     }
 }
 
-/// Keeps the scripts that are defined before they are tracked: the order of the file matters to keepalived.
-fn defined_before(entries: &mut Vec<Track>, lines: &HashMap<String, u32>, owner: &str, d: &mut Diagnostics) {
-    entries.retain(|t| {
-        let early = lines.get(&t.name).is_none_or(|l| *l <= t.place.line);
-        if !early {
-            let text = format!("({owner}) script '{}' is tracked before it is defined, ignoring it", t.name);
-            d.push(Class::General, t.place.span(), text);
-        }
-        early
-    });
-}
-
-/// Keeps the entries that name something known.
+/// Keeps the entries that name something known, which is defined above: the order of the file matters to keepalived.
 fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &str, d: &mut Diagnostics) {
     entries.retain(|t| {
         let there = known.contains(&t.name);
@@ -66,8 +57,11 @@ fn known(entries: &mut Vec<Track>, known: &HashSet<String>, kind: &str, owner: &
                 crate::diag::suggest(&t.name, known.iter().map(String::as_str)).map(|s| format!("did you mean `{s}`?"));
             let text = format!("({owner}) tracked {kind} '{}' is not defined, ignoring it", t.name);
             d.push_help(Class::General, t.place.span(), text, help);
+        } else if t.early {
+            let text = format!("({owner}) {kind} '{}' is tracked before it is defined, ignoring it", t.name);
+            d.push(Class::General, t.place.span(), text);
         }
-        there
+        there && !t.early
     });
 }
 
@@ -90,14 +84,13 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let globals = config.globals.clone();
     let names = |l: Vec<&String>| l.into_iter().cloned().collect::<HashSet<String>>();
     let scripts = names(config.scripts.iter().map(|s| &s.name).collect());
-    let script_lines: HashMap<String, u32> = config.scripts.iter().map(|s| (s.name.clone(), s.line)).collect();
+    let file_weights: HashMap<String, i32> = config.files.iter().map(|f| (f.name.clone(), f.weight.0)).collect();
     let files = names(config.files.iter().map(|f| &f.name).collect());
     let processes = names(config.processes.iter().map(|p| &p.name).collect());
     let bfd = names(config.bfd.iter().filter(|b| b.is_for_vrrp()).map(|b| &b.name).collect());
     let bfd_weights: HashMap<String, i32> = config.bfd.iter().map(|b| (b.name.clone(), b.weight.0)).collect();
     let services: HashSet<String> = config.virtual_servers.iter().map(|v| v.served.to_string()).collect();
     for g in &mut config.groups {
-        defined_before(&mut g.track_script, &script_lines, &g.name, d);
         known(&mut g.track_script, &scripts, "script", &g.name, d);
         known(&mut g.track_file, &files, "file", &g.name, d);
         known(&mut g.track_process, &processes, "process", &g.name, d);
@@ -114,7 +107,6 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
     let mut keep = Vec::new();
     for mut i in std::mem::take(&mut config.instances) {
         let good = instance::instance(&mut i, &globals, host, at, d);
-        defined_before(&mut i.track_script, &script_lines, &i.name, d);
         known(&mut i.track_script, &scripts, "script", &i.name, d);
         known(&mut i.track_file, &files, "file", &i.name, d);
         known(&mut i.track_process, &processes, "process", &i.name, d);
@@ -123,6 +115,7 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
         if i.priority == Some(255) {
             weighted(&mut i.track_script, &script_weights, &i.name, d);
             weighted(&mut i.track_bfd, &bfd_weights, &i.name, d);
+            weighted(&mut i.track_file, &file_weights, &i.name, d);
         }
         refused |= !good;
         if !good {
@@ -159,10 +152,8 @@ fn instances(config: &mut Config, host: &dyn Host, at: &Places, d: &mut Diagnost
 
 /// True for IPv6.
 pub(crate) fn family(i: &VrrpInstance) -> bool {
-    i.virtual_ipaddress
-        .first()
-        .map(|a| a.0.cidr.address.is_ipv6())
-        .unwrap_or(i.native_ipv6 || i.src_ip.is_some_and(|s| s.is_ipv6()))
+    let first = i.virtual_ipaddress.first().map(|a| a.0.cidr.address.is_ipv6());
+    i.native_ipv6 || first.unwrap_or(i.src_ip.is_some_and(|s| s.is_ipv6()))
 }
 
 /// The daemon that copies IPVS connections follows an instance that there is.

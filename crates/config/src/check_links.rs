@@ -37,7 +37,8 @@ pub(crate) fn garp_groups(config: &Config, host: &dyn Host, at: &Places, d: &mut
     for (n, group) in config.garp_groups.iter().enumerate() {
         for link in group.interfaces.iter().filter(|l| host.interface(l).is_none()) {
             let place = at.of_member("garp_group", &n.to_string(), link);
-            d.push(Class::General, place, format!("garp_group: interface {link} does not exist now, it is waited for"));
+            // No fault of the file: the words are those by which a reload knows that.
+            d.push(Class::General, place, format!("garp_group: interface {link} does not exist now"));
         }
     }
 }

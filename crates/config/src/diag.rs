@@ -321,6 +321,11 @@ pub fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     near.map(|(_, c)| c).or_else(|| longer.next().copied().filter(|_| longer.next().is_none()))
 }
 
+/// Advice where another word is near.
+pub fn meant<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    suggest(word, candidates).map(|s| format!("did you mean `{s}`?"))
+}
+
 /// Edits (insert, delete, replace, swap of neighbours) between two words.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());

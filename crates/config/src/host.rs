@@ -35,6 +35,14 @@ pub enum KeyFile {
 pub trait Host {
     /// `Some(true)` for a loopback interface, `None` when there is none of this name.
     fn interface(&self, name: &str) -> Option<bool>;
+    /// Names of links that there are, for suggestions.
+    fn links(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Names of accounts, for suggestions.
+    fn accounts(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// There is a link of this name that is none of those that a virtual router has (macvlan, ipvlan).
     fn foreign_link(&self, _name: &str) -> bool {
         false
@@ -169,6 +177,14 @@ fn links() -> &'static [String] {
 }
 
 impl Host for SystemHost {
+    fn links(&self) -> Vec<String> {
+        let all = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        all.filter_map(|e| e.file_name().into_string().ok()).collect()
+    }
+    fn accounts(&self) -> Vec<String> {
+        let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        text.lines().filter_map(|l| Some(l.split_once(':')?.0.to_string())).collect()
+    }
     fn network_namespace(&self, name: &str) -> bool {
         Path::new("/run/netns").join(name).exists()
     }
@@ -328,6 +344,12 @@ pub struct FakeHost {
 }
 
 impl Host for FakeHost {
+    fn links(&self) -> Vec<String> {
+        self.interfaces.clone()
+    }
+    fn accounts(&self) -> Vec<String> {
+        self.users.keys().cloned().chain(["root".to_string(), "nobody".into()]).collect()
+    }
     fn network_namespace(&self, name: &str) -> bool {
         !self.absent_namespaces.iter().any(|n| n == name)
     }

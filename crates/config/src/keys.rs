@@ -77,7 +77,8 @@ pub(crate) fn choice<T: Copy>(c: &mut Cx<'_>, v: &mut T, words: &[(&str, T)]) {
         None => {
             let keyword = c.keyword().unwrap_or_default();
             let all = words.iter().map(|w| w.0).collect::<Vec<_>>().join(", ");
-            c.report_at(Class::General, w, format!("unknown {keyword} '{}': it is one of {all}", w.text));
+            let text = format!("unknown {keyword} '{}': it is one of {all}", w.text);
+            c.report_near(w, text, words.iter().map(|w| w.0));
         }
     }
 }

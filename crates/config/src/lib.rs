@@ -23,6 +23,7 @@ mod section;
 pub mod source;
 mod symlinks;
 mod undefined;
+mod valueless;
 mod vmac;
 
 pub use host::{Host, SystemHost};

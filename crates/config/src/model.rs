@@ -56,6 +56,9 @@ pub struct Track {
     pub reverse: Option<bool>,
     /// Where it is written.
     pub place: Place,
+    /// What it names was not defined when it was read.
+    #[serde(skip)]
+    pub early: bool,
 }
 
 /// `state MASTER|BACKUP`.
@@ -267,10 +270,17 @@ pub(crate) fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
 
 /// The same; `head` gives the name of what an entry tracks, and the number of words that it takes.
 fn tracks_of(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64, head: fn(&mut Cx<'_>) -> Option<(String, usize)>) {
+    let kind = match c.keyword().as_deref() {
+        Some("track_script") => Some("vrrp_script"),
+        Some("track_file") => Some("track_file"),
+        Some("track_process") => Some("vrrp_track_process"),
+        _ => None,
+    };
     c.list(|c| {
         let Some(place) = c.word(0).map(|w| Place::new(Some(w.span))) else { return };
         let Some((name, mut n)) = head(c) else { return };
-        let mut t = Track { name, weight: None, reverse: None, place };
+        let early = kind.is_some_and(|kind| !c.is_defined(kind, &name));
+        let mut t = Track { name, weight: None, reverse: None, place, early };
         while let Some(w) = c.word(n) {
             match w.text.as_str() {
                 "weight" => {

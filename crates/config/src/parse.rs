@@ -1,6 +1,6 @@
 //! Lines to sections: the cursor, and the readers of values.
 
-use crate::diag::{Class, Diagnostics, Span, suggest};
+use crate::diag::{Class, Diagnostics, Span, meant, suggest};
 use crate::host::Host;
 use crate::model::{Config, Root, Script, User};
 use crate::places::Places;
@@ -130,6 +130,24 @@ impl<'a> Cx<'a> {
     pub fn given_again(&mut self) {
         let text = format!("{}given already, this one counts", self.named());
         self.report(Class::General, text);
+    }
+
+    /// The same, with advice where the word is near one of those that are known.
+    pub fn report_near<'k>(&mut self, word: &Word, text: impl Into<String>, known: impl Iterator<Item = &'k str>) {
+        let help = meant(&word.text, known);
+        self.diagnostics.push_help(Class::General, Some(word.span), text, help);
+    }
+
+    /// A report on a link that is absent.
+    pub fn absent_link(&mut self, class: Class, word: &Word) {
+        let help = meant(&word.text, self.host.links().iter().map(String::as_str));
+        let text = format!("interface '{}' does not exist now", word.text);
+        self.diagnostics.push_help(class, Some(word.span), text, help);
+    }
+
+    /// Advice on an account that there is none of.
+    fn near_account(&self, name: &str) -> Option<String> {
+        meant(name, self.host.accounts().iter().map(String::as_str))
     }
 
     /// Says once for each keyword that it has no effect yet.
@@ -280,12 +298,14 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// The value of the current keyword; a missing one is the error that keepalived stops at.
+    /// The value of the current keyword; a missing one is the error that keepalived stops at, but for some keywords.
     pub fn value(&mut self) -> Option<&'a Word> {
         let word = self.word(1);
         if word.is_none() {
             let keyword = self.keyword().unwrap_or_default();
-            self.report(Class::MissingParameter, format!("'{keyword}' needs a value"));
+            let block = self.open_blocks.last().map_or("", |(block, _)| block.as_str());
+            let class = crate::valueless::class(block, &keyword);
+            self.report(class, format!("'{keyword}' needs a value"));
         }
         word
     }
@@ -527,7 +547,8 @@ impl<'a> Cx<'a> {
     pub fn user(&mut self, n: usize) -> Option<User> {
         let (name, group) = (self.word(n)?, self.word(n + 1));
         let Some((uid, gid)) = self.host.user(&name.text) else {
-            self.report_at(Class::General, name, format!("there is no user '{}'", name.text));
+            let (text, help) = (format!("there is no user '{}'", name.text), self.near_account(&name.text));
+            self.diagnostics.push_help(Class::General, Some(name.span), text, help);
             return None;
         };
         let gid = match group {
@@ -557,7 +578,8 @@ impl<'a> Cx<'a> {
             let Some((uid, gid)) = self.host.user(name) else {
                 // keepalived says nothing of it in a test.
                 let text = format!("there is no user '{name}', the script is not run");
-                return self.report_at(Class::Note, self.word(2).unwrap_or(word), text);
+                let (at, help) = (self.word(2).unwrap_or(word).span, self.near_account(name));
+                return self.diagnostics.push_help(Class::Note, Some(at), text, help);
             };
             let gid = match rest.get(1).map(|name| (name, self.host.group(name))) {
                 None => gid,

@@ -94,7 +94,6 @@ const LINES_ASIDE: &[(&str, &str)] = &[
     ("realpath()", "a folder was not there"),
     ("is not a private macvlan", "a link of that name was there"),
     ("too many decimal places", "a time is rounded to what the kernel takes"),
-    ("173 static_routes", "a static route is named by its text"),
 ];
 
 /// The blocks around each line, by the line of their brace, and the block that the line closes.

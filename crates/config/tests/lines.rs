@@ -230,16 +230,24 @@ fn track_groups() {
     let group = "track_group G { group { VI NOBODY } }\n";
     let instance = "vrrp_instance VI { interface eth0\n virtual_router_id 5\n virtual_ipaddress { 10.0.0.1 } }\n";
     let all = read(&format!(
-        "static_routes {{\n 10.1.0.0/24 dev a track_group G\n 10.2.0.0/24 dev a track_group H\n}}
+        "{group}static_routes {{\n 10.1.0.0/24 dev a track_group G\n 10.2.0.0/24 dev a track_group H\n}}
          static_rules {{\n table 5 preference 9 track_group G\n}}
-         static_ipaddress {{\n 10.3.0.1 dev a track_group G\n}}\n{group}{instance}"
+         static_ipaddress {{\n 10.3.0.1 dev a track_group G\n}}\n{instance}"
     ));
     let groups: Vec<_> = all.config.statics.iter().map(|(_, g)| g.as_deref()).collect();
     assert_eq!(groups, [Some("G"), None, Some("G"), Some("G")]);
     assert_eq!(all.config.track_groups[0].group, ["VI"]);
     let texts: Vec<&str> = all.diagnostics.iter().map(|d| d.message.as_str()).collect();
     assert!(texts.iter().any(|t| t.contains("no instance NOBODY")), "{texts:?}");
-    assert!(texts.iter().any(|t| t.contains("no track_group H")), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("track_group H is not defined above")), "{texts:?}");
+    // As to keepalived, one that comes later is none.
+    let later = read(&format!(
+        "static_ipaddress {{\n 10.3.0.1 dev a track_group G\n}}\n{instance}{}",
+        group.replace(" NOBODY", "")
+    ));
+    let said: Vec<_> = later.diagnostics.iter().map(|d| (d.message.as_str(), d.span.map(|s| s.line))).collect();
+    assert_eq!(said, [("track_group G is not defined above, ignoring it", Some(2))]);
+    assert_eq!(later.config.statics[0].1, None);
     // It is for static ones.
     let line = "virtual_routes {\n 10.1.0.0/24 dev a track_group G\n}";
     let outcome = read(&instance.replace("virtual_ipaddress", &format!("{line}\n virtual_ipaddress")));

@@ -104,6 +104,10 @@ fn a_link_is_in_one_garp_group_and_an_absent_one_is_named() {
     let host = FakeHost { interfaces: vec!["a".into(), "c".into()], ..Default::default() };
     let outcome = load_text(text, &Options::default(), &host);
     assert_eq!(lines(&outcome, "does not exist now"), [6]);
+    let reload = outcome.diagnostics.faults().len();
+    let there = FakeHost { interfaces: vec!["a".into(), "b".into(), "c".into()], ..Default::default() };
+    let faults = load_text(text, &Options::default(), &there).diagnostics.faults().len();
+    assert_eq!(reload, faults, "an absent link refuses no reload");
     let dynamic = format!("global_defs {{\n dynamic_interfaces\n}}\n{text}");
     assert_eq!(lines(&load_text(dynamic, &Options::default(), &host), "does not exist now"), [0; 0]);
 }

@@ -74,3 +74,33 @@ fn a_granularity_that_half_a_group_does_not_have_is_said() {
     assert_eq!(said("64", " fwmark 2 inet6"), [false; 0]);
     assert_eq!(said("255.255.255.0", " fwmark 1 inet"), [false; 0]);
 }
+
+#[test]
+fn a_value_that_is_near_a_known_one_is_suggested() {
+    let host = FakeHost { interfaces: vec!["eth0".into(), "bond7".into()], ..Default::default() };
+    let instance = |words: &str, address: &str, link: &str| {
+        let text = format!(
+            "vrrp_instance A {{\n interface {link}\n virtual_router_id 5\n {words}\n virtual_ipaddress {{\n {address}\n }}\n}}\n"
+        );
+        let all = load_text(text, &Options::default(), &host).diagnostics;
+        all.iter().filter_map(|d| d.help.clone()).collect::<Vec<_>>()
+    };
+    for (words, address, link, meant) in [
+        ("authentication {\n auth_type PAS\n auth_pass x\n }", "10.0.0.1", "eth0", "PASS"),
+        ("state MASTR", "10.0.0.1", "eth0", "MASTER"),
+        ("", "10.0.0.1 scope lnik", "eth0", "link"),
+        ("", "10.0.0.1 dev eht0", "eth0", "eth0"),
+        ("virtual_routes {\n 10.1.0.0/24 dev bnod7\n }", "10.0.0.1", "eth0", "bond7"),
+        ("track_interface {\n bond\n }", "10.0.0.1", "eth0", "bond7"),
+        ("", "10.0.0.1", "eht0", "eth0"),
+        ("notify /bin/true rooot", "10.0.0.1", "eth0", "root"),
+    ] {
+        let helps = instance(words, address, link);
+        assert!(helps.contains(&format!("did you mean `{meant}`?")), "{words} {address} {link}: {helps:?}");
+    }
+    let globals = load_text("global_defs {\n script_user rooot\n}\n", &Options::default(), &host).diagnostics;
+    assert!(globals.iter().any(|d| d.help.as_deref() == Some("did you mean `root`?")));
+    assert!(
+        instance("state OTHER", "10.0.0.1 scope wide dev wlan0", "eth0").iter().all(|h| !h.contains("did you mean"))
+    );
+}

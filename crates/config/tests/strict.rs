@@ -77,3 +77,46 @@ fn an_instance_of_version_3_needs_an_address() {
         assert_eq!(outcome.diagnostics.exit_status(), if more.is_empty() { 5 } else { 0 }, "version {version} {more}");
     }
 }
+
+/// keepalived has a line for each.
+#[test]
+fn each_thing_that_strict_mode_takes_away_is_said() {
+    for (priority, words, addresses, word) in [
+        (255, "state BACKUP", FOUR, "using MASTER"),
+        (100, "version 2", SIX, "using version 3"),
+        (100, "", "fd09::5\n fe80::5", "must be link-local"),
+    ] {
+        let (status, said, instance) = strict(priority, words, addresses);
+        let all: Vec<&str> = said.lines().collect();
+        assert_eq!((status, all.len(), instance.is_some()), (5, 1, true), "{words}: {said}");
+        assert!(all[0].contains("strict mode: ") && all[0].contains(word), "{words}: {said}");
+    }
+    let text = |n: u8| {
+        format!(
+            "global_defs {{\n vrrp_strict\n vrrp_down_timer_adverts {n}\n}}\nvrrp_instance A {{\n interface eth0\n virtual_router_id 5\n \
+             virtual_ipaddress {{\n {FOUR}\n }}\n}}\n"
+        )
+    };
+    assert_eq!((read(&text(5)).diagnostics.exit_status(), read(&text(3)).diagnostics.exit_status()), (5, 0));
+    assert_eq!(strict(255, "state MASTER", FOUR).0, 0);
+    assert_eq!(strict(100, "version 3", SIX).0, 0);
+}
+
+/// An instance of IPv6 has version 3 unless it says otherwise itself, as with keepalived.
+#[test]
+fn the_version_of_all_instances_is_that_of_ipv4_ones() {
+    for (global, own, address, version) in [
+        ("vrrp_version 2", "", SIX, 3),
+        ("vrrp_version 3", "", SIX, 3),
+        ("vrrp_version 2", "version 2", SIX, 2),
+        ("vrrp_version 3", "", FOUR, 3),
+        ("vrrp_version 2", "", FOUR, 2),
+        ("vrrp_version 3", "version 2", FOUR, 2),
+    ] {
+        let outcome = read(&format!(
+            "global_defs {{\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {own}\n virtual_ipaddress \
+             {{\n {address}\n }}\n}}\n"
+        ));
+        assert_eq!(outcome.config.instances[0].version, Some(version), "{global} {own} {address}");
+    }
+}

@@ -276,9 +276,13 @@ impl Instance {
             return self.discard(Once::Count, |c| &mut c.addr_list_err, source, out, || "no address in it".into());
         }
         let theirs = wire::address_bytes(message, header.count, family);
+        // RFC 9568 section 5.2.9. Who begins its own list otherwise has a peer with the same file, which must be heard.
+        let local = |list: &[u8]| wire::addresses(list, family).next().is_some_and(is_link_local);
         if self.config.strict
             && family == Family::V6
-            && wire::addresses(theirs, family).next().is_some_and(|a| !is_link_local(a))
+            && header.count > 0
+            && !local(theirs)
+            && local(&self.wire_addresses())
         {
             return self.discard(
                 Once::LinkLocal,

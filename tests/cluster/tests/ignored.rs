@@ -131,3 +131,21 @@ fn random_numbers_have_the_seed_that_is_given() {
     assert_eq!(faults("random_seed 7"), faults("random_seed 7"));
     assert_ne!(faults("random_seed 7"), faults("random_seed 8").replace("seed 8", "seed 7"));
 }
+
+/// keepalived has a notice at its start where nothing is said of max_auto_priority, or 0, and none where -1 says that this is meant.
+#[test]
+fn a_start_without_automatic_priority_has_a_notice() {
+    require!();
+    let lan = Lan::new(1);
+    for (word, notices) in
+        [("", 1), ("max_auto_priority 0", 1), ("max_auto_priority -1", 0), ("max_auto_priority 5", 0)]
+    {
+        let conf = format!("global_defs {{\n {word}\n}}\n{}", instance(""));
+        let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf);
+        assert!(eventually(SOON, || d.log().contains("Startup complete")), "{}", d.log());
+        d.reload(&conf);
+        assert!(eventually(SOON, || d.log().contains("Reload complete")), "{}", d.log());
+        assert_eq!(d.log().matches("NOTICE: max_auto_priority is not set").count(), notices, "{word}: {}", d.log());
+        assert_eq!(d.stop(), Some(0));
+    }
+}

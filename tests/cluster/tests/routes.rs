@@ -285,13 +285,13 @@ fn a_static_route_of_a_track_group_that_cannot_be_there_means_fault() {
     require!();
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
-    let conf = "static_routes {
- 10.40.0.0/24 via 10.88.0.9 track_group G
-}
-track_group G {
+    let conf = "track_group G {
  group {
   VI
  }
+}
+static_routes {
+ 10.40.0.0/24 via 10.88.0.9 track_group G
 }
 vrrp_instance VI {
  interface eth0

@@ -43,7 +43,9 @@ pub(super) fn instance(
     }
     let interface = i.interface.clone().unwrap_or_default();
     if i.interface.is_some() && host.interface(&interface).is_none() && !globals.dynamic_interfaces {
-        say!(General, "interface", "interface {interface} does not exist now, the instance waits for it");
+        let text = format!("({name}) interface {interface} does not exist now, the instance waits for it");
+        let help = crate::diag::meant(&interface, host.links().iter().map(String::as_str));
+        d.push_help(Class::General, at.of("vrrp_instance", &name, "interface"), text, help);
     }
     if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
         say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");
@@ -92,14 +94,15 @@ pub(super) fn instance(
         let rest = i.virtual_ipaddress.split_off(255);
         i.virtual_ipaddress_excluded.extend(rest);
     }
-    let version = match i.version.or(globals.vrrp_version) {
+    // vrrp_version is meant for IPv4: an instance of IPv6 has version 3 unless it says otherwise itself.
+    let version = match i.version.or(globals.vrrp_version.filter(|_| !six)) {
         _ if i.native_ipv6 => 3,
         Some(v) if !(six && strict) => v,
         None if six => 3,
         None => 2,
         Some(_) => 3,
     };
-    i.version = Some(version);
+    let written = i.version.replace(version);
     if i.virtual_ipaddress.is_empty() && !i.no_virtual_ipaddress {
         if version == 3 || strict {
             say!(General, "", "no virtual_ipaddress, the instance is refused");
@@ -125,12 +128,8 @@ pub(super) fn instance(
         say!(Note, "state", "state MASTER without a usable priority means priority 255, an address owner's");
     }
     let priority = *i.priority.get_or_insert(100);
-    if strict && i.state == Some(InitialState::Master) && priority != 255 {
-        say!(General, "state", "strict mode: state MASTER needs priority 255, using BACKUP");
-        i.state = Some(InitialState::Backup);
-    }
-    if strict && priority == 255 {
-        i.state = Some(InitialState::Master);
+    if strict {
+        super::strict::strict(i, globals, six, written, at, d);
     }
     if i.state.is_none() && priority == 255 {
         i.state = Some(InitialState::Master);
@@ -308,7 +307,9 @@ pub(super) fn instance(
             return false;
         }
         if host.interface(&t.name).is_none() && !globals.dynamic_interfaces {
-            d.push(Class::General, t.place.span(), format!("({name}) tracked interface {} does not exist now", t.name));
+            let help = crate::diag::meant(&t.name, host.links().iter().map(String::as_str));
+            let text = format!("({name}) tracked interface {} does not exist now", t.name);
+            d.push_help(Class::General, t.place.span(), text, help);
         }
         true
     });

@@ -135,7 +135,13 @@ impl<'a> Words<'_, 'a> {
             .or_else(|| self.c.table(table, text));
         if found.is_none_or(|n| n > high) {
             let why = if found.is_some() { format!(", the greatest is {high}") } else { String::new() };
-            self.c.report_at(Class::General, at, format!("unknown {} '{text}'{why}", of.text));
+            let help = crate::diag::meant(text, fixed.iter().map(|(n, _)| *n)).filter(|_| found.is_none());
+            self.c.diagnostics.push_help(
+                Class::General,
+                Some(at.span),
+                format!("unknown {} '{text}'{why}", of.text),
+                help,
+            );
         }
         found.filter(|n| *n <= high)
     }
@@ -209,7 +215,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
             "dev" => {
                 let dev = w.value(option)?;
                 if w.c.host.interface(&dev.text).is_none() {
-                    w.c.report_at(Class::General, dev, format!("interface '{}' does not exist now", dev.text));
+                    w.c.absent_link(Class::General, dev);
                 }
                 a.interface = dev.text.as_str().into();
                 named = true;
@@ -307,7 +313,7 @@ pub(crate) fn link_delay(c: &mut Cx<'_>) -> Option<(String, Duration, Duration)>
     let link = c.word(0)?;
     if c.host.interface(&link.text).is_none() {
         // keepalived does not start then; here the link may come.
-        c.report_at(Class::Fatal, link, format!("interface '{}' does not exist now", link.text));
+        c.absent_link(Class::Fatal, link);
     }
     let Some(down) = c.word(1) else {
         c.report_at(Class::General, link, "a delay is missing");

@@ -305,7 +305,7 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
             "dev" | "oif" => {
                 let dev = w.value(o)?;
                 if w.c.host.interface(&dev.text).is_none() {
-                    w.c.report_at(Class::General, dev, format!("interface '{}' does not exist now", dev.text));
+                    w.c.absent_link(Class::General, dev);
                 }
                 *r.nexthops.last_mut().map_or(&mut r.interface, |h| &mut h.interface) = Some(dev.text.clone());
             }

@@ -154,7 +154,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
             "dev" | "iif" | "oif" => {
                 let dev = w.value(o)?;
                 if w.c.host.interface(&dev.text).is_none() {
-                    w.c.report_at(Class::General, dev, format!("interface '{}' does not exist now", dev.text));
+                    w.c.absent_link(Class::General, dev);
                 }
                 *if o.text == "oif" { &mut r.oif } else { &mut r.iif } = Some(dev.text.clone());
             }

@@ -80,7 +80,7 @@ section! {
         live "vrrp_lower_prio_no_advert" "[BOOL]" "-" "off" => lower_prio_no_advert: Option<bool> = None, |c, v| c.boolean(v);
         /// Send one advert before backing off.
         live "vrrp_higher_prio_send_advert" "[BOOL]" "-" "off" => higher_prio_send_advert: Option<bool> = None, |c, v| c.boolean(v);
-        /// Default version.
+        /// Version of IPv4 instances that name none; one of IPv6 has 3 then.
         live "vrrp_version" "2|3" "2-3" "2" => vrrp_version: Option<u8> = None, |c, v| c.some_int(v, 2, 3);
         /// Accept unicast adverts from listed peers only; always so here.
         live "vrrp_check_unicast_src" "[BOOL]" "-" "on" => check_unicast_src: Option<bool> = None, |c, v| c.boolean(v);
@@ -309,13 +309,25 @@ section! {
     }
     also {
         /// Older spelling of vrrp_rlimit_rttime.
-        live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.vrrp_rlimit_rttime, 1);
+        live "vrrp_rlimit_rtime" "USECS" ">=1" "-" => |c, s| {
+            older(c, "vrrp_rlimit_rttime");
+            c.at_least(&mut s.vrrp_rlimit_rttime, 1);
+        };
         /// Older spelling of checker_rlimit_rttime.
-        live "checker_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.checker_rlimit_rttime, 1);
+        live "checker_rlimit_rtime" "USECS" ">=1" "-" => |c, s| {
+            older(c, "checker_rlimit_rttime");
+            c.at_least(&mut s.checker_rlimit_rttime, 1);
+        };
         /// Older spelling of bfd_rlimit_rttime.
-        live "bfd_rlimit_rtime" "USECS" ">=1" "-" => |c, s| c.at_least(&mut s.bfd_rlimit_rttime, 1);
+        live "bfd_rlimit_rtime" "USECS" ">=1" "-" => |c, s| {
+            older(c, "bfd_rlimit_rttime");
+            c.at_least(&mut s.bfd_rlimit_rttime, 1);
+        };
         /// Older spelling of lvs_flush_on_stop.
-        live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
+        live "lvs_flush_onstop" "[VS]" "-" "off" => |c, s| {
+            older(c, "lvs_flush_on_stop");
+            crate::lvs::flush_on_stop(c, &mut s.lvs_flush_on_stop);
+        };
         /// iptables chains. The work is done by nftables, as keepalived does where iptables is its front end.
         live "vrrp_iptables" "[IN [OUT]]" "names" "-" => |c, s| s.vrrp_iptables = true;
         /// Names of ipsets. Sets of nftables take their place.
@@ -474,4 +486,10 @@ fn mode_bits(text: &str) -> Option<u32> {
         };
         Some(mask | bit)
     })
+}
+
+/// Notes an older spelling; keepalived's test says nothing of it.
+fn older(c: &mut Cx<'_>, newer: &str) {
+    let text = format!("{}is an older spelling of {newer}", c.named().replace(": ", " "));
+    c.report(Class::Note, text);
 }

@@ -21,6 +21,7 @@ section! {
         live "static_ipaddress" "{ address lines }" "-" "-" => statics: Vec<(Object, Option<String>)> = Vec::new(), |c, v| {
             c.list(|c| {
                 if let Some((a, _, group)) = crate::lines::address(c, None) {
+                    let group = grouped(c, group);
                     v.push((Object::Address(a), group));
                 }
             });
@@ -82,12 +83,20 @@ section! {
     also {
         /// Routes kept configured.
         live "static_routes" "{ route lines }" "-" "-" => |c, s| {
-            c.list(|c| s.statics.extend(crate::lines::route(c, true).map(|(r, g)| (Object::Route(Box::new(r)), g))));
+            c.list(|c| {
+                if let Some((r, group)) = crate::lines::route(c, true) {
+                    s.statics.push((Object::Route(Box::new(r)), grouped(c, group)));
+                }
+            });
         };
         /// Policy rules kept configured.
         live "static_rules" "{ rule lines }" "-" "-" => |c, s| {
             let mut next = 16384;
-            c.list(|c| s.statics.extend(crate::lines::rule(c, &mut next, true).map(|(r, g)| (Object::Rule(Box::new(r)), g))));
+            c.list(|c| {
+                if let Some((r, group)) = crate::lines::rule(c, &mut next, true) {
+                    s.statics.push((Object::Rule(Box::new(r)), grouped(c, group)));
+                }
+            });
         };
         /// Older spelling of track_file.
         live "vrrp_track_file" "NAME { ... }" "as track_file" "-" => |c, s| {
@@ -172,6 +181,18 @@ section! {
         /// Its name.
         name: String;
     }
+}
+
+/// The group of a static object's line: one that is defined above.
+fn grouped(c: &mut Cx<'_>, group: Option<String>) -> Option<String> {
+    let name = group?;
+    if c.is_defined("track_group", &name) {
+        return Some(name);
+    }
+    let help = crate::diag::suggest(&name, c.defined("track_group")).map(|s| format!("did you mean `{s}`?"));
+    let at = c.words().iter().find(|w| w.text == name).map(|w| w.span);
+    c.diagnostics.push_help(Class::General, at, format!("track_group {name} is not defined above, ignoring it"), help);
+    None
 }
 
 fn track_file(c: &mut Cx<'_>, files: &mut Vec<TrackFile>) {

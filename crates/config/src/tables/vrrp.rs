@@ -8,7 +8,8 @@ section! {
                 "MASTER" => InitialState::Master,
                 "BACKUP" => InitialState::Backup,
                 other => {
-                    c.report_at(Class::General, w, format!("state '{other}' is neither MASTER nor BACKUP"));
+                    let text = format!("state '{other}' is neither MASTER nor BACKUP");
+                    c.report_near(w, text, ["MASTER", "BACKUP"].into_iter());
                     InitialState::Backup
                 }
             };
@@ -198,8 +199,6 @@ section! {
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// Serve on until the successor is heard (steadfast's own).
         live "soft_release" "[BOOL]" "-" "global" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
-        /// IPv6 transport without IPv6 addresses.
-        live "native_ipv6" "-" "-" "off" => native_ipv6: bool = false, |c, v| c.flag(v);
         /// Put the addresses on a macvlan with the virtual MAC.
         live "use_vmac" "[name IF|IF] [MAC] [netlink_notify_msg] [group G]" "name of at most 15 characters; MAC of 5 or 6 octets" "off" => use_vmac: Option<Vmac> = None, |c, v| crate::vmac::line(c, v);
         /// Adverts go by an ipvlan with an address of its own. IPv4 needs the address, IPv6 takes the link-local one without it.
@@ -212,6 +211,14 @@ section! {
         live "no_accept" "-" "-" "off" => accept: Option<bool> = None, |c, v| *v = Some(false);
     }
     also {
+        /// IPv6 transport without IPv6 addresses.
+        live "native_ipv6" "-" "not behind IPv4 addresses" "off" => |c, s| {
+            if s.virtual_ipaddress.first().is_some_and(|(a, ..)| a.cidr.address.is_ipv4()) {
+                c.report(Class::General, format!("({}) native_ipv6 does not go with IPv4 addresses, ignoring it", s.name));
+            } else {
+                s.native_ipv6 = true;
+            }
+        };
         /// Send adverts to these addresses instead of multicast.
         live "unicast_peer" "{ ADDR [min_ttl N] [max_ttl N] ... }" "ttl 0-255" "none" => |c, s| {
             s.unicast_words = true;
@@ -259,6 +266,8 @@ section! {
         };
     }
     plain {
+        /// native_ipv6.
+        native_ipv6: bool;
         /// use_vmac_addr.
         use_vmac_addr: bool;
         /// linkbeat_use_polling.
@@ -323,7 +332,7 @@ section! {
             match w.text.as_str() {
                 "PASS" => *v = Some(AuthType::Pass),
                 "AH" => *v = Some(AuthType::Ah),
-                other => c.report_at(Class::General, w, format!("unknown authentication type '{other}'")),
+                other => c.report_near(w, format!("unknown authentication type '{other}'"), ["PASS", "AH"].into_iter()),
             }
         };
         /// Password of at most 8 characters.
