@@ -119,6 +119,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         reload_file: c.globals.reload_file.clone(),
         check_log: c.globals.reload_check_config.clone().filter(|path| !path.is_empty()),
         save_dir: c.globals.config_save_dir.clone(),
+        no_auto_priority: c.globals.auto_priority == 0,
     }
 }
 

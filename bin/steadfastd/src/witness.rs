@@ -7,6 +7,7 @@ use crate::parent::upgrade::Former;
 use crate::rehearsal;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use steadfast_status::live;
 use steadfast_sys::{control, handover, schedule};
 
 /// Each of them has this long.
@@ -23,6 +24,8 @@ pub struct Given {
     pub silent: Vec<(usize, Former)>,
     /// What they run by.
     pub config: Vec<u8>,
+    /// What the VRRP process held was taken away.
+    pub withdrawn: bool,
 }
 
 /// The whole of an answer.
@@ -39,17 +42,33 @@ pub fn run(options: &Options) -> i32 {
     }
     let client = options.descriptors.first().copied().unwrap_or(-1);
     let given = handover::load(options.handover.unwrap_or(-1)).ok();
-    let Some(Given { head, mut said, silent, config }) = given.and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    let Some(Given { head, mut said, silent, config, withdrawn }) =
+        given.and_then(|bytes| serde_json::from_slice(&bytes).ok())
     else {
         return 1;
     };
     for (place, former) in silent {
+        // What was said is more than nothing.
+        if former.kept.is_empty() && said.get(place).is_some_and(|text| text != "null") {
+            continue;
+        }
         // Of whom cannot be told so, what it said itself stands.
         if let Ok(Some(text)) = rehearsal::start(options, former, &config, (&["--testify"], MOST))
             && let Some(place) = said.get_mut(place)
         {
             *place = String::from_utf8_lossy(&text).into_owned();
         }
+    }
+    if let [vrrp, ..] = &mut said
+        && withdrawn
+        && let Ok(mut status) = serde_json::from_str::<live::Vrrp>(vrrp)
+    {
+        for i in status.instances.iter_mut().filter(|i| i.state != "FAULT") {
+            i.state = "FAULT".into();
+            i.faults = vec!["the VRRP process does not serve, and what it held was taken away".into()];
+        }
+        status.instances.iter_mut().for_each(|i| i.holds = false);
+        *vrrp = live::to_json(&status);
     }
     i32::from(control::answer(client, answer(&head, &said).as_bytes()).is_err())
 }

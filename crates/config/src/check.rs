@@ -26,6 +26,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     crate::check_links::track_groups(config, at, d);
     crate::check_links::link_delays(config, d);
     crate::check_links::linkbeat(config, d);
+    crate::check_links::garp_groups(config, host, at, d);
     crate::check_links::tables(config, at, d);
     // The checker child looks at its own scripts, whatever the VRRP child came to.
     let of_checks = crate::check_lvs::check(config, host, d);

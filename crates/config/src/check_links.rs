@@ -29,6 +29,19 @@ pub(crate) fn link_delays(config: &mut Config, d: &mut Diagnostics) {
     }
 }
 
+/// keepalived does not begin with a group that names a link that is absent; here the link is waited for.
+pub(crate) fn garp_groups(config: &Config, host: &dyn Host, at: &Places, d: &mut Diagnostics) {
+    if config.globals.dynamic_interfaces {
+        return;
+    }
+    for (n, group) in config.garp_groups.iter().enumerate() {
+        for link in group.interfaces.iter().filter(|l| host.interface(l).is_none()) {
+            let place = at.of_member("garp_group", &n.to_string(), link);
+            d.push(Class::General, place, format!("garp_group: interface {link} does not exist now, it is waited for"));
+        }
+    }
+}
+
 /// Links are polled that an instance goes by.
 pub(crate) fn linkbeat(config: &mut Config, d: &mut Diagnostics) {
     let mut used: BTreeSet<&str> = BTreeSet::new();

@@ -75,9 +75,8 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
                 }
             }
             LineKind::Open => {
-                c.diagnostics.push(Class::UnexpectedOpenBrace, Some(line.span), "unexpected '{'");
-                c.at -= 1;
-                c.skip_block();
+                let of_keyword = c.follows() == Some(LineKind::Text);
+                c.unexpected(line.span, of_keyword);
             }
             LineKind::Close => c.diagnostics.push(Class::UnexpectedCloseBrace, Some(line.span), "unexpected '}'"),
         }
@@ -125,6 +124,12 @@ impl<'a> Cx<'a> {
     /// A report at a word.
     pub fn report_at(&mut self, class: Class, word: &Word, text: impl Into<String>) {
         self.diagnostics.push(class, Some(word.span), text);
+    }
+
+    /// Says that the keyword of this line was given before, and that what is written last counts.
+    pub fn given_again(&mut self) {
+        let text = format!("{}given already, this one counts", self.named());
+        self.report(Class::General, text);
     }
 
     /// Says once for each keyword that it has no effect yet.
@@ -242,11 +247,29 @@ impl<'a> Cx<'a> {
                     return false;
                 }
                 LineKind::Open => {
-                    self.diagnostics.push(Class::UnexpectedOpenBrace, Some(line.span), "unexpected '{'");
-                    self.at -= 1;
-                    self.skip_block();
+                    let doubled = self.follows() == Some(LineKind::Open);
+                    self.unexpected(line.span, !doubled);
                 }
             }
+        }
+    }
+
+    /// What the line before the current one is.
+    fn follows(&self) -> Option<LineKind> {
+        self.at.checked_sub(2).and_then(|before| self.lines.get(before)).map(|l| l.kind)
+    }
+
+    /// Reports the brace of the current line. One that is there twice, or with nothing before it, is ignored, as keepalived does:
+    /// what follows it is meant for the block that is open. The block of a keyword that has none is passed over whole.
+    fn unexpected(&mut self, span: Span, has_block: bool) {
+        let (text, help) = match has_block {
+            true => ("unexpected '{'", None),
+            false => ("unexpected '{', ignoring it", Some("each `{` wants a `}` of its own".to_string())),
+        };
+        self.diagnostics.push_help(Class::UnexpectedOpenBrace, Some(span), text, help);
+        if has_block {
+            self.at -= 1;
+            self.skip_block();
         }
     }
 
@@ -461,6 +484,18 @@ impl<'a> Cx<'a> {
         }
         let at = self.word(1).map(|w| w.span).or_else(|| self.place());
         self.places.put(&self.block.0, &self.block.1, word, at);
+    }
+
+    /// The block being read has no name in the file.
+    pub fn name_block(&mut self, kind: &str, name: &str) {
+        self.block = (kind.into(), name.into());
+    }
+
+    /// A name that the block being read has as a member.
+    pub fn link_of_block(&mut self, v: &mut Vec<String>) {
+        let Some(w) = self.value() else { return };
+        self.places.put_member(&self.block.0, &self.block.1, &w.text, w.span);
+        v.push(w.text.clone());
     }
 
     /// Where this keyword was in the block being read.

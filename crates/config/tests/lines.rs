@@ -210,6 +210,14 @@ fn rule_options() {
         ("from 10.0.0.0/8 preference 9", GENERAL),
         ("table 5 preference 4294967296", GENERAL),
         ("from fd01::/64 table 5 preference 9 realms 3", GENERAL),
+        // What of a table counts is for rules that look up in one.
+        ("preference 9 unreachable suppress_prefixlength 3", GENERAL),
+        ("preference 9 suppress_ifgroup 3 goto 10", GENERAL),
+        ("preference 9 nop realms 3", GENERAL),
+        (
+            "l3mdev preference 9 suppress_prefixlength 3",
+            Ok("from all priority 9 tos 0x0 suppress_prefixlen 3 l3mdev protocol 18"),
+        ),
         // Taken, and said.
         ("table 5", GENERAL),
     ] {
@@ -333,5 +341,86 @@ fn both_spellings_of_a_tracked_file_need_a_file_that_tells_of_changes() {
             assert_eq!(outcome.config.files.len(), files, "{word} {more}");
             assert_eq!(outcome.diagnostics.exit_status(), if files == 0 { 5 } else { 0 }, "{word} {more}");
         }
+    }
+}
+
+#[test]
+fn what_follows_the_hops_of_a_route_drops_it() {
+    for (options, taken) in [
+        ("nexthop via 10.0.0.2 dev a weight 2 onlink nexthop via 10.0.0.3 realms 3", true),
+        ("table 9 nexthop via 10.0.0.2 weight 2 nexthop via 10.0.0.3", true),
+        ("nexthop via 10.0.0.2 weight 2 table 9", false),
+        ("nexthop via 10.0.0.2 no_track", false),
+        ("nexthop via 10.0.0.2 mtu 1400", false),
+        ("nexthop via 10.0.0.2 blackhole", false),
+    ] {
+        let outcome = read(&format!("static_routes {{\n 10.1.0.0/24 {options}\n}}\n"));
+        assert_eq!(outcome.config.statics.len(), usize::from(taken), "{options}");
+        assert_eq!(outcome.diagnostics.exit_status(), if taken { 0 } else { 5 }, "{options}");
+    }
+}
+
+#[test]
+fn a_peer_or_a_broadcast_address_that_an_address_cannot_have_is_reported_and_left_out() {
+    for (line, status, broadcast, peer) in [
+        ("10.0.0.5/24 brd +", 0, Some("10.0.0.255"), None),
+        ("10.0.0.5/30 brd -", 0, Some("10.0.0.4"), None),
+        ("10.0.0.5/31 brd +", 5, None, None),
+        ("10.0.0.5 brd +", 5, None, None),
+        ("10.0.0.5/32 brd -", 5, None, None),
+        ("10.0.0.5 brd 10.0.0.255", 0, Some("10.0.0.255"), None),
+        ("10.0.0.5 peer fe80::1", 5, None, None),
+        ("fe80::5 peer 10.0.0.1", 5, None, None),
+        ("10.0.0.5 peer 10.0.0.7 brd 10.0.0.255", 5, None, Some("10.0.0.7/32")),
+        ("10.0.0.5 brd 10.0.0.255 peer 10.0.0.7", 5, None, Some("10.0.0.7/32")),
+    ] {
+        let outcome = read(&format!("static_ipaddress {{\n {line} dev eth0\n}}\n"));
+        let Some((Object::Address(a), _)) = outcome.config.statics.first() else { panic!("{line}") };
+        assert_eq!(outcome.diagnostics.exit_status(), status, "{line}");
+        assert_eq!(a.broadcast.map(|b| b.to_string()).as_deref(), broadcast, "{line}");
+        assert_eq!(a.peer.as_ref().map(|p| p.to_string()).as_deref(), peer, "{line}");
+    }
+}
+
+#[test]
+fn what_is_said_twice_is_reported() {
+    let of = |block: &str, instance: &str| {
+        read(&format!(
+            "{block}\nvrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {instance}\n virtual_ipaddress {{\n 10.0.0.5\n }}\n}}\n\
+             vrrp_instance B {{\n interface eth0\n virtual_router_id 6\n virtual_ipaddress {{\n 10.0.0.6\n }}\n}}\n"
+        ))
+    };
+    let tracked = |kind: &str| format!("{kind} {{\n t\n }}");
+    let o = of("track_file t {\n file /a\n file /b\n}", &tracked("track_file"));
+    assert_eq!((o.diagnostics.exit_status(), o.config.files[0].file.as_deref()), (5, Some("/b")));
+    let o = of("vrrp_track_process t {\n process a\n process b\n}", &tracked("track_process"));
+    let process = o.config.processes[0].process.as_ref().map(|p| p.text.as_str());
+    assert_eq!((o.diagnostics.exit_status(), process), (5, Some("b")));
+    for (lines, status, version) in
+        [("version 3\n version 2", 5, 2), ("version 2\n version 3", 5, 3), ("version 3\n version 3", 0, 3)]
+    {
+        let o = of("", lines);
+        assert_eq!((o.diagnostics.exit_status(), o.config.instances[0].version), (status, Some(version)), "{lines}");
+    }
+    let o = of("vrrp_sync_group G {\n group {\n A\n B\n }\n group {\n B\n A\n }\n}", "");
+    let members = o.config.groups[0].group.clone().unwrap_or_default();
+    assert_eq!((o.diagnostics.exit_status(), members), (5, vec!["A".to_string(), "B".into()]));
+}
+
+#[test]
+fn words_that_change_nothing_as_they_stand_are_reported() {
+    let status = |word: &str, more: &str| {
+        let text = format!(
+            "vrrp_track_process p {{\n process a\n {more}\n}}\nvrrp_instance A {{\n interface eth0\n virtual_router_id 5\n \
+             {word}\n track_process {{\n p\n }}\n virtual_ipaddress {{\n 10.0.0.5\n }}\n}}\n"
+        );
+        let o = read(&text);
+        (o.diagnostics.exit_status(), o.config.processes[0].param_match.clone())
+    };
+    assert_eq!(status("", "param_match foo"), (5, None));
+    assert_eq!(status("", "param_match partial"), (0, Some("partial".into())));
+    for word in ["check_unicast_src", "check_unicast_src no", "old_unicast_checksum", "unicast_ttl 5"] {
+        assert_eq!(status(word, "").0, 5, "{word}");
+        assert_eq!(status(&format!("{word}\n unicast_peer {{\n 10.0.0.2\n }}"), "").0, 0, "{word}");
     }
 }

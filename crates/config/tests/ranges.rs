@@ -4,6 +4,9 @@ mod common;
 
 use common::read;
 use steadfast_config::diag::Class;
+use steadfast_config::host::FakeHost;
+use steadfast_config::load_text;
+use steadfast_config::source::Options;
 
 /// Words that are good, and words that are not.
 const GLOBALS: &[(&str, &[&str], &[&str])] = &[
@@ -71,13 +74,38 @@ fn groups_of_links() {
         (group("gna_interval 1\n interfaces {\n a\n b\n }"), 1, false),
         (group("garp_interval 0\n interface a"), 0, true),
         (group("interface a"), 0, true),
-        (group("garp_interval 1"), 0, true),
+        (group("garp_interval 1"), 0, false),
+        (group("garp_interval 1\n interface a\n interface b"), 1, false),
+        (group("garp_interval 1\n interface a\n interfaces {\n a\n b\n }"), 1, true),
+        (group("garp_interval 1\n interfaces {\n a\n b\n a\n }"), 1, true),
+        (group("garp_interval 1\n interface a") + &group("garp_interval 2\n interface b"), 2, false),
+        (group("garp_interval 1\n interface a") + &group("garp_interval 2\n interfaces {\n a\n b\n }"), 2, true),
         (group("garp_interval 1\n interface a") + &group("garp_interval 2\n interface a"), 1, true),
     ] {
         let outcome = read(&text);
         assert_eq!(outcome.config.garp_groups.len(), count, "{text}");
         assert_eq!(outcome.diagnostics.iter().any(|d| d.class > Class::Unsupported), faulty, "{text}");
     }
+}
+
+/// As keepalived: a link is in the first group that names it, and stays out of the others.
+#[test]
+fn a_link_is_in_one_garp_group_and_an_absent_one_is_named() {
+    let text = "garp_group {\n garp_interval 1\n interface a\n interfaces {\n  a\n  b\n }\n}\ngarp_group {\n gna_interval 2\n interfaces \
+                {\n  b\n  c\n }\n}\n";
+    let outcome = read(text);
+    let links: Vec<_> = outcome.config.garp_groups.iter().map(|g| g.interfaces.join(" ")).collect();
+    assert_eq!(links, ["a b", "c"]);
+    let lines = |outcome: &steadfast_config::Outcome, words: &str| -> Vec<u32> {
+        let of = outcome.diagnostics.iter().filter(|d| d.message.contains(words));
+        of.filter_map(|d| d.span.map(|s| s.line)).collect()
+    };
+    assert_eq!(lines(&outcome, "garp_group already specified for"), [5, 12]);
+    let host = FakeHost { interfaces: vec!["a".into(), "c".into()], ..Default::default() };
+    let outcome = load_text(text, &Options::default(), &host);
+    assert_eq!(lines(&outcome, "does not exist now"), [6]);
+    let dynamic = format!("global_defs {{\n dynamic_interfaces\n}}\n{text}");
+    assert_eq!(lines(&load_text(dynamic, &Options::default(), &host), "does not exist now"), [0; 0]);
 }
 
 /// The hardware address of a virtual link, and limits of a peer's TTL: what is taken, and what is reported.

@@ -40,6 +40,32 @@ fn strict_mode_takes_away_what_the_rfcs_do_not_have() {
     assert_eq!(i.expect("instance").version, Some(3), "{said}");
 }
 
+#[test]
+fn what_strict_mode_has_a_value_of_its_own_for_is_reported_where_it_is_written() {
+    for (line, status) in [
+        ("garp_lower_prio_repeat 4", 5),
+        ("garp_lower_prio_repeat 0", 0),
+        ("garp_lower_prio_delay 9", 5),
+        ("garp_lower_prio_delay 0", 0),
+        ("down_timer_adverts 6", 5),
+        ("down_timer_adverts 3", 0),
+        ("lower_prio_no_advert no", 5),
+        ("lower_prio_no_advert", 0),
+        ("higher_prio_send_advert", 5),
+        ("higher_prio_send_advert no", 0),
+    ] {
+        let (seen, said, _) = strict(100, line, FOUR);
+        assert_eq!(seen, status, "{line}: {said}");
+        let word = line.split(' ').next().expect("word");
+        assert_eq!(said.contains(&format!("strict mode has its own {word}")), status == 5, "{said}");
+        // Without strict mode they are what is written.
+        let i = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 5\n {line}\n virtual_ipaddress {{\n {FOUR}\n }}\n}}\n"
+        );
+        assert_eq!(read(&i).diagnostics.exit_status(), 0, "{line}");
+    }
+}
+
 /// RFC 9568 section 5.2.5: the number of addresses is at least 1.
 #[test]
 fn an_instance_of_version_3_needs_an_address() {

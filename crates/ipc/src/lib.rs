@@ -101,6 +101,9 @@ pub struct Facts {
     /// Words that a daemon takes over when it starts alone, where the file sets them.
     #[serde(default)]
     pub fixed: Vec<(String, String)>,
+    /// Nothing is said of max_auto_priority, or 0: a start mentions it.
+    #[serde(default)]
+    pub no_auto_priority: bool,
 }
 
 /// The last one of a list of fingerprints that had to be cut.

@@ -47,7 +47,8 @@ impl Router {
         }
         match on_advert(standing, heard, facts) {
             Action::Ignore => {}
-            Action::Skew => self.skew(i, now, seen, out),
+            Action::Skew => self.given_up(i, now, seen, false, out),
+            Action::Succeed => self.given_up(i, now, seen, true, out),
             Action::Accept => {
                 if heard != Heard::Lower {
                     self.cancel_timer(i, Which::Delay);
@@ -135,8 +136,9 @@ impl Router {
         self.set_timer(i, Which::Down, at);
     }
 
-    /// Backup: the master gives up.
-    pub(crate) fn skew(&mut self, i: u32, now: Time, seen: Seen, out: &mut Vec<Output>) {
+    /// Backup: the master gives up. The highest backup stands up first: by the skew, or as it does where the master has sunk below it.
+    /// One that waits for its skew, and is higher, preempts us then.
+    pub(crate) fn given_up(&mut self, i: u32, now: Time, seen: Seen, fast: bool, out: &mut Vec<Output>) {
         let Some(x) = self.slot_mut(i) else { return };
         if x.may_chat(now) {
             let text = format_args!("Backup received priority 0 advertisement from {}", seen.source);
@@ -146,7 +148,8 @@ impl Router {
         // repeated ones must not put the takeover off
         let first = x.zero_heard.is_none();
         x.zero_heard.get_or_insert(now);
-        let at = now + x.skew();
+        let skew = x.skew();
+        let at = now + if fast { timing::takeover_spread(x.priority()).min(skew) } else { skew };
         if first && self.timer(i, Which::Down).is_none_or(|t| t > at) {
             self.set_timer(i, Which::Down, at);
         }

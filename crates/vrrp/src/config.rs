@@ -256,6 +256,18 @@ pub struct Track {
 /// Addresses of a virtual router. Most have one, which is in place.
 pub type Addresses = SmallVec<[Address; 1]>;
 
+/// Keepalived before 2.0 computed the checksum of what it sent to single routers as if it went to the multicast group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum OldChecksum {
+    /// As the peers do.
+    #[default]
+    Auto,
+    /// So it is sent; both ways are heard.
+    Always,
+    /// It is wrong.
+    Never,
+}
+
 /// One virtual router. What it says of itself is here; the rest, which a thousand of one file mostly have alike, is shared between
 /// them ([`Kinds`]) and read and written as if it were here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -355,6 +367,8 @@ pub struct Common {
     pub skip_check_adv_addr: bool,
     /// Version 3 over IPv4: compute the checksum without pseudo-header (RFC 9568 section 5.2.8). Both forms are accepted.
     pub checksum_without_pseudo: bool,
+    /// Version 3 over IPv4 to single routers.
+    pub old_checksum: OldChecksum,
     /// Ignore the link state of the own interface.
     pub dont_track_primary: bool,
     /// Tracked objects, group-level ones included.
@@ -448,6 +462,7 @@ impl InstanceConfig {
             owner_ignore_adverts: false,
             skip_check_adv_addr: false,
             checksum_without_pseudo: false,
+            old_checksum: OldChecksum::Auto,
             dont_track_primary: false,
             tracks: Vec::new(),
             depends_on: Vec::new(),

@@ -6,7 +6,7 @@ use crate::receive::{Newer, Rows};
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::transitions::DRAIN;
 use crate::wire::{self, ChecksumForm};
-use crate::{Auth, Counters, InstanceConfig, NewMaster, Output, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, NewMaster, OldChecksum, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -99,7 +99,8 @@ pub(crate) struct Instance {
     pub zero_heard: Option<Time>,
     /// Who speaks version 3, where version 2 is heard, too.
     pub newer: Option<Box<[Option<Newer>; 2]>>,
-    /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out.
+    /// When it last spoke as a master whose link, or source address, then went away under it; and whether priority 0 went out. Nobody
+    /// was heard since.
     pub interrupted: Option<Box<(Time, bool)>>,
     /// What its last advert came from.
     pub spoke_from: Option<IpAddr>,
@@ -121,6 +122,8 @@ pub(crate) struct Instance {
     pub preempted: Option<Box<(IpAddr, Time)>>,
     /// Last announcement that a contention caused, and how many there were within its second.
     pub reannounced: Option<Time>,
+    /// Peers compute checksums the old way, and so do we (`OldChecksum::Auto`).
+    pub old_checksum: bool,
     pub bursts: u32,
     pub objects_set: bool,
     pub counters: Counters,
@@ -178,6 +181,7 @@ impl Instance {
             replies: 0,
             preempted: None,
             reannounced: None,
+            old_checksum: false,
             bursts: 0,
             objects_set: false,
             counters: Counters::default(),
@@ -259,8 +263,9 @@ impl Instance {
         self.assessed.faults.iter().any(|f| f.is_dead_link() && !self.waits_for(f))
     }
 
-    /// Its link or its address was away for so short a time that no peer can have taken over: each waits for as many adverts before, or,
-    /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there.
+    /// Its link or its address was away for so short a time that no peer has taken over: each waits for as many adverts before, or,
+    /// where it was told, for a skew time that is longer than ours. A quarter of that is left for the way there. One that took over at
+    /// once when it was told was heard meanwhile.
     pub fn was_only_interrupted(&self, now: Time) -> bool {
         let Some((spoke, told)) = self.interrupted.as_deref().copied() else { return false };
         let interval = self.config.advert_interval;
@@ -399,8 +404,14 @@ impl Instance {
         let count = u8::try_from(addresses.len() / wire::address_len(c.family)).unwrap_or(255);
         let message = |version: Version, destination: IpAddr| {
             let form = form(version);
+            let old = match c.old_checksum {
+                OldChecksum::Auto => self.old_checksum,
+                OldChecksum::Always => true,
+                OldChecksum::Never => false,
+            };
+            let summed_to = if old && version == Version::V3 && destination.is_ipv4() { c.group } else { destination };
             let head = wire::Head { version, vrid: c.vrid, priority, interval: c.advert_interval, count };
-            let mut payload = wire::emit_raw(head, &addresses, &c.auth, form, source, destination);
+            let mut payload = wire::emit_raw(head, &addresses, &c.auth, form, source, summed_to);
             if let Some(h) = c.trailer()
                 && let Some(key) = h.key(h.active)
             {

@@ -52,7 +52,7 @@ pub struct Facts {
     pub preempt: bool,
     /// Where the delay of that stands.
     pub delay: Delay,
-    /// Takes over at once rather than at the end of the master-down timer.
+    /// Takes over at once rather than at the end of the master-down timer, or of the skew.
     pub fast: bool,
     /// The sender is the master that we know.
     pub known: bool,
@@ -68,6 +68,8 @@ pub enum Action {
     Ignore,
     /// Backup: let the master-down timer end after the skew (RFC 9568 section 6.4.2).
     Skew,
+    /// Backup: the master that we know gives up; take over within 10 ms.
+    Succeed,
     /// Backup: this is the master; learn its interval and arm the master-down timer.
     Accept,
     /// Backup: as [`Action::Accept`], and begin the preemption delay.
@@ -96,6 +98,8 @@ pub fn on_advert(standing: Standing, heard: Heard, facts: Facts) -> Action {
     match (standing, heard) {
         (Standing::Aside, _) => Action::Ignore,
         (Standing::Backup, Zero) if facts.other => Action::Ignore,
+        // whom nobody is to preempt has given up by itself
+        (Standing::Backup, Zero) if facts.fast && facts.known => Action::Succeed,
         (Standing::Backup, Zero) => Action::Skew,
         // addresses are never compared in Backup
         (Standing::Backup, EqualLower | EqualHigher | Higher) => Action::Accept,

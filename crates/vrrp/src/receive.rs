@@ -5,7 +5,7 @@ use crate::auth::{Refusal, is_wide};
 use crate::instance::{Instance, Once};
 use crate::tracking::is_link_local;
 use crate::wire::{self, Header, ah, trailer};
-use crate::{Auth, Counters, HmacMode, Output, Received, Rejected, Version, timing};
+use crate::{Auth, Counters, HmacMode, OldChecksum, Output, Received, Rejected, Version, timing};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -255,7 +255,8 @@ impl Instance {
         }
         // over IPv6 the sum takes the trailer in, as the kernel of the sender sees it; over IPv4 either way is heard
         let sum = |bytes| wire::verify(bytes, version, source, packet.destination).is_some();
-        if !sum(message) && (message.len() == opened.message.len() || !sum(opened.message)) {
+        let good = sum(message) || message.len() != opened.message.len() && sum(opened.message);
+        if !self.check_age(good, version, packet, message, out) {
             return self.discard(
                 Once::Checksum,
                 |c| &mut c.checksum_err,
@@ -485,7 +486,10 @@ impl Instance {
                 || format!("authentication type {theirs}, expected {ours}"),
             )?;
         }
-        if let Auth::Pass(password) = self.config.auth {
+        // Over IPv6 none are sent.
+        if let Auth::Pass(password) = self.config.auth
+            && self.config.family == Family::V4
+        {
             // authentication data stand where the count says; if they do not exist, the length is at fault
             match wire::auth_data(message, header.count, self.config.family) {
                 Some(data) if data == password => {}
@@ -510,6 +514,30 @@ impl Instance {
             }
         }
         Some(())
+    }
+
+    /// Whether the sum is right, as it is computed now (`good`) or was once; as the peers do it is done from then on.
+    fn check_age(
+        &mut self,
+        good: bool,
+        version: Version,
+        packet: &Received<'_>,
+        message: &[u8],
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let c = &self.config;
+        let may = c.unicast.is_some() && version == Version::V3 && c.family == Family::V4;
+        if !may || c.old_checksum == OldChecksum::Never {
+            return good;
+        }
+        let old = !good && wire::verify(message, version, packet.source, c.group).is_some();
+        if (good || old) && self.old_checksum != old && c.old_checksum == OldChecksum::Auto {
+            self.old_checksum = old;
+            let form = if old { "old" } else { "new" };
+            let text = format!("({}) Setting unicast VRRPv3 checksum to {form} version", c.name);
+            out.push(Output::Log(Level::Info, text));
+        }
+        good || old
     }
 
     /// Multicast for multicast instances, unicast for unicast ones, and there from configured peers only.

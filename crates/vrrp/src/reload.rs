@@ -237,7 +237,7 @@ impl Router {
                 c.unicast.clone(),
                 c.source,
                 c.group,
-                c.checksum_without_pseudo,
+                (c.checksum_without_pseudo, c.old_checksum),
             )
         };
         if before.advert_interval != after.advert_interval

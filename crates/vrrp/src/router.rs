@@ -494,7 +494,9 @@ impl Router {
         let Some(x) = self.slot_mut(i) else { return };
         if x.state != State::Backup && x.state != State::Master {
             // It does not take part yet, but must not hold what somebody else serves.
-            if x.objects_set && x.check(now, opened, out).is_some_and(|header| header.priority != 0) {
+            let concerns = x.objects_set || (x.interrupted.is_some() && x.spoke_from != Some(packet.source));
+            if concerns && x.check(now, opened, out).is_some_and(|header| header.priority != 0) {
+                x.interrupted = None;
                 self.let_orphans_go(i, out);
             }
             return;

@@ -30,7 +30,10 @@ pub(crate) struct Script {
     verdict: Option<bool>,
     /// Signals sent to the present run; `None`: not running.
     run: Option<u32>,
-    last: Option<ScriptEnd>,
+    /// A run has ended and counted.
+    seen: bool,
+    /// The last exit status; a run that a signal ended has none.
+    status: i32,
     /// The present run is of a former command; its result means nothing.
     foreign: bool,
     /// The present command was due while the former one's run was waited for.
@@ -48,7 +51,17 @@ impl Script {
             (_, Some(false)) | (true, None) => (0, Some(false)),
             (false, None) => (rise - 1, None),
         };
-        Script { config, counter, verdict, run: None, last: None, foreign: false, overdue: false, stuck: false }
+        Script {
+            config,
+            counter,
+            verdict,
+            run: None,
+            seen: false,
+            status: 0,
+            foreign: false,
+            overdue: false,
+            stuck: false,
+        }
     }
 
     /// OK, KO, or not known yet.
@@ -58,7 +71,7 @@ impl Script {
 
     /// No run has ended yet.
     pub fn pending(&self) -> bool {
-        self.last.is_none()
+        !self.seen
     }
 
     /// A run is going on.
@@ -128,9 +141,11 @@ impl Script {
             return Outcome::default();
         }
         let success = end == ScriptEnd::Exited(0) && !timed_out;
-        let first = self.last.is_none();
-        let status_changed = self.last.is_some_and(|l| l != end);
-        self.last = Some(end);
+        let first = !std::mem::replace(&mut self.seen, true);
+        let status_changed = match end {
+            ScriptEnd::Exited(status) if !timed_out => std::mem::replace(&mut self.status, status) != status,
+            _ => false,
+        };
         let (rise, fall) = (self.config.rise.max(1), self.config.fall.max(1));
         if success {
             self.counter = if self.counter < rise - 1 { self.counter + 1 } else { rise.saturating_add(fall) - 1 };

@@ -41,7 +41,7 @@ pub fn release_bound(version: Version, interval: Duration) -> Duration {
     })))
 }
 
-/// Delay of an early takeover: 10 ms spread over the priorities, the highest first.
+/// Delay of an early takeover, from a master that has sunk or gives up: 10 ms spread over the priorities, the highest first.
 pub fn takeover_spread(priority: u8) -> Duration {
     Duration::from_nanos(10_000_000 * (255 - u64::from(priority)) / 255)
 }

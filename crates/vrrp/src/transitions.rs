@@ -146,6 +146,9 @@ impl Router {
         if fault && members.len() > 1 && each().any(|x| x.state != State::Fault && !x.releasing()) {
             self.log_group(i, "FAULT", out);
         }
+        if !fault && members.len() > 1 && each().any(|x| x.state == State::Fault) {
+            self.log_group(i, "BACKUP", out);
+        }
         if !fault && all_new {
             if !waiting || each().any(|x| x.restored == Some(State::Master)) {
                 self.start(&members, now, out);

@@ -85,7 +85,9 @@ impl Header {
 
     /// Bytes that a message with this header has in a family.
     pub fn message_len(&self, family: Family) -> usize {
-        HEADER + usize::from(self.count) * address_len(family) + if self.version == 2 { AUTH } else { 0 }
+        // RFC 3768 knows IPv4 alone; over IPv6 keepalived sends no authentication data.
+        let tail = if self.version == 2 && family == Family::V4 { AUTH } else { 0 };
+        HEADER + usize::from(self.count) * address_len(family) + tail
     }
 
     /// The interval as time.
@@ -103,8 +105,11 @@ pub fn address_bytes(message: &[u8], count: u8, family: Family) -> &[u8] {
     message.get(HEADER..HEADER + usize::from(count) * address_len(family)).unwrap_or(&[])
 }
 
-/// The 8 bytes of authentication data of a version 2 message.
+/// The 8 bytes of authentication data of a version 2 message; over IPv6 there are none, which counts as zeroes.
 pub fn auth_data(message: &[u8], count: u8, family: Family) -> Option<[u8; AUTH]> {
+    if family == Family::V6 {
+        return Some([0; AUTH]);
+    }
     let at = HEADER + usize::from(count) * address_len(family);
     message.get(at..at + AUTH)?.try_into().ok()
 }
@@ -305,7 +310,7 @@ pub(crate) fn emit_raw(
     source: IpAddr,
     destination: IpAddr,
 ) -> Vec<u8> {
-    let tail = if head.version == Version::V2 { AUTH } else { 0 };
+    let tail = if head.version == Version::V2 && source.is_ipv4() { AUTH } else { 0 };
     let mut message = vec![0; HEADER + list.len() + tail];
     match head.version {
         Version::V2 => {
@@ -320,7 +325,9 @@ pub(crate) fn emit_raw(
                 let body = pnet_macros_support::packet::MutablePacket::payload_mut(&mut p);
                 let (addresses, secret) = body.split_at_mut(list.len());
                 addresses.copy_from_slice(list);
-                if let Auth::Pass(password) = auth {
+                if let Auth::Pass(password) = auth
+                    && secret.len() == password.len()
+                {
                     secret.copy_from_slice(password);
                 }
             }

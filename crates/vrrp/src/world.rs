@@ -146,7 +146,7 @@ impl Router {
             other => other.needs(interface),
         };
         let mut again: Vec<Object> = self.statics.iter().filter(|o| on(o)).cloned().collect();
-        for x in self.slots.iter().flatten().filter(|x| x.objects_set) {
+        for x in self.slots.iter().flatten().filter(|x| x.objects_set && x.standing() != Standing::Listening) {
             again.extend(Instance::objects(&x.config).filter(|o| on(o)));
         }
         out.extend(again.into_iter().map(Output::Add));
@@ -219,6 +219,14 @@ impl Router {
                     Level::Info,
                     format!("{object} was removed by somebody; it is not tracked and stays away"),
                 ));
+            }
+            return;
+        }
+        if self.is_withheld(object, now, out) {
+            if self.held.contains(object) && self.held.stays_away(now, object) {
+                let text =
+                    format!("{object} was removed while a master is listened for: it stays away until there is none");
+                out.push(Output::Log(Level::Warn, text));
             }
             return;
         }
@@ -301,17 +309,37 @@ impl Router {
         }
     }
 
-    /// Adds an object that we hold, and announces it once if it is an address.
     /// What went while the instance listened is put back once it goes on as master.
     pub(crate) fn restore_lost(&mut self, i: u32, out: &mut Vec<Output>) {
         let Some(x) = self.slot(i) else { return };
         out.extend(Instance::objects(&x.config).filter(|o| self.held.contains(o)).map(Output::Add));
     }
 
+    /// Somebody else may hold it by now: its owner listens, or has to, for it was held up for longer than peers wait. What the end of its
+    /// lease took away meanwhile must not come back before that is over.
+    fn is_withheld(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) -> bool {
+        let concerns = |x: &Instance| {
+            let late = x.standing() == Standing::Master && now.since(x.last_sent) >= x.peers_patience();
+            (late || x.standing() == Standing::Listening) && Instance::objects(&x.config).any(|o| o == *object)
+        };
+        let all = self.slots.iter().enumerate();
+        let owners: Vec<u32> = all.filter(|(_, x)| x.as_ref().is_some_and(concerns)).map(|(i, _)| i as u32).collect();
+        let mut withheld = false;
+        for i in owners {
+            withheld |= self.notice_oversleep(i, now, out);
+        }
+        withheld
+    }
+
+    /// Addresses of those who listen.
+    pub fn withheld(&self) -> impl Iterator<Item = &Address> {
+        let listen = self.slots.iter().flatten().filter(|x| x.standing() == Standing::Listening);
+        listen.flat_map(|x| x.config.addresses.iter().chain(&x.config.excluded))
+    }
+
+    /// Adds an object that we hold, and announces it once if it is an address.
     pub(crate) fn put_back(&mut self, object: &Object, now: Time, out: &mut Vec<Output>) {
-        let listens =
-            |x: &Instance| x.standing() == Standing::Listening && Instance::objects(&x.config).any(|o| o == *object);
-        if self.slots.iter().flatten().any(listens) {
+        if self.is_withheld(object, now, out) {
             return;
         }
         out.push(Output::Add(object.clone()));
@@ -373,6 +401,11 @@ impl Router {
             self.timers.set(Key::ScriptRun(id), now);
         }
         let good = script.verdict() == Some(true);
+        if outcome.status_changed
+            && let ScriptEnd::Exited(s) = end
+        {
+            out.push(Output::Log(Level::Info, format!("Script `{name}` now returning {s}")));
+        }
         if outcome.changed {
             let text = match (good, outcome.timed_out, end) {
                 (true, _, _) => format!("VRRP_Script({name}) succeeded"),
@@ -384,10 +417,6 @@ impl Router {
                 }
             };
             out.push(Output::Log(Level::Info, text));
-        } else if outcome.status_changed
-            && let ScriptEnd::Exited(s) = end
-        {
-            out.push(Output::Log(Level::Info, format!("Script `{name}` now returning {s}")));
         }
         // a first result matters even where it changes no verdict: somebody may wait for it
         self.tracker_changed(&Tracked::Script(name.into()), now, out);

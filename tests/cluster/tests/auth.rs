@@ -87,6 +87,48 @@ fn the_header_is_understood_by_keepalived_in_both_directions() {
     }
 }
 
+/// What only some do: each pair has one master, in both directions, and the other takes over.
+#[test]
+fn unusual_forms_are_those_of_keepalived() {
+    require!(keepalived);
+    let unicast = |own: u8, more: &str| {
+        let peer = 3 - own;
+        format!("unicast_src_ip 10.77.0.{own}\n unicast_peer {{\n 10.77.0.{peer}\n }}\n advert_int 1\n {more}")
+    };
+    let header = "authentication {\n auth_type AH\n auth_pass secret\n }";
+    let six = "version 2\n advert_int 1";
+    let (ours, theirs) = (Kind::Steadfast, Kind::Keepalived);
+    let both = [(ours, theirs), (theirs, ours)];
+    let one = [(theirs, ours)];
+    let variants: [(&str, &str, &str, &[(Kind, Kind)]); 4] = [
+        ("header to a single router", header, header, &both),
+        ("checksum of before 2.0", "version 3\n old_unicast_checksum", "version 3\n old_unicast_checksum", &both),
+        ("the same, found out by the lower one", "version 3\n old_unicast_checksum", "version 3", &one),
+        ("version 2 over IPv6", six, six, &both),
+    ];
+    for (name, first, second, pairs) in variants {
+        for &(a, b) in pairs {
+            let lan = Lan::new(2);
+            let text = |own: u8, priority: u8, more: &str| match more == six {
+                true => instance(priority, more, "fe80::77/64\n fd77::100/64"),
+                false => instance(priority, &unicast(own, more), "10.77.0.100/24"),
+            };
+            let vip = if first == six { "fd77::100" } else { VIP };
+            let hosts = [&lan.hosts[0], &lan.hosts[1]];
+            let da = Daemon::start(hosts[0], a, &text(1, 200, first));
+            let db = Daemon::start(hosts[1], b, &text(2, 100, second));
+            only(hosts[0], hosts[1], vip, &db);
+            // longer than a master-down interval: the backup hears the master
+            let two = eventually(seconds(5), || hosts.iter().all(|h| h.has(vip)));
+            assert!(!two && hosts[0].has(vip), "{name}, {a:?} before {b:?}:\n{}\n---\n{}", da.log(), db.log());
+            let found = b == ours && db.log().contains("(A) Setting unicast VRRPv3 checksum to old version");
+            assert_eq!(found, first != second, "{}", db.log());
+            assert_eq!(da.stop(), Some(0));
+            holds(hosts[1], vip, &db);
+        }
+    }
+}
+
 #[test]
 fn a_master_that_has_forgotten_its_numbers_is_recognised() {
     require!();

@@ -77,6 +77,60 @@ fn an_orderly_stop_costs_no_client_anything() {
     }
 }
 
+/// keepalived lets the addresses go at once, and waits for its skew before it takes them up.
+#[test]
+fn a_keepalived_that_stops_is_succeeded_at_once() {
+    require!();
+    if steadfast_test_cluster::daemon::keepalived().is_none() {
+        println!("SKIPPED: a keepalived that stops: it is not installed");
+        return;
+    }
+    let lan = Lan::new(3);
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    best_of("a keepalived stops, Steadfast takes over", TRIES, ms(60), || {
+        let a = Daemon::start(&lan.hosts[0], Kind::Keepalived, &conf(200, ""));
+        holds(&lan.hosts[0]);
+        assert!(eventually(ms(10_000), || !lan.hosts[1].has(VIP)), "{}", b.log());
+        let client = Client::start(&lan.hosts[2], VIP.parse().expect("address"));
+        std::thread::sleep(ms(1_500));
+        assert_eq!(a.stop(), Some(0));
+        holds(&lan.hosts[1]);
+        std::thread::sleep(ms(300));
+        client.end().longest_gap
+    });
+}
+
+/// A keepalived of higher priority waits for its skew, while the lower one of ours serves, and then takes over from it: one change more,
+/// which no client sees.
+#[test]
+fn a_higher_keepalived_comes_after_a_lower_one_that_did_not_wait_and_no_client_sees_either() {
+    require!();
+    if steadfast_test_cluster::daemon::keepalived().is_none() {
+        println!("SKIPPED: a higher keepalived beside ours: it is not installed");
+        return;
+    }
+    let lan = Lan::new(4);
+    let [first, higher, lower, asks] = &lan.hosts[..] else { panic!("four hosts") };
+    let k = Daemon::start(higher, Kind::Keepalived, &conf(150, ""));
+    let b = Daemon::start(lower, Kind::Steadfast, &conf(100, ""));
+    let mut times = 0;
+    best_of("a stop, a lower and a higher one take over", TRIES, ms(20), || {
+        let a = Daemon::start(first, Kind::Steadfast, &conf(200, ""));
+        holds(first);
+        assert!(eventually(ms(10_000), || !higher.has(VIP) && !lower.has(VIP)), "{}", b.log());
+        let client = Client::start(asks, VIP.parse().expect("address"));
+        std::thread::sleep(ms(1_500));
+        assert_eq!(a.stop(), Some(0));
+        times += 1;
+        let served = || b.log().matches("Entering MASTER STATE").count() >= times;
+        assert!(eventually(ms(5_000), served), "{}", b.log());
+        holds(higher);
+        assert!(eventually(ms(5_000), || !lower.has(VIP)), "{}\n{}", b.log(), k.log());
+        std::thread::sleep(ms(300));
+        client.end().longest_gap
+    });
+}
+
 /// What makes a master give way to its peer, time and again, and what makes it the master again.
 fn demoted(what: &str, first: &str, mut down: impl FnMut(&Daemon), mut up: impl FnMut(&Daemon)) {
     for peer in [Kind::Steadfast, Kind::Keepalived] {

@@ -144,6 +144,7 @@ fn a_hung_and_a_dead_child_are_told_of() {
     send(again, Signal::SIGKILL);
     let words = ["not running, died 3 times, starts again in", "its addresses are withdrawn", " VI ", "10.77.0.100/24"];
     says(&d, &["status"], &words);
+    says(&d, &["status"], &["FAULT  VI", "what it held was taken away"]);
     assert!(ask(&d, &["explain", "VI"]).contains("its process died"), "{}", ask(&d, &["explain", "VI"]));
     assert!(eventually(seconds(10), || another(again).is_some()), "{}", d.log());
     says(&d, &["status"], &["MASTER VI"]);

@@ -270,14 +270,14 @@ impl Daemon {
         self.forget_client(at);
     }
 
-    /// The places of those that are wanted and do not run, or neither answer nor beat, where something is known of them.
+    /// The places of those that are wanted and do not run, or neither answer nor beat.
     fn silent(&self, t: Time) -> Vec<usize> {
         let is = |r: &Role| match r.pid {
             Some(_) => r.ward.asked && r.ward.watch.silent_for(t) >= BEATING,
             None => !r.has_former() && self.wanted(r.name),
         };
         let of = self.roles.iter().take(3).enumerate();
-        of.filter(|(_, r)| is(r) && r.ward.kept().next().is_some()).map(|(n, _)| n).collect()
+        of.filter(|(_, r)| is(r)).map(|(n, _)| n).collect()
     }
 
     fn call_witness(&self, at: usize, silent: &[usize], (head, said): (&str, &[String; 3])) -> std::io::Result<()> {
@@ -288,6 +288,7 @@ impl Daemon {
             said: said.clone(),
             silent: silent.iter().filter_map(of).collect(),
             config: self.config.clone(),
+            withdrawn: self.roles.first().is_some_and(|r| r.withdrawn),
         };
         let memory = handover::store(&serde_json::to_vec(&given).unwrap_or_default())?;
         let mut spec = self.spec("witness", vec![client.fd()]);

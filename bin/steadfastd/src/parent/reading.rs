@@ -182,6 +182,10 @@ impl Daemon {
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
                 self.reading_ended(None);
+                if self.facts.no_auto_priority && !l.reload && !self.adopted {
+                    let text = "a process that has its turns late gets no real-time priority (-1 says that this is meant)";
+                    log::info!("NOTICE: max_auto_priority is not set: {text}");
+                }
                 if l.reload {
                     self.apply_reload();
                 } else if let Some(status) = self.begin() {

@@ -402,7 +402,7 @@ impl Role {
                 }
             }
             if self.plan.address_lease.is_some_and(|s| self.beats.is_multiple_of((s / 3).max(1))) {
-                self.system.kernel.refresh(&self.system.mirror);
+                self.renew_leases();
             }
             self.beat = t + BEAT;
         }
@@ -516,6 +516,11 @@ impl Role {
         }
     }
 
+    /// But not of addresses that somebody else may serve by now.
+    fn renew_leases(&mut self) {
+        self.system.kernel.refresh(&self.system.mirror, &self.router.withheld().collect());
+    }
+
     /// Links whose drivers are asked for their carrier.
     fn poll_links(&mut self, t: Time) {
         for l in self.beats_of_links.poll(&mut self.system.mirror, t) {
@@ -627,7 +632,7 @@ impl Role {
                 if keep_objects {
                     // Nobody will renew them.
                     self.system.kernel.lease(None, Default::default());
-                    self.system.kernel.refresh(&self.system.mirror);
+                    self.renew_leases();
                 }
                 if self.leaving.order() {
                     self.router.handle(t, Input::Stop { keep_objects }, &mut self.out);

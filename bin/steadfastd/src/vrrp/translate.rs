@@ -517,7 +517,11 @@ fn instance(
         } else {
             i.garp_lower_prio_repeat.or(g.garp_lower_prio_repeat).unwrap_or(repeat)
         },
-        lower_prio_delay: Duration::from_secs(i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)),
+        lower_prio_delay: Duration::from_secs(if strict {
+            0
+        } else {
+            i.garp_lower_prio_delay.or(g.garp_lower_prio_delay).unwrap_or(delay)
+        }),
         // 0 in the instance turns it off.
         extra: (i.garp_extra.or(g.garp_extra).filter(|e| e.0 > 0))
             .map(|(seconds, all)| (Duration::from_secs(seconds.into()), all)),
@@ -527,6 +531,11 @@ fn instance(
     c.owner_ignore_adverts =
         i.owner_ignore_adverts.or(g.owner_ignore_adverts).unwrap_or(strict && i.priority == Some(255));
     c.skip_check_adv_addr = i.skip_check_adv_addr.is_some() || g.skip_check_adv_addr.unwrap_or(false);
+    c.old_checksum = match i.old_unicast_checksum {
+        None => vrrp::OldChecksum::Auto,
+        Some(true) => vrrp::OldChecksum::Always,
+        Some(false) => vrrp::OldChecksum::Never,
+    };
     c.checksum_without_pseudo = i.v3_checksum_as_v2.unwrap_or(false);
     c.dont_track_primary = i.dont_track_primary;
     c.timer_expired_backup = i.timer_expired_backup;

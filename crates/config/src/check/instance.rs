@@ -49,6 +49,7 @@ pub(super) fn instance(
         say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");
     }
     i.unicast_words |= i.unicast_src.is_some() || i.unicast_ttl.is_some() || i.unicast_fault_no_peer;
+    i.unicast_words |= i.check_unicast_src.is_some() || i.old_unicast_checksum.is_some();
     i.src_ip = i.src_ip.or(i.unicast_src);
     let strict = i.strict_mode.or(globals.strict).unwrap_or(false);
     i.strict_mode = Some(strict);
@@ -281,6 +282,20 @@ pub(super) fn instance(
     if strict && version == 2 && i.accept == Some(true) && priority != 255 {
         say!(General, "accept", "strict mode of version 2 has no accept, ignoring it");
         i.accept = None;
+    }
+    if strict {
+        // Strict mode has its own values of these, whatever global_defs says. Who wrote them for this instance means something.
+        let clashes = [
+            ("garp_lower_prio_repeat", i.garp_lower_prio_repeat.take().is_some_and(|n| n > 0)),
+            ("garp_lower_prio_delay", i.garp_lower_prio_delay.take().is_some_and(|s| s > 0)),
+            ("down_timer_adverts", i.down_timer_adverts.take().is_some_and(|n| n != 3)),
+            ("lower_prio_no_advert", i.lower_prio_no_advert.take() == Some(false)),
+            ("higher_prio_send_advert", i.higher_prio_send_advert.take() == Some(true)),
+        ];
+        for (word, _) in clashes.into_iter().filter(|(_, clash)| *clash) {
+            let place = at.of("vrrp_instance", &name, word);
+            d.push(Class::General, place, format!("({name}) strict mode has its own {word}, ignoring this one"));
+        }
     }
     // Tracking.
     i.track_interface.retain(|t| {

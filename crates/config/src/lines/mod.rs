@@ -81,7 +81,8 @@ struct Words<'c, 'a> {
 impl<'a> Words<'_, 'a> {
     /// A word that is no option of this kind of line, and the one of `known` that it may have been meant to be.
     fn unknown(&mut self, o: &Word, text: String, known: Declared) {
-        let near = crate::diag::suggest(&o.text, known.words().filter(|k| !k.starts_with('(')));
+        // A word of static lines alone, where it stands elsewhere, is spelt as it is.
+        let near = crate::diag::suggest(&o.text, known.words().filter(|k| !k.starts_with('(') && *k != o.text));
         let help = near.map(|k| format!("did you mean `{k}`?"));
         self.c.diagnostics.push_help(Class::General, Some(o.span), text, help);
     }
@@ -201,6 +202,7 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
     a.preferred_lifetime = (six && cidr.prefix == 128).then_some(0);
     let mut named = false;
     let mut group = None;
+    let mut broadcast = None;
     let mut w = Words { c, n: 1, missing: Class::General };
     while let Some(option) = w.next() {
         match option.text.as_str() {
@@ -225,11 +227,17 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                 None => continue,
             },
             "brd" | "broadcast" => {
+                broadcast = Some(option);
                 let value = w.value(option)?;
                 if let IpAddr::V4(own) = cidr.address {
                     let mask = u32::MAX.checked_shl(32 - u32::from(cidr.prefix)).unwrap_or(0);
                     let own = u32::from(own);
                     match value.text.as_str() {
+                        // A network of one or two addresses has none (RFC 3021).
+                        "+" | "-" if cidr.prefix > 30 => {
+                            let text = format!("a prefix of {} bits has no broadcast address", cidr.prefix);
+                            w.c.report_at(Class::General, value, text + ", ignoring it");
+                        }
                         "+" => a.broadcast = Some(Ipv4Addr::from(own | !mask)),
                         "-" => a.broadcast = Some(Ipv4Addr::from(own & mask)),
                         t => match t.parse() {
@@ -263,6 +271,10 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
                     w.c.report_at(Class::General, first, text);
                 }
                 a.peer = w.cidr(option).map(Box::new);
+                if let Some(peer) = a.peer.take_if(|p| p.address.is_ipv6() != six) {
+                    let text = format!("the peer {} is of the other family, ignoring it", peer.address);
+                    w.c.report_at(Class::General, option, text);
+                }
             }
             "home" => a.home = true,
             // IPv6 addresses have it in any case, and IPv4 has no such detection.
@@ -283,6 +295,9 @@ pub(crate) fn address(c: &mut Cx<'_>, instance: Option<()>) -> Option<(Address, 
             "track_group" if instance.is_none() => group = Some(w.interface(option)?),
             other => w.unknown(option, format!("unknown option '{other}' of an address, ignoring it"), ADDRESS_WORDS),
         }
+    }
+    if let Some(word) = broadcast.filter(|_| a.peer.is_some() && a.broadcast.take().is_some()) {
+        c.report_at(Class::General, word, "an address with a peer has no broadcast address, ignoring it");
     }
     Some((a, named, group))
 }

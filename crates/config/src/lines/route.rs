@@ -66,6 +66,9 @@ words! { ALL, SECTION,
 }
 pub(super) const WORDS: Declared = ALL;
 
+/// What may follow `nexthop`.
+const HOP: &[&str] = &["nexthop", "via", "dev", "oif", "weight", "onlink", "encap", "realms", "as"];
+
 /// The metric of a word, whether it takes `lock`, and the greatest value.
 fn metric(word: &str) -> Option<(Metric, bool, u32)> {
     const MAX: u32 = u32::MAX;
@@ -238,6 +241,12 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
     let start = c.place();
     let mut w = Words { c, n: 0, missing: Class::MissingParameter };
     while let Some(o) = w.next() {
+        // What is of the route itself stands before its hops, as for iproute2. `via` of a hop without the word is one more `via`.
+        if !r.nexthops.is_empty() && !HOP.contains(&o.text.as_str()) {
+            let text = format!("'{}' must stand before the first nexthop, ignoring the route", o.text);
+            w.c.report_at(Class::General, o, text);
+            return None;
+        }
         if let Some((_, kind)) = RouteKind::WORDS.iter().find(|(word, _)| *word == o.text) {
             r.kind = *kind;
             continue;

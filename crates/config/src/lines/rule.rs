@@ -101,6 +101,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
     let mut actions: Vec<RuleAction> = Vec::new();
     let mut group = None;
     let mut realms_at = None;
+    let mut suppressor = None;
     let start = c.place();
     let mut r = Rule::new(Family::V4);
     let mut w = Words { c, n: 0, missing: Class::MissingParameter };
@@ -143,9 +144,11 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
                 r.realms = Some(w.realms(o)?);
             }
             "suppress_prefixlength" | "sup_pl" => {
+                suppressor = Some(o);
                 r.suppress_prefixlength = Some(u32::try_from(w.number(o, 0, 128)?).ok()?);
             }
             "suppress_ifgroup" | "sup_group" => {
+                suppressor = Some(o);
                 r.suppress_group = Some(w.named(o, "group", &[("default", 0)], i32::MAX as u32)?);
             }
             "dev" | "iif" | "oif" => {
@@ -213,6 +216,16 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
             return None;
         }
     };
+    // Both say what of a table counts.
+    let looks_up = matches!(action, RuleAction::Table(_) | RuleAction::L3mdev);
+    if let Some(word) = suppressor.or(realms_at).filter(|_| !looks_up) {
+        c.report_at(
+            Class::General,
+            word,
+            format!("'{}' is for rules that look up in a table, ignoring the rule", word.text),
+        );
+        return None;
+    }
     match (r.preference, action) {
         (None, RuleAction::Goto(_)) => {
             c.diagnostics.push(Class::General, start, "rule with goto needs a preference, ignoring it");

@@ -102,6 +102,10 @@ pub(crate) struct State<'a> {
     redefined: u64,
     /// It was said that there are more files than are read.
     too_many: bool,
+    /// The line that is being read.
+    at: Option<Span>,
+    /// It was said that definitions use each other too deeply.
+    endless_said: bool,
 }
 
 /// Which include problems are errors.
@@ -129,6 +133,8 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
         open: Vec::new(),
         redefined: 0,
         too_many: false,
+        at: None,
+        endless_said: false,
     };
     match reader.read(path, BYTES) {
         Ok(bytes) => state.file(path, bytes, 0),
@@ -216,6 +222,7 @@ impl State<'_> {
 
     /// One logical line. `nesting` counts expansions within expansions.
     pub(crate) fn line(&mut self, text: &str, span: Span, path: &Path, depth: usize, nesting: usize) {
+        self.at = Some(span);
         let leading = text.len() - text.trim_start().len();
         let mut text = text.trim();
         let mut column = u32::try_from(leading + 1).unwrap_or(1);
@@ -239,8 +246,7 @@ impl State<'_> {
             return;
         }
         if let Some((name, value)) = words::definition(text) {
-            let now = value.contains('$') && !value.contains('\n');
-            let value = if now { self.substitute(value, path, nesting) } else { value.to_string() };
+            let value = self.defined(name, value, path);
             let before = self.definitions.insert(name.to_string(), value);
             self.redefined += u64::from(before.as_deref() != self.definitions.get(name).map(String::as_str));
             return;

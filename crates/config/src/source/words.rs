@@ -27,10 +27,9 @@ pub(crate) fn strip_comment(text: &str) -> String {
     out
 }
 
-/// `$NAME=value`.
+/// `$NAME=value`; a blank before the sign makes it something else, as with keepalived.
 pub(crate) fn definition(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.strip_prefix('$')?.split_once('=')?;
-    let name = name.trim_end();
     let mut characters = name.chars();
     let first = characters.next()?;
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -44,6 +43,14 @@ pub(crate) struct Piece {
     /// Characters before it.
     pub column: u32,
     pub width: u32,
+}
+
+/// The words of a form of include, and no other keyword's: `include_check` may end a block on its line.
+const INCLUDES: [&str; 6] = ["include", "includer", "includem", "includew", "includeb", "includea"];
+
+/// What stands before is an include.
+fn names_files(before: &str) -> bool {
+    before.trim_start().split_once(char::is_whitespace).is_some_and(|(word, _)| INCLUDES.contains(&word))
 }
 
 /// Cuts a line at its braces. A brace counts when it stands outside quotes and outside a word like `${NAME}`.
@@ -81,9 +88,9 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece> {
                 held -= 1;
                 LineKind::Text
             }
-            // A brace inside a word belongs to it (include patterns); alone, or at a word's end, it opens or closes a block.
-            '{' if !quoted && !current.trim_start().starts_with("include") => LineKind::Open,
-            '}' if !quoted && !current.trim_start().starts_with("include") => LineKind::Close,
+            // To the names of an include a brace belongs; elsewhere it opens or closes a block.
+            '{' if !quoted && !names_files(&current) => LineKind::Open,
+            '}' if !quoted && !names_files(&current) => LineKind::Close,
             _ => LineKind::Text,
         };
         before = c;

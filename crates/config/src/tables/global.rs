@@ -160,7 +160,7 @@ section! {
                 }
             }
         };
-        /// Takeover at once from a master of lower priority (steadfast's own; on unless strict).
+        /// Takeover at once from a master of lower priority, or one that says priority 0 (steadfast's own; on unless strict).
         live "vrrp_fast_takeover" "[BOOL]" "-" "on" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// IPVS connection sync daemon.
         live "lvs_sync_daemon" "IF [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDR]" "-" "none" => lvs_sync_daemon: Option<SyncDaemon> = None, |c, v| crate::lvs::sync_daemon(c, v);

@@ -105,18 +105,25 @@ section! {
         /// Links whose gratuitous ARPs and neighbour advertisements are paced together.
         live "garp_group" "{ ... }" "-" "-" => |c, s| {
             let mut g = GarpGroup::default();
+            let number = s.garp_groups.len().to_string();
+            c.name_block("garp_group", &number);
             block(&mut g, c);
-            if let Some(one) = g.interface.take() {
-                g.interfaces.insert(0, one);
+            let mut of_lines = std::mem::take(&mut g.interface);
+            of_lines.append(&mut g.interfaces);
+            for link in of_lines {
+                // The first group that names a link has it.
+                if s.garp_groups.iter().chain([&g]).any(|g| g.interfaces.contains(&link)) {
+                    let at = c.places.of_member("garp_group", &number, &link);
+                    let text = format!("garp_group already specified for {link}, ignoring it here");
+                    c.diagnostics.push(Class::General, at, text);
+                } else {
+                    g.interfaces.push(link);
+                }
             }
-            let taken = s.garp_groups.iter().flat_map(|g: &GarpGroup| &g.interfaces);
-            let double = taken.into_iter().find(|i| g.interfaces.contains(i)).cloned();
             if g.garp_interval.is_none() && g.gna_interval.is_none() {
                 c.report(Class::General, "garp_group without interval, ignoring it");
             } else if g.interfaces.is_empty() {
-                c.report(Class::General, "garp_group without interfaces, ignoring it");
-            } else if let Some(double) = double {
-                c.report(Class::General, format!("garp_group: {double} is in another group already, ignoring this one"));
+                c.report(Class::Note, "garp_group without interfaces, ignoring it");
             } else {
                 s.garp_groups.push(g);
             }
@@ -145,8 +152,8 @@ section! {
         live "garp_interval" "SECS" "0.000001-4294" "0" => garp_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
         /// Gap between neighbour advertisements.
         live "gna_interval" "SECS" "0.000001-4294" "0" => gna_interval: Option<Duration> = None, |c, v| c.seconds(v, 0.000_001, 4294.0);
-        /// The one link.
-        live "interface" "IF" "-" "-" => interface: Option<String> = None, |c, v| c.text(v);
+        /// A link.
+        live "interface" "IF" "-" "-" => interface: Vec<String> = Vec::new(), |c, v| c.link_of_block(v);
         /// The links.
         live "interfaces" "{ IF ... }" "-" "-" => interfaces: Vec<String> = Vec::new(), |c, v| c.names(v);
     }

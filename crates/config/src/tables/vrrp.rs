@@ -43,7 +43,13 @@ section! {
         /// Seconds between adverts; version 2 takes whole seconds, version 3 hundredths.
         live "advert_int" "SECS" "0.01-255" "1" => advert_int: Option<Duration> = None, |c, v| c.seconds(v, 0.01, 255.0);
         /// Protocol version.
-        live "version" "2|3" "2-3" "vrrp_version" => version: Option<u8> = None, |c, v| c.some_int(v, 2, 3);
+        live "version" "2|3" "2-3" "vrrp_version" => version: Option<u8> = None, |c, v| {
+            let former = *v;
+            c.some_int(v, 2, 3);
+            if former.is_some() && former != *v {
+                c.given_again();
+            }
+        };
         /// Addresses carried in adverts.
         live "virtual_ipaddress" "{ address lines }" "-" "none" => virtual_ipaddress: Vec<(Address, bool, Place)> = Vec::new(), |c, v| {
             c.list(|c| {
@@ -99,6 +105,12 @@ section! {
         live "promote_secondaries" "-" "-" "off" => promote_secondaries: bool = false, |c, v| c.flag(v);
         /// Version 3 checksum over IPv4 without pseudo-header.
         live "v3_checksum_as_v2" "[BOOL]" "-" "off" => v3_checksum_as_v2: Option<bool> = None, |c, v| c.boolean(v);
+        /// Send unicast adverts of version 3 with the checksum of keepalived before 2.0, or never take it for right; without the word as the peers do.
+        live "old_unicast_checksum" "[never]" "-" "auto" => old_unicast_checksum: Option<bool> = None, |c, v| match c.word(1).map(|w| w.text.as_str()) {
+            None => *v = Some(true),
+            Some("never") => *v = Some(false),
+            Some(_) => c.report(Class::General, "old_unicast_checksum takes 'never' or nothing"),
+        };
         /// Do not check the address list of the known master.
         live "skip_check_adv_addr" "[BOOL]" "-" "global" => skip_check_adv_addr: Option<bool> = None, |c, v| c.boolean(v);
         /// The RFC to the letter. Refused: an instance with unicast_peer, or without addresses. Ignored: authentication, preempt_delay,
@@ -182,7 +194,7 @@ section! {
         /// to version 3 one by one (RFC 9568 section 8.4.2; steadfast's own). A password (auth_type PASS) is that of
         /// the adverts of version 2. Not with auth_hmac.
         live "also_version_2" "[BOOL]" "-" "off" => also_version_2: Option<bool> = None, |c, v| c.boolean(v);
-        /// Takeover at once from a master of lower priority (steadfast's own).
+        /// Takeover at once from a master of lower priority, or one that says priority 0 (steadfast's own).
         live "fast_takeover" "[BOOL]" "-" "global" => fast_takeover: Option<bool> = None, |c, v| c.boolean(v);
         /// Serve on until the successor is heard (steadfast's own).
         live "soft_release" "[BOOL]" "-" "global" => soft_release: Option<bool> = None, |c, v| c.boolean(v);
@@ -221,8 +233,6 @@ section! {
         live "accept" "-" "-" "on" => |c, s| s.accept = Some(true);
         /// Virtual MAC links for addresses on other interfaces.
         live "use_vmac_addr" "-" "-" "off" => |c, s| s.use_vmac_addr = true;
-        /// Checksum compatibility with old unicast peers; both forms are always accepted here.
-        live "old_unicast_checksum" "[never]" "-" "auto" => |c, s| {};
         /// Poll link state.
         live "linkbeat_use_polling" "-" "-" "off" => |c, s| {
             c.report(Class::Deprecated, "linkbeat_use_polling is deprecated here, use linkbeat_interfaces");
@@ -363,6 +373,9 @@ section! {
         live "group" "{ INSTANCE ... }" "existing instances" "-" => group: Option<Vec<String>> = None, |c, v| {
             let mut names = Vec::new();
             c.names(&mut names);
+            if v.is_some() {
+                c.report(Class::General, "group is given already, ignoring this one");
+            }
             v.get_or_insert(names);
         };
         /// Tracking of every member.
@@ -460,7 +473,12 @@ section! {
     /// A file with a number that is tracked.
     TrackFile, "track_file" {
         /// Path.
-        live "file" "PATH" "-" "required" => file: Option<String> = None, |c, v| c.text(v);
+        live "file" "PATH" "-" "required" => file: Option<String> = None, |c, v| {
+            if v.is_some() {
+                c.given_again();
+            }
+            c.text(v);
+        };
         /// Factor of the number; 0: a number other than 0 means FAULT.
         live "weight" "N [reverse]" "-254-254" "1" => weight: (i32, bool) = (1, false), |c, v| weight(c, v, 254);
         /// Make the file.
@@ -491,9 +509,19 @@ section! {
     /// A process whose presence is tracked.
     TrackProcess, "vrrp_track_process" {
         /// Program and arguments.
-        live "process" "COMMAND [ARGS]" "-" "required" => process: Option<Script> = None, |c, v| c.command_line(v);
+        live "process" "COMMAND [ARGS]" "-" "required" => process: Option<Script> = None, |c, v| {
+            if v.is_some() {
+                c.given_again();
+            }
+            c.command_line(v);
+        };
         /// How arguments are compared.
-        live "param_match" "[initial|partial]" "-" "not" => param_match: Option<String> = None, |c, v| c.optional_text(v);
+        live "param_match" "[initial|partial]" "-" "not" => param_match: Option<String> = None, |c, v| match c.word(1) {
+            Some(w) if !matches!(w.text.as_str(), "initial" | "partial") => {
+                c.report_at(Class::General, w, format!("param_match '{}' is neither initial nor partial, ignoring it", w.text));
+            }
+            _ => c.optional_text(v),
+        };
         /// Priority change; 0: a missing process means FAULT.
         live "weight" "N [reverse]" "-254-254" "0" => weight: (i32, bool) = (0, false), |c, v| weight(c, v, 254);
         /// Least number running.

@@ -222,22 +222,22 @@ impl Kernel {
         let had = std::mem::replace(&mut self.lease, seconds.map(|s| (s, exempt)));
         if had != self.lease {
             // Those that are there learn of it with the next refresh, which must not wait for a lease that is gone.
-            self.renew();
+            self.renew(&HashSet::new());
         }
     }
 
-    /// Renews the lease of the addresses that are ours.
-    pub fn refresh(&mut self, mirror: &Mirror) {
+    /// Renews the lease of the addresses that are ours, which puts back one whose lease has ended: so not of those that are withheld.
+    pub fn refresh(&mut self, mirror: &Mirror, withheld: &HashSet<&Address>) {
         if self.lease.is_some() {
-            self.renew();
+            self.renew(withheld);
         }
         self.pump(mirror);
     }
 
-    fn renew(&mut self) {
+    fn renew(&mut self, withheld: &HashSet<&Address>) {
         let queued: HashSet<&Object> = self.waiting.iter().map(|(o, _)| o).collect();
         let stale: Vec<_> = (self.owned.iter())
-            .filter(|o| matches!(o, Object::Address(_)) && !queued.contains(o))
+            .filter(|o| matches!(o, Object::Address(a) if !withheld.contains(a)) && !queued.contains(o))
             .map(|o| (o.clone(), true))
             .collect();
         self.waiting.extend(stale);

@@ -60,7 +60,10 @@ fn the_order_of_notices_at_start_master_fault_recovery_and_stop() {
     assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to FAULT state"));
     assert_eq!(solo.router.views().nth(1).expect("IN").faults, ["OUT of sync group G is in FAULT"]);
     solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
-    assert_eq!(notices(&solo.take()), ["OUT BACKUP", "IN BACKUP", "[G] BACKUP"]);
+    let out = solo.take();
+    assert_eq!(notices(&out), ["OUT BACKUP", "IN BACKUP", "[G] BACKUP"]);
+    let synced = logs(&out).iter().filter(|l| **l == "VRRP_Group(G) Syncing instances to BACKUP state").count();
+    assert_eq!(synced, 1, "{:?}", logs(&out));
     solo.input(Input::Stop { keep_objects: false });
     assert_eq!(notices(&solo.take()), ["OUT STOP", "IN STOP", "[G] STOP"]);
 }
@@ -74,7 +77,7 @@ fn a_cut_link_hands_over_all_members_together_without_waiting_for_the_silent_one
     assert!(net.holds(0));
     net.run_until(5_000, |n| states(n, 1) == [State::Master; 2]);
     let took = net.now.since(from);
-    assert!(took < Duration::from_millis(620), "{took:?}");
+    assert!(took < Duration::from_millis(20), "{took:?}");
     net.run_for(10);
     assert_eq!(states(&net, 0), [State::Fault; 2]);
     assert!(!net.holds(0));
@@ -180,7 +183,7 @@ fn an_orderly_stop_of_a_group_leaves_no_gap() {
     net.stop(0);
     net.run_until(2_000, |n| n.stopped(0));
     assert_eq!(states(&net, 1), [State::Master; 2]);
-    assert!(net.now.since(t(11_000)) < Duration::from_millis(620));
+    assert!(net.now.since(t(11_000)) < Duration::from_millis(20));
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn every_cell_of_the_transition_table() {
                 let want = match (standing, heard) {
                     (Standing::Aside, _) => Ignore,
                     (Standing::Backup, Zero) if facts.other => Ignore,
+                    (Standing::Backup, Zero) if facts.fast && facts.known => Succeed,
                     (Standing::Backup, Zero) => Skew,
                     (Standing::Backup, Higher | EqualHigher | EqualLower) => Accept,
                     (Standing::Backup, Lower) if !facts.preempt => Accept,

@@ -252,6 +252,29 @@ fn scripts_run_at_their_interval_and_time_out() {
     assert_eq!(logs(&solo.take()), ["Script `chk` now returning 3"]);
 }
 
+/// As keepalived's log has it: also where the verdict changes, and before it; a signal is no status.
+#[test]
+fn each_change_of_a_script_s_exit_status_is_logged() {
+    let mut solo = Solo::new(chk(-50, false));
+    solo.take();
+    let mut run = |end: ScriptEnd| {
+        solo.input(Input::ScriptEnded("chk", end));
+        let said = solo.take();
+        solo.run_ms(2000);
+        solo.take();
+        let mut said: Vec<String> = logs(&said).into_iter().map(String::from).collect();
+        said.retain(|l| l.contains("cript"));
+        said
+    };
+    let (good, bad) = ("VRRP_Script(chk) succeeded", "VRRP_Script(chk) failed (exited with status 1)");
+    assert_eq!(run(ScriptEnd::Exited(1)), ["Script `chk` now returning 1", bad]);
+    assert_eq!(run(ScriptEnd::Exited(1)), [""; 0]);
+    assert_eq!(run(ScriptEnd::Exited(3)), ["Script `chk` now returning 3"]);
+    assert_eq!(run(ScriptEnd::Exited(0)), ["Script `chk` now returning 0", good]);
+    assert_eq!(run(ScriptEnd::Signalled(9)), ["VRRP_Script(chk) failed (due to signal 9)"]);
+    assert_eq!(run(ScriptEnd::Exited(0)), [good]);
+}
+
 #[test]
 fn process_reports_are_delayed_and_a_recovery_within_the_delay_is_no_event() {
     let mut c = vi();

@@ -19,7 +19,7 @@
 //!
 //! The check covers the IPv4 header with its mutable fields cleared, this header with the check cleared, and the message.
 //! RFC 2402 section 3.3.3.1.1.1 counts the TTL among the mutable fields; keepalived leaves it in, so it is sent that way, and
-//! both ways are accepted.
+//! both ways are accepted. What goes to a single router it makes as if the TTL were 0, and expects so.
 
 use super::{PROTOCOL, fold, sum};
 use hmac::{Hmac, KeyInit, Mac};
@@ -103,7 +103,8 @@ pub fn seal(key: &Secret, source: Ipv4Addr, destination: Ipv4Addr, ttl: u8, sequ
     head.extend([PROTOCOL, 4, 0, 0]);
     head.extend(source.octets());
     head.extend(sequence.to_be_bytes());
-    if let Some(mut mac) = begin(key, &ip, ttl, &head) {
+    let covered = if destination.is_multicast() { ttl } else { 0 };
+    if let Some(mut mac) = begin(key, &ip, covered, &head) {
         mac.update(message);
         let digest = mac.finalize().into_bytes();
         head.extend(digest.iter().take(LENGTH - CHECK));

@@ -64,7 +64,7 @@ pub fn bfd(kinds: &[Kind], quick: bool) {
 }
 
 /// Adverts of both routers, from before the third host's cable is cut until the backup has spoken.
-fn driven(kind: Kind) -> Option<Duration> {
+fn driven(kind: Kind, tracked: &str) -> Option<Duration> {
     let lan = Lan::new(4);
     let [master, backup, watched, observer] = lan.hosts.as_slice() else { return None };
     let session = |own: u32, other: u32| {
@@ -82,8 +82,8 @@ fn driven(kind: Kind) -> Option<Duration> {
         text.split(':').next().and_then(|n| n.trim().parse::<u32>().ok())?
     };
     let _far = Daemon::start(watched, kind, &session(3, 1));
-    let track = "track_bfd {\n s weight -150\n }";
-    let a = Daemon::start(master, kind, &format!("{}{}", session(1, 3), router(200, track)));
+    let track = format!("track_bfd {{\n {tracked}\n }}");
+    let a = Daemon::start(master, kind, &format!("{}{}", session(1, 3), router(200, &track)));
     if !eventually(Duration::from_secs(20), || master.has("10.77.0.100") && a.log().contains("Entering Up state")) {
         return None;
     }
@@ -106,15 +106,19 @@ fn driven(kind: Kind) -> Option<Duration> {
     Some(first.at.saturating_sub(cut))
 }
 
-/// From the cut of a cable to the successor's first advert: a session of 10 ms x 3 to a third host, whose loss lowers the master.
+/// From the cut of a cable to the successor's first advert: a session of 10 ms x 3 to a third host, whose loss lowers the master, or puts
+/// it into FAULT.
 pub fn failover(kinds: &[Kind], quick: bool) {
-    row("failover by BFD, 10 ms x 3: ms, worst", kinds, |kind| {
-        let mut times: Vec<f64> =
-            (0..if quick { 2 } else { 7 }).filter_map(|_| driven(kind)).map(|d| d.as_secs_f64() * 1000.0).collect();
-        times.sort_by(f64::total_cmp);
-        let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) else {
-            return Figure { text: "no takeover".into(), met: Some(false) };
-        };
-        Figure { text: format!("{median:.0}, {worst:.0}"), met: Some(*worst <= 40.0) }
-    });
+    for (what, tracked) in [("a weight", "s weight -150"), ("FAULT", "s")] {
+        row(&format!("failover by BFD, 10 ms x 3, {what}: ms, worst"), kinds, |kind| {
+            let tries = if quick { 2 } else { 7 };
+            let mut times: Vec<f64> =
+                (0..tries).filter_map(|_| driven(kind, tracked)).map(|d| d.as_secs_f64() * 1000.0).collect();
+            times.sort_by(f64::total_cmp);
+            let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) else {
+                return Figure { text: "no takeover".into(), met: Some(false) };
+            };
+            Figure { text: format!("{median:.0}, {worst:.0}"), met: Some(*worst <= 40.0) }
+        });
+    }
 }
