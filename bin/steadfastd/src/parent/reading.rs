@@ -183,7 +183,8 @@ impl Daemon {
                 self.readings += 1;
                 self.reading_ended(None);
                 if self.facts.no_auto_priority && !l.reload && !self.adopted {
-                    let text = "a process that has its turns late gets no real-time priority (-1 says that this is meant)";
+                    let text =
+                        "a process that has its turns late gets no real-time priority (-1 says that this is meant)";
                     log::info!("NOTICE: max_auto_priority is not set: {text}");
                 }
                 if l.reload {
