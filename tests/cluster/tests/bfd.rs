@@ -133,8 +133,10 @@ fn driven(track: &str) {
             let begun = Instant::now();
             watched.cable(false);
             let cut = begun.elapsed();
-            let at = came.join().expect("ear").expect("no takeover");
-            seen.push((at.duration_since(begun).saturating_sub(cut).as_secs_f64() * 1e4).round() / 10.0);
+            // On a busy host a session of 10 ms may have gone just before the cut, and the address with it.
+            let took = |at: Instant| at.duration_since(begun).saturating_sub(cut).as_secs_f64();
+            let at = came.join().expect("ear");
+            seen.push(at.map_or(10_000.0, |at| (took(at) * 1e4).round() / 10.0));
             watched.cable(true);
         }
     }
