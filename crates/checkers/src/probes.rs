@@ -419,7 +419,10 @@ impl Pool {
             return;
         }
         for (server, service) in self.names(checker) {
-            let line = words::failure(&checker.check, server, service, before.failures, Some(failure));
+            let line = match news {
+                true => words::failure(&checker.check, server, service, before.failures, Some(failure)),
+                false => words::attempt(&checker.check, server, service, before.failures, failure),
+            };
             out.push(Output::Log(Level::Info, line));
         }
     }

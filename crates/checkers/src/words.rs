@@ -37,6 +37,17 @@ pub(crate) fn failure(check: &Check, server: &str, service: &str, retries: u32, 
     }
 }
 
+/// Log line of one failure of several, which decides nothing; `before` it there were so many.
+pub(crate) fn attempt(check: &Check, server: &str, service: &str, before: u32, reason: &Failure) -> String {
+    let kind = match &check.kind {
+        CheckKind::Tcp(_) => "TCP",
+        CheckKind::Udp { .. } => "UDP",
+        CheckKind::Ping(_) => "ICMP",
+        _ => return failure(check, server, service, before, Some(reason)),
+    };
+    format!("{kind} connection to {server} failed: {reason}")
+}
+
 /// The check's name in log lines.
 pub(crate) fn name(kind: &CheckKind) -> &'static str {
     match kind {

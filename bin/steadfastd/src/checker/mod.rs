@@ -48,6 +48,8 @@ const PROBES: usize = 1000;
 const DATAGRAMS: usize = 64;
 /// Timers wake the process no more often than this: what is due within it is done in one turn. Rounds stay on their grid.
 const GAP: Duration = Duration::from_millis(4);
+/// Longest rest after a turn in which long answers were read.
+const REST: Duration = Duration::from_millis(5);
 /// The kernel's table is looked at this often: what somebody else took out comes back.
 const AUDIT: Duration = Duration::from_secs(10);
 
@@ -104,6 +106,8 @@ struct Role {
     audit: Time,
     /// When the pool was last asked for what is due.
     polled: Time,
+    /// Until when nobody reads on who has had his first bytes.
+    rested: Time,
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
@@ -261,6 +265,7 @@ impl Role {
             breath: beat,
             audit: t + AUDIT,
             polled: t,
+            rested: t,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
             eager: Default::default(),
@@ -360,7 +365,8 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
-            if let Err(e) = self.reactor.wait(Some(due), self.more_addresses || self.probes.waits(), &mut ready) {
+            let due = if self.probes.waits() { due.min(self.rested) } else { due };
+            if let Err(e) = self.reactor.wait(Some(due), self.more_addresses, &mut ready) {
                 log::error!("event loop: {e}");
                 return 1;
             }
@@ -414,12 +420,18 @@ impl Role {
             self.read_addresses(t);
             self.act(t);
         }
-        let mut share = probes::SHARE;
+        let mut share = if t < self.rested { 0 } else { probes::SHARE };
+        let reads = share > 0;
         while share > 0
             && let Some(cost) = self.probes.go_on(t, &mut self.pool, &mut self.out)
         {
             share = share.saturating_sub(cost);
             self.act(t);
+        }
+        if reads && self.probes.waits() {
+            // As long as it took: who always wants the processor has it late when a check is due.
+            let end = now();
+            self.rested = end + end.since(t).min(REST);
         }
         // What has come is read before anybody is judged by what has not.
         if !self.stopped {
