@@ -224,7 +224,8 @@ fn address_links(i: &mut VrrpInstance, six: bool, prefix: &str, taken: &mut Take
         let (there, own_family) = (a.interface == base, a.cidr.address.is_ipv6() == six);
         let elsewhere = !there || !own_family;
         // What is on the instance's link and of its family is on its virtual link, if it has one.
-        a.own_link = elsewhere && (a.own_link || i.use_vmac_addr || (has_own && there));
+        let wanted = a.own_link && (elsewhere || !has_own);
+        a.own_link = wanted || elsewhere && (i.use_vmac_addr || (has_own && there));
         let key = (a.interface.to_string(), a.cidr.address.is_ipv6());
         if a.own_link && !i.address_links.iter().any(|(link, six, _)| (link, six) == (&key.0, &key.1)) {
             let name = free_name(prefix, key.1, vrid, taken);

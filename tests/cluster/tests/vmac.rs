@@ -507,3 +507,18 @@ fn a_link_of_the_name_is_adopted_made_anew_or_left_alone() {
         assert_eq!(index(), there);
     }
 }
+
+#[test]
+fn an_address_of_an_instance_without_a_virtual_link_may_have_one() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let text = format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n priority 255\n virtual_ipaddress {{\n {VIP}/24 use_vmac\n 10.77.0.101/24\n }}\n}}\n"
+    );
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    let on = |link: &str, address: &str| host.show(&format!("addr show dev {link}")).contains(address);
+    assert!(eventually(seconds(10), || on("vrrp.51", VIP) && on("eth0", "10.77.0.101")), "{}", d.log());
+    assert!(!on("eth0", VIP) && host.show("link show dev vrrp.51").contains("00:00:5e:00:01:33"));
+    assert_eq!(d.stop(), Some(0));
+}
