@@ -43,6 +43,10 @@ pub trait Host {
     fn accounts(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The greatest packet of a link, in bytes, where that is known.
+    fn mtu(&self, _name: &str) -> Option<usize> {
+        None
+    }
     /// There is a link of this name that is none of those that a virtual router has (macvlan, ipvlan).
     fn foreign_link(&self, _name: &str) -> bool {
         false
@@ -200,6 +204,11 @@ impl Host for SystemHost {
         links().iter().any(|l| l == name).then(loopback)
     }
 
+    fn mtu(&self, name: &str) -> Option<usize> {
+        self.interface(name)?;
+        std::fs::read_to_string(Path::new("/sys/class/net").join(name).join("mtu")).ok()?.trim().parse().ok()
+    }
+
     fn foreign_link(&self, name: &str) -> bool {
         let at = |name: &str| Path::new("/sys/class/net").join(name);
         // One that cannot be looked at is not doubted: what /sys shows may be another network namespace.
@@ -331,6 +340,8 @@ pub struct FakeHost {
     pub interfaces: Vec<String>,
     /// Every interface exists.
     pub all_interfaces: bool,
+    /// The greatest packet of every link.
+    pub mtu: Option<usize>,
     /// Links that are there, and are no virtual ones.
     pub foreign_links: Vec<String>,
     /// Accounts.
@@ -356,6 +367,9 @@ impl Host for FakeHost {
     fn interface(&self, name: &str) -> Option<bool> {
         ((self.all_interfaces && !name.contains('$')) || name == "lo" || self.interfaces.iter().any(|i| i == name))
             .then_some(name == "lo")
+    }
+    fn mtu(&self, _name: &str) -> Option<usize> {
+        self.mtu
     }
     fn foreign_link(&self, name: &str) -> bool {
         self.foreign_links.iter().any(|l| l == name)

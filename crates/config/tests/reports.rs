@@ -104,3 +104,41 @@ fn a_value_that_is_near_a_known_one_is_suggested() {
         instance("state OTHER", "10.0.0.1 scope wide dev wlan0", "eth0").iter().all(|h| !h.contains("did you mean"))
     );
 }
+
+#[test]
+fn addresses_that_no_advert_holds_and_names_that_a_foreign_link_has_are_named() {
+    let instance = |more: &str, addresses: String| {
+        format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n version 3\n{more} virtual_ipaddress {{\n{addresses} }}\n}}\n"
+        )
+    };
+    let six = |n: u16| (1..=n).map(|i| format!("  fe80::{i:x}/64\n")).collect::<String>();
+    let four = |n: u16| (0..n).map(|i| format!("  10.8.{}.{}/24\n", i / 200, i % 200 + 1)).collect::<String>();
+    let said = |text: String, mtu: usize| {
+        let host = FakeHost {
+            all_interfaces: true,
+            mtu: Some(mtu),
+            foreign_links: vec!["vrrp.5".into(), "mine".into()],
+            ..Default::default()
+        };
+        let outcome = load_text(&text, &Options::default(), &host);
+        let all: Vec<String> = outcome.diagnostics.iter().map(|d| d.message.clone()).collect();
+        let link = outcome.config.instances[0].use_vmac.as_ref().and_then(|v| v.name.clone());
+        (all.join("\n"), outcome.diagnostics.exit_status(), link)
+    };
+    for (addresses, mtu, fits) in
+        [(six(91), 1500, Some(90)), (six(90), 1500, None), (six(91), 9000, None), (four(250), 576, Some(135))]
+    {
+        let (text, status, _) = said(instance("", addresses), mtu);
+        match fits {
+            Some(n) => assert!(text.contains(&format!("only {n} of ")) && status == 5, "{text}"),
+            None => assert!(!text.contains("fit into") && status == 0, "{text}"),
+        }
+    }
+    // Without a word the next name is taken; one that was wished for is spoken of.
+    let (text, status, link) = said(instance(" use_vmac\n", four(1)), 1500);
+    assert_eq!((text.as_str(), status, link.as_deref()), ("", 0, Some("vrrp1.5")));
+    let (text, status, link) = said(instance(" use_vmac mine\n", four(1)), 1500);
+    assert!(text.contains("the name mine of its virtual link is in use by a link that is no virtual one"), "{text}");
+    assert_eq!((status, link.as_deref()), (5, Some("vrrp1.5")));
+}

@@ -131,3 +131,19 @@ fn virtual_links_and_their_bases_may_be_renamed() {
     assert_eq!(d.stop(), Some(0));
     assert!(!host.show("link").contains("vrrp"), "{}", host.show("link"));
 }
+
+/// At the start, not only where a link shrinks later.
+#[test]
+fn addresses_that_no_advert_holds_are_told_of_at_the_start() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    host.ip("link set eth0 mtu 576");
+    let addresses: String = (0..250).map(|n| format!("  10.78.{}.{}/24\n", n / 200, n % 200 + 1)).collect();
+    let text = format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n version 3\n virtual_ipaddress {{\n{addresses} }}\n}}\n"
+    );
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    d.wait_log("of 250 addresses fit into an advert on this link", Duration::from_secs(10));
+    assert_eq!(d.stop(), Some(0));
+}

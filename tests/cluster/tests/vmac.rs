@@ -522,3 +522,21 @@ fn an_address_of_an_instance_without_a_virtual_link_may_have_one() {
     assert!(!on("eth0", VIP) && host.show("link show dev vrrp.51").contains("00:00:5e:00:01:33"));
     assert_eq!(d.stop(), Some(0));
 }
+
+#[test]
+fn a_virtual_link_keeps_its_hardware_address() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = Daemon::start(host, Kind::Steadfast, &conf(255, "use_vmac"));
+    let has = |mac: &str| host.show("link show dev vrrp.51").contains(mac);
+    assert!(eventually(seconds(10), || host.has(VIP) && has("00:00:5e:00:01:33")), "{}", d.log());
+    host.ip("link set dev vrrp.51 address 02:00:00:00:00:07");
+    d.wait_log(
+        "vrrp.51 was given the address 02:00:00:00:00:07 by somebody; putting 00:00:5e:00:01:33 back",
+        seconds(5),
+    );
+    assert!(eventually(seconds(5), || has("00:00:5e:00:01:33")), "{}", d.log());
+    assert!(host.has(VIP), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+}

@@ -244,8 +244,8 @@ impl Role {
         for l in links {
             self.router.handle(t, Input::Link(l), &mut self.out);
         }
-        // The machine starts in the poll that follows; nothing of this is news to log.
-        self.out.retain(|o| !matches!(o, Output::Log(..)));
+        // The machine starts in the poll that follows; nothing of this is news to log, but for what does not go as the file has it.
+        self.out.retain(|o| !matches!(o, Output::Log(level, _) if *level > log::Level::Warn));
         Ok(())
     }
 

@@ -224,6 +224,14 @@ impl System {
         }
         let Some(own) = plan.virtual_links.get(&link.name) else { return };
         self.follow(own);
+        // Of one that was right: clients would be answered by an address that goes with no master.
+        if let LinkKind::Macvlan(mac) = own.kind
+            && link.mac != mac
+            && self.prepared.get(&link.name) == Some(&link.index)
+        {
+            log::warn!("{} was given the address {} by somebody; putting {mac} back", link.name, link.mac);
+            self.kernel.set_mac(link.index, mac);
+        }
         if link.fits(own, &self.mirror) && self.prepared.get(&link.name) != Some(&link.index) {
             self.prepared.insert(link.name.clone(), link.index);
             if matches!(own.kind, LinkKind::Macvlan(_)) {

@@ -94,6 +94,17 @@ pub(super) fn instance(
         let rest = i.virtual_ipaddress.split_off(255);
         i.virtual_ipaddress_excluded.extend(rest);
     }
+    // Behind the IP header and ours; it may grow while the daemon runs, so they stay in the list.
+    let (header, each) = if six { (48, 16) } else { (36, 4) };
+    let fits = host.mtu(&interface).map_or(usize::MAX, |mtu| mtu.saturating_sub(header) / each);
+    let wanted = i.virtual_ipaddress.len();
+    if wanted > fits {
+        say!(
+            General,
+            "virtual_ipaddress",
+            "only {fits} of {wanted} addresses fit into an advert on {interface}, the rest goes without"
+        );
+    }
     // vrrp_version is meant for IPv4: an instance of IPv6 has version 3 unless it says otherwise itself.
     let version = match i.version.or(globals.vrrp_version.filter(|_| !six)) {
         _ if i.native_ipv6 => 3,

@@ -15,8 +15,8 @@ use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
-use steadfast_core::IpCidr;
 use steadfast_core::kernel::{Address, Object, Placement};
+use steadfast_core::{IpCidr, Mac};
 
 /// Requests whose answers are outstanding at most; more wait. It keeps the answers within the receive buffer.
 const WINDOW: usize = 128;
@@ -161,6 +161,13 @@ impl Kernel {
         let mut m = LinkMessage::default();
         m.header.flags = LinkFlags::Up;
         m.header.change_mask = LinkFlags::Up;
+        self.change(index, m);
+    }
+
+    /// Gives a link a hardware address.
+    pub fn set_mac(&mut self, index: u32, mac: Mac) {
+        let mut m = LinkMessage::default();
+        m.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
         self.change(index, m);
     }
 
