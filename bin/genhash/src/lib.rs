@@ -157,13 +157,14 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> i32 {
     };
     let head = bytes.get(..body(&bytes).unwrap_or(bytes.len())).unwrap_or_default();
     if cli.verbose {
-        println!("{}", String::from_utf8_lossy(head).trim_end());
-        println!();
         // As it is: a page may be of bytes that are no text.
         let page = bytes.get(head.len()..).unwrap_or_default();
-        let _ = io::stdout().write_all(page);
-        if !page.ends_with(b"\n") {
-            println!();
+        let end: &[u8] = if page.ends_with(b"\n") { b"" } else { b"\n" };
+        let head = String::from_utf8_lossy(head);
+        let all = [head.trim_end().as_bytes(), b"\n\n", page, end].concat();
+        // Who listens may have heard enough.
+        if io::stdout().write_all(&all).is_err() {
+            return 1;
         }
     }
     if let Some(code) = status(head).filter(|code| !(200..300).contains(code)) {

@@ -367,6 +367,8 @@ impl Runner {
                 program.pid.into_iter().for_each(|pid| spawn::signal_group(pid, SIGKILL));
             }
         }
+        // Its number may be another group's by then.
+        self.stubborn.retain(|(group, _)| spawn::group_lives(*group) && !self.by_pid.contains_key(group));
         self.end_stubborn(t);
         self.advance(t);
         let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);

@@ -319,6 +319,7 @@ fn service(
         return false;
     }
     let mut families = v.families(group);
+    families.sort_unstable();
     families.dedup();
     let tunnelled = |r: &RealServer| matches!(r.method.unwrap_or(method), Method::Tunnel { .. });
     for six in families {

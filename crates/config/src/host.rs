@@ -182,8 +182,7 @@ fn links() -> &'static [String] {
 
 impl Host for SystemHost {
     fn links(&self) -> Vec<String> {
-        let all = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-        all.filter_map(|e| e.file_name().into_string().ok()).collect()
+        links().to_vec()
     }
     fn accounts(&self) -> Vec<String> {
         let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

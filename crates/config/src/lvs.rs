@@ -454,9 +454,14 @@ impl VirtualServer {
     /// the first real server. `group`: the one that it serves.
     pub fn six(&self, group: Option<&ServerGroup>) -> bool {
         let beside = group.and_then(ServerGroup::six);
-        self.ip_family
-            .or(beside)
-            .unwrap_or_else(|| self.real_servers.iter().find_map(|r| r.address).is_some_and(|a| a.is_ipv6()))
+        let of = |r: &RealServer| r.address.map(|a| a.is_ipv6());
+        // At the end of a tunnel a server may be of the other family: those without one decide.
+        let tunnelled = |r: &&RealServer| matches!(r.method.or(self.method), Some(Method::Tunnel { .. }));
+        self.ip_family.or(beside).unwrap_or_else(|| {
+            let plain = self.real_servers.iter().filter(|r| !tunnelled(r)).find_map(of);
+            let all: Vec<bool> = self.real_servers.iter().filter_map(of).collect();
+            plain.unwrap_or(!all.is_empty() && all.iter().all(|six| *six))
+        })
     }
 
     /// The families of its services (true: IPv6). `group`: the one that it serves.

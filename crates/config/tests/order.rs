@@ -183,3 +183,17 @@ fn a_value_that_is_missing_ends_the_daemon_where_keepalived_ends() {
         assert!(said(&outcome).iter().any(|(_, m)| m.contains("needs a value")), "{text}");
     }
 }
+
+/// keepalived ignores the word, whatever it is that is of IPv4 above it.
+#[test]
+fn native_ipv6_below_anything_of_ipv4_is_reported_and_ignored() {
+    for words in ["unicast_src_ip 10.0.0.1", "mcast_src_ip 10.0.0.1", "unicast_peer {\n 10.0.0.2\n }"] {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n {words}\n native_ipv6\n virtual_ipaddress {{\n 10.9.9.11/24\n }}\n}}\n"
+        );
+        let host = steadfast_config::host::FakeHost { all_interfaces: true, ..Default::default() };
+        let outcome = steadfast_config::load_text(&text, &Default::default(), &host);
+        assert!(outcome.diagnostics.iter().any(|d| d.message.contains("native_ipv6 does not go with IPv4")), "{words}");
+        assert_eq!((outcome.config.instances.len(), outcome.diagnostics.exit_status()), (1, 5), "{words}");
+    }
+}

@@ -155,3 +155,12 @@ fn half_a_client_certificate_is_said_to_be_none() {
         assert_eq!((fault, said.iter().any(|s| s.contains(half) && s.contains("SSL"))), (false, !half.is_empty()));
     }
 }
+
+/// At the end of a tunnel a server may be of the other family.
+#[test]
+fn servers_without_a_tunnel_decide_of_which_family_a_mark_is() {
+    let text = "virtual_server fwmark 9 {\n lvs_method NAT\n real_server 10.2.2.2 80 {\n lvs_method TUN\n }\n real_server 2001:db8::2 80 {\n }\n}\n";
+    let outcome = steadfast_config::load_text(text, &Default::default(), &steadfast_config::host::FakeHost::default());
+    assert_eq!(outcome.config.virtual_servers[0].real_servers.len(), 2);
+    assert!(outcome.config.virtual_servers[0].six(None));
+}

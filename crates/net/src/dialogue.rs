@@ -46,7 +46,10 @@ pub fn hold(
             ControlFlow::Break(()) => return Ok(()),
             ControlFlow::Continue(words) if words.is_empty() => {}
             ControlFlow::Continue(words) => {
-                stream.write_all(&words)?;
+                stream.write_all(&words).map_err(|e| match e.kind() {
+                    ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
+                    _ => e,
+                })?;
                 end = Instant::now() + limit;
             }
         }

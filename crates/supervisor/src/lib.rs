@@ -66,6 +66,8 @@ pub struct Child {
     heard: Time,
     /// It has beaten.
     begun: bool,
+    /// It has this long for its first beat.
+    first: Duration,
     deaths: usize,
     total: u64,
     aborted: Option<Time>,
@@ -83,6 +85,7 @@ impl Child {
             started: Time::ZERO,
             heard: Time::ZERO,
             begun: false,
+            first: BEGINNING,
             deaths: 0,
             total: 0,
             aborted: None,
@@ -98,10 +101,16 @@ impl Child {
         self.started = now;
         self.heard = now;
         self.begun = false;
+        self.first = BEGINNING;
         self.watched = now;
         self.aborted = None;
         self.killed = None;
         self.stuck = false;
+    }
+
+    /// It goes on with what a predecessor served: peers do not wait for its first beat any longer than for another.
+    pub fn hurries(&mut self) {
+        self.first = SILENCE;
     }
 
     /// It beat.
@@ -181,7 +190,7 @@ impl Child {
                 Watch::Kill
             }
             Some(_) => Watch::Fine,
-            None if now.since(self.heard) > if self.begun { SILENCE } else { BEGINNING } => {
+            None if now.since(self.heard) > if self.begun { SILENCE } else { self.first } => {
                 self.aborted = Some(now);
                 Watch::Abort
             }

@@ -201,6 +201,9 @@ impl Ward {
         self.outbox.clear();
         self.watch.started(now);
         self.was_given = self.kept.iter().any(|(key, _)| is_state(key));
+        if self.was_given && matches!(self.memory, Memory::Brief | Memory::Sessions) {
+            self.watch.hurries();
+        }
         let mut result = Ok(());
         for (key, bytes) in self.kept.iter() {
             let message = Message::Keep { key: key.to_string(), bytes: bytes.to_vec() };

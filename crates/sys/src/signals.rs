@@ -22,7 +22,8 @@ const HEARD: [i32; 9] = [
     STATS_CLEAR,
 ];
 /// What nobody listens to, and would end or stop a process; those of real time beside them.
-const UNHEARD: [i32; 12] = [
+const UNHEARD: [i32; 13] = [
+    libc::SIGQUIT,
     libc::SIGTRAP,
     libc::SIGALRM,
     libc::SIGSTKFLT,
@@ -53,7 +54,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks the daemon's signals for this thread and those that it starts, and opens the descriptor. SIGPIPE is ignored. Signals that
-    /// mean nothing to it neither end nor stop it; faults, SIGQUIT and what cannot be blocked do.
+    /// mean nothing to it neither end nor stop it; faults and what cannot be blocked do.
     pub fn new() -> io::Result<Self> {
         let mut raw = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: sigemptyset initialises the set; the other calls get a valid set and valid signal numbers. signalfd with -1

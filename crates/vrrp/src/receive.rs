@@ -256,7 +256,8 @@ impl Instance {
         // over IPv6 the sum takes the trailer in, as the kernel of the sender sees it; over IPv4 either way is heard
         let sum = |bytes| wire::verify(bytes, version, source, packet.destination).is_some();
         let good = sum(message) || message.len() != opened.message.len() && sum(opened.message);
-        if !self.check_age(good, version, packet, message, out) {
+        let old = !good && self.is_old(version, packet, message);
+        if !good && !old {
             return self.discard(
                 Once::Checksum,
                 |c| &mut c.checksum_err,
@@ -268,6 +269,7 @@ impl Instance {
         if !self.config.keyed() {
             self.check_sender(packet, multicast, out)?;
         }
+        self.follow_form(now, old, version, out);
         if self.config.owner_ignore_adverts && self.config.priority == 255 {
             return None;
         }
@@ -520,28 +522,30 @@ impl Instance {
         Some(())
     }
 
-    /// Whether the sum is right, as it is computed now (`good`) or was once; as the peers do it is done from then on.
-    fn check_age(
-        &mut self,
-        good: bool,
-        version: Version,
-        packet: &Received<'_>,
-        message: &[u8],
-        out: &mut Vec<Output>,
-    ) -> bool {
+    /// The sum is right as it was once computed for single routers.
+    fn is_old(&self, version: Version, packet: &Received<'_>, message: &[u8]) -> bool {
         let c = &self.config;
-        let may = c.unicast.is_some() && version == Version::V3 && c.family == Family::V4;
-        if !may || c.old_checksum == OldChecksum::Never {
-            return good;
+        self.has_forms(version)
+            && c.old_checksum != OldChecksum::Never
+            && wire::verify(message, version, packet.source, c.group).is_some()
+    }
+
+    /// There is more than one way to compute it.
+    fn has_forms(&self, version: Version) -> bool {
+        self.config.unicast.is_some() && version == Version::V3 && self.config.family == Family::V4
+    }
+
+    /// As the peers compute it it is done from now on.
+    fn follow_form(&mut self, now: Time, old: bool, version: Version, out: &mut Vec<Output>) {
+        if !self.has_forms(version) || self.config.old_checksum != OldChecksum::Auto || self.old_checksum == old {
+            return;
         }
-        let old = !good && wire::verify(message, version, packet.source, c.group).is_some();
-        if (good || old) && self.old_checksum != old && c.old_checksum == OldChecksum::Auto {
-            self.old_checksum = old;
+        self.old_checksum = old;
+        if self.may_chat(now) {
             let form = if old { "old" } else { "new" };
-            let text = format!("({}) Setting unicast VRRPv3 checksum to {form} version", c.name);
+            let text = format!("({}) Setting unicast VRRPv3 checksum to {form} version", self.config.name);
             out.push(Output::Log(Level::Info, text));
         }
-        good || old
     }
 
     /// Multicast for multicast instances, unicast for unicast ones, and there from configured peers only.

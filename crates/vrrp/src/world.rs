@@ -322,8 +322,17 @@ impl Router {
             let late = x.standing() == Standing::Master && now.since(x.last_sent) >= x.peers_patience();
             (late || x.standing() == Standing::Listening) && Instance::objects(&x.config).any(|o| o == *object)
         };
-        let all = self.slots.iter().enumerate();
-        let owners: Vec<u32> = all.filter(|(_, x)| x.as_ref().is_some_and(concerns)).map(|(i, _)| i as u32).collect();
+        // Of many addresses that go at once each looks at those of its own link alone.
+        let owners: Vec<u32> = match object {
+            Object::Address(a) => {
+                let near = self.by_interface.get(a.interface.as_str()).into_iter().flatten().copied();
+                near.filter(|i| self.slot(*i).is_some_and(concerns)).collect()
+            }
+            _ => {
+                let all = self.slots.iter().enumerate();
+                all.filter(|(_, x)| x.as_ref().is_some_and(concerns)).map(|(i, _)| i as u32).collect()
+            }
+        };
         let mut withheld = false;
         for i in owners {
             withheld |= self.notice_oversleep(i, now, out);

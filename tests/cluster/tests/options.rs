@@ -129,7 +129,7 @@ fn signals_that_mean_nothing_end_and_stop_nobody() {
     let host = &lan.hosts[0];
     let d = started(host, &conf("", ""), &[]);
     let pids = ["pid", "vrrp.pid"].map(|name| d.pid_of(name).expect("pid"));
-    let unheard = [5, 14, 16, 20, 21, 22, 25, 26, 27, 29, 30, 31, 34, 35, 40, 64];
+    let unheard = [3, 5, 14, 16, 20, 21, 22, 25, 26, 27, 29, 30, 31, 34, 35, 40, 64];
     for (pid, signal) in pids.iter().flat_map(|pid| unheard.map(|signal| (*pid, signal))) {
         let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
         assert!(sent.expect("kill").success(), "{signal}: {}", d.log());

@@ -94,6 +94,8 @@ const AROUND: &[(&str, &str, &str)] = &[
     ("virtual_server", "hysteresis", "is not below the quorum"),
     ("virtual_server > real_server", "weight", "is above the weight"),
     // As keepalived does: 254 is taken everywhere, and lowered where a script or a link is tracked.
+    // Of all ports there is persistence alone.
+    ("virtual_server_group (entry lines)", "(address line)", "port 0 needs persistence"),
     ("vrrp_instance > track_* entry (inline)", "weight", "is too large, using"),
 ];
 /// Values beyond the range that are taken for its end, without a word, as keepalived does.

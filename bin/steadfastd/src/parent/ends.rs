@@ -164,6 +164,7 @@ impl Daemon {
     /// Children that have ended.
     pub(super) fn reap(&mut self) -> Option<i32> {
         while let Some((pid, end)) = spawn::reap() {
+            self.control.witnesses.retain(|w| *w != pid);
             if self.loading.as_ref().is_some_and(|l| l.pid == pid) {
                 if let Some(status) = self.loaded(end) {
                     return Some(status);

@@ -557,7 +557,7 @@ impl Daemon {
             match role.ward.watch(t) {
                 Watch::Fine => {}
                 Watch::Abort => {
-                    let at = hang::trace(pid);
+                    let at = trace(pid);
                     log::error!(MESSAGE_ID = events::CHILD_SILENT, CHILD = role.title, CHILD_PID = pid, REASON = at.as_str();
                         "{} child process({pid}) does not answer, ending it: {at}", role.title);
                     spawn::signal(pid, SIGABRT);
@@ -608,6 +608,14 @@ impl Daemon {
         }
         None
     }
+}
+
+/// Where a process hangs. To look into its memory may take as long as whatever it waits for: that is done aside, and not waited for.
+fn trace(pid: i32) -> String {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let aside = std::thread::Builder::new().spawn(move || drop(tell.send(hang::trace(pid))));
+    let said = aside.ok().and_then(|_| told.recv_timeout(Duration::from_millis(500)).ok());
+    said.unwrap_or_else(|| files::whereabouts(pid))
 }
 
 /// Pipes between all children, both ways.

@@ -18,7 +18,10 @@ pub(super) fn mixed(config: &mut Config, at: &Places, d: &mut Diagnostics) {
     for g in &mut config.groups {
         let members = || g.group.iter().flatten().filter_map(|m| written.get(m.as_str()));
         let any = |of: fn(&(Option<u8>, Option<InitialState>)) -> bool| members().any(of);
-        let (owner, other) = (any(|m| m.0 == Some(255)), any(|m| m.0 != Some(255)));
+        const fn owns(m: &(Option<u8>, Option<InitialState>)) -> bool {
+            matches!(m, (Some(255), _) | (None, Some(InitialState::Master)))
+        }
+        let (owner, other) = (any(owns), any(|m| !owns(m)));
         let declared = any(|m| *m == (Some(255), Some(InitialState::Master)));
         // keepalived looks at the states, and only where they are written.
         let class = match declared && any(|m| m.1 == Some(InitialState::Backup)) {

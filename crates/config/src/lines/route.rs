@@ -243,9 +243,9 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
     while let Some(o) = w.next() {
         // What is of the route itself stands before its hops, as for iproute2. `via` of a hop without the word is one more `via`.
         if !r.nexthops.is_empty() && !HOP.contains(&o.text.as_str()) {
-            let text = format!("'{}' must stand before the first nexthop, ignoring the route", o.text);
+            let text = format!("'{}' must stand before the first nexthop, ignoring the rest of the line", o.text);
             w.c.report_at(Class::General, o, text);
-            return None;
+            break;
         }
         if let Some((_, kind)) = RouteKind::WORDS.iter().find(|(word, _)| *word == o.text) {
             r.kind = *kind;

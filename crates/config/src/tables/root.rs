@@ -8,7 +8,7 @@ section! {
         /// Name of this daemon when several run.
         live "instance" "NAME" "-" "none" => instance: Option<String> = None, |c, v| c.text(v);
         /// How long the parent waits for children at a stop.
-        live "child_wait_time" "SECS" "0-4294967295" "5" => child_wait_time: Option<u64> = None, |c, v| c.some_int(v, 0, 4_294_967_295);
+        live "child_wait_time" "SECS" "0-4294967295" "5, or the longest interval of version 3 and 4, at most 60" => child_wait_time: Option<u64> = None, |c, v| c.some_int(v, 0, 4_294_967_295);
         /// Poll link state instead of netlink.
         live "linkbeat_use_polling" "-" "-" "off" => linkbeat_use_polling: bool = false, |c, v| c.flag(v);
         /// Network namespace of the checker.

@@ -213,7 +213,9 @@ section! {
     also {
         /// IPv6 transport without IPv6 addresses.
         live "native_ipv6" "-" "not behind IPv4 addresses" "off" => |c, s| {
-            if s.virtual_ipaddress.first().is_some_and(|(a, ..)| a.cidr.address.is_ipv4()) {
+            let own = s.virtual_ipaddress.first().map(|(a, ..)| a.cidr.address);
+            let ends = [own, s.src_ip, s.unicast_src, s.unicast_peer.first().map(|p| p.address)];
+            if ends.into_iter().flatten().any(|a| a.is_ipv4()) {
                 c.report(Class::General, format!("({}) native_ipv6 does not go with IPv4 addresses, ignoring it", s.name));
             } else {
                 s.native_ipv6 = true;

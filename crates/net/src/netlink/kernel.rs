@@ -143,6 +143,8 @@ impl Kernel {
         self.has_source |= has_source(&object);
         if let Object::Link(l) = &object {
             match (mirror.by_name(&l.name), mirror.by_name(&l.base)) {
+                // It is on its way out: it is added behind that.
+                _ if self.replacing.is_anew(&l.name) => {}
                 (Some(old), Some(_)) if old.fits(l, mirror) => return,
                 // Of another address or on another link: made by nobody who needs it.
                 (Some(old), Some(_)) if old.is_virtual => {

@@ -31,6 +31,13 @@ pub(super) fn has_source(object: &Object) -> bool {
     matches!(object, Object::Route(r) if r.source.is_some())
 }
 
+impl Replacing {
+    /// A link of this name is being taken away, and made next.
+    pub(super) fn is_anew(&self, name: &str) -> bool {
+        self.anew.contains(name)
+    }
+}
+
 impl Kernel {
     /// Puts an object into the place of another of the same key, which is ours.
     pub fn replace(&mut self, old: Object, new: Object, mirror: &Mirror) {
