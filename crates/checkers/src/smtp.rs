@@ -2,6 +2,7 @@
 
 use crate::exchange::Step;
 use crate::failure::Failure;
+use steadfast_core::mail::reply_code;
 
 /// Most bytes of one reply, all its lines together.
 const REPLY_LIMIT: usize = 4096;
@@ -36,7 +37,7 @@ impl Smtp {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            match parse(&line) {
+            match reply_code(&line) {
                 None => return Step::fail(Failure::Malformed("SMTP reply line")),
                 Some((_, true)) => {}
                 Some((code, false)) => match self.reply(code) {
@@ -63,18 +64,6 @@ impl Smtp {
             },
             (true, _) => Step::fail(Failure::Smtp(code, "HELO")),
         }
-    }
-}
-
-/// Code of a reply line, and whether more lines of the reply follow (RFC 5321 section 4.2.1).
-fn parse(line: &[u8]) -> Option<(u16, bool)> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let (digits, rest) = line.split_at_checked(3)?;
-    let code = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
-    match rest.first() {
-        None | Some(b' ') => Some((code, false)),
-        Some(b'-') => Some((code, true)),
-        Some(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod ipvs;
 mod kept;
 pub mod kernel;
+pub mod mail;
 mod net;
 mod rng;
 mod secret;

@@ -5,6 +5,7 @@
 use crate::mail::{Alert, Settings, message};
 use std::fmt;
 use std::time::SystemTime;
+use steadfast_core::mail::reply_code;
 
 /// Most bytes of one reply, all its lines together: RFC 5321 section 4.5.3.1.5 has 512 for a line.
 const REPLY_LIMIT: usize = 8192;
@@ -117,7 +118,7 @@ impl Session {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            match code(&line) {
+            match reply_code(&line) {
                 None => return self.fail(Refusal::Strange),
                 Some((_, true)) => {}
                 // One command at a time: what comes ahead of its question answers nothing.
@@ -197,18 +198,6 @@ impl Session {
                 self.ask(Awaited::Farewell)
             }
         }
-    }
-}
-
-/// Code of a reply line, and whether more lines of the reply follow (RFC 5321 section 4.2.1).
-fn code(line: &[u8]) -> Option<(u16, bool)> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let (digits, rest) = line.split_at_checked(3)?;
-    let code = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
-    match rest.first() {
-        None | Some(b' ') => Some((code, false)),
-        Some(b'-') => Some((code, true)),
-        Some(_) => None,
     }
 }
 

@@ -61,20 +61,23 @@ fn an_orderly_stop_costs_no_client_anything() {
         }
         let lan = Lan::new(3);
         let _b = Daemon::start(&lan.hosts[1], peer, &conf(100, ""));
-        best_of(&format!("orderly stop, {peer:?} takes over"), TRIES, ms(20), || {
-            let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
-            holds(&lan.hosts[0]);
-            // The one that has yielded is a backup again, and knows its master.
-            assert!(eventually(ms(10_000), || !lan.hosts[1].has(VIP)));
-            let client = Client::start(&lan.hosts[2], VIP.parse().expect("address"));
-            // It must have been served for a while before.
-            std::thread::sleep(ms(1_500));
-            assert_eq!(a.stop(), Some(0));
-            holds(&lan.hosts[1]);
-            std::thread::sleep(ms(300));
-            client.end().longest_gap
-        });
+        best_of(&format!("orderly stop, {peer:?} takes over"), TRIES, ms(20), || gap_of_a_stop(&lan, Kind::Steadfast));
     }
+}
+
+/// What a client loses at the stop of a master of this kind, whose backup runs.
+fn gap_of_a_stop(lan: &Lan, master: Kind) -> Duration {
+    let a = Daemon::start(&lan.hosts[0], master, &conf(200, ""));
+    holds(&lan.hosts[0]);
+    // The one that has yielded is a backup again, and knows its master.
+    assert!(eventually(ms(10_000), || !lan.hosts[1].has(VIP)));
+    let client = Client::start(&lan.hosts[2], VIP.parse().expect("address"));
+    // It must have been served for a while before.
+    std::thread::sleep(ms(1_500));
+    assert_eq!(a.stop(), Some(0));
+    holds(&lan.hosts[1]);
+    std::thread::sleep(ms(300));
+    client.end().longest_gap
 }
 
 /// keepalived lets the addresses go at once, and waits for its skew before it takes them up.
@@ -86,18 +89,8 @@ fn a_keepalived_that_stops_is_succeeded_at_once() {
         return;
     }
     let lan = Lan::new(3);
-    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
-    best_of("a keepalived stops, Steadfast takes over", TRIES, ms(60), || {
-        let a = Daemon::start(&lan.hosts[0], Kind::Keepalived, &conf(200, ""));
-        holds(&lan.hosts[0]);
-        assert!(eventually(ms(10_000), || !lan.hosts[1].has(VIP)), "{}", b.log());
-        let client = Client::start(&lan.hosts[2], VIP.parse().expect("address"));
-        std::thread::sleep(ms(1_500));
-        assert_eq!(a.stop(), Some(0));
-        holds(&lan.hosts[1]);
-        std::thread::sleep(ms(300));
-        client.end().longest_gap
-    });
+    let _b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    best_of("a keepalived stops, Steadfast takes over", TRIES, ms(60), || gap_of_a_stop(&lan, Kind::Keepalived));
 }
 
 /// A keepalived of higher priority waits for its skew, while the lower one of ours serves, and then takes over from it: one change more,
