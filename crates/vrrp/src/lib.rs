@@ -26,6 +26,7 @@ mod manage;
 mod objects;
 mod receive;
 mod reload;
+mod remind;
 mod router;
 mod script;
 #[cfg(test)]

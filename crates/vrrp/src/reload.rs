@@ -133,6 +133,7 @@ impl Router {
         for m in stragglers {
             self.group_follows_to_backup(m, "it hears a master", now, out);
         }
+        self.arm_reminder(now);
         self.tidy();
     }
 

@@ -77,6 +77,8 @@ pub(crate) enum Key {
     Repair,
     /// Queue of announcements.
     Pace(u32),
+    /// Announcements that nobody asked for.
+    Remind,
     /// A link's change counts from now on.
     Debounce(u32),
     /// Virtual links that were asked for have had their time.
@@ -157,6 +159,8 @@ pub struct Router {
     /// Addresses of which the kernel has place for one form only, and somebody holds or wants another. There are none as a rule.
     pub(crate) rivals: HashSet<Object>,
     pub(crate) pacer: Pacer,
+    /// Place of the address that is announced next without being asked for.
+    pub(crate) last_reminded: usize,
     pub(crate) life: Life,
     /// Wall clock less monotonic clock, in nanoseconds.
     pub(crate) wall: i128,
@@ -200,6 +204,7 @@ impl Router {
             held: Held::default(),
             rivals: HashSet::new(),
             pacer: Pacer::default(),
+            last_reminded: 0,
             life: Life::Settling,
             wall: 0,
             unknown: HashSet::new(),
@@ -522,6 +527,7 @@ impl Router {
             }
             Key::Repair => self.repair(now, out),
             Key::Pace(id) => self.pace(id, now, out),
+            Key::Remind => self.remind(now, out),
             Key::Debounce(n) => self.debounced(n, now, out),
             Key::Making => self.made(now, out),
             Key::ScriptRun(id) => self.run_script(id, now, out),

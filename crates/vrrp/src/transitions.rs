@@ -391,12 +391,15 @@ impl Router {
         self.log_routes(i, "setting", out);
         self.add_objects(i, out);
         let Some(c) = self.config_of(i) else { return };
-        let (delay, refresh, extra) = (c.garp.delay, c.garp.refresh, c.garp.extra);
+        let (delay, refresh, extra, unasked) = (c.garp.delay, c.garp.refresh, c.garp.extra, c.garp.unasked);
         if !delay.is_zero() {
             self.set_timer(i, Which::GarpAgain, now + delay);
         }
         if !refresh.is_zero() {
             self.set_timer(i, Which::GarpRefresh, now + refresh);
+        }
+        if unasked {
+            self.arm_reminder(now);
         }
         if let Some((period, _)) = extra {
             self.set_timer(i, Which::GarpExtra, now + period);
