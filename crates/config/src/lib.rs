@@ -10,6 +10,7 @@ mod bfd;
 mod check;
 mod check_links;
 mod check_lvs;
+mod commands;
 pub mod diag;
 mod fixed;
 pub mod host;

@@ -6,8 +6,9 @@
 //! his own (`garp_master_refresh`; 0 is none).
 
 use crate::Output;
+use crate::keys::Key;
 use crate::machine::Standing;
-use crate::router::{Key, Router};
+use crate::router::Router;
 use std::time::Duration;
 use steadfast_core::kernel::Address;
 use steadfast_core::{Family, Time};
