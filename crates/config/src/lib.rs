@@ -71,7 +71,7 @@ fn understand(source: source::Source, host: &dyn Host) -> Outcome {
     check::check(&mut config, host, &places, &mut diagnostics);
     let mut all = source.diagnostics;
     all.append(diagnostics);
-    undefined::note(&source.lines, &mut all);
+    undefined::note(&source.lines, &source.defined, &mut all);
     Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }
 }
 
