@@ -89,6 +89,8 @@ pub struct Router {
     unknown: HashSet<(u32, Family, u8)>,
     /// Adverts of router ids that are nobody's here.
     pub(crate) strangers: u64,
+    /// A script has another verdict than a successor would begin with.
+    pub(crate) learned: bool,
 }
 
 impl Router {
@@ -131,6 +133,7 @@ impl Router {
             wall: 0,
             unknown: HashSet::new(),
             strangers: 0,
+            learned: false,
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
@@ -183,6 +186,11 @@ impl Router {
         }
         self.pacer.set_gaps(config.garp_interval, config.gna_interval, &config.garp_groups);
         self.unknown.clear();
+    }
+
+    /// Once after something has changed that a successor must know and no notice tells of: the verdict of a script.
+    pub fn take_learned(&mut self) -> bool {
+        std::mem::take(&mut self.learned)
     }
 
     /// When [`Router::poll`] has something to do; `None`: not before the next input.

@@ -371,7 +371,9 @@ impl Router {
             return;
         }
         self.timers.cancel(Key::ScriptLimit(id));
+        let before = script.verdict();
         let outcome = script.ended(end);
+        self.learned |= script.verdict() != before;
         // the verdict of the former command holds until then: not for another interval. A stop has no timer left
         if outcome.overdue && self.timers.get(Key::ScriptRun(id)).is_some() {
             self.timers.set(Key::ScriptRun(id), now);
