@@ -435,6 +435,7 @@ impl Role {
         }
         // What has come is read before anybody is judged by what has not.
         if !self.stopped {
+            self.pool.hold_scripts(self.programs.unknown(t), t);
             self.pool.poll(t, &mut self.out);
             self.polled = t;
             self.act(t);

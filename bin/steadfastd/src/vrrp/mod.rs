@@ -324,6 +324,7 @@ impl Role {
             self.take_signals(t);
         }
         self.packets(t);
+        self.router.hold_scripts(self.programs.unknown(t), t);
         // The adverts of a thousand routers need not lie in memory at one time, and the first go out first.
         while self.router.poll_part(t, &mut self.out) {
             self.carry_out(t);
