@@ -15,6 +15,7 @@ mod record;
 mod reread;
 mod settings;
 mod start;
+mod succession;
 mod system;
 pub mod tell;
 pub mod translate;
@@ -24,6 +25,7 @@ mod written;
 use crate::child::{self, ANNOUNCER, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
+use crate::places;
 use crate::programs::Programs;
 use crate::reread::Reread;
 use plan::{Plan, Probe};
@@ -95,6 +97,7 @@ pub fn plan_of(config: &Config) -> Plan {
 
 pub use details::globals;
 pub use start::remove;
+pub use translate::command;
 #[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;
@@ -181,6 +184,10 @@ struct Role {
     results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
     beats_of_links: linkbeat::Beats,
+    /// A successor is wanted, which has this to write first.
+    succession: Option<succession::Unwritten>,
+    /// Tracked files whose first value could not be written.
+    unwritten: BTreeSet<String>,
 }
 
 impl Role {
@@ -238,7 +245,11 @@ impl Role {
             if let Some((value, overwrite)) = f.init.filter(|_| self.initialised.insert(f.name.clone()))
                 && let Err(e) = files::init_number(&f.path, value, overwrite)
             {
-                log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
+                if places::is_closed(&f.path) {
+                    self.unwritten.insert(f.name.clone());
+                } else {
+                    log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
+                }
             }
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
@@ -281,6 +292,9 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
+            if self.succession.is_some() && self.hands_over(now()) {
+                return places::SUCCESSION;
+            }
         }
         self.last_words();
         0
