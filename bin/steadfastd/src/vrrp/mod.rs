@@ -379,7 +379,12 @@ impl Role {
             self.system.repair(t);
             self.system.prepare_again(&self.plan);
             if self.trim.take_if(|at| *at <= t).is_some() {
-                let blocks = self.router.views().any(|v| !v.config.accept && v.config.priority != 255);
+                let router = &self.router;
+                let blocks = |family| {
+                    let blocking = router.views().map(|v| v.config).filter(|c| !c.accept && c.priority != 255);
+                    let mut all = blocking.flat_map(|c| c.addresses.iter().chain(&c.excluded));
+                    all.any(|a| Family::of(a.cidr.address) == family)
+                };
                 self.system.tidy(&self.plan, blocks);
                 self.dirty = true;
                 self.router.shrink();
