@@ -195,7 +195,7 @@ impl Role {
     fn configure(&mut self) {
         steadfast_sys::logging::structured(self.plan.structured);
         let exempt = self.router.static_addresses().cloned().collect();
-        self.system.kernel.lease(self.plan.address_lease, exempt);
+        self.system.kernel.lease(self.plan.address_lease, exempt, &self.router.withheld().collect());
         self.system.configure(&self.plan);
         self.programs.safe = self.plan.safe_programs;
         self.programs.groups = self.plan.supplementary_groups;
@@ -650,7 +650,7 @@ impl Role {
                 self.keep_objects = keep_objects;
                 if keep_objects {
                     // Nobody will renew them.
-                    self.system.kernel.lease(None, Default::default());
+                    self.system.kernel.lease(None, Default::default(), &self.router.withheld().collect());
                     self.renew_leases();
                 }
                 if self.leaving.order() {
