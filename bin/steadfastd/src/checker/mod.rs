@@ -275,12 +275,12 @@ impl Role {
         let places = crate::places::of(options, role.written(), role.plan.lvs_fifos.iter().map(|f| f.path.as_path()));
         if options.rehearse {
             confine(options, &steadfast_sys::sandbox::CHECKER, &places);
+            // Nothing of what comes out is carried out.
+            role.pool.poll(now(), &mut role.out);
             if options.testify {
                 role.say_status();
                 role.parent.flush_at_the_end();
-                return Ok(None);
             }
-            role.pool.poll(now(), &mut role.out);
             return Ok(None);
         }
         if let Some(why) = role.balancer.trouble() {

@@ -11,7 +11,7 @@ pub(crate) use text::text;
 pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Files within files at most.
@@ -84,6 +84,8 @@ pub struct Source {
     pub diagnostics: Diagnostics,
     /// The main file could not be read.
     pub unreadable: bool,
+    /// Names that the files define.
+    pub(crate) defined: HashSet<String>,
 }
 
 pub(crate) struct State<'a> {
@@ -151,6 +153,7 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
             state.out.unreadable = true;
         }
     }
+    state.out.defined = state.definitions.into_keys().collect();
     state.out
 }
 
