@@ -145,6 +145,7 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
+                instance.old_checksum = s.old_checksum;
                 (instance.counters.become_master, instance.counters.release_master) = s.mastership;
                 if instance.config.keyed() {
                     instance.guard.restore(&s.stamps);
