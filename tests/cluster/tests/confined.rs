@@ -400,6 +400,7 @@ fn a_frozen_runner_takes_no_server_out_and_no_priority_away() {
         assert!(!log.contains("timed out") && !log.contains("from 160 to 150"), "{log}");
         assert!(!log.contains("Removing service"), "{log}");
     }
+}
 
 /// Children may write where the file said so at their start. A later file names other folders: a FIFO there, a tracked file with a first
 /// value, dumps. It is as with a fresh start, and nobody notices that a successor did it.
