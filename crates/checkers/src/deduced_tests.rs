@@ -22,7 +22,6 @@ fn former(service: VirtualServer) -> World {
 }
 
 /// No script runs, and no FIFO has a line.
-
 fn is_quiet(line: &str) -> bool {
     !line.starts_with("run") && !line.starts_with("fifo") && !line.starts_with("mail")
 }
