@@ -6,6 +6,7 @@ use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
 use steadfast_core::text::plain;
 use steadfast_ipc::{Envelope, FRAME, Facts, Message, cut_faults, encode, frame, pieces};
+use steadfast_net::tls;
 
 use std::time::Duration;
 use steadfast_sys::given::Given;
@@ -41,6 +42,7 @@ fn load(options: &Options, text: Option<&mut String>) -> Outcome {
         let text = "words of SNMP have no effect: this program was built without SNMP";
         outcome.diagnostics.push(Class::Unsupported, None, text);
     }
+    outcome.note_ssl(|s| tls::faults(s.ca.as_deref(), s.certificate.as_deref(), s.key.as_deref(), s.password.as_ref()));
     outcome
 }
 

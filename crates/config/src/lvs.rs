@@ -211,7 +211,9 @@ pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
 /// `SSL { … }`
 pub(crate) fn ssl(c: &mut Cx<'_>, v: &mut Option<Ssl>) {
     let ssl = v.get_or_insert_default();
+    c.name_block("SSL", "");
     block(ssl, c);
+    ssl.places = ["ca", "certificate", "key"].map(|word| Place::new(c.marked(word)));
     // keepalived says nothing of it.
     let (there, missing) = match (&ssl.certificate, &ssl.key) {
         (Some(_), None) => ("certificate", "key"),

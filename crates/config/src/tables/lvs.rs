@@ -277,7 +277,10 @@ section! {
         live "certificate" "PATH" "-" "none" => certificate: Option<String> = None, |c, v| c.text(v);
         /// Key.
         live "key" "PATH" "-" "none" => key: Option<String> = None, |c, v| c.text(v);
-    } also {} plain {}
+    } also {} plain {
+        /// Where `ca`, `certificate` and `key` are.
+        places: [Place; 3];
+    }
 }
 
 /// The IPVS connection sync daemon.
