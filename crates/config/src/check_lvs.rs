@@ -241,6 +241,10 @@ fn service(
         say(Class::Note, "the group is not defined, ignoring the virtual server".into());
         return false;
     }
+    if group.is_some_and(|g| g.ranges.is_empty() && g.marks.is_empty()) {
+        say(Class::Note, "the group is empty, ignoring the virtual server".into());
+        return false;
+    }
     if matches!(v.served, Served::Mark(0)) {
         say(Class::General, "0 is no mark, ignoring the virtual server".into());
         return false;

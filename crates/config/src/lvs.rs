@@ -506,6 +506,7 @@ impl ServerGroup {
 pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
     let Some(name) = c.block_name() else { return };
     let mut g = ServerGroup { name, ..Default::default() };
+    let mut unmarked = false;
     c.list(|c| {
         let Some(first) = c.word(0) else { return };
         if first.text == "fwmark" {
@@ -522,8 +523,14 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
                     None
                 }
             };
-            if let Some(n) = c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
-                g.marks.push((n, family));
+            match c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
+                // keepalived takes it, and the kernel refuses the service.
+                Some(0) => {
+                    unmarked = true;
+                    c.report_at(Class::Note, w, "fwmark 0 is no mark, ignoring it");
+                }
+                Some(n) => g.marks.push((n, family)),
+                None => {}
             }
             return;
         }
@@ -540,7 +547,8 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
         }
     });
     if g.ranges.is_empty() && g.marks.is_empty() {
-        c.report(Class::General, format!("virtual_server_group {} is empty", g.name));
+        let class = if unmarked { Class::Note } else { Class::General };
+        c.report(class, format!("virtual_server_group {} is empty", g.name));
     }
     v.push(g);
 }

@@ -181,3 +181,15 @@ fn what_is_wrong_with_a_word_of_a_check_is_reported_at_the_word() {
     assert_eq!(at("bindto fd00::2 is of another"), Some((22, 11)));
     assert_eq!(at("bfd_instance 'B' is not defined"), Some((25, 8)));
 }
+
+#[test]
+fn a_mark_of_nought_in_a_group_is_left_out() {
+    let read = |entries: &str| load(&group(entries, NAT, &[V4]));
+    let (config, fault, said) = read("fwmark 0\n fwmark 5");
+    assert_eq!(config.server_groups[0].marks, [(5, None)]);
+    assert!(!fault && said.iter().any(|s| s == "fwmark 0 is no mark, ignoring it"), "{said:?}");
+    // Without another entry the group is empty, which keepalived's `-t` finds no fault in.
+    let (_, fault, said) = read("fwmark 0");
+    assert!(!fault && said.iter().any(|s| s == "virtual_server_group G is empty"), "{said:?}");
+    assert!(load("virtual_server_group G {\n}\n").1);
+}
