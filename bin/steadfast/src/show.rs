@@ -116,8 +116,9 @@ fn details(i: &Instance, stale: bool) -> String {
     // Of one that does not answer nobody knows.
     let counted = i.adverts_sent + i.adverts_received > 0 || !stale;
     let adverts = format!("adverts sent {}, heard {}{refused}; ", i.adverts_sent, i.adverts_received);
-    let counts = format!("{}became master {master}", if counted { adverts.as_str() } else { "" });
-    cause.map(|c| c.cause.clone()).into_iter().chain(due).chain([counts]).collect::<Vec<_>>().join("; ")
+    let told = counted || i.became_master > 0;
+    let counts = told.then(|| format!("{}became master {master}", if counted { adverts.as_str() } else { "" }));
+    cause.map(|c| c.cause.clone()).into_iter().chain(due).chain(counts).collect::<Vec<_>>().join("; ")
 }
 
 /// For how long it is silent, where that is long, or where what it said last is old.

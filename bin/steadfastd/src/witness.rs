@@ -24,8 +24,8 @@ pub struct Given {
     pub silent: Vec<(usize, Former)>,
     /// What they run by.
     pub config: Vec<u8>,
-    /// What the VRRP process held was taken away.
-    pub withdrawn: bool,
+    /// When what the VRRP process held was taken away, by the wall clock.
+    pub withdrawn: Option<f64>,
 }
 
 /// The whole of an answer.
@@ -62,11 +62,12 @@ pub fn run(options: &Options) -> i32 {
         }
     }
     if let [vrrp, ..] = &mut said
-        && withdrawn
+        && let Some(since) = withdrawn
         && let Ok(mut status) = serde_json::from_str::<live::Vrrp>(vrrp)
     {
         for i in status.instances.iter_mut().filter(|i| i.state != "FAULT") {
             i.state = "FAULT".into();
+            i.since = since;
             i.faults = vec!["the VRRP process does not serve, and what it held was taken away".into()];
         }
         status.instances.iter_mut().for_each(|i| i.holds = false);

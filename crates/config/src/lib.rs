@@ -10,6 +10,7 @@ mod bfd;
 mod check;
 mod check_links;
 mod check_lvs;
+mod commands;
 pub mod diag;
 mod fixed;
 pub mod host;
@@ -83,7 +84,7 @@ fn understand(source: source::Source, host: &dyn Host) -> Outcome {
     check::check(&mut config, host, &places, &mut diagnostics);
     let mut all = source.diagnostics;
     all.append(diagnostics);
-    undefined::note(&source.lines, &mut all);
+    undefined::note(&source.lines, &source.defined, &mut all);
     Outcome { config, diagnostics: all, files: source.files, unreadable: source.unreadable }
 }
 

@@ -4,8 +4,9 @@ use crate::Notice;
 use crate::Output;
 use crate::doubt::QUESTION;
 use crate::instance::Once;
+use crate::keys::Which;
 use crate::machine::{Action, Delay, Facts, Heard, Standing, on_advert};
-use crate::router::{Router, Which};
+use crate::router::Router;
 use crate::timing;
 use crate::transitions::{DRAIN, Seen};
 use crate::wire::Header;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use steadfast_core::Time;
 
 /// Pause between two announcements that contentions cause.
-const CALM: Duration = Duration::from_secs(1);
+pub(crate) const CALM: Duration = Duration::from_secs(1);
 
 impl Router {
     /// A valid advert.
@@ -206,34 +207,6 @@ impl Router {
         let wanted = c.garp.lower_prio_repeat;
         let repeat = if c.strict || expected { wanted.min(1) } else { wanted.max(1) };
         self.reannounce(i, repeat, now, out);
-    }
-
-    /// Clients may have another router's MAC address: announce this instance and its group again, but not without end.
-    pub(crate) fn reannounce(&mut self, i: u32, repeat: u32, now: Time, out: &mut Vec<Output>) {
-        let Some(x) = self.slot_mut(i) else { return };
-        if x.reannounced.is_none_or(|t| now.since(t) >= CALM) {
-            x.reannounced = Some(now);
-            x.bursts = 0;
-        }
-        x.bursts += 1;
-        // the second one in a second is for the loser's last word, which comes after it has let go
-        if x.bursts > 2 {
-            // one more when it is over
-            let at = x.reannounced.map_or(now, |t| t + CALM);
-            if self.timer(i, Which::GarpAfter).is_none() {
-                self.set_timer(i, Which::GarpAfter, at);
-            }
-            return;
-        }
-        let (later, delay) = (x.config.garp.lower_prio_repeat > 0, x.config.garp.lower_prio_delay);
-        for m in self.members_with(i) {
-            if self.slot(m).is_some_and(|x| x.standing() == Standing::Master) {
-                self.burst(m, repeat, now, out);
-                if later && !delay.is_zero() {
-                    self.set_timer(m, Which::GarpLower, now + delay);
-                }
-            }
-        }
     }
 
     /// Two owners of one address. The one with the greater address waits for the other to back off, then steps down to 254.

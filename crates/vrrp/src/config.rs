@@ -200,6 +200,8 @@ pub struct Garp {
     pub refresh: Duration,
     /// Announcements of each address in a refresh burst.
     pub refresh_repeat: u32,
+    /// Each address is announced once in a while all the same, without a line in the log: for contentions that we cannot hear of.
+    pub unasked: bool,
     /// Announcements of each address after an advert of lower priority; zero: none.
     pub lower_prio_repeat: u32,
     /// The same again after this.
@@ -216,6 +218,7 @@ impl Default for Garp {
             delay: Duration::from_secs(5),
             refresh: Duration::ZERO,
             refresh_repeat: 1,
+            unasked: false,
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
             extra: None,

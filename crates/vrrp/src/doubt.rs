@@ -81,7 +81,7 @@ impl Router {
             if let Some(x) = self.slot_mut(i) {
                 x.guard.tries = tries + 1;
             }
-            self.set_timer(i, crate::router::Which::Down, now + answer);
+            self.set_timer(i, crate::keys::Which::Down, now + answer);
             return true;
         }
         let Some(x) = self.slot_mut(i) else { return false };
@@ -99,7 +99,7 @@ impl Router {
             );
             self.log(Level::Error, i, text, out);
         }
-        self.set_timer(i, crate::router::Which::Down, s.last + down);
+        self.set_timer(i, crate::keys::Which::Down, s.last + down);
         true
     }
 }

@@ -1,8 +1,9 @@
 //! What happens when timers run out, and what lateness means.
 
 use crate::instance::Mode;
+use crate::keys::Which;
 use crate::machine::{Delay, Standing};
-use crate::router::{Router, Which};
+use crate::router::Router;
 use crate::transitions::{DRAIN, SETTLED};
 use crate::{Output, Version, timing};
 use log::Level;

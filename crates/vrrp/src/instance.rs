@@ -2,7 +2,8 @@
 
 use crate::auth::Memory;
 use crate::machine::{Delay, Standing};
-use crate::receive::{Newer, Rows};
+use crate::proof::Newer;
+use crate::receive::Rows;
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::transitions::DRAIN;
 use crate::wire::{self, ChecksumForm};

@@ -182,6 +182,13 @@ pub enum Output {
         /// The address.
         address: IpAddr,
     },
+    /// The same as a mere reminder: without a line in the log.
+    Remind {
+        /// Interface name.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// Announcements of this address that have not gone out yet are not made: somebody else may have it by now.
     Withhold {
         /// Interface name.

@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod adverts;
+mod announce;
 mod auth;
 mod cause;
 mod config;
@@ -20,12 +21,15 @@ mod garp;
 mod group;
 mod instance;
 mod io;
+mod keys;
 mod leftovers;
 mod machine;
 mod manage;
 mod objects;
+mod proof;
 mod receive;
 mod reload;
+mod remind;
 mod router;
 mod script;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Reload: a new configuration is compared with the running one, and only what differs is touched.
 
 use crate::instance::{After, Instance, Mode};
+use crate::keys::{Key as Timer, Which};
 use crate::machine::{Delay, Standing};
-use crate::router::{Key as Timer, Life, Router, Which};
+use crate::router::{Life, Router};
 use crate::script::Script;
 use crate::{Config, InstanceConfig, Kill, Notice, Output, ProcessConfig, ScriptConfig, Tracked};
 use log::Level;
@@ -133,6 +134,7 @@ impl Router {
         for m in stragglers {
             self.group_follows_to_backup(m, "it hears a master", now, out);
         }
+        self.arm_reminder(now);
         self.tidy();
     }
 

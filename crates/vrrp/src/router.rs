@@ -3,6 +3,7 @@
 use crate::garp::Pacer;
 use crate::group::Group;
 use crate::instance::{After, Instance, Mode};
+use crate::keys::Key;
 use crate::machine::Standing;
 use crate::objects::Held;
 use crate::receive::Opened;
@@ -13,83 +14,6 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Name, Rng, State, Time, Timers};
-
-/// Timers of one instance.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Which {
-    /// Master-down timer.
-    Down,
-    /// Next advert.
-    Advert,
-    /// Preemption delay.
-    Delay,
-    /// End of a hand-over.
-    Release,
-    /// End of listening after having overslept.
-    Listen,
-    /// Second burst of announcements after becoming master.
-    GarpAgain,
-    /// Refresh of announcements.
-    GarpRefresh,
-    /// Announcements on links that adverts do not leave by.
-    GarpExtra,
-    /// Second burst after a contention.
-    GarpLower,
-    /// Announcement after the last of several contentions.
-    GarpAfter,
-    /// Announcements when a predecessor that was alive has let go.
-    GarpSettled,
-    /// Two owners.
-    Owner,
-}
-
-impl Which {
-    pub const ALL: [Which; 12] = [
-        Which::Down,
-        Which::Advert,
-        Which::Delay,
-        Which::Release,
-        Which::Listen,
-        Which::GarpAgain,
-        Which::GarpRefresh,
-        Which::GarpExtra,
-        Which::GarpLower,
-        Which::GarpAfter,
-        Which::GarpSettled,
-        Which::Owner,
-    ];
-
-    /// Addresses are announced by it.
-    pub fn announces(self) -> bool {
-        use Which::{GarpAfter, GarpAgain, GarpExtra, GarpLower, GarpRefresh, GarpSettled};
-        matches!(self, GarpAgain | GarpRefresh | GarpExtra | GarpLower | GarpAfter | GarpSettled)
-    }
-}
-
-/// All timers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Key {
-    /// What is told before the first poll counts as the state at start.
-    Settle,
-    /// End of the startup delay.
-    Startup,
-    /// Repair of lost objects.
-    Repair,
-    /// Queue of announcements.
-    Pace(u32),
-    /// A link's change counts from now on.
-    Debounce(u32),
-    /// Virtual links that were asked for have had their time.
-    Making,
-    /// Next run of a script.
-    ScriptRun(u32),
-    /// Time limit of a run.
-    ScriptLimit(u32),
-    /// Delayed report of a process tracker.
-    Process(u32),
-    /// Instance by slot.
-    Instance(u32, Which),
-}
 
 /// Where the daemon's life stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -157,12 +81,16 @@ pub struct Router {
     /// Addresses of which the kernel has place for one form only, and somebody holds or wants another. There are none as a rule.
     pub(crate) rivals: HashSet<Object>,
     pub(crate) pacer: Pacer,
+    /// Place of the address that is announced next without being asked for.
+    pub(crate) last_reminded: usize,
     pub(crate) life: Life,
     /// Wall clock less monotonic clock, in nanoseconds.
     pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
     /// Adverts of router ids that are nobody's here.
     pub(crate) strangers: u64,
+    /// A script has another verdict than a successor would begin with.
+    pub(crate) learned: bool,
 }
 
 impl Router {
@@ -200,10 +128,12 @@ impl Router {
             held: Held::default(),
             rivals: HashSet::new(),
             pacer: Pacer::default(),
+            last_reminded: 0,
             life: Life::Settling,
             wall: 0,
             unknown: HashSet::new(),
             strangers: 0,
+            learned: false,
         };
         router.adopt_settings(&config);
         router.slots.reserve_exact(config.instances.len());
@@ -256,6 +186,11 @@ impl Router {
         }
         self.pacer.set_gaps(config.garp_interval, config.gna_interval, &config.garp_groups);
         self.unknown.clear();
+    }
+
+    /// Once after something has changed that a successor must know and no notice tells of: the verdict of a script.
+    pub fn take_learned(&mut self) -> bool {
+        std::mem::take(&mut self.learned)
     }
 
     /// When [`Router::poll`] has something to do; `None`: not before the next input.
@@ -522,6 +457,7 @@ impl Router {
             }
             Key::Repair => self.repair(now, out),
             Key::Pace(id) => self.pace(id, now, out),
+            Key::Remind => self.remind(now, out),
             Key::Debounce(n) => self.debounced(n, now, out),
             Key::Making => self.made(now, out),
             Key::ScriptRun(id) => self.run_script(id, now, out),

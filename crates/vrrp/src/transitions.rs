@@ -2,8 +2,9 @@
 
 use crate::cause::BEGINS;
 use crate::instance::{After, Instance, Mode, Once};
+use crate::keys::{Key, Which};
 use crate::machine::{Delay, Heard, Standing};
-use crate::router::{Key, Life, Router, Which};
+use crate::router::{Life, Router};
 use crate::tracking::Fault;
 use crate::{NewMaster, Notice, Output};
 use log::Level;
@@ -391,12 +392,15 @@ impl Router {
         self.log_routes(i, "setting", out);
         self.add_objects(i, out);
         let Some(c) = self.config_of(i) else { return };
-        let (delay, refresh, extra) = (c.garp.delay, c.garp.refresh, c.garp.extra);
+        let (delay, refresh, extra, unasked) = (c.garp.delay, c.garp.refresh, c.garp.extra, c.garp.unasked);
         if !delay.is_zero() {
             self.set_timer(i, Which::GarpAgain, now + delay);
         }
         if !refresh.is_zero() {
             self.set_timer(i, Which::GarpRefresh, now + refresh);
+        }
+        if unasked {
+            self.arm_reminder(now);
         }
         if let Some((period, _)) = extra {
             self.set_timer(i, Which::GarpExtra, now + period);
@@ -485,44 +489,6 @@ impl Router {
         if x.replies <= REPLIES {
             self.advertise(i, now, out);
         }
-    }
-
-    /// Announces every address `repeat` times.
-    pub(crate) fn burst(&mut self, i: u32, repeat: u32, now: Time, out: &mut Vec<Output>) {
-        let Some(x) = self.slot(i) else { return };
-        let all: Vec<_> = x
-            .config
-            .addresses
-            .iter()
-            .chain(&x.config.excluded)
-            .map(|a| (a.interface.clone(), a.cidr.address))
-            .collect();
-        for (interface, address) in &all {
-            let what = if address.is_ipv6() { "Unsolicited Neighbour Adverts" } else { "gratuitous ARPs" };
-            let text = format_args!("Sending/queueing {what} on {interface} for {address}");
-            self.log(Level::Debug, i, text, out);
-        }
-        let most = crate::garp::MOST / all.len().max(1);
-        for _ in 0..(repeat as usize).min(most) {
-            for (interface, address) in &all {
-                self.announce(i, interface, *address, now, out);
-            }
-        }
-    }
-
-    /// One announcement of each address on a link that adverts do not leave by.
-    pub(crate) fn announce_elsewhere(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
-        let Some(x) = self.slot(i) else { return };
-        let Some((period, everywhere)) = x.config.garp.extra else { return };
-        let is_virtual = |name: &str| self.statics.iter().any(|o| matches!(o, Object::Link(l) if l.name == name));
-        let elsewhere: Vec<_> = (x.config.addresses.iter().chain(&x.config.excluded))
-            .filter(|a| a.interface != x.config.link() && (everywhere || is_virtual(&a.interface)))
-            .map(|a| (a.interface.clone(), a.cidr.address))
-            .collect();
-        for (interface, address) in elsewhere {
-            self.announce(i, &interface, address, now, out);
-        }
-        self.set_timer(i, Which::GarpExtra, now + period.max(Duration::from_secs(1)));
     }
 
     /// Leaves Master by our own decision: says priority 0, and either serves on until the successor is heard (`soft`) or lets

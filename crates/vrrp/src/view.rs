@@ -1,7 +1,8 @@
 //! What the machine tells of itself: to who carries out what it says, to a successor, and to people.
 
 use crate::instance::Instance;
-use crate::router::{Key, NAMED, Router, Which};
+use crate::keys::{Key, Which};
+use crate::router::{NAMED, Router};
 use crate::{Auth, InstanceConfig, Listen, ProcessConfig, Snapshot, Tracked, View};
 use std::collections::HashMap;
 use steadfast_core::kernel::Object;

@@ -1,18 +1,17 @@
 //! What the world tells: links, trackers, scripts and kernel objects, and announcing addresses to it.
 
-use crate::garp::Waiting;
 use crate::instance::Instance;
+use crate::keys::Key;
 use crate::machine::Standing;
 use crate::objects::Repair;
-use crate::router::{Key, Life, Router};
+use crate::router::{Life, Router};
 use crate::script::Script;
 use crate::{InstanceConfig, Link, Output, ScriptEnd, Tracked};
 use log::Level;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::time::Duration;
+use steadfast_core::Time;
 use steadfast_core::kernel::{Address, Object};
-use steadfast_core::{Family, Time};
 
 impl Router {
     /// A link's state is told. Where changes of it are held off (interface_up_down_delays) it counts only when it has lasted.
@@ -365,38 +364,6 @@ impl Router {
         }
     }
 
-    /// One announcement, at once or by way of the queue.
-    pub(crate) fn announce(&mut self, i: u32, interface: &str, address: IpAddr, now: Time, out: &mut Vec<Output>) {
-        if self.pacer.gap(interface, Family::of(address)).is_zero() {
-            out.push(Output::Announce { interface: interface.into(), address });
-            return;
-        }
-        let (id, at) = self.pacer.push(now, interface, Waiting { instance: i, address });
-        if self.timers.get(Key::Pace(id)).is_none() {
-            self.timers.set(Key::Pace(id), at);
-        }
-    }
-
-    pub(crate) fn pace(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
-        // void entries cost no gap
-        loop {
-            let Some((waiting, interface, next)) = self.pacer.pop(now, id) else { return };
-            let slot = self.slots.get(waiting.instance as usize).and_then(Option::as_ref);
-            // an address may have left the configuration since
-            let held = |x: &Instance| {
-                let c = &x.config;
-                x.objects_set && c.addresses.iter().chain(&c.excluded).any(|a| a.cidr.address == waiting.address)
-            };
-            if slot.is_some_and(held) && !self.notice_oversleep(waiting.instance, now, out) {
-                out.push(Output::Announce { interface, address: waiting.address });
-                if let Some(at) = next {
-                    self.timers.set(Key::Pace(id), at);
-                }
-                return;
-            }
-        }
-    }
-
     pub(crate) fn on_script_ended(&mut self, now: Time, name: &str, end: ScriptEnd, out: &mut Vec<Output>) {
         let Some(id) = self.trackers.script_index.get(name).copied() else { return };
         let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
@@ -404,7 +371,9 @@ impl Router {
             return;
         }
         self.timers.cancel(Key::ScriptLimit(id));
+        let before = script.verdict();
         let outcome = script.ended(end);
+        self.learned |= script.verdict() != before;
         // the verdict of the former command holds until then: not for another interval. A stop has no timer left
         if outcome.overdue && self.timers.get(Key::ScriptRun(id)).is_some() {
             self.timers.set(Key::ScriptRun(id), now);

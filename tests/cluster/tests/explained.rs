@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steadfast_test_cluster::daemon::{ask, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
@@ -97,16 +97,19 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     let host = &lan.hosts[0];
     let script = "global_defs {\n script_user root\n}\nvrrp_script chk {\n script \"/bin/true\"\n interval 1\n}\n";
     let server = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 81 {\n \
-                  weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n";
+                  weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n\
+                  virtual_server 10.77.0.100 90 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 91 {\n weight 3\n }\n}\n";
     let d =
         Daemon::start(host, Kind::Steadfast, &(script.to_string() + &conf(150, "track_script {\n chk\n }") + server));
     assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
     d.wait_log("Removing service [10.77.0.1]:tcp:81", seconds(10));
+    // Nor are those down whom nobody has found so.
+    let up = ["up     [10.77.0.100]:tcp:90  weight 3 of 1 needed", "up     [10.77.0.1]:tcp:91"];
     let children = ["vrrp.pid", "check.pid"].map(|name| d.pid_of(name).expect("pid"));
     children.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
     let words = ["What follows is what was said last: its process (pid ", "is MASTER since", "script chk is good"];
     says(&d, &["explain", "VI"], &words);
-    says(&d, &["status"], &["MASTER VI", "10.77.0.100/24", "down   [10.77.0.1]:tcp:81"]);
+    says(&d, &["status"], &["MASTER VI", "10.77.0.100/24", "down   [10.77.0.1]:tcp:81", up[0], up[1]]);
     let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
     assert_eq!(told["vrrp"]["instances"][0]["state"], "MASTER", "{told}");
     children.iter().for_each(|pid| send(*pid, Signal::SIGCONT));
@@ -141,10 +144,18 @@ fn a_hung_and_a_dead_child_are_told_of() {
     assert!(eventually(seconds(10), || another(again).is_some_and(|p| p != vrrp)), "{}", d.log());
     says(&d, &["status"], &[" VI "]);
     let again = another(again).expect("pid");
+    let killed = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock").as_secs_f64();
     send(again, Signal::SIGKILL);
     let words = ["not running, died 3 times, starts again in", "its addresses are withdrawn", " VI ", "10.77.0.100/24"];
     says(&d, &["status"], &words);
     says(&d, &["status"], &["FAULT  VI", "what it held was taken away"]);
+    let since = || {
+        let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
+        told["vrrp"]["instances"][0]["since"].as_f64().expect("a time")
+    };
+    let first = since();
+    assert!(first >= killed && first == since(), "it is since then, whenever somebody asks: {first} {killed}");
+    assert!(!ask(&d, &["status"]).contains("became master never"), "{}", ask(&d, &["status"]));
     assert!(ask(&d, &["explain", "VI"]).contains("its process died"), "{}", ask(&d, &["explain", "VI"]));
     assert!(eventually(seconds(10), || another(again).is_some()), "{}", d.log());
     says(&d, &["status"], &["MASTER VI"]);

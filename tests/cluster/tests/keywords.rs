@@ -86,7 +86,8 @@ fn links_of_a_garp_group_share_the_gap() {
     // A second link of the first host, on the same wire.
     host.ip("link add link eth0 name mv0 type macvlan mode bridge");
     host.ip("link set mv0 up");
-    let more = " virtual_ipaddress_excluded {\n  10.77.0.101/24 dev mv0\n }\n garp_master_delay 0";
+    let more =
+        " virtual_ipaddress_excluded {\n  10.77.0.101/24 dev mv0\n }\n garp_master_delay 0\n garp_master_refresh 0";
     let group = "garp_group {\n garp_interval 0.2\n interface eth0\n interfaces {\n  mv0\n }\n}\n";
     let seen = heard(&lan.hosts[1], || {
         let d = Daemon::start(host, Kind::Steadfast, &(group.to_string() + &conf("", more)));
@@ -108,8 +109,7 @@ fn addresses_on_other_links_are_announced_now_and_then() {
     let host = &lan.hosts[0];
     host.ip("link add link eth0 name mv0 type macvlan mode bridge");
     host.ip("link set mv0 up");
-    let more =
-        " virtual_ipaddress_excluded {\n  10.77.0.101/24 dev mv0\n }\n garp_master_delay 0\n garp_master_repeat 1";
+    let more = " virtual_ipaddress_excluded {\n  10.77.0.101/24 dev mv0\n }\n garp_master_delay 0\n garp_master_refresh 0\n garp_master_repeat 1";
     for (globals, own, expected) in [
         ("vrrp_garp_extra_if all 1", "", true),
         // mv0 is no virtual link of ours.
@@ -135,7 +135,7 @@ fn addresses_on_other_links_are_announced_now_and_then() {
 fn a_virtual_link_that_adverts_do_not_leave_by_is_announced() {
     require!();
     let lan = Lan::new(2);
-    let more = " use_vmac\n vmac_xmit_base\n garp_extra_if 1\n garp_master_delay 0\n garp_master_repeat 1";
+    let more = " use_vmac\n vmac_xmit_base\n garp_extra_if 1\n garp_master_delay 0\n garp_master_refresh 0\n garp_master_repeat 1";
     let seen = heard(&lan.hosts[1], || {
         let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf("", more));
         d.wait_log("Entering MASTER STATE", SOON);

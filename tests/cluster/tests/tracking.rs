@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use steadfast_test_cluster::daemon::send;
-use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
+use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require, wire};
 
 const VIP: &str = "10.77.0.100";
 
@@ -123,5 +123,41 @@ fn a_script_that_hangs_has_failed_when_its_time_is_over() {
         a.wait_log("effective priority from 100 to 200", Duration::from_secs(15));
         assert_eq!(a.stop(), Some(0));
         std::fs::remove_file(at("hung")).expect("file");
+    }
+}
+
+/// What a script has just found goes along when the process that it was told to dies: no advert says anything else.
+#[test]
+fn a_verdict_that_is_a_moment_old_outlives_the_process() {
+    require!();
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let sign = folder.path().join("sign");
+    // It takes a while, as a check of a service does: without its verdict a successor has none for so long.
+    let conf = format!(
+        "global_defs {{\n enable_script_security\n script_user root\n}}\nvrrp_script chk {{\n script \"/bin/sh -c 'test -e {}; r=$?; sleep 0.8; exit $r'\"\n \
+         interval 3\n weight 30\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n version 3\n advert_int 0.1\n priority 150\n track_script {{\n chk\n }}\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n",
+        sign.display()
+    );
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf);
+    a.wait_log("Entering MASTER STATE", Duration::from_secs(10));
+    for (present, priority, words) in [(true, 180, "from 150 to 180"), (false, 150, "from 180 to 150")] {
+        // A process that dies again within seconds of its birth begins without a past.
+        std::thread::sleep(Duration::from_secs(11));
+        if present {
+            std::fs::write(&sign, "").expect("write");
+        } else {
+            std::fs::remove_file(&sign).expect("remove");
+        }
+        a.wait_log(words, Duration::from_secs(10));
+        let index = lan.hosts[1].show("-o link show dev eth0");
+        let index: u32 = index.split(':').next().and_then(|n| n.trim().parse().ok()).expect("index");
+        let ear = lan.hosts[1].inside(move || wire::adverts(index, 51, Duration::from_secs(3), || false));
+        std::thread::sleep(Duration::from_millis(300));
+        send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+        let seen: Vec<u8> = ear.join().expect("ear").iter().map(|s| s.priority).collect();
+        assert!(seen.len() > 15 && seen.iter().all(|p| *p == priority), "{seen:?}\n{}", a.log());
     }
 }

@@ -22,7 +22,7 @@ fn seconds(n: u64) -> Duration {
 fn conf(priority: u8, folder: &Path) -> String {
     format!(
         "global_defs {{\n script_user root\n}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n advert_int 0.1\n \
-         version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n notify \"{at}/told\"\n}}\n\
+         version 3\n garp_master_refresh 0\n virtual_ipaddress {{\n {VIP}/24\n }}\n notify \"{at}/told\"\n}}\n\
          virtual_server {VIP} 80 {{\n delay_loop 1\n warmup 0.1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n quorum_up \"{at}/told quorum\"\n \
          real_server 10.77.0.3 80 {{\n weight 1\n }}\n}}\n",
         at = folder.display()

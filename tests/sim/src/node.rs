@@ -275,7 +275,7 @@ impl Node {
                 self.let_go(old, fx)?;
                 self.add(&o, fx);
             }
-            Output::Announce { address, .. } => fx.push(Effect::Announce(address)),
+            Output::Announce { address, .. } | Output::Remind { address, .. } => fx.push(Effect::Announce(address)),
             Output::StartScript(name) => {
                 let end = ScriptEnd::Exited(i32::from(!self.script_ok));
                 if let Some(router) = &mut c.router {

@@ -304,7 +304,7 @@ impl Daemon {
             said: said.clone(),
             silent: silent.iter().filter_map(of).collect(),
             config: self.config.clone(),
-            withdrawn: self.roles.first().is_some_and(|r| r.withdrawn),
+            withdrawn: self.roles.first().and_then(|r| r.withdrawn),
         };
         let memory = handover::store(&serde_json::to_vec(&given).unwrap_or_default())?;
         let mut spec = self.spec("witness", vec![client.fd()]);
@@ -345,7 +345,7 @@ impl Daemon {
                     wall - r.ward.watch.lived(t).as_secs_f64(),
                     r.ward.watch.total(),
                     r.ward.late,
-                    r.withdrawn,
+                    r.withdrawn.is_some(),
                 )
             })
             .collect();

@@ -79,7 +79,7 @@ impl Daemon {
         }
         let done = self.withdraw(n, false);
         let Some(role) = self.roles.get_mut(n) else { return };
-        role.withdrawn = done;
+        role.withdrawn = done.then(files::wall_clock);
         let (title, what) = (role.title, held(role.title));
         if done {
             log::error!(MESSAGE_ID = events::WITHDRAWN;
@@ -128,7 +128,7 @@ impl Daemon {
         );
         let all = self.stopping.is_some();
         if role.ward.stuck() && !self.options.keeps(role.name) {
-            role.withdrawn = true;
+            role.withdrawn = Some(files::wall_clock());
             if self.withdraw(n, all) {
                 log::error!(MESSAGE_ID = events::WITHDRAWN; "the VRRP process cannot be ended: its addresses are withdrawn");
             } else {
@@ -260,7 +260,7 @@ impl Daemon {
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
                     if let Some(role) = self.roles.get_mut(n) {
-                        role.withdrawn = true;
+                        role.withdrawn = Some(files::wall_clock());
                     }
                 }
                 if delay.is_zero() {

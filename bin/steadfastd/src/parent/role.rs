@@ -29,8 +29,8 @@ pub(super) struct Role {
     pub pid: Option<i32>,
     /// All that does not need the process itself.
     pub ward: Ward,
-    /// What it held was taken away, and what it said last of its states is not so any more.
-    pub withdrawn: bool,
+    /// When what it held was taken away, by the wall clock; what it said last of its states is not so any more.
+    pub withdrawn: Option<f64>,
     /// So many times in a row it could not be started.
     pub failed: u32,
     former: Option<Former>,
@@ -46,7 +46,7 @@ impl Role {
             title,
             pid: None,
             ward: Ward::new(memory, respawn),
-            withdrawn: false,
+            withdrawn: None,
             failed: 0,
             former: None,
             from: None,
@@ -57,7 +57,7 @@ impl Role {
 
     pub fn started(&mut self, pid: i32, from: Reader, to: Writer, pid_path: Option<&Path>) {
         self.pid = Some(pid);
-        self.withdrawn = false;
+        self.withdrawn = None;
         self.failed = 0;
         self.from = Some(from);
         self.to = Some(to);

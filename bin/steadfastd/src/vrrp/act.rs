@@ -67,6 +67,7 @@ impl Role {
             }
             Output::Remove(object) => self.let_go(object),
             Output::Announce { interface, address } => self.system.waiting.add((interface.as_str().into(), address)),
+            Output::Remind { interface, address } => self.system.remind(&interface, address),
             Output::Withhold { interface, address } => self.system.waiting.give_up(&interface, address),
             Output::StartScript(name) => self.start_script(t, name),
             Output::KillScript(name, kill) => {
@@ -171,6 +172,7 @@ impl Role {
 
     /// Gives the parent what a successor needs, where it has changed.
     pub(super) fn keep(&mut self) {
+        self.dirty |= self.router.take_learned();
         if !std::mem::take(&mut self.dirty) {
             return;
         }

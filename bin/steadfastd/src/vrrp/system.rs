@@ -306,6 +306,13 @@ impl System {
         }
     }
 
+    /// One announcement without a line in the log. The machine bounds how many there are.
+    pub fn remind(&mut self, interface: &str, address: IpAddr) {
+        if let Some(l) = self.mirror.by_name(interface) {
+            let _ = self.announcer.announce(l.index, l.mac, address);
+        }
+    }
+
     /// Leaves the host as it was found.
     pub fn close(&mut self) {
         if let Err(e) = self.firewall.close() {

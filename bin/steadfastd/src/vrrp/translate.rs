@@ -507,10 +507,14 @@ fn instance(
     let minimal = g.min_garp.unwrap_or(false);
     let repeat = i.garp_master_repeat.or(g.garp_master_repeat).unwrap_or(if minimal { 1 } else { 5 });
     let delay = i.garp_master_delay.or(g.garp_master_delay).unwrap_or(if minimal { 0 } else { 5 });
+    let refresh = i.garp_master_refresh.or(g.garp_master_refresh);
+    // Both masters of a virtual MAC address have the same, and each advert that leaves with it tells switches where it is.
+    let alike = matches!(virtual_link(i), Some(VirtualLink { kind: LinkKind::Macvlan(_), .. })) && !i.vmac_xmit_base;
     c.garp = vrrp::Garp {
+        unasked: refresh.is_none() && !minimal && !alike,
         repeat,
         delay: Duration::from_secs(delay),
-        refresh: Duration::from_secs(i.garp_master_refresh.or(g.garp_master_refresh).unwrap_or(0)),
+        refresh: Duration::from_secs(refresh.unwrap_or(0)),
         refresh_repeat: i.garp_master_refresh_repeat.or(g.garp_master_refresh_repeat).unwrap_or(1),
         lower_prio_repeat: if strict {
             0

@@ -12,7 +12,7 @@ pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use steadfast_core::Name;
 
@@ -107,6 +107,8 @@ pub struct Source {
     pub diagnostics: Diagnostics,
     /// The main file could not be read.
     pub unreadable: bool,
+    /// Names that the files define.
+    pub(crate) defined: HashSet<String>,
 }
 
 pub(crate) struct State<'a> {
@@ -174,6 +176,7 @@ pub fn load(path: &Path, reader: &dyn Reader, options: &Options) -> Source {
             state.out.unreadable = true;
         }
     }
+    state.out.defined = state.definitions.into_keys().collect();
     state.out
 }
 

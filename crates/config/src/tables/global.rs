@@ -60,8 +60,9 @@ section! {
         live "vrrp_garp_master_delay" "SECS" "0-4294" "5" => garp_master_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
         /// Gratuitous ARPs in a burst.
         live "vrrp_garp_master_repeat" "N" ">=1" "5" => garp_master_repeat: Option<u32> = None, |c, v| c.at_least(v, 1);
-        /// Period of refresh bursts.
-        live "vrrp_garp_master_refresh" "SECS" "0-4294" "0" => garp_master_refresh: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
+        /// Period of refresh bursts; 0: none at all. Without this word, and without vrrp_min_garp, each address of a master is announced
+        /// once in 5 s, at most 50 of a process in a second, for clients that a contention left with the loser's MAC address (steadfast's own).
+        live "vrrp_garp_master_refresh" "SECS" "0-4294" "one announcement in 5" => garp_master_refresh: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
         /// Gratuitous ARPs in a refresh burst.
         live "vrrp_garp_master_refresh_repeat" "N" ">=1" "1" => garp_master_refresh_repeat: Option<u32> = None, |c, v| c.at_least(v, 1);
         /// Delay of the second burst after a lower-priority advert.

@@ -151,7 +151,7 @@ section! {
         live "notify_priority_changes" "[BOOL]" "-" "global" => notify_priority_changes: Option<bool> = None, |c, v| c.boolean(v);
         /// Delay of the second burst of gratuitous ARPs.
         live "garp_master_delay" "SECS" "0-4294" "global" => garp_master_delay: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
-        /// Period of refresh bursts.
+        /// Period of refresh bursts; 0: none, nor the single announcements that a master repeats without this word.
         live "garp_master_refresh" "SECS" "0-4294" "global" => garp_master_refresh: Option<u64> = None, |c, v| c.some_int(v, 0, LONG);
         /// Gratuitous ARPs in a burst.
         live "garp_master_repeat" "N" ">=1" "global" => garp_master_repeat: Option<u32> = None, |c, v| c.at_least(v, 1);

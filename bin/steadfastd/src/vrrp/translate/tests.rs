@@ -188,3 +188,26 @@ fn who_is_of_a_track_group_depends_on_its_static_objects() {
         }
     }
 }
+
+/// A master announces its addresses now and then of its own accord, unless the file speaks of that, wants few announcements, or both
+/// masters of a contention have one MAC address.
+#[test]
+fn a_file_that_speaks_of_refreshes_is_obeyed() {
+    for (globals, more, unasked, seconds) in [
+        ("", "", true, 0),
+        ("", "garp_master_refresh 0", false, 0),
+        ("", "garp_master_refresh 7", false, 7),
+        ("vrrp_garp_master_refresh 0", "", false, 0),
+        ("vrrp_garp_master_refresh 9", "", false, 9),
+        ("vrrp_min_garp", "", false, 0),
+        ("", "use_vmac", false, 0),
+        ("", "use_vmac\n vmac_xmit_base", true, 0),
+    ] {
+        let text = format!(
+            "global_defs {{\n {globals}\n}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n {more}\n \
+             virtual_ipaddress {{\n 10.0.0.100/24\n }}\n}}\n"
+        );
+        let garp = machine(&text).instances.remove(0).garp.clone();
+        assert_eq!((garp.unasked, garp.refresh.as_secs()), (unasked, seconds), "{globals} {more}");
+    }
+}
