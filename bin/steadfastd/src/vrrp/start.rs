@@ -210,6 +210,10 @@ impl Role {
         if options.rehearse {
             role.learn_links()?;
             confine(options, &steadfast_sys::sandbox::VRRP, &places);
+            if options.testify {
+                role.read_files(t, role.plan.files.iter().map(|f| f.path.clone()).collect());
+                role.count_processes(t);
+            }
             role.router.poll(now(), &mut role.out);
             if options.testify {
                 let verdicts = snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good));
@@ -221,6 +225,10 @@ impl Role {
         role.has_raised();
         role.tell_wall(t);
         role.learn_links()?;
+        // What it held goes on serving until a master is heard.
+        if !silent.is_zero() {
+            role.router.inherit(&inherited);
+        }
         if !respawned {
             if options.first_life {
                 role.router.inherit(&left.objects);
