@@ -193,3 +193,19 @@ fn a_mark_of_nought_in_a_group_is_left_out() {
     assert!(!fault && said.iter().any(|s| s == "virtual_server_group G is empty"), "{said:?}");
     assert!(load("virtual_server_group G {\n}\n").1);
 }
+
+#[test]
+fn words_of_older_files_and_words_too_many_have_advice() {
+    let text = "virtual_server fwmark 5 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {\n TCP_CHECK {\n tcp_port 80\n nb_get_retry 2\n\
+                timeout 3\n }\n }\n}\nglobal_defs {\n lvs_id A\n timeout 1\n}\n";
+    let outcome = read(text);
+    let of = |words: &str| outcome.diagnostics.iter().filter(|d| d.message.contains(words)).collect::<Vec<_>>();
+    let help = |words: &str| of(words).iter().map(|d| d.help.clone().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(help("'tcp_port'"), ["did you mean `connect_port`?"]);
+    assert_eq!(help("'nb_get_retry'"), ["did you mean `retry`?"]);
+    // Where the word that is meant is none there is no advice.
+    assert_eq!(help("'timeout'"), ["did you mean `connect_timeout`?", ""]);
+    assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
+    let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
+    assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
+}
