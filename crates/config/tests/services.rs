@@ -91,7 +91,7 @@ fn ip_family_that_contradicts_the_addresses_is_a_fault() {
 #[test]
 fn a_group_of_marks_has_no_protocol() {
     let (_, fault, said) = load(&group("fwmark 7\n fwmark 8", NAT, &["10.9.0.1"]));
-    assert!(!fault && said.is_empty(), "{said:?}");
+    assert!(!fault && said.iter().all(|s| s.contains("no real server is checked")), "{said:?}");
     let (_, fault, said) = load(&group("fwmark 7", &format!("{NAT}\n protocol TCP"), &["10.9.0.1"]));
     assert!(fault && said.iter().any(|s| s.contains("a mark has no protocol")), "{said:?}");
     let (config, fault, _) = load(&group("fwmark 7\n 10.8.0.1 80", NAT, &["10.9.0.1"]));
@@ -208,4 +208,15 @@ fn words_of_older_files_and_words_too_many_have_advice() {
     assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
     let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
     assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
+}
+
+#[test]
+fn servers_that_nobody_checks_are_noted_once() {
+    let all = service("192.0.2.1 80", NAT, &[V4]) + &service("192.0.2.2 80", NAT, &[V4]);
+    let notes = |text: &str| load(text).2.into_iter().filter(|s| s.contains("is checked")).collect::<Vec<_>>();
+    assert_eq!(
+        notes(&all),
+        ["virtual server [192.0.2.1]:80 and 1 more: no real server is checked, a dead one is not taken out"]
+    );
+    assert!(notes(&all.replace("weight 1", "TCP_CHECK {\n }")).is_empty());
 }
