@@ -1,6 +1,6 @@
 //! One child as its parent knows it: what waits to be said to it, what it had its parent keep, and what its end leads to.
 
-use crate::{Child, End, Verdict, Watch};
+use crate::{Child, End, SUCCESSION, Verdict, Watch};
 use std::time::Duration;
 use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outbox, Reporter, frame, parse, pieces};
@@ -85,6 +85,8 @@ pub enum Sequel {
         /// What it held must be taken away, so that a peer can serve.
         withdraw: bool,
     },
+    /// It wants another one in its place, which is to be started now and goes on with all that was kept.
+    Successor,
     /// The daemon stops in order, and nobody will come back for what the child held.
     Stop {
         /// Exit status of the daemon.
@@ -122,6 +124,8 @@ pub struct Ward {
     told_to_stop: Option<bool>,
     /// A configuration was in effect once.
     served: bool,
+    /// When a life ended last because it wanted a successor.
+    succeeded: Option<Time>,
     /// Its present or last life began with the state of another.
     was_given: bool,
     /// The daemon is in service, with others or with what an older program has left.
@@ -163,6 +167,7 @@ impl Ward {
             lives: false,
             told_to_stop: None,
             served: false,
+            succeeded: None,
             was_given: false,
             in_service: false,
             saying: Assembler::default(),
@@ -377,6 +382,16 @@ impl Ward {
     pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
         let lived = std::mem::replace(&mut self.lives, false);
         self.outbox.clear();
+        // One that wants it again and again is treated like any that dies.
+        if end == End::Exited(SUCCESSION)
+            && !stopping
+            && self.told_to_stop.is_none()
+            && self.succeeded.is_none_or(|at| now.since(at) >= YOUNG)
+        {
+            self.last_words = self.kept.clone();
+            self.succeeded = Some(now);
+            return Sequel::Successor;
+        }
         // An upgrade that was refused has left it.
         self.drop_kept(FOR_UPGRADE);
         if stopping || self.told_to_stop.is_some() {
@@ -442,6 +457,11 @@ impl Ward {
         if self.memory != Memory::Lasting {
             self.forget();
         }
+    }
+
+    /// No life has ended yet, but by an order.
+    pub fn is_first(&self) -> bool {
+        self.watch.total() == 0 && self.succeeded.is_none()
     }
 
     /// The number of its life.

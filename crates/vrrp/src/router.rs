@@ -89,6 +89,8 @@ pub struct Router {
     unknown: HashSet<(u32, Family, u8)>,
     /// Adverts of router ids that are nobody's here.
     pub(crate) strangers: u64,
+    /// Whoever starts scripts does not answer.
+    pub(crate) held_scripts: bool,
     /// A script has another verdict than a successor would begin with.
     pub(crate) learned: bool,
 }
@@ -133,6 +135,7 @@ impl Router {
             wall: 0,
             unknown: HashSet::new(),
             strangers: 0,
+            held_scripts: false,
             learned: false,
         };
         router.adopt_settings(&config);
@@ -142,6 +145,7 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
+                instance.old_checksum = s.old_checksum;
                 (instance.counters.become_master, instance.counters.release_master) = s.mastership;
                 if instance.config.keyed() {
                     instance.guard.restore(&s.stamps);

@@ -357,3 +357,29 @@ fn a_life_that_ended_in_order_is_no_death_in_a_row() {
     let end = ward.ended(at(1001), End::Signalled(6), false);
     assert!(matches!(end, Sequel::Restart { delay: Duration::ZERO, withdraw: false, .. }), "{end:?}");
 }
+
+/// It is no death: nothing is dropped, and the next life begins now. Who asks for it all the time is one that dies.
+#[test]
+fn who_wants_a_successor_has_one_that_goes_on() {
+    let mut ward = Ward::new(Memory::Brief, false);
+    ward.started(at(0), 1, b"c").expect("fits");
+    keep(&mut ward, 1, "V", b"state");
+    keep(&mut ward, 1, &format!("{FOR_UPGRADE}V"), b"counts");
+    assert_eq!(ward.ended(at(3), End::Exited(SUCCESSION), false), Sequel::Successor);
+    assert_eq!((ward.kept().len(), ward.watch.total(), ward.is_first()), (2, 0, false));
+    ward.started(at(3), 2, b"c").expect("fits");
+    assert!(matches!(ward.ended(at(4), End::Exited(SUCCESSION), false), Sequel::Stop { .. }), "-R");
+    let mut ward = Ward::new(Memory::Brief, true);
+    for n in [0, 20, 40] {
+        ward.started(at(n), n, b"c").expect("fits");
+        assert_eq!(ward.ended(at(n + 1), End::Exited(SUCCESSION), false), Sequel::Successor);
+    }
+    for (n, seconds) in [(42, 0), (43, 1)] {
+        ward.started(at(n), n, b"c").expect("fits");
+        let Sequel::Restart { delay, .. } = ward.ended(at(n), End::Exited(SUCCESSION), false) else { panic!("{n}") };
+        assert_eq!(delay.as_secs(), seconds);
+    }
+    ward.started(at(60), 60, b"c").expect("fits");
+    ward.stop(false).expect("fits");
+    assert_eq!(ward.ended(at(61), End::Exited(SUCCESSION), false), Sequel::Expected { withdraw: true });
+}

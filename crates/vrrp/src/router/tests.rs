@@ -44,6 +44,26 @@ fn a_successor_process_goes_on_as_master_and_tells_nobody() {
     assert_eq!(sent(&next.take()), [100]);
 }
 
+/// A peer that sums the old way believes nothing of who has forgotten it.
+#[test]
+fn a_successor_sums_as_its_peers_do() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.version = crate::Version::V3;
+    let peers = vec![crate::Peer { address: ip(PEER), min_ttl: 0, max_ttl: 255 }];
+    c.unicast = Some(crate::Unicast { peers, ttl: 255, check_source: true });
+    let mut solo = Solo::master(one(c.clone()));
+    solo.take();
+    let old = advert_for(&c, 50).emit(form_of(&c), ip(PEER), c.group);
+    solo.receive(PEER, 255, &old);
+    let out = solo.take();
+    assert!(logs(&out).iter().any(|l| l.contains("checksum to old version")), "{out:?}");
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
+    let out = restored(one(c.clone()), &snapshots).take();
+    let first = out.iter().find_map(|o| if let Output::Send(s) = o { Some(s) } else { None }).expect("an advert");
+    let right = |to| crate::wire::verify(&first.payload, c.version, first.source, to).is_some();
+    assert!(right(c.group) && !right(first.destination));
+}
+
 #[test]
 fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_report() {
     let mut c = instance("VI", 0, 51, 100);
@@ -69,6 +89,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
+        old_checksum: false,
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
@@ -119,6 +140,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
+        old_checksum: false,
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
