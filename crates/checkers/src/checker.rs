@@ -279,13 +279,19 @@ impl Checker {
             // what it said before still holds, whoever heard it; who never said anything counts as up
             None => {}
             Some(Ok(())) => (self.state.up, self.reason) = (true, None),
-            Some(Err(word)) => (self.state.up, self.reason) = (false, Some(Failure::Agent(word))),
+            Some(Err(word)) => {
+                (self.state.up, self.reason) = (false, Some(Failure::Agent(word, words.remark.clone())));
+            }
         }
         if self.state.advice.maintenance && self.state.up {
-            self.reason = Some(Failure::Agent("maint"));
+            // An empty line, or a percentage, takes nothing back of what was said of the maintenance.
+            if words.admin.is_some() || self.reason.is_none() {
+                self.reason = Some(Failure::Agent("maint", words.remark.clone()));
+            }
         } else if self.works() {
             self.reason = None;
         }
+        self.said = if self.works() { words.remark.clone() } else { Box::default() };
         match (before, self.works()) {
             (false, true) => Outcome::Up,
             (true, false) => Outcome::Down,

@@ -54,8 +54,8 @@ pub enum Failure {
     Grpc(u32),
     /// What the health service says.
     Health(&'static str),
-    /// The agent's word.
-    Agent(&'static str),
+    /// The agent's word, and its remark, which may be empty.
+    Agent(&'static str, Box<str>),
 }
 
 impl fmt::Display for Failure {
@@ -88,7 +88,8 @@ impl fmt::Display for Failure {
             Failure::Bfd => f.write_str("session is down"),
             Failure::Grpc(status) => write!(f, "gRPC status {status}"),
             Failure::Health(word) => write!(f, "health service says {word}"),
-            Failure::Agent(word) => write!(f, "agent says {word}"),
+            Failure::Agent(word, remark) if remark.is_empty() => write!(f, "agent says {word}"),
+            Failure::Agent(word, remark) => write!(f, "agent says {word}: {remark}"),
         }
     }
 }

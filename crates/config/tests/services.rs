@@ -164,3 +164,32 @@ fn servers_without_a_tunnel_decide_of_which_family_a_mark_is() {
     assert_eq!(outcome.config.virtual_servers[0].real_servers.len(), 2);
     assert!(outcome.config.virtual_servers[0].six(None));
 }
+
+#[test]
+fn what_is_wrong_with_a_word_of_a_check_is_reported_at_the_word() {
+    let text = "virtual_server 192.0.2.1 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n\
+                real_server 10.0.0.1 80 {\n HTTP_GET {\n }\n TCP_CHECK {\n  bindto 10.0.0.9\n }\n\
+                TCP_CHECK {\n  retry 3\n    bindto fd00::1\n }\n FILE_CHECK {\n  track_file F\n }\n }\n\
+                real_server 10.0.0.2 80 {\n retry 2\n  TCP_CHECK {\n   bindto fd00::2\n }\n BFD_CHECK {\n  name B\n }\n }\n}\n";
+    let outcome = read(text);
+    let at = |words: &str| {
+        let found = outcome.diagnostics.iter().find(|d| d.message.contains(words));
+        found.and_then(|d| d.span).map(|s| (s.line, s.column))
+    };
+    assert_eq!(at("bindto fd00::1 is of another"), Some((13, 12)));
+    assert_eq!(at("track_file 'F' is not defined"), Some((16, 14)));
+    assert_eq!(at("bindto fd00::2 is of another"), Some((22, 11)));
+    assert_eq!(at("bfd_instance 'B' is not defined"), Some((25, 8)));
+}
+
+#[test]
+fn a_mark_of_nought_in_a_group_is_left_out() {
+    let read = |entries: &str| load(&group(entries, NAT, &[V4]));
+    let (config, fault, said) = read("fwmark 0\n fwmark 5");
+    assert_eq!(config.server_groups[0].marks, [(5, None)]);
+    assert!(!fault && said.iter().any(|s| s == "fwmark 0 is no mark, ignoring it"), "{said:?}");
+    // Without another entry the group is empty, which keepalived's `-t` finds no fault in.
+    let (_, fault, said) = read("fwmark 0");
+    assert!(!fault && said.iter().any(|s| s == "virtual_server_group G is empty"), "{said:?}");
+    assert!(load("virtual_server_group G {\n}\n").1);
+}

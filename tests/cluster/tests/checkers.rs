@@ -469,6 +469,7 @@ fn a_host_says_itself_how_it_is() {
         ("up 50%", "up     [10.77.0.2]:tcp:80  weight 5, "),
         ("drain", "drained by its agent"),
         ("ready 100%", "up     [10.77.0.2]:tcp:80  weight 10, "),
+        ("down #disk full\x1b[2J", "agent says down: disk full [2J"),
         ("down", "down   [10.77.0.2]:tcp:80"),
         // What a line does not name stays as it was.
         ("70%", "down   [10.77.0.2]:tcp:80"),

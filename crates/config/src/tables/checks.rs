@@ -247,7 +247,7 @@ checker! {
             let Some(w) = c.value() else { return };
             let name = w.text.strip_suffix('.').unwrap_or(&w.text);
             if name.is_empty() || name.split('.').all(|l| (1..=63).contains(&l.len())) {
-                *v = Some(w.text.clone());
+                *v = Some(w.text.to_string());
             } else {
                 c.report_at(Class::General, w, format!("'{}' is no domain name", w.text));
             }

@@ -28,7 +28,7 @@ section! {
                 let text = format!("smtp_server '{}' has no address, the name does not exist now", host.text);
                 c.report_at(Class::General, host, text);
             }
-            *v = Some((host.text.clone(), port));
+            *v = Some((host.text.to_string(), port));
         };
         /// Name said in HELO.
         live "smtp_helo_name" "NAME" "-" "host name" => smtp_helo_name: Option<String> = None, |c, v| c.text(v);
@@ -406,7 +406,7 @@ section! {
 fn absolute(c: &mut Cx<'_>, v: &mut Option<String>) {
     let Some(w) = c.value() else { return };
     if w.text.starts_with('/') {
-        *v = Some(w.text.clone());
+        *v = Some(w.text.to_string());
     } else {
         c.report_at(Class::General, w, format!("'{}' is not an absolute path, ignoring it", w.text));
     }
@@ -420,7 +420,7 @@ fn bus_name(c: &mut Cx<'_>, v: &mut Option<String>) {
         first.is_some_and(|f| !f.is_ascii_digit()) && e.chars().all(|x| x.is_ascii_alphanumeric() || "_-".contains(x))
     };
     if w.text.len() <= 255 && w.text.contains('.') && w.text.split('.').all(good) {
-        *v = Some(w.text.clone());
+        *v = Some(w.text.to_string());
     } else {
         c.report_at(Class::General, w, format!("'{}' is no name for D-Bus, ignoring it", w.text));
     }
@@ -428,7 +428,7 @@ fn bus_name(c: &mut Cx<'_>, v: &mut Option<String>) {
 
 /// `[NAME]` of a process.
 fn process_name(c: &mut Cx<'_>, v: &mut Option<String>) {
-    let name = c.word(1).map(|w| w.text.clone()).unwrap_or_default();
+    let name = c.word(1).map(|w| w.text.to_string()).unwrap_or_default();
     if name.chars().count() > 15 || name.chars().any(|ch| ch.is_control() || ch.is_whitespace()) {
         c.report(Class::General, format!("'{name}' is not a process name of at most 15 visible characters, ignoring it"));
         return;

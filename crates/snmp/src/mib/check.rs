@@ -305,8 +305,8 @@ fn server(
         }
     }
     row.int(10, if r.inhibit_on_failure.unwrap_or(s.inhibit_on_failure) { 2 } else { 1 })
-        .some_text(11, r.notify_up.as_ref().map(command).as_deref())
-        .some_text(12, r.notify_down.as_ref().map(command).as_deref())
+        .some_text(11, r.notify_up.as_deref().map(command).as_deref())
+        .some_text(12, r.notify_down.as_deref().map(command).as_deref())
         .gauge(13, now.map_or(0, |x| x.checks.iter().filter(|c| !c.good).count()));
     // One that is not in the kernel's table counts nothing.
     if let Some(t) = now.and_then(|x| x.traffic).or(of.and_then(|x| x.traffic).map(|_| Traffic::default())) {
