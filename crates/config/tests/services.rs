@@ -246,7 +246,7 @@ fn words_of_services_that_cannot_be_are_reported() {
         load(&format!("virtual_server {V4} {{\n {tcp}\n real_server {V4} {{\n {server}\n }}\n}}\n"))
     };
     let service = |words: &str| {
-        let (config, fault, said) = of(words, "");
+        let (config, fault, said) = of(words, "TCP_CHECK {\n }");
         (config.virtual_servers.into_iter().next().expect("service"), fault, said)
     };
     let (v, fault, _) = service("lb_kind DR x");
