@@ -123,7 +123,7 @@ fn details(i: &Instance, stale: bool) -> String {
 
 /// For how long it is silent, where that is long, or where what it said last is old.
 fn quiet(c: &Child) -> Option<f64> {
-    c.age.filter(|a| *a > 2.0).map(|age| c.silent.unwrap_or(age))
+    c.age.filter(|a| *a >= 1.5).map(|age| c.silent.unwrap_or(age))
 }
 
 /// What a child said last may not be so any more: why.

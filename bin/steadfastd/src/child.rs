@@ -5,7 +5,7 @@ use std::time::Duration;
 pub use steadfast_ipc::Order;
 use steadfast_ipc::{Envelope, Link, Message, Outbox, parse};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
-use steadfast_sys::sandbox::{self, Needs};
+use steadfast_sys::sandbox::{self, Needs, Places};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, logging, schedule};
 
@@ -59,10 +59,10 @@ pub fn live(options: &Options, ident: &str, title: &str, work: impl FnOnce(Signa
 }
 
 /// Gives up what the role does not need. Comes last in its start.
-pub fn confine(options: &Options, needs: &Needs) {
+pub fn confine(options: &Options, needs: &Needs, places: &Places) {
     // A change of accounts or capabilities may have let them in again.
     schedule::core_dumps(options.core_dump);
-    for what in sandbox::confine(needs) {
+    for what in sandbox::confine(needs, places) {
         log::debug!("not confined: {what}");
     }
 }

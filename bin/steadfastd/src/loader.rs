@@ -42,6 +42,8 @@ fn load(options: &Options, text: Option<&mut String>) -> Outcome {
         let text = "words of SNMP have no effect: this program was built without SNMP";
         outcome.diagnostics.push(Class::Unsupported, None, text);
     }
+    // Looked up once: all processes are to mean the same account.
+    outcome.config.globals.script_user = crate::programs::account(&outcome.config.globals);
     outcome.note_ssl(|s| tls::faults(s.ca.as_deref(), s.certificate.as_deref(), s.key.as_deref(), s.password.as_ref()));
     outcome
 }
@@ -98,7 +100,7 @@ fn patience(c: &steadfast_config::model::Config) -> u64 {
 pub fn facts(outcome: &Outcome) -> Facts {
     let c = &outcome.config;
     let script = |s: &Option<steadfast_config::model::Script>, limit| {
-        let account = |s: &steadfast_config::model::Script| s.user.or_else(|| crate::programs::account(&c.globals));
+        let account = |s: &steadfast_config::model::Script| s.user.or(c.globals.script_user);
         s.as_ref().map(|s| (s.argv.clone(), account(s).map(|u| (u.uid, u.gid)), limit))
     };
     Facts {
@@ -137,7 +139,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
 /// run.
 pub fn run(options: &Options) -> i32 {
     crate::child::start_logging(options, "Keepalived");
-    crate::child::confine(options, &steadfast_sys::sandbox::LOADER);
+    crate::child::confine(options, &steadfast_sys::sandbox::LOADER, &Default::default());
     let given = options.descriptors.get(1).and_then(|fd| Given::take(*fd).ok());
     let mut text = String::new();
     let outcome = load(options, given.as_ref().map(|_| &mut text));
@@ -175,6 +177,7 @@ fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32
         return status;
     }
     let Ok(bytes) = encode(&outcome.config) else { return 1 };
+    let programs = crate::permits::list(&outcome.config);
     let saved = if outcome.config.globals.config_save_dir.is_some() { copy(outcome) } else { Vec::new() };
     let mut facts = facts(outcome);
     // Of a hundred new faults any one is enough to refuse a reload.
@@ -185,6 +188,7 @@ fn send(options: &Options, outcome: &Outcome, reports: &str, failure: Option<i32
     let messages = std::iter::once(Message::Facts(Box::new(facts)))
         .chain(reports)
         .chain(saved.chunks(3000).map(part).map(Message::Saved))
+        .chain(programs.chunks(3000).map(part).map(Message::Programs))
         .chain(pieces(&bytes));
     i32::from(!deliver(&writer, options.epoch, messages))
 }

@@ -14,6 +14,8 @@ mod loader;
 mod mail;
 mod observer;
 mod parent;
+mod permits;
+mod places;
 mod programs;
 mod record;
 mod rehearsal;

@@ -8,33 +8,40 @@ use crate::cli::Options;
 use crate::vrrp::plan::Command;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
-use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
+use steadfast_config::host::{self, Host, SystemHost, unsafe_shell_text};
 use steadfast_config::model::{GlobalDefs, User};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
-use steadfast_sys::Reactor;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
+use steadfast_sys::{Reactor, now};
 
 /// A runner that does not answer for so long is ended.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Of the programs of one that does not answer for so long nobody knows how they are.
+const SHORT_SILENCE: Duration = Duration::from_millis(300);
 
 /// Who runs a program that names nobody: script_user, else keepalived_script where that account exists.
 pub fn account(globals: &GlobalDefs) -> Option<User> {
     globals.script_user.or_else(|| SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid }))
 }
 
-/// Why a program must not run as root: others could exchange it, or what the text of a shell names.
-pub fn unsafe_program(argv: &[String]) -> Option<String> {
-    let first = argv.first()?;
-    if let ScriptFile::Insecure(why) = SystemHost.script(first) {
-        return Some(format!("{first} is unsafe: {why}"));
+/// The file of a program that may run as root; or why not: others could exchange it, or what the text of a shell names. It is that file that
+/// is to be started, whatever else has its name in PATH.
+pub fn safe_program(argv: &[String]) -> Result<PathBuf, String> {
+    let first = argv.first().map_or("", String::as_str);
+    let path = host::program(first).ok_or_else(|| format!("{first} was not found"))?;
+    // Also of one that is not there, or not executable, at this moment.
+    if let Some(why) = host::exchangeable(&path) {
+        return Err(format!("{first} is unsafe: {why}"));
     }
     match argv {
-        [_, option, text, ..] if option == "-c" => {
-            unsafe_shell_text(&SystemHost, text).map(|why| format!("'{text}' is unsafe: {why}"))
-        }
-        _ => None,
+        [_, option, text, ..] if option == "-c" => match unsafe_shell_text(&SystemHost, text) {
+            Some(why) => Err(format!("'{text}' is unsafe: {why}")),
+            None => Ok(path),
+        },
+        _ => Ok(path),
     }
 }
 
@@ -48,6 +55,8 @@ pub struct Programs {
     running: BTreeMap<u64, Job>,
     /// When it was asked whether it is there, without an answer since.
     asked: Option<Time>,
+    /// Another runner has begun.
+    replaced: bool,
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     pub safe: bool,
     /// They get the supplementary groups of their account (set_supplementary_groups).
@@ -70,6 +79,7 @@ impl Programs {
             life: None,
             running: BTreeMap::new(),
             asked: None,
+            replaced: false,
             safe: false,
             groups: false,
         };
@@ -126,6 +136,11 @@ impl Programs {
             queue,
         };
         self.send(&job);
+        // Its limit may be short: whether the runner is there must be known by then.
+        if self.asked.is_none() && self.life.is_some() {
+            self.asked = Some(now());
+            self.say(Message::Heartbeat { late: 0 });
+        }
         self.running.insert(job.id, job);
         self.next
     }
@@ -175,6 +190,12 @@ impl Programs {
         hangs
     }
 
+    /// Nobody knows how programs are: the runner has not answered for a moment, or it has just been succeeded by one that has begun them
+    /// anew (said once).
+    pub fn unknown(&mut self, t: Time) -> bool {
+        std::mem::take(&mut self.replaced) || self.asked.is_some_and(|asked| t.since(asked) >= SHORT_SILENCE)
+    }
+
     /// Programs that have ended since the last call.
     pub fn ended(&mut self) -> Vec<(u64, JobEnd, String)> {
         self.flush();
@@ -192,6 +213,7 @@ impl Programs {
             }
         }
         if another {
+            self.replaced = true;
             self.again(&mut ended);
         }
         ended
@@ -215,5 +237,44 @@ impl Programs {
             self.running.remove(&job.id);
             ended.push((job.id, JobEnd::Exited(0), String::new()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    /// Between the look and the start nobody but root can put anything into the place that was looked at.
+    #[test]
+    fn what_others_could_put_there_in_a_moment_does_not_run_as_root() {
+        let folder = tempfile::tempdir().expect("folder");
+        let at = |name: &str| folder.path().join(name);
+        let look = |path: PathBuf| safe_program(&[path.display().to_string()]);
+        for (name, mode) in [("own", 0o755), ("his", 0o755), ("shared", 0o775), ("open", 0o777)] {
+            std::fs::create_dir(at(name)).expect("folder");
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(mode)).expect("mode");
+            std::fs::write(at(name).join("plain"), "#!/bin/sh\n").expect("file");
+            symlink("/bin/true", at(name).join("link")).expect("link");
+        }
+        if chown(at("his"), Some(65534), None).and_then(|()| chown(at("shared"), None, Some(65534))).is_err() {
+            println!("SKIPPED: folders of others (only root can make one)");
+            return;
+        }
+        // Not executable, a link of root's, and one that is not there: all of that could be otherwise in a moment.
+        for name in ["plain", "link", "absent"] {
+            assert_eq!(look(at("own").join(name)), Ok(at("own").join(name)));
+            for folder in ["his", "shared", "open"] {
+                let why = look(at(folder).join(name)).expect_err("it is refused");
+                assert!(why.contains(&at(folder).display().to_string()), "{why}");
+            }
+        }
+        // By way of a link of root's, and upwards again.
+        symlink(at("his").join("plain"), at("own").join("there")).expect("link");
+        assert!(look(at("own").join("there")).is_err());
+        assert!(look(at("his").join("../own/plain")).is_err());
+        assert!(safe_program(&["no such program of any name".into()]).is_err());
+        let found = safe_program(&["true".into()]).expect("it is in PATH");
+        assert!(found.is_absolute() && found.ends_with("true"));
     }
 }

@@ -8,12 +8,14 @@
 use crate::child::SETTLED;
 use crate::cli::Options;
 use crate::heard::Listener;
-use crate::programs::unsafe_program;
+use crate::permits::Permits;
+use crate::programs::safe_program;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
-use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, parse};
+use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, frames, parse};
 use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
@@ -24,8 +26,9 @@ const CLIENT: usize = 0;
 const ANSWERS: usize = 1;
 const SIGNALS: usize = 2;
 const STARTED: usize = 3;
+const PERMITS: usize = 4;
 /// Tokens of what programs write: this, and the number of the program.
-const HEARD: usize = 4;
+const HEARD: usize = 5;
 
 const SIGCHLD: i32 = 17;
 const SIGKILL: i32 = 9;
@@ -37,6 +40,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Programs that wait in one queue at most; then the oldest is not started.
 const WAITING: usize = 64;
+/// A program that is on no list may be on one that is on its way.
+const UNLISTED: Duration = Duration::from_secs(2);
 /// At its own end it lets programs that are under way come to theirs, for so long.
 const LAST: Duration = Duration::from_millis(2500);
 /// Those that were asked to end have this long of it: a reader of a FIFO may have something to do at SIGTERM.
@@ -69,6 +74,12 @@ struct Runner {
     writer: Writer,
     outbox: Outbox,
     assembler: Assembler,
+    /// What the parent says: lists of programs.
+    parent: Reader,
+    listing: Assembler,
+    permits: Permits,
+    /// Programs that are on no list, and until when they wait for one.
+    unlisted: VecDeque<(Job, Time)>,
     epoch: u64,
     running: HashMap<u64, Running>,
     by_pid: HashMap<i32, u64>,
@@ -91,12 +102,13 @@ pub fn run(options: &Options) -> i32 {
     // Signals are blocked before there is a thread.
     let (Ok(signals), Ok(mut reactor)) = (Signals::new(), Reactor::new()) else { return 1 };
     let (Ok(reader), Ok(writer)) = (Reader::inherited(fd(0)), Writer::inherited(fd(1))) else { return 1 };
-    let Ok((woken, wake)) = pipe::pair() else { return 1 };
+    let (Ok((woken, wake)), Ok(parent)) = (pipe::pair(), Reader::inherited(fd(2))) else { return 1 };
     let watched = reactor
         .watch(reader.fd(), CLIENT)
         .and_then(|()| reactor.watch_both(writer.fd(), ANSWERS))
         .and_then(|()| reactor.watch(signals.fd(), SIGNALS))
-        .and_then(|()| reactor.watch(woken.fd(), STARTED));
+        .and_then(|()| reactor.watch(woken.fd(), STARTED))
+        .and_then(|()| reactor.watch(parent.fd(), PERMITS));
     if watched.is_err() || !schedule::die_with_parent(options.parent) {
         return 1;
     }
@@ -106,6 +118,10 @@ pub fn run(options: &Options) -> i32 {
         writer,
         outbox: Outbox::default(),
         assembler: Assembler::default(),
+        parent,
+        listing: Assembler::default(),
+        permits: Permits::default(),
+        unlisted: VecDeque::new(),
         epoch: options.epoch,
         running: HashMap::new(),
         by_pid: HashMap::new(),
@@ -137,6 +153,7 @@ pub fn run(options: &Options) -> i32 {
         while let Packet::Data(_) = woken.read(&mut buffer) {}
         runner.take_started(t, &reactor);
         let more = runner.listener.listen();
+        runner.hear_parent(t);
         over |= !runner.hear(t);
         if over && leaving.is_none() {
             leaving = Some(t + LAST);
@@ -196,8 +213,49 @@ impl Runner {
         }
     }
 
-    /// A program that is to be started, now or in its turn.
+    /// Takes lists of programs.
+    fn hear_parent(&mut self, t: Time) {
+        let mut buffer = [0; PACKET];
+        let mut more = false;
+        while let Packet::Data(n) = self.parent.read(&mut buffer) {
+            for f in frames(buffer.get(..n).unwrap_or_default()) {
+                if let Ok(Message::Config { last, bytes }) = parse(f).map(|e| e.message)
+                    && let Ok(Some(list)) = self.listing.add(last, &bytes)
+                {
+                    more |= self.permits.add(&list);
+                }
+            }
+        }
+        if more {
+            std::mem::take(&mut self.unlisted).into_iter().for_each(|(job, until)| self.take_by(job, until, t));
+        }
+    }
+
+    /// A program that is to be started, now or in its turn. The configuration must name it: who asks may not be who he was.
     fn take(&mut self, job: Job, t: Time) {
+        self.take_by(job, t + UNLISTED, t);
+    }
+
+    fn take_by(&mut self, mut job: Job, until: Time, t: Time) {
+        if self.permits.allow(&job) {
+            job.safe |= self.permits.safe && job.user.is_none_or(|(uid, _)| uid == 0);
+            return self.take_listed(job, t);
+        }
+        self.unlisted.push_back((job, until));
+        if self.unlisted.len() > WAITING {
+            self.refuse_unlisted(1);
+        }
+    }
+
+    /// Gives the first so many of those up that are on no list.
+    fn refuse_unlisted(&mut self, many: usize) {
+        for (job, _) in self.unlisted.drain(..many).collect::<Vec<_>>() {
+            let end = JobEnd::NotStarted("the configuration names no such program".into());
+            self.say(Message::Ended { job: job.id, end, said: String::new() });
+        }
+    }
+
+    fn take_listed(&mut self, job: Job, t: Time) {
         // Who has seen a runner die sends again what this one may have read already.
         if self.running.contains_key(&job.id) {
             return;
@@ -371,9 +429,18 @@ impl Runner {
         self.stubborn.retain(|(group, _)| spawn::group_lives(*group) && !self.by_pid.contains_key(group));
         self.end_stubborn(t);
         self.advance(t);
+        self.refuse_unlisted(self.unlisted.partition_point(|(_, until)| *until <= t));
         let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);
+        let unlisted = self.unlisted.front().map(|(_, until)| *until);
         let groups = self.stubborn.iter().map(|(_, until)| *until);
-        self.running.values().filter_map(|p| p.until).chain(groups).chain(waits).min().unwrap_or(Time::FAR)
+        self.running
+            .values()
+            .filter_map(|p| p.until)
+            .chain(groups)
+            .chain(waits)
+            .chain(unlisted)
+            .min()
+            .unwrap_or(Time::FAR)
     }
 
     /// Kills what is left of groups whose time is over by `t`.
@@ -416,18 +483,14 @@ fn begin(job: &Job) -> Begun {
     if job.argv.is_empty() {
         return Err(JobEnd::NotStarted("there is no command".into()));
     }
+    let mut argv: Vec<OsString> = job.argv.iter().map(Into::into).collect();
+    let argv0 = argv.first().cloned();
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
-    if let Some(why) = unsafe_program(&job.argv).filter(|_| job.safe) {
-        return Err(JobEnd::NotStarted(why));
+    if let (true, Some(file)) = (job.safe, argv.first_mut()) {
+        *file = safe_program(&job.argv).map_err(JobEnd::NotStarted)?.into();
     }
-    let spec = Spec {
-        argv: job.argv.iter().map(Into::into).collect(),
-        user: job.user,
-        group: true,
-        clean_environment: true,
-        ..Default::default()
-    };
+    let spec = Spec { argv, argv0, user: job.user, group: true, clean_environment: true, ..Default::default() };
     spawn::keep_supplementary_groups(job.groups);
     let begun = if job.heard {
         spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))

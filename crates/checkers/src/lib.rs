@@ -25,6 +25,7 @@ mod failure;
 mod health;
 #[cfg(test)]
 mod health_tests;
+mod held;
 mod http;
 mod http2;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::diag::{Class, Diagnostics, Span};
 use crate::host::{Host, ScriptFile};
-use crate::model::{Checker, Config, Method, RealServer, Script, Served, ServerGroup, VirtualServer};
+use crate::model::{Checker, Config, Method, Reach, RealServer, Script, Served, ServerGroup, VirtualServer};
 use crate::places::Places;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -193,7 +193,21 @@ fn reach(c: &mut Checker, server: Option<IpAddr>, at: &Spots<'_>, d: &mut Diagno
         Checker::Grpc(x) => &mut x.reach,
         Checker::Misc(_) | Checker::File(_) | Checker::Bfd(_) => return,
     };
+    fits(reach, server, at, d);
+    if let Checker::Smtp(x) = c {
+        x.host.iter_mut().for_each(|host| fits(&mut host.reach, server, at, d));
+    }
+}
+
+fn fits(reach: &mut Reach, server: Option<IpAddr>, at: &Spots<'_>, d: &mut Diagnostics) {
     let to = reach.connect_ip.or(server);
+    // A link-local address is one of a link.
+    if let Some(IpAddr::V6(local)) = to.filter(|_| reach.bind_if.is_none())
+        && local.is_unicast_link_local()
+    {
+        let text = format!("a check of the link-local address {local} needs a bind_if, and fails without");
+        d.push(Class::General, at("connect_ip"), text);
+    }
     if let (Some(from), Some(to)) = (reach.bindto, to)
         && from.is_ipv4() != to.is_ipv4()
     {
@@ -323,6 +337,9 @@ fn service(
     if no_port && v.persistence_timeout.is_none() {
         say(Class::General, "port 0 needs persistence, setting it".into());
         v.persistence_timeout = Some(360);
+    }
+    if v.persistence_timeout.is_none() && v.persistence_engine.take().is_some() {
+        say(Class::Note, "persistence_engine goes with a persistence_timeout, ignoring it".into());
     }
     if v.sorry_server.is_none() && v.sorry_server_lvs_method.take().is_some() {
         say(Class::General, "sorry_server_lvs_method without a sorry_server, ignoring it".into());

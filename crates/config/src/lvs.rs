@@ -12,6 +12,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use steadfast_core::ipvs::Granularity;
 
+mod words;
+pub(crate) use words::{engine, link, snmp_name};
+
 const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
 
@@ -129,8 +132,10 @@ pub(crate) fn status(c: &mut Cx<'_>, v: &mut Vec<(u16, u16)>) {
 pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
     let Some(w) = c.value() else { return };
     match w.text.as_str() {
-        "NAT" => *v = Some(Method::Nat),
-        "DR" => *v = Some(Method::Direct),
+        "NAT" | "DR" => {
+            words::no_options(c);
+            *v = Some(if w.text == "NAT" { Method::Nat } else { Method::Direct });
+        }
         "TUN" => {
             let (mut kind, mut port, mut checksum) = (Tunnel::Ipip, None, None);
             let mut n = 2;
@@ -344,12 +349,21 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
         return c.report_at(Class::General, first, text);
     }
     let mut s = SyncDaemon { interface: first.text.to_string(), ..Default::default() };
-    let mut n = 2;
+    let (mut n, mut old) = (2, false);
     while let Some(w) = c.word(n) {
         n += 1;
         if !["inst", "id", "maxlen", "port", "ttl", "group"].contains(&w.text.as_str()) {
             if s.instance.is_none() {
                 s.instance = Some(w.text.to_string());
+                old = true;
+            } else if std::mem::take(&mut old) && s.id.is_none() && w.text.bytes().all(|b| b.is_ascii_digit()) {
+                // The older form.
+                s.id = c.number(w, 0, 255).and_then(|n| u8::try_from(n).ok());
+                c.report_at(
+                    Class::General,
+                    w,
+                    format!("lvs_sync_daemon: an id stands behind `id`, taking {} for one", w.text),
+                );
             } else {
                 c.report_at(Class::General, w, format!("unknown option '{}' of lvs_sync_daemon", w.text));
             }
@@ -362,7 +376,13 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
         n += 1;
         let mut number = |low, high| c.number(value, low, high);
         match w.text.as_str() {
-            "inst" => s.instance = Some(value.text.to_string()),
+            "inst" => match &s.instance {
+                Some(first) => {
+                    let text = format!("lvs_sync_daemon has the instance {first} already, ignoring this one");
+                    c.report_at(Class::General, value, text);
+                }
+                None => s.instance = Some(value.text.to_string()),
+            },
             "id" => s.id = number(0, 255).and_then(|n| u8::try_from(n).ok()),
             "maxlen" => s.maxlen = number(1, 65507).and_then(|n| u16::try_from(n).ok()),
             "port" => s.port = number(1, 65535).and_then(|n| u16::try_from(n).ok()),
@@ -547,6 +567,10 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
                 None => return,
             },
         };
+        if words::has_host_bits(&first.text) {
+            let text = format!("'{}' has bits set behind the length of its prefix, ignoring it", first.text);
+            return c.report_at(Class::General, first, text);
+        }
         match range(&first.text) {
             Some((a, b)) => g.ranges.push((a, b, port)),
             None => c.report_at(Class::General, first, format!("'{}' is no range of addresses", first.text)),

@@ -293,6 +293,8 @@ pub enum Message {
     Reports(Vec<u8>),
     /// To a child: an upgrade is near; what changes all the time is to be kept now, too.
     Save,
+    /// From the loader: a part of the list of programs that the configuration names, for runners.
+    Programs(Vec<u8>),
 }
 
 /// A message with the number of the sender's life; what an earlier life left in a pipe is dropped.

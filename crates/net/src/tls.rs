@@ -2,7 +2,7 @@
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
@@ -14,6 +14,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use steadfast_core::Secret;
 use steadfast_core::text::plain;
+
+mod cbc;
 
 /// How a connection is made.
 #[derive(Clone, Debug)]
@@ -34,7 +36,29 @@ pub struct Settings {
 
 /// Believes everybody.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Anybody;
+
+/// Signatures that a server may make. None is looked at, and a server whose key can make no other would be taken for dead: those that the
+/// library can verify come first, for servers that take the first that fits, SHA-1 (of TLS 1.2 servers alone) last.
+const SIGNATURES: [SignatureScheme; 16] = [
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
+    // Of keys that are for RSASSA-PSS alone (RFC 8446 4.2.3): with SHA-256, 384, 512.
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080a),
+    SignatureScheme::Unknown(0x080b),
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+];
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -67,7 +91,7 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        SIGNATURES.to_vec()
     }
 }
 
@@ -271,12 +295,12 @@ fn of_pair(certificate: &str, key: &str, e: Error) -> io::Error {
 }
 
 fn config(s: &Settings) -> io::Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(if s.authorities.is_some() { ring::default_provider() } else { cbc::provider() });
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let verifier: Arc<dyn ServerCertVerifier> = match &s.authorities {
-        None => Arc::new(Anybody(provider.clone())),
+        None => Arc::new(Anybody),
         Some(path) => {
             let roots = authorities(path)?;
             let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -329,16 +353,38 @@ fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer
     PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|e| io::Error::other(format!("{path}: {e}")))
 }
 
+/// Servers that can be asked in no way that the library has.
+const NOTHING_FITS: &str = "the server takes no cipher, key exchange or group that is offered: TLS 1.3, or 1.2 with ECDHE, by X25519, P-256 \
+or P-384 (not RSA key exchange, DHE, and with tls_verify not CBC)";
+
 /// Names without the kind that the library writes around them: `DnsName("web.example")`.
 fn bare(presented: &[String]) -> Vec<&str> {
     let name = |p: &String| p.find('(').map_or(0, |at| at + 1);
     presented.iter().map(|p| p.get(name(p)..).unwrap_or(p).trim_end_matches(')').trim_matches('"')).collect()
 }
 
-/// Why TLS failed: what is wrong with a certificate in words, the rest as the library has it.
-pub fn in_words(e: Error) -> io::Error {
+/// Why TLS failed: what is wrong with a certificate, or that nothing fits that is offered, in words, the rest as the library has it.
+/// `chosen`: the server has taken something of what is offered.
+pub fn in_words(e: Error, chosen: bool) -> io::Error {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     use rustls::CertificateError as Bad;
-    let Error::InvalidCertificate(bad) = e else { return io::Error::other(e) };
+    use rustls::PeerIncompatible::{ServerDoesNotSupportTls12Or13, ServerTlsVersionIsDisabledByOurConfig};
+    use rustls::PeerMisbehaved::SignedKxWithWrongAlgorithm;
+    let bad = match e {
+        Error::InvalidCertificate(bad) => bad,
+        Error::AlertReceived(HandshakeFailure | InsufficientSecurity) if !chosen => {
+            return io::Error::other(NOTHING_FITS);
+        }
+        Error::AlertReceived(ProtocolVersion)
+        | Error::PeerIncompatible(ServerDoesNotSupportTls12Or13 | ServerTlsVersionIsDisabledByOurConfig) => {
+            return io::Error::other("the server speaks neither TLS 1.3 nor 1.2");
+        }
+        // In TLS 1.2 the library knows no name for what these sign with.
+        Error::PeerMisbehaved(SignedKxWithWrongAlgorithm) => {
+            return io::Error::other("a server with a key of this kind (RSA-PSS, Ed448) is read only with TLS 1.3");
+        }
+        e => return io::Error::other(e),
+    };
     let what = match &bad {
         Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".into(),

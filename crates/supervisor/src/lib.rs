@@ -5,11 +5,13 @@
 mod ward;
 pub mod when;
 
-pub use ward::{FOR_UPGRADE, Memory, Sequel, Told, UNTIL_RELOAD, Ward};
+pub use ward::{FOR_UPGRADE, Memory, SILENT, Sequel, Told, UNTIL_RELOAD, Ward};
 
 use std::time::Duration;
 use steadfast_core::Time;
 
+/// The exit status of a child that wants a successor: a file names what this process cannot have any more, and another one can.
+pub const SUCCESSION: i32 = 75;
 /// A child that ran this long is healthy: its next death counts as the first.
 const HEALTHY: Duration = Duration::from_secs(10);
 /// Waits before a restart, after deaths in a row.

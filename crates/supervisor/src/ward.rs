@@ -1,6 +1,6 @@
 //! One child as its parent knows it: what waits to be said to it, what it had its parent keep, and what its end leads to.
 
-use crate::{Child, End, Verdict, Watch};
+use crate::{Child, End, SUCCESSION, Verdict, Watch};
 use std::time::Duration;
 use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Action, Assembler, Envelope, FrameError, Message, News, Outbox, Reporter, frame, parse, pieces};
@@ -27,6 +27,10 @@ const YOUNG: Duration = Duration::from_secs(10);
 pub const FOR_UPGRADE: &str = "\tcounters ";
 /// Keys of what a manager has set: it holds until the next reload.
 pub const UNTIL_RELOAD: &str = "\tadjusted ";
+/// Key of the milliseconds for which a life had been silent when it ended, for a successor that would go on where it was.
+pub const SILENT: &str = "\tsilent";
+/// A beat comes each second: who has been silent for so long stood still.
+const MISSED: Duration = Duration::from_millis(1500);
 
 /// How long what a life knew stays true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +89,8 @@ pub enum Sequel {
         /// What it held must be taken away, so that a peer can serve.
         withdraw: bool,
     },
+    /// It wants another one in its place, which is to be started now and goes on with all that was kept.
+    Successor,
     /// The daemon stops in order, and nobody will come back for what the child held.
     Stop {
         /// Exit status of the daemon.
@@ -122,6 +128,8 @@ pub struct Ward {
     told_to_stop: Option<bool>,
     /// A configuration was in effect once.
     served: bool,
+    /// When a life ended last because it wanted a successor.
+    succeeded: Option<Time>,
     /// Its present or last life began with the state of another.
     was_given: bool,
     /// The daemon is in service, with others or with what an older program has left.
@@ -163,6 +171,7 @@ impl Ward {
             lives: false,
             told_to_stop: None,
             served: false,
+            succeeded: None,
             was_given: false,
             in_service: false,
             saying: Assembler::default(),
@@ -377,6 +386,16 @@ impl Ward {
     pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
         let lived = std::mem::replace(&mut self.lives, false);
         self.outbox.clear();
+        // One that wants it again and again is treated like any that dies.
+        if end == End::Exited(SUCCESSION)
+            && !stopping
+            && self.told_to_stop.is_none()
+            && self.succeeded.is_none_or(|at| now.since(at) >= YOUNG)
+        {
+            self.last_words = self.kept.clone();
+            self.succeeded = Some(now);
+            return Sequel::Successor;
+        }
         // An upgrade that was refused has left it.
         self.drop_kept(FOR_UPGRADE);
         if stopping || self.told_to_stop.is_some() {
@@ -398,6 +417,7 @@ impl Ward {
         self.last_words = self.kept.clone();
         let silent = self.watch.was_silent();
         let forgotten = self.is_state_stale(now, delay) && self.forget();
+        self.note_silence(now);
         self.restart_at = Some(now + delay);
         // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too.
         let withdraw = self.memory == Memory::Brief && !delay.is_zero();
@@ -406,6 +426,17 @@ impl Ward {
             self.peers_told();
         }
         Sequel::Restart { delay, forgotten, withdraw }
+    }
+
+    /// Has a successor know that this life stood still: by now a peer may serve. Also to be called before an upgrade.
+    pub fn note_silence(&mut self, now: Time) {
+        let silent = self.watch.silent_for(now);
+        if self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some() {
+            let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            if let Ok(bytes) = steadfast_ipc::encode(&milliseconds) {
+                self.kept.put(SILENT, &bytes);
+            }
+        }
     }
 
     /// Nobody comes back for what it held.
@@ -442,6 +473,11 @@ impl Ward {
         if self.memory != Memory::Lasting {
             self.forget();
         }
+    }
+
+    /// No life has ended yet, but by an order.
+    pub fn is_first(&self) -> bool {
+        self.watch.total() == 0 && self.succeeded.is_none()
     }
 
     /// The number of its life.

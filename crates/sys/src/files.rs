@@ -75,6 +75,15 @@ pub fn make_empty(path: &Path) -> io::Result<()> {
     options.open(path).map(|_| ())
 }
 
+/// Makes a folder of root's alone, where there is none.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
+}
+
 /// How long the system has been up.
 pub fn uptime() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();

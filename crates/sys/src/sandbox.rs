@@ -4,12 +4,18 @@
 //! as confined as it can be, which [`confine`] says.
 
 use caps::{CapSet, Capability, CapsHashSet};
-use landlock::{ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus};
+use landlock::{
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetStatus,
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Op, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub use caps::Capability as Power;
 
@@ -18,14 +24,12 @@ pub use caps::Capability as Power;
 pub struct Needs {
     /// Capabilities.
     pub keep: &'static [Power],
-    /// It writes files: dumps, FIFOs, settings below /proc/sys.
-    pub writes: bool,
     /// It sends frames of its own making: sockets below IP.
     pub frames: bool,
 }
 
 /// The configuration's files may belong to anybody.
-pub const LOADER: Needs = Needs { keep: &[Power::CAP_DAC_READ_SEARCH], writes: false, frames: false };
+pub const LOADER: Needs = Needs { keep: &[Power::CAP_DAC_READ_SEARCH], frames: false };
 /// Links, addresses, raw sockets; its scheduling changes with the configuration; dumps, FIFOs and tracked files of other accounts.
 pub const VRRP: Needs = Needs {
     keep: &[
@@ -37,7 +41,6 @@ pub const VRRP: Needs = Needs {
         Power::CAP_DAC_OVERRIDE,
         Power::CAP_CHOWN,
     ],
-    writes: true,
     frames: true,
 };
 /// IPVS, ping, `bind_port` below 1024; the rest as above.
@@ -52,26 +55,52 @@ pub const CHECKER: Needs = Needs {
         Power::CAP_DAC_OVERRIDE,
         Power::CAP_CHOWN,
     ],
-    writes: true,
     frames: false,
 };
 
 /// UDP by ports above 1024; dumps; memory that stays locked.
-pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], writes: true, frames: false };
+pub const BFD: Needs = Needs { keep: &[Power::CAP_IPC_LOCK, Power::CAP_DAC_OVERRIDE], frames: false };
 
 /// SNMP: the master's socket may belong to another account.
-pub const SNMP: Needs = Needs { keep: &[Power::CAP_DAC_OVERRIDE], writes: false, frames: false };
+pub const SNMP: Needs = Needs { keep: &[Power::CAP_DAC_OVERRIDE], frames: false };
 
 /// D-Bus: its socket is open to all; nothing is written.
-pub const OBSERVER: Needs = Needs { keep: &[], writes: false, frames: false };
+pub const OBSERVER: Needs = Needs { keep: &[], frames: false };
 
-/// Gives up everything but `needs`, for this thread and those that it starts; system calls for all threads. Returns what could not
-/// be given up.
-pub fn confine(needs: &Needs) -> Vec<String> {
+/// Where a process that is confined changes files, beside /dev/null. What it has open it may write to all the same.
+#[derive(Clone, Default, Debug)]
+pub struct Places {
+    /// Files of these folders are written, made, replaced and removed: dumps, records.
+    pub written: Vec<PathBuf>,
+    /// Files of these folders are removed: FIFOs, which were made before.
+    pub cleared: Vec<PathBuf>,
+    /// Files below these are written, and none is made: settings of the kernel.
+    pub set: Vec<PathBuf>,
+}
+
+/// The folders that this process may write to, by device and number; none yet: it may do what its account may.
+static WRITTEN: OnceLock<Vec<(u64, u64)>> = OnceLock::new();
+
+/// Whether the confinement of this process lets it make and write files of a folder. What is not there is nobody's to refuse.
+pub fn may_write(folder: &Path) -> bool {
+    let Some(places) = WRITTEN.get() else { return true };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(folder) = folder.canonicalize() else { return true };
+    let place = |at: &Path| at.metadata().ok().map(|m| (m.dev(), m.ino()));
+    folder.ancestors().filter_map(place).any(|at| places.contains(&at))
+}
+
+/// Gives up everything but `needs` and `places`, for this thread and those that it starts; system calls for all threads. Returns what
+/// could not be given up.
+pub fn confine(needs: &Needs, places: &Places) -> Vec<String> {
     let mut failed = Vec::new();
     // Before the filter, which does not let these calls through.
-    if let Err(e) = files(needs.writes) {
-        failed.push(format!("Landlock: {e}"));
+    match files(places) {
+        Ok(()) => {
+            let place = |at: &PathBuf| at.metadata().ok().map(|m| (m.dev(), m.ino()));
+            let _ = WRITTEN.set(places.written.iter().filter_map(place).collect());
+        }
+        Err(e) => failed.push(format!("Landlock: {e}")),
     }
     if let Err(e) = powers(needs.keep) {
         failed.push(format!("capabilities: {e}"));
@@ -86,8 +115,9 @@ pub fn confine(needs: &Needs) -> Vec<String> {
     failed
 }
 
-/// Gives up all capabilities of this thread.
+/// Gives up all capabilities of this thread, and all ways to files that it has not opened yet.
 pub fn powerless() {
+    let _ = files(&Places::default());
     let _ = powers(&[]);
 }
 
@@ -106,21 +136,34 @@ fn powers(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
     caps::clear(None, CapSet::Inheritable)
 }
 
-/// No program may be started, and no device made; who writes nothing may also not make, change or remove files.
-fn files(writes: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let denied = if writes {
-        AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock
-    } else {
-        AccessFs::from_write(ABI::V3) | AccessFs::Execute
-    };
-    let status = Ruleset::default()
+/// No program may be started; files are made, changed and removed in these places alone. What a place gets holds below it, too.
+fn files(places: &Places) -> Result<(), Box<dyn std::error::Error>> {
+    let write = AccessFs::WriteFile | AccessFs::Truncate;
+    let whole = write | AccessFs::RemoveFile | AccessFs::MakeReg | AccessFs::MakeFifo;
+    let of = |all: &[PathBuf], access: BitFlags<AccessFs>| all.iter().map(|p| (p.clone(), access)).collect::<Vec<_>>();
+    let mut wanted = of(&places.written, whole);
+    wanted.extend(of(&places.cleared, AccessFs::RemoveFile.into()));
+    wanted.extend(of(&places.set, write));
+    wanted.push(("/dev/null".into(), write));
+    let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(denied)?
-        .create()?
-        .restrict_self()?;
+        .handle_access(AccessFs::from_write(ABI::V3) | AccessFs::Execute)?
+        .create()?;
+    let mut held = Vec::new();
+    for (path, access) in wanted {
+        // A folder that is not there is nobody's.
+        let Ok(opened) = PathFd::new(&path) else { continue };
+        let access = if path.is_dir() { access } else { access & AccessFs::from_file(ABI::V3) };
+        rules = rules.add_rule(PathBeneath::new(&opened, access))?;
+        held.extend(path.starts_with("/proc").then_some(opened));
+    }
+    let status = rules.restrict_self()?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err("this kernel does not have it".into());
     }
+    // A rule is about an inode. Those of /proc are made anew, for the same path, when the kernel was short of memory and nobody had them
+    // open.
+    std::mem::forget(held);
     Ok(())
 }
 
@@ -234,7 +277,7 @@ mod tests {
         let roles = [("vrrp", VRRP), ("checker", CHECKER), ("bfd", BFD), ("loader", LOADER)];
         if let Some(role) = std::env::var(INNER).ok().and_then(|name| roles.into_iter().find(|(n, _)| *n == name)) {
             let may = frames();
-            let failed = confine(&role.1);
+            let failed = confine(&role.1, &Places::default());
             if failed.iter().any(|f| f.contains("seccomp")) {
                 println!("SKIPPED: filters of system calls: {failed:?}");
                 return;

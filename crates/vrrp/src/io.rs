@@ -269,6 +269,8 @@ pub struct Snapshot {
     pub services: Vec<(String, bool)>,
     /// Where authentication stands.
     pub stamps: crate::Stamps,
+    /// Peers compute checksums the old way.
+    pub old_checksum: bool,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics. Those of what went wrong are kept once something

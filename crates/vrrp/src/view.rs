@@ -61,6 +61,7 @@ impl Router {
             master_priority: x.master.map_or(0, |(_, p)| p),
             mastership: (x.counters.become_master, x.counters.release_master),
             stamps: x.guard.stamps(),
+            old_checksum: x.old_checksum,
             scripts: (x.config.tracks.iter())
                 .filter_map(|t| {
                     let Tracked::Script(name) = &t.what else { return None };

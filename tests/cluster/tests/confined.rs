@@ -367,3 +367,108 @@ fn each_child_holds_what_the_operators_page_says() {
     };
     assert!(eventually(seconds(10), confined), "{}", d.log());
 }
+
+/// The runners stand still for longer than the scripts of both children may take: that is our fault, and nobody else's.
+#[test]
+fn a_frozen_runner_takes_no_server_out_and_no_priority_away() {
+    require!();
+    let lan = Lan::new(1);
+    let d = Daemon::start(
+        &lan.hosts[0],
+        Kind::Steadfast,
+        "global_defs {\n script_user root\n}\nvrrp_script chk {\n script /bin/true\n interval 1\n timeout 2\n weight 10\n}\n\
+         vrrp_instance VI {\n interface eth0\n virtual_router_id 51\n priority 150\n track_script {\n chk\n }\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n\
+         virtual_server 10.77.0.100 80 {\n delay_loop 1\n retry 0\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.9 80 {\n weight 1\n \
+         MISC_CHECK {\n misc_path /bin/true\n misc_timeout 2\n }\n }\n}\n",
+    );
+    d.wait_log("from 150 to 160", seconds(10));
+    d.wait_log("Entering MASTER STATE", seconds(10));
+    let parent = d.pid_of("pid").expect("pid");
+    assert!(eventually(seconds(5), || runners(parent).len() == 2));
+    for _ in 0..2 {
+        let before = runners(parent);
+        // A turn of the checks comes to its end first: the runner freezes with programs that it was told to start.
+        before.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
+        let others = || {
+            let now = runners(parent);
+            now.len() == 2 && now.iter().all(|pid| !before.contains(pid))
+        };
+        assert!(eventually(seconds(25), others), "{}", d.log());
+        // The checks that follow are those of the new runners.
+        std::thread::sleep(seconds(4));
+        let log = d.log();
+        assert!(!log.contains("timed out") && !log.contains("from 160 to 150"), "{log}");
+        assert!(!log.contains("Removing service"), "{log}");
+    }
+}
+
+/// Children may write where the file said so at their start. A later file names other folders: a FIFO there, a tracked file with a first
+/// value, dumps. It is as with a fresh start, and nobody notices that a successor did it.
+#[test]
+fn a_reload_may_name_files_in_any_folder() {
+    require!();
+    let lan = Lan::new(2);
+    let (host, elsewhere) = (&lan.hosts[0], home());
+    let text = |globals: &str, priority: u8, rest: &str| {
+        format!(
+            "global_defs {{\n{globals} vrrp_garp_master_delay 0\n}}\n{rest}\
+             vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n advert_int 0.5\n version 3\n \
+             virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n\
+             bfd_instance B {{\n neighbor_ip 10.77.0.2\n source_ip 10.77.0.1\n}}\n\
+             virtual_server {VIP} 80 {{\n protocol TCP\n real_server 127.0.0.1 80 {{\n }}\n}}\n"
+        )
+    };
+    let peer = Daemon::start(&lan.hosts[1], Kind::Steadfast, &text("", 50, ""));
+    let d = Daemon::start(host, Kind::Steadfast, &text("", 200, ""));
+    d.wait_log("(VI) Entering MASTER STATE", seconds(10));
+    d.wait_log("Startup complete", seconds(10));
+    peer.wait_log("(VI) Entering BACKUP STATE", seconds(10));
+    let children = ["vrrp.pid", "check.pid", "bfd.pid"];
+    let pids = || children.map(|c| d.pid_of(c).expect("pid"));
+    let (before, changes) = (pids(), d.log().matches("Entering").count());
+    let at = |name: &str| elsewhere.path().join(name);
+    let globals = format!(
+        " state_dump_file {0}/data\n stats_dump_file {0}/stats\n vrrp_notify_fifo {0}/fifo\n lvs_notify_fifo {0}/lvs\n \
+         fifo_write_vrrp_states_on_reload\n",
+        elsewhere.path().display()
+    );
+    let tracked = format!("vrrp_track_file one {{\n file {}\n init_file 3\n}}\n", at("one").display());
+    d.reload(&text(&globals, 200, &tracked));
+    let there = || ["fifo", "lvs", "one"].iter().all(|f| at(f).exists());
+    assert!(eventually(seconds(10), there), "{}", d.log());
+    // Kernels without Landlock need none.
+    let confined = eventually(seconds(3), || d.log().matches("a successor takes over").count() == 3);
+    println!("{}", if confined { "successors took over" } else { "SKIPPED: there is no Landlock" });
+    assert!(eventually(seconds(10), || pids().iter().zip(before).all(|(a, b)| (*a != b) == confined)), "{}", d.log());
+    assert_eq!(std::fs::read_to_string(at("one")).expect("tracked file").trim(), "3");
+    let written = || ["data", "data_check", "data_bfd"].iter().all(|f| at(f).exists());
+    assert!(
+        eventually(seconds(10), || {
+            d.signal(Signal::SIGUSR1);
+            written()
+        }),
+        "{}",
+        d.log()
+    );
+    // The states of all, which the new FIFO is told at a reload.
+    let mut reader = std::fs::File::open(at("fifo")).expect("FIFO");
+    let mut line = [0; 64];
+    let n = std::io::Read::read(&mut reader, &mut line).expect("a line");
+    assert!(
+        String::from_utf8_lossy(&line[..n]).contains("\"VI\" MASTER 200"),
+        "{:?}",
+        String::from_utf8_lossy(&line[..n])
+    );
+    // A tracked file that somebody has written since is his.
+    std::fs::write(at("one"), "7\n").expect("file");
+    let before = pids();
+    d.reload(&text(&globals.replace("/fifo", "/other"), 200, &tracked));
+    assert!(eventually(seconds(10), || at("other").exists() && !at("fifo").exists()), "{}", d.log());
+    assert_eq!(std::fs::read_to_string(at("one")).expect("tracked file").trim(), "7");
+    assert_eq!(pids(), before, "this folder is known");
+    assert!(host.has(VIP) && !peer.log().contains("Entering MASTER"), "{}", peer.log());
+    assert_eq!(d.log().matches("Entering").count(), changes, "{}", d.log());
+    assert!(!d.log().contains("died") && !d.log().contains("cannot"), "{}", d.log());
+    assert_eq!((d.stop(), peer.stop()), (Some(0), Some(0)));
+    assert!(["other", "lvs"].iter().all(|f| !at(f).exists()), "FIFOs go with who made them");
+}

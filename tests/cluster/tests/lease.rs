@@ -118,3 +118,23 @@ fn what_the_lease_ended_is_not_put_back_while_a_master_is_listened_for() {
     assert!(!seen.iter().any(|l| l.contains(VIP)), "{seen:#?}\n{}", da.log());
     assert!(b.has(VIP) && !a.has(VIP), "{}", da.log());
 }
+
+/// Who leaves its addresses behind leaves those that it has: not one whose lease has ended, which a peer may serve.
+#[test]
+fn a_stop_that_leaves_addresses_puts_none_back() {
+    require!();
+    let lan = Lan::new(1);
+    let a = &lan.hosts[0];
+    let text = conf(200, "vrrp_address_lease 3").replace("advert_int 1", "advert_int 2");
+    let da = Daemon::start_with(a, Kind::Steadfast, &text, &[("", "--dont-release-vrrp")]);
+    assert!(eventually(seconds(15), || a.has(VIP)), "{}", da.log());
+    let all = [da.pid_of("pid").expect("pid"), da.pid_of("vrrp.pid").expect("pid")];
+    all.iter().for_each(|p| send(*p, Signal::SIGSTOP));
+    // Longer than a peer waits.
+    std::thread::sleep(seconds(8));
+    assert!(!a.has(VIP) && !a.has("fd77::100"), "{}", a.show("addr show dev eth0"));
+    all.iter().for_each(|p| send(*p, Signal::SIGCONT));
+    da.wait_log("listening before the next advert", seconds(5));
+    assert_eq!(da.stop(), Some(0));
+    assert!(!a.has(VIP) && !a.has("fd77::100"), "{}", a.show("addr show dev eth0"));
+}

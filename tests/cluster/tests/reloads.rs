@@ -48,6 +48,13 @@ fn tables_follow_a_reload_and_go_when_nothing_is_blocked() {
     d.reload(&conf("nftables_priority -7", "no_accept"));
     let again = || has(&["filter - 7"], "table ip6") || has(&["priority -7"], "table ip6");
     assert!(eventually(SOON, again), "{}", ruleset());
+    // Nor has a fresh start an empty table of the other family.
+    d.reload(&format!("{}{six}", conf("", "no_accept")));
+    assert!(eventually(SOON, || has(&["fd00:77::100", "10.77.0.100"], "other")), "{}", ruleset());
+    d.reload(six);
+    assert!(eventually(SOON * 3, || has(&["fd00:77::100"], "table ip ")), "{}", ruleset());
+    d.reload(&conf("", "no_accept"));
+    assert!(eventually(SOON * 3, || has(&["table ip ", "10.77.0.100"], "table ip6")), "{}", ruleset());
     assert_eq!(d.stop(), Some(0));
     assert_eq!(ruleset().trim(), "");
 }

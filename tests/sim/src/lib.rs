@@ -286,6 +286,7 @@ impl World {
                 }
             }
             Sequel::Stop { .. } => self.broken = Some(format!("node {n}: the parent gives up")),
+            Sequel::Successor => self.broken = Some(format!("node {n}: a child wants a successor")),
         }
     }
 

@@ -56,7 +56,7 @@ impl Role {
     }
 
     /// The dump of SIGUSR1: keepalived's keys, without what is about its program alone.
-    pub(super) fn dump(&self, t: Time) {
+    pub(super) fn dump(&mut self, t: Time) {
         let path = &self.settings.dump;
         log::info!("Printing BFD data for process({}) on signal", schedule::pid());
         let mut s = self.settings.written.heading();
@@ -105,6 +105,7 @@ impl Role {
         }
         if let Err(e) = files::write_dump(path, &s, self.mask.or(self.settings.mask)) {
             log::error!("cannot write {}: {e}", path.display());
+            self.succession |= crate::places::is_closed(path);
         }
     }
 }

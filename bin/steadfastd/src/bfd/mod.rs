@@ -75,6 +75,8 @@ struct Role {
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
+    /// A successor is wanted.
+    succession: bool,
 }
 
 impl Role {
@@ -146,10 +148,12 @@ impl Role {
             beat: t,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
+            succession: false,
         };
         logging::structured(role.settings.structured);
+        let places = crate::places::of(options, [role.settings.dump.as_path()], []);
         if options.rehearse {
-            confine(options, &steadfast_sys::sandbox::BFD);
+            confine(options, &steadfast_sys::sandbox::BFD, &places);
             if options.testify {
                 role.say_status(t);
                 role.parent.flush_at_the_end();
@@ -159,7 +163,7 @@ impl Role {
             return Ok(None);
         }
         role.listen();
-        confine(options, &steadfast_sys::sandbox::BFD);
+        confine(options, &steadfast_sys::sandbox::BFD, &places);
         role.act(t);
         role.sessions.poll(t, &mut role.out);
         role.act(t);
@@ -213,6 +217,11 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
+            if self.succession && !self.stopped {
+                log::info!("The file names what this process has given up: a successor takes over");
+                self.parent.flush_at_the_end();
+                return crate::places::SUCCESSION;
+            }
         }
         self.parent.flush();
         log::info!("Stopped");
@@ -364,6 +373,7 @@ impl Role {
                 self.sessions.reload(wanted, t, &mut self.out);
                 self.act(t);
                 self.tell_all();
+                self.succession |= crate::places::is_closed(&self.settings.dump);
                 (0..std::mem::take(&mut self.reread.unanswered)).for_each(|_| self.parent.say(Message::Ready));
             }
             Some(Err(e)) => log::error!("configuration: {e}"),

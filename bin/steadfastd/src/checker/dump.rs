@@ -346,7 +346,7 @@ fn url(page: &mut Page, u: &Url) {
 
 impl Role {
     /// Writes it.
-    pub(super) fn dump(&self) {
+    pub(super) fn dump(&mut self) {
         log::info!("Printing checker data for process({}) on signal", schedule::pid());
         let (path, written) = (&self.plan.checker_dump, &self.plan.written);
         let mut page = Page(written.heading() + &written.ssl());
@@ -402,6 +402,7 @@ impl Role {
         }
         if let Err(e) = files::write_dump(path, &page.0, self.mask.or(self.plan.mask)) {
             log::error!("cannot write {}: {e}", path.display());
+            self.succession |= crate::places::is_closed(path);
         }
     }
 }

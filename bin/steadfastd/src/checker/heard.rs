@@ -53,8 +53,7 @@ impl Role {
         for order in std::mem::take(&mut self.early).into_iter().chain(self.parent.orders()) {
             match order {
                 Order::Config(bytes) => match decode::<Config>(&bytes) {
-                    Ok(mut config) => {
-                        config.globals.script_user = crate::programs::account(&config.globals);
+                    Ok(config) => {
                         self.plan = super::plan(&config, self.vrrp);
                         self.plan.names[1].iter().for_each(|name| schedule::name(name));
                         self.trim = Some(t + SETTLED);
@@ -68,6 +67,7 @@ impl Role {
                             b.say(Message::Hello);
                         }
                         self.parent.say(Message::Ready);
+                        self.succession |= self.teller.is_refused() || crate::places::lacks(self.written());
                     }
                     Err(e) => log::error!("configuration: {e}"),
                 },

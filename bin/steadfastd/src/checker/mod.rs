@@ -112,6 +112,8 @@ struct Role {
     trim: Option<Time>,
     late: Duration,
     eager: schedule::Eager,
+    /// A successor is wanted.
+    succession: bool,
 }
 
 /// A sign of life where one is due: a large table takes its time, and a parent that hears nothing ends us.
@@ -190,8 +192,7 @@ impl Role {
         if options.rehearse && stop {
             return Ok(None);
         }
-        let mut config = config.unwrap_or_default();
-        config.globals.script_user = crate::programs::account(&config.globals);
+        let config = config.unwrap_or_default();
         let vrrp = vrrp_runs(options);
         let plan = plan(&config, vrrp);
         let namespace = plan.checker_namespace.as_deref();
@@ -277,9 +278,11 @@ impl Role {
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
             eager: Default::default(),
+            succession: false,
         };
+        let places = crate::places::of(options, role.written(), role.plan.lvs_fifos.iter().map(|f| f.path.as_path()));
         if options.rehearse {
-            confine(options, &steadfast_sys::sandbox::CHECKER);
+            confine(options, &steadfast_sys::sandbox::CHECKER, &places);
             // Nothing of what comes out is carried out.
             role.pool.poll(now(), &mut role.out);
             if options.testify {
@@ -294,7 +297,7 @@ impl Role {
         role.balancer.configure(settings, !handed);
         role.configure();
         role.learn_addresses()?;
-        confine(options, &steadfast_sys::sandbox::CHECKER);
+        confine(options, &steadfast_sys::sandbox::CHECKER, &places);
         let t = now();
         role.pool.poll(t, &mut role.out);
         breathe(&mut role.parent, &mut role.breath);
@@ -344,6 +347,11 @@ impl Role {
         self.addresses = present;
     }
 
+    /// Files that this process writes as long as it lives.
+    fn written(&self) -> impl Iterator<Item = &std::path::Path> {
+        [self.plan.checker_dump.as_path()].into_iter()
+    }
+
     fn configure(&mut self) {
         self.programs.safe = self.plan.safe_programs;
         self.programs.groups = self.plan.supplementary_groups;
@@ -385,6 +393,11 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
+            if self.succession && !self.stopped {
+                log::info!("The file names what this process has given up: a successor takes over");
+                self.parent.flush_at_the_end();
+                return crate::places::SUCCESSION;
+            }
         }
         let limit = now() + Duration::from_secs(1);
         while now() < limit && (self.teller.busy() || self.teller.mailing() || !self.teller.read_out()) {
@@ -449,6 +462,7 @@ impl Role {
         }
         // What has come is read before anybody is judged by what has not.
         if !self.stopped {
+            self.pool.hold_scripts(self.programs.unknown(t), t);
             self.pool.poll(t, &mut self.out);
             self.polled = t;
             self.act(t);

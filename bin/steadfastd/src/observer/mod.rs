@@ -119,7 +119,7 @@ fn live_as<B: Body>(options: &Options, signals: Signals, needs: &Needs) -> io::R
                     match &mut body {
                         Some(b) => b.reload(&config, &mut house),
                         None => {
-                            confine(options, needs);
+                            confine(options, needs, &Default::default());
                             body = Some(B::start(options, &config, &mut house)?);
                         }
                     }

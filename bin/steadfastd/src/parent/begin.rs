@@ -61,6 +61,7 @@ impl Daemon {
         self.open_control();
         self.set_core_pattern();
         self.await_former();
+        self.prepare_records();
         let mut told = Vec::new();
         if !self.adopted {
             let cut = || {

@@ -228,7 +228,7 @@ impl Daemon {
         };
         let title = role.title;
         let sequel = role.ward.ended(t, end, stopping);
-        if !matches!(sequel, Sequel::Expected { .. }) {
+        if !matches!(sequel, Sequel::Expected { .. } | Sequel::Successor) {
             log::error!("pid {pid} {what}");
         }
         match sequel {
@@ -244,6 +244,7 @@ impl Daemon {
                     self.start_wanted();
                 }
             }
+            Sequel::Successor => self.start(n),
             Sequel::Restart { delay, forgotten, withdraw } => {
                 if forgotten {
                     log::info!("the {title} process starts without its predecessor's state");

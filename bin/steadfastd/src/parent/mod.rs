@@ -39,6 +39,8 @@ const SIGNALS: usize = 0;
 const LOADER: usize = 1;
 /// What a new program writes.
 const NEWCOMER: usize = 3;
+/// Runners can be told more.
+const RUNNERS: usize = 4;
 /// Tokens of role n are ROLES + 2n (reading) and ROLES + 2n + 1 (writing).
 const ROLES: usize = 10;
 
@@ -74,6 +76,8 @@ struct Loading {
     config: Option<Vec<u8>>,
     /// The text, to be saved.
     saved: Vec<u8>,
+    /// The programs that it names.
+    programs: Vec<u8>,
     /// What it reports of what it reads.
     reports: Vec<u8>,
     reload: bool,
@@ -100,6 +104,8 @@ struct Daemon {
     /// What holds of [`Facts::fixed`]: as it was at the start.
     fixed: Vec<(String, String)>,
     config: Vec<u8>,
+    /// Programs that the last configurations name, for runners.
+    programs: Vec<Vec<u8>>,
     roles: Vec<Role>,
     loading: Option<Loading>,
     /// Gets the text of the first reading.
@@ -200,6 +206,7 @@ pub fn run(options: Box<Options>) -> i32 {
         facts: Facts::default(),
         fixed: Vec::new(),
         config: Vec::new(),
+        programs: Vec::new(),
         roles: vec![
             Role::new("vrrp", "VRRP", Memory::Brief, respawn),
             Role::new("checker", "Healthcheck", Memory::Lasting, respawn),
@@ -274,7 +281,7 @@ impl Daemon {
             }
             for r in &ready {
                 match r.token {
-                    SIGNALS => {}
+                    SIGNALS | RUNNERS => {}
                     LOADER => self.read_loader(),
                     NEWCOMER => self.loading.iter_mut().filter_map(|l| l.newcomer.as_mut()).for_each(|n| n.hear()),
                     scheduled::WATCHER => self.reload_time_changed(),
@@ -343,7 +350,7 @@ impl Daemon {
         let epoch = self.epoch.to_string();
         argv.extend(["--role", role, "--descriptors", &list, "--epoch", &epoch, "--parent", &parent].map(Into::into));
         // Later lives know by their predecessor what was; one that was silent has been succeeded by a peer.
-        if role == "vrrp" && !self.adopted && self.roles.first().is_some_and(|r| r.ward.watch.total() == 0) {
+        if role == "vrrp" && !self.adopted && self.roles.first().is_some_and(|r| r.ward.is_first()) {
             argv.push("--first-life".into());
         }
         // A program of before that word is told it only where it is needed.

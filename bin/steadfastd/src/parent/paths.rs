@@ -1,7 +1,11 @@
 //! Where pid files, records and the control socket are, and whose processes stand in them.
 
 use super::Daemon;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where records are whose pid files are in /run itself: a child may write to the folder of its record, and in /run there are files that
+/// the system obeys.
+const RECORDS: &str = "/run/steadfast";
 
 impl Daemon {
     /// Pid file of a role, if it has one.
@@ -22,6 +26,10 @@ impl Daemon {
     /// Where a role writes down what is ours in the kernel.
     pub(super) fn record(&self, role: &str) -> Option<PathBuf> {
         let path = self.child_file(role).filter(|_| role != "bfd")?;
+        let path = match path.parent() {
+            Some(folder) if is_run(folder) => Path::new(RECORDS).join(path.file_name()?),
+            _ => path,
+        };
         // pid files that differ in their last part alone have records of their own
         if path.extension().is_some_and(|e| e == "pid") {
             return Some(path.with_extension("objects"));
@@ -29,6 +37,25 @@ impl Daemon {
         let mut name = path.into_os_string();
         name.push(format!(".{role}.objects"));
         Some(name.into())
+    }
+
+    /// Makes the folder of records, and takes those there that an earlier version has written into /run.
+    pub(super) fn prepare_records(&self) {
+        for (role, record) in ["vrrp", "checker"].into_iter().filter_map(|role| Some((role, self.record(role)?))) {
+            if record.parent() != Some(Path::new(RECORDS)) {
+                continue;
+            }
+            if let Err(e) = steadfast_sys::files::make_folder(Path::new(RECORDS)) {
+                return log::warn!("cannot make {RECORDS}, where is to be written what is ours in the kernel: {e}");
+            }
+            if let Some(old) = self.child_file(role).and_then(|path| Some(path.with_file_name(record.file_name()?)))
+                && old.exists()
+                && !record.exists()
+                && let Err(e) = std::fs::rename(&old, &record)
+            {
+                log::warn!("cannot move {} to {RECORDS}: {e}", old.display());
+            }
+        }
     }
 
     pub(super) fn pid_path(&self, name: &str, option: &Option<PathBuf>) -> PathBuf {
@@ -55,6 +82,10 @@ impl Daemon {
         let namespace = self.options.namespace.as_ref().or(self.facts.namespace.as_ref())?;
         Some(PathBuf::from(format!("/run/keepalived/keepalived_{namespace}")))
     }
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.canonicalize().is_ok_and(|f| f == Path::new("/run"))
 }
 
 /// A role of a daemon like us, whose parent is gone.

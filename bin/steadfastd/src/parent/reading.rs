@@ -67,6 +67,7 @@ impl Daemon {
                     assembler: Assembler::default(),
                     config: None,
                     saved: Vec::new(),
+                    programs: Vec::new(),
                     reports: Vec::new(),
                     reload,
                     upgrade,
@@ -107,6 +108,7 @@ impl Daemon {
                 Ok(Envelope { message: Message::Facts(f), .. }) => l.facts = Some(*f),
                 Ok(Envelope { message: Message::Saved(part), .. }) => l.saved.extend(part),
                 Ok(Envelope { message: Message::Reports(part), .. }) => l.reports.extend(part),
+                Ok(Envelope { message: Message::Programs(part), .. }) => l.programs.extend(part),
                 Ok(Envelope { message: Message::Config { last, bytes }, .. }) => match l.assembler.add(last, &bytes) {
                     Ok(Some(whole)) => l.config = Some(whole),
                     Ok(None) => {}
@@ -179,6 +181,7 @@ impl Daemon {
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;
+                self.permit(l.programs);
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
                 self.reading_ended(None);

@@ -1,8 +1,10 @@
 //! The runners of the children: started when a child says that it has programs to run, and again when they die.
 
 use super::Daemon;
+use crate::permits::LISTS;
 use std::time::Duration;
 use steadfast_core::Time;
+use steadfast_ipc::{Envelope, Outbox, pieces};
 use steadfast_sys::pipe::{self, Reader, Writer};
 use steadfast_sys::{files, now, spawn};
 
@@ -24,12 +26,44 @@ pub(super) struct Runner {
     started: Time,
     /// When it is to be started.
     due: Option<Time>,
+    /// What its present life is told.
+    told: Option<Writer>,
+    outbox: Outbox,
 }
 
 impl Runner {
     fn new() -> std::io::Result<Runner> {
         let ((a, b), (c, d)) = (pipe::pair()?, pipe::pair()?);
-        Ok(Runner { client: (a, d), own: (c, b), pid: None, started: Time::ZERO, due: None })
+        Ok(Runner {
+            client: (a, d),
+            own: (c, b),
+            pid: None,
+            started: Time::ZERO,
+            due: None,
+            told: None,
+            outbox: Outbox::default(),
+        })
+    }
+}
+
+impl Runner {
+    /// Tells it of programs that it may start.
+    fn permit(&mut self, list: &[u8]) {
+        if self.told.is_none() {
+            return;
+        }
+        for message in pieces(list) {
+            if let Err(e) = self.outbox.command(&Envelope { epoch: 0, message }) {
+                log::error!("cannot tell a runner: {e}");
+            }
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if let Some(writer) = &self.told {
+            self.outbox.flush(|f| writer.write(f).is_ok());
+        }
     }
 }
 
@@ -44,12 +78,25 @@ impl Daemon {
         }
     }
 
+    /// A new configuration's programs may be started, and those of some before it. Runners know it before children do.
+    pub(super) fn permit(&mut self, list: Vec<u8>) {
+        if self.programs.last() == Some(&list) {
+            return;
+        }
+        self.runners.iter_mut().for_each(|r| r.permit(&list));
+        self.programs.push(list);
+        if self.programs.len() > LISTS {
+            self.programs.remove(0);
+        }
+    }
+
     /// Starts those that are wanted.
     pub(super) fn start_runners(&mut self, t: Time) {
         for n in 0..self.runners.len() {
             let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.wants_runner));
             let hangs = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.runner_hangs));
             let Some(r) = self.runners.get_mut(n) else { continue };
+            r.flush();
             if let Some(pid) = r.pid.filter(|_| hangs) {
                 log::error!(
                     "the process that runs scripts (pid {pid}) does not answer, ending it: {}",
@@ -63,12 +110,27 @@ impl Daemon {
             if r.due.is_none_or(|due| due > t) {
                 continue;
             }
-            let descriptors = vec![r.own.0.fd(), r.own.1.fd()];
+            let made = pipe::pair().and_then(|(reader, writer)| {
+                self.reactor.watch_both(writer.fd(), super::RUNNERS).map(|()| (reader, writer))
+            });
+            let Ok((reader, writer)) = made else {
+                log::error!("cannot make a pipe for a runner");
+                r.due = Some(t + PAUSE);
+                continue;
+            };
+            let descriptors = vec![r.own.0.fd(), r.own.1.fd(), reader.fd()];
             self.epoch += 1;
             let spec = self.spec("runner", descriptors);
             let Some(r) = self.runners.get_mut(n) else { continue };
             match spawn::spawn(&spawn::Spec { die_with_us: false, ..spec }) {
-                Ok(pid) => (r.pid, r.started, r.due) = (Some(pid), t, None),
+                Ok(pid) => {
+                    (r.pid, r.started, r.due) = (Some(pid), t, None);
+                    r.outbox.clear();
+                    if let Some(old) = r.told.replace(writer) {
+                        self.reactor.forget(old.fd());
+                    }
+                    self.programs.iter().for_each(|list| r.permit(list));
+                }
                 Err(e) => {
                     log::error!("cannot start a runner: {e}");
                     r.due = Some(t + PAUSE);

@@ -16,6 +16,7 @@ mod record;
 mod reread;
 mod settings;
 mod start;
+mod succession;
 mod system;
 pub mod tell;
 pub mod translate;
@@ -25,6 +26,7 @@ mod written;
 use crate::child::{self, ANNOUNCER, BEAT, Brother, LAST_WORDS, Order, Parent, SETTLED, confine};
 use crate::cli::Options;
 use crate::events;
+use crate::places;
 use crate::programs::Programs;
 use crate::reread::Reread;
 use links::link;
@@ -41,7 +43,7 @@ use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode
 use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
-use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
+use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED};
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
@@ -97,6 +99,7 @@ pub fn plan_of(config: &Config) -> Plan {
 
 pub use details::globals;
 pub use start::remove;
+pub use translate::command;
 #[cfg(feature = "dbus")]
 pub use translate::family;
 pub use translate::process_name;
@@ -183,6 +186,10 @@ struct Role {
     results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
     beats_of_links: linkbeat::Beats,
+    /// A successor is wanted, which has this to write first.
+    succession: Option<succession::Unwritten>,
+    /// Tracked files whose first value could not be written.
+    unwritten: BTreeSet<String>,
 }
 
 impl Role {
@@ -190,7 +197,7 @@ impl Role {
     fn configure(&mut self) {
         steadfast_sys::logging::structured(self.plan.structured);
         let exempt = self.router.static_addresses().cloned().collect();
-        self.system.kernel.lease(self.plan.address_lease, exempt);
+        self.system.kernel.lease(self.plan.address_lease, exempt, &self.router.withheld().collect());
         self.system.configure(&self.plan);
         self.programs.safe = self.plan.safe_programs;
         self.programs.groups = self.plan.supplementary_groups;
@@ -240,7 +247,11 @@ impl Role {
             if let Some((value, overwrite)) = f.init.filter(|_| self.initialised.insert(f.name.clone()))
                 && let Err(e) = files::init_number(&f.path, value, overwrite)
             {
-                log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
+                if places::is_closed(&f.path) {
+                    self.unwritten.insert(f.name.clone());
+                } else {
+                    log::error!("track_file {}: cannot write {}: {e}", f.name, f.path.display());
+                }
             }
             if let Err(e) = watcher.add(&f.path) {
                 log::error!("track_file {}: cannot watch {}: {e}", f.name, f.path.display());
@@ -283,6 +294,9 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
+            if self.succession.is_some() && self.hands_over(now()) {
+                return places::SUCCESSION;
+            }
         }
         self.last_words();
         0
@@ -324,6 +338,7 @@ impl Role {
             self.take_signals(t);
         }
         self.packets(t);
+        self.router.hold_scripts(self.programs.unknown(t), t);
         // The adverts of a thousand routers need not lie in memory at one time, and the first go out first.
         while self.router.poll_part(t, &mut self.out) {
             self.carry_out(t);
@@ -367,7 +382,12 @@ impl Role {
             self.system.repair(t);
             self.system.prepare_again(&self.plan);
             if self.trim.take_if(|at| *at <= t).is_some() {
-                let blocks = self.router.views().any(|v| !v.config.accept && v.config.priority != 255);
+                let router = &self.router;
+                let blocks = |family| {
+                    let blocking = router.views().map(|v| v.config).filter(|c| !c.accept && c.priority != 255);
+                    let mut all = blocking.flat_map(|c| c.addresses.iter().chain(&c.excluded));
+                    all.any(|a| Family::of(a.cidr.address) == family)
+                };
                 self.system.tidy(&self.plan, blocks);
                 self.dirty = true;
                 self.router.shrink();
@@ -503,7 +523,7 @@ impl Role {
                 self.keep_objects = keep_objects;
                 if keep_objects {
                     // Nobody will renew them.
-                    self.system.kernel.lease(None, Default::default());
+                    self.system.kernel.lease(None, Default::default(), &self.router.withheld().collect());
                     self.renew_leases();
                 }
                 if self.leaving.order() {

@@ -56,6 +56,7 @@ impl Role {
         self.trim = Some(t + SETTLED);
         self.configure();
         self.save_state("post", t);
+        self.look_for_closed();
         if self.plan.machine.fifo_states_on_reload {
             self.tell_states();
         }

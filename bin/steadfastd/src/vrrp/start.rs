@@ -21,6 +21,8 @@ impl Role {
         let mut history = live::History::default();
         let mut counters: HashMap<String, steadfast_vrrp::Counters> = HashMap::new();
         let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
+        let mut unwritten = succession::Unwritten::default();
+        let mut silent = Duration::ZERO;
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -44,6 +46,14 @@ impl Role {
                         keeping.inherited(key);
                     }
                     Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
+                    Order::Message(Message::Keep { key, bytes }) if key == succession::UNWRITTEN => {
+                        unwritten = decode(&bytes).unwrap_or_default();
+                        parent.say(Message::Keep { key, bytes: Vec::new() });
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key == SILENT => {
+                        silent = Duration::from_millis(decode(&bytes).unwrap_or_default());
+                        parent.say(Message::Keep { key, bytes: Vec::new() });
+                    }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
                         history.inherit(key.strip_prefix(HISTORY).unwrap_or_default(), &bytes);
                     }
@@ -131,6 +141,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        router.stood_still(silent, &mut out);
         router.inherit_counters(&counters);
         for (name, (priority, preempt)) in &adjusted {
             if router.view(name).is_none() {
@@ -187,14 +198,22 @@ impl Role {
             results: HashMap::new(),
             record,
             beats_of_links: Default::default(),
+            succession: None,
+            unwritten: Default::default(),
         };
         // A life before this one may have left nothing that is still true, and has written the files all the same.
         if respawned || !options.first_life {
-            role.initialised = role.plan.files.iter().map(|f| f.name.clone()).collect();
+            let names = role.plan.files.iter().map(|f| f.name.clone());
+            role.initialised = names.filter(|name| !unwritten.files.contains(name)).collect();
         }
+        let places = role.places(options);
         if options.rehearse {
             role.learn_links()?;
-            confine(options, &steadfast_sys::sandbox::VRRP);
+            confine(options, &steadfast_sys::sandbox::VRRP, &places);
+            if options.testify {
+                role.read_files(t, role.plan.files.iter().map(|f| f.path.clone()).collect());
+                role.count_processes(t);
+            }
             role.router.poll(now(), &mut role.out);
             if options.testify {
                 let verdicts = snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good));
@@ -206,6 +225,10 @@ impl Role {
         role.has_raised();
         role.tell_wall(t);
         role.learn_links()?;
+        // What it held goes on serving until a master is heard.
+        if !silent.is_zero() {
+            role.router.inherit(&inherited);
+        }
         if !respawned {
             if options.first_life {
                 role.router.inherit(&left.objects);
@@ -215,7 +238,7 @@ impl Role {
             }
         }
         role.configure();
-        confine(options, &steadfast_sys::sandbox::VRRP);
+        confine(options, &steadfast_sys::sandbox::VRRP, &places);
         let t = now();
         role.router.poll(t, &mut role.out);
         role.act(t);
@@ -231,6 +254,9 @@ impl Role {
             role.data(&snapshot, t).lines().for_each(|l| log::info!("{l}"));
         }
         role.tell_brother_all();
+        if unwritten.states {
+            role.tell_states();
+        }
         // Who waits for the second of two waits for both.
         (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))

@@ -157,13 +157,11 @@ impl System {
         self.remember_table();
     }
 
-    /// Takes away what no configuration wants any more: tables without an element where nothing is to be blocked, and settings of the
+    /// Takes away what no configuration wants any more: tables without an element where nothing of their family is to be blocked, and settings of the
     /// kernel where none is to be changed.
-    pub fn tidy(&mut self, plan: &Plan, blocks: bool) {
-        if !blocks
-            && plan.virtual_links.is_empty()
-            && let Err(e) = self.firewall.tidy()
-        {
+    pub fn tidy(&mut self, plan: &Plan, blocks: impl Fn(Family) -> bool) {
+        let links = |family| plan.virtual_links.values().any(|l| l.family == family);
+        if let Err(e) = self.firewall.tidy(|family| blocks(family) || links(family)) {
             log::warn!("nftables: cannot remove the tables: {e}");
         }
         if plan.virtual_links.is_empty() && plan.promote_secondaries.is_empty() && !plan.no_local_reports {

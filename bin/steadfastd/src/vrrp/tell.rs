@@ -32,6 +32,8 @@ pub struct Teller {
     names: HashMap<u64, String>,
     /// FIFOs that a predecessor made.
     made: BTreeSet<String>,
+    /// A FIFO could not be opened by this process any more.
+    refused: bool,
     keeping: Keeping,
 }
 
@@ -67,6 +69,7 @@ impl Teller {
                         }
                         self.fifos.push(open);
                     }
+                    Err(_) if crate::places::is_closed(&f.path) => self.refused = true,
                     Err(e) => log::error!("{e}"),
                 }
             }
@@ -137,6 +140,11 @@ impl Teller {
     pub fn kept(&mut self) -> Vec<Message> {
         let made = self.fifos.iter().filter(|f| f.is_ours());
         self.keeping.difference(made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1])))
+    }
+
+    /// A FIFO could not be opened, which a successor can.
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// A line for all FIFOs.

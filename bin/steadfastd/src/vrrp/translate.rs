@@ -21,7 +21,7 @@ use steadfast_vrrp::{Auth, Notice, Track, Tracked, Version};
 /// Translates a configuration.
 pub fn plan(c: &Config) -> Plan {
     let g = &c.globals;
-    let account = crate::programs::account(g);
+    let account = g.script_user;
     let command = |s: &Script| command(s, account);
     let mut probes = HashMap::new();
     let mut weights = HashMap::new();
@@ -365,7 +365,7 @@ fn since_boot(wanted: Option<Duration>, up: Duration) -> Duration {
 }
 
 /// A command; text that only a shell understands goes to one.
-fn command(s: &Script, account: Option<User>) -> Command {
+pub fn command(s: &Script, account: Option<User>) -> Command {
     let argv = match &s.shell {
         Some(shell) => vec![format!("/bin/{shell}"), "-c".into(), s.text.clone()],
         None => s.argv.clone(),

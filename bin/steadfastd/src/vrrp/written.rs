@@ -61,6 +61,8 @@ impl Role {
             && let Err(e) = files::write_dump(path, &text, self.mask.or(self.plan.mask))
         {
             log::error!("cannot write {}: {e}", path.display());
+            let path = path.clone();
+            self.not_written(&path);
         }
         if what == Dump::StatsClear {
             self.router.clear_counters();

@@ -174,9 +174,9 @@ section! {
         /// Reader of lvs_notify_fifo.
         live "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => lvs_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
         /// No mail of servers.
-        live "no_checker_emails" "-" "-" "off" => no_checker_emails: bool = false, |c, v| c.flag(v);
+        live "no_checker_emails" "[BOOL]" "-" "off" => no_checker_emails: Option<bool> = None, |c, v| c.boolean(v);
         /// Servers' first states run their notifiers.
-        live "rs_init_notifies" "-" "-" "off" => rs_init_notifies: bool = false, |c, v| c.flag(v);
+        live "rs_init_notifies" "[BOOL]" "-" "off" => rs_init_notifies: Option<bool> = None, |c, v| c.boolean(v);
         /// nftables table for the traffic of virtual addresses.
         live "nftables" "[TABLE]" "name" "keepalived" => nftables: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.

@@ -60,7 +60,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| crate::lvs::snmp_name(c, v);
         /// As the virtual server's (steadfast's own).
         live "slow_start" "SECS" "0-86400" "the virtual server's" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// As the virtual server's (steadfast's own).
@@ -167,7 +167,7 @@ section! {
         /// How packets reach servers.
         live "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Persistence engine.
-        live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| c.text(v);
+        live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| crate::lvs::engine(c, v);
         /// How long a client stays with its server.
         live "persistence_timeout" "[SECS]" "1-2678400" "off; 360 when bare" => persistence_timeout: Option<u32> = None, |c, v| {
             if c.word(1).is_some() { c.some_int(v, 1, 2_678_400); } else { *v = Some(360); }
@@ -197,7 +197,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| crate::lvs::snmp_name(c, v);
         /// Servers are down until their first success.
         live "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
         /// At a stop notifiers run for what is up.

@@ -226,12 +226,12 @@ impl Kernel {
     }
 
     /// From now on the kernel drops an address that [`Kernel::refresh`] does not renew within so many seconds; `None`: it keeps
-    /// them. `exempt` ones it always keeps.
-    pub fn lease(&mut self, seconds: Option<u32>, exempt: HashSet<Address>) {
+    /// them. `exempt` ones it always keeps. Those that are withheld learn nothing of it: that would put one back whose lease has ended.
+    pub fn lease(&mut self, seconds: Option<u32>, exempt: HashSet<Address>, withheld: &HashSet<&Address>) {
         let had = std::mem::replace(&mut self.lease, seconds.map(|s| (s, exempt)));
         if had != self.lease {
             // Those that are there learn of it with the next refresh, which must not wait for a lease that is gone.
-            self.renew(&HashSet::new());
+            self.renew(withheld);
         }
     }
 

@@ -13,7 +13,7 @@ pub use marks::{Mark, MarkSettings, Marks, disjoint};
 pub use socket::look;
 
 use socket::Tables;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -208,18 +208,24 @@ impl Firewall {
         if messages.is_empty() { Ok(()) } else { self.kernel.send(messages) }
     }
 
-    /// Removes tables that have nothing in them; the next entry makes its own anew.
-    pub fn tidy(&mut self) -> io::Result<()> {
-        if self.entries.is_empty() && self.queue.is_empty() { self.close() } else { Ok(()) }
+    /// Removes the tables of families that are not `wanted` and have nothing in theirs; the next entry makes its own anew.
+    pub fn tidy(&mut self, wanted: impl Fn(Family) -> bool) -> io::Result<()> {
+        let used: BTreeSet<Family> =
+            self.entries.keys().chain(self.queue.iter().map(|(e, ..)| e)).map(Entry::family).collect();
+        self.remove_tables(|family| !wanted(family) && !used.contains(&family))
     }
 
     /// Removes the tables.
     pub fn close(&mut self) -> io::Result<()> {
         self.entries.clear();
         self.queue.clear();
+        self.remove_tables(|_| true)
+    }
+
+    fn remove_tables(&mut self, which: impl Fn(Family) -> bool) -> io::Result<()> {
         let mut messages = Vec::new();
         for (n, family) in FAMILIES.into_iter().enumerate() {
-            if std::mem::take(&mut self.tables[n]) {
+            if which(family) && std::mem::take(&mut self.tables[n]) {
                 messages.push((family, build::remove_table(&self.settings)));
             }
         }

@@ -44,6 +44,26 @@ fn a_successor_process_goes_on_as_master_and_tells_nobody() {
     assert_eq!(sent(&next.take()), [100]);
 }
 
+/// A peer that sums the old way believes nothing of who has forgotten it.
+#[test]
+fn a_successor_sums_as_its_peers_do() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.version = crate::Version::V3;
+    let peers = vec![crate::Peer { address: ip(PEER), min_ttl: 0, max_ttl: 255 }];
+    c.unicast = Some(crate::Unicast { peers, ttl: 255, check_source: true });
+    let mut solo = Solo::master(one(c.clone()));
+    solo.take();
+    let old = advert_for(&c, 50).emit(form_of(&c), ip(PEER), c.group);
+    solo.receive(PEER, 255, &old);
+    let out = solo.take();
+    assert!(logs(&out).iter().any(|l| l.contains("checksum to old version")), "{out:?}");
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
+    let out = restored(one(c.clone()), &snapshots).take();
+    let first = out.iter().find_map(|o| if let Output::Send(s) = o { Some(s) } else { None }).expect("an advert");
+    let right = |to| crate::wire::verify(&first.payload, c.version, first.source, to).is_some();
+    assert!(right(c.group) && !right(first.destination));
+}
+
 #[test]
 fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_report() {
     let mut c = instance("VI", 0, 51, 100);
@@ -69,6 +89,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
+        old_checksum: false,
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
@@ -119,6 +140,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         services: vec![],
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
+        old_checksum: false,
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
@@ -285,4 +307,21 @@ fn what_many_say_at_one_time_comes_in_parts_and_all_of_it() {
         }
     }
     assert!(said >= 100 && parts >= 2, "{said} in {parts}");
+}
+
+/// A life that stood still for longer than its peers have patience has no mastership to hand on; one that was shorter has.
+#[test]
+fn who_stood_still_before_it_died_is_succeeded_by_a_listener() {
+    for (silent, state) in [(3000, State::Master), (4000, State::Backup)] {
+        let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+        let snapshots: Vec<Snapshot> = solo.router.snapshots().collect();
+        solo.router = Router::restore(one(instance("VI", 0, 51, 100)), &snapshots, 1, solo.now, &mut solo.out);
+        solo.router.stood_still(std::time::Duration::from_millis(silent), &mut solo.out);
+        solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+        solo.router.poll(solo.now, &mut solo.out);
+        assert_eq!(solo.state(), state, "{silent}");
+        assert_eq!(sent(&solo.take()).is_empty(), state == State::Backup);
+        solo.run_ms(4000);
+        assert_eq!(solo.state(), State::Master, "nobody else is there");
+    }
 }

@@ -16,7 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[
 
 /// What a loader has given up, tried by itself.
 pub fn confined(path: &str) {
-    let failed = steadfast_sys::sandbox::confine(&steadfast_sys::sandbox::LOADER);
+    let failed = steadfast_sys::sandbox::confine(&steadfast_sys::sandbox::LOADER, &Default::default());
     let read = std::fs::read("/etc/hostname").map(|_| ());
     let written = std::fs::write(path, "x");
     let linked = std::os::unix::fs::symlink("/", format!("{path}.link"));

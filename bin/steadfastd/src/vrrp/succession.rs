@@ -1,0 +1,71 @@
+//! A file names what this process has given up: a folder of dumps, a FIFO that is to be made, a tracked file that is to have a first
+//! value. A successor opens it before it confines itself.
+
+use super::Role;
+use crate::cli::Options;
+use crate::places;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
+use steadfast_core::Time;
+use steadfast_ipc::{Message, encode};
+use steadfast_sys::sandbox::Places;
+
+/// The key of what a successor has to write first.
+pub const UNWRITTEN: &str = "\tunwritten";
+
+/// What is still to be written.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Unwritten {
+    /// Tracked files that have no first value yet.
+    pub files: BTreeSet<String>,
+    /// The states of all, into FIFOs.
+    pub states: bool,
+}
+
+impl Role {
+    /// Files that this process writes as long as it lives.
+    fn written(&self) -> impl Iterator<Item = &Path> {
+        self.plan.dumps.iter().map(|p| p.as_path())
+    }
+
+    /// Where it writes.
+    pub(super) fn places(&self, options: &Options) -> Places {
+        let saved = self.plan.save_dir.clone();
+        let fifos = self.plan.fifos.iter().map(|f| f.path.as_path());
+        let mut places = places::of(options, self.written(), fifos);
+        places.written.extend(saved);
+        places
+    }
+
+    /// After a reload: whether a successor is wanted.
+    pub(super) fn look_for_closed(&mut self) {
+        let saved = self.plan.save_dir.as_ref().is_some_and(|d| !steadfast_sys::sandbox::may_write(d));
+        let states = self.teller.is_refused();
+        let wanted = saved || states || !self.unwritten.is_empty() || places::lacks(self.written());
+        if wanted {
+            let states = states && self.plan.machine.fifo_states_on_reload;
+            self.succession = Some(Unwritten { files: std::mem::take(&mut self.unwritten), states });
+        }
+    }
+
+    /// A dump could not be written: whether a successor could.
+    pub(super) fn not_written(&mut self, path: &Path) {
+        if places::is_closed(path) {
+            self.succession.get_or_insert_default();
+        }
+    }
+
+    /// Hands over, where a successor is wanted and has been told all; true: this process is to end.
+    pub(super) fn hands_over(&mut self, t: Time) -> bool {
+        let Some(unwritten) = self.succession.take_if(|_| !self.leaving.begun()) else { return false };
+        log::info!("The file names what this process has given up: a successor takes over");
+        // What was counted is not lost with it.
+        self.obey(Message::Save, t);
+        if let Ok(bytes) = encode(&unwritten) {
+            self.parent.say(Message::Keep { key: UNWRITTEN.to_string(), bytes });
+        }
+        self.parent.flush_at_the_end();
+        true
+    }
+}
