@@ -321,3 +321,17 @@ fn words_with_a_truth_value_mean_it() {
     }
     assert!(load("global_defs {\n rs_init_notifies maybe\n}\n").1);
 }
+
+#[test]
+fn ha_suspend_of_a_service_that_an_instance_tracks_is_noted() {
+    let of = |tracked: &str, words: &str| {
+        let instance = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n 192.0.2.1\n }}\n\
+             track_virtual_server {{\n {tracked}\n }}\n}}\n"
+        );
+        let text = service("192.0.2.1 80", &format!("{NAT}\n protocol TCP\n {words}"), &[V4]) + &instance;
+        load(&text).2.iter().any(|s| s.contains("its checks go on without its quorum whatever ha_suspend says"))
+    };
+    assert!(of("192.0.2.1 80", "ha_suspend") && of("192.0.2.1 80 weight 5", "ha_suspend V"));
+    assert!(!of("192.0.2.1 80", "") && !of("192.0.2.1 81", "ha_suspend"));
+}
