@@ -2,8 +2,8 @@
 
 use crate::diag::Class;
 use crate::model::{
-    Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, Ssl, SyncDaemon, Tunnel,
-    TunnelChecksum, UrlCheck, VirtualServer,
+    Checker, FlushOnStop, GlobalDefs, HttpCheck, Method, Place, RealServer, Served, ServerGroup, Ssl, SyncDaemon,
+    Tunnel, TunnelChecksum, UrlCheck, VirtualServer,
 };
 use crate::parse::Cx;
 use crate::section::{Keyword, block};
@@ -473,7 +473,19 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     })
 }
 
+impl RealServer {
+    /// Whether mail is sent when it comes or goes: where nobody says anything it is, whatever its virtual server says of itself.
+    pub fn mails(&self, g: &GlobalDefs) -> bool {
+        self.smtp_alert.or(g.smtp_alert_checker).or(g.smtp_alert).unwrap_or(true)
+    }
+}
+
 impl VirtualServer {
+    /// Whether mail is sent when it gains or loses its quorum.
+    pub fn mails(&self, g: &GlobalDefs) -> bool {
+        self.smtp_alert.or(g.smtp_alert_checker).or(g.smtp_alert).unwrap_or(false)
+    }
+
     /// The family of a mark that has none of its own (true: IPv6): `ip_family`, else that of what its group has beside it, else that of
     /// the first real server. `group`: the one that it serves.
     pub fn six(&self, group: Option<&ServerGroup>) -> bool {
