@@ -8,8 +8,9 @@ use crate::cli::Options;
 use crate::vrrp::plan::Command;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
-use steadfast_config::host::{Host, ScriptFile, SystemHost, unsafe_shell_text};
+use steadfast_config::host::{self, Host, SystemHost, unsafe_shell_text};
 use steadfast_config::model::{GlobalDefs, User};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
@@ -26,17 +27,21 @@ pub fn account(globals: &GlobalDefs) -> Option<User> {
     globals.script_user.or_else(|| SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid }))
 }
 
-/// Why a program must not run as root: others could exchange it, or what the text of a shell names.
-pub fn unsafe_program(argv: &[String]) -> Option<String> {
-    let first = argv.first()?;
-    if let ScriptFile::Insecure(why) = SystemHost.script(first) {
-        return Some(format!("{first} is unsafe: {why}"));
+/// The file of a program that may run as root; or why not: others could exchange it, or what the text of a shell names. It is that file that
+/// is to be started, whatever else has its name in PATH.
+pub fn safe_program(argv: &[String]) -> Result<PathBuf, String> {
+    let first = argv.first().map_or("", String::as_str);
+    let path = host::program(first).ok_or_else(|| format!("{first} was not found"))?;
+    // Also of one that is not there, or not executable, at this moment.
+    if let Some(why) = host::exchangeable(&path) {
+        return Err(format!("{first} is unsafe: {why}"));
     }
     match argv {
-        [_, option, text, ..] if option == "-c" => {
-            unsafe_shell_text(&SystemHost, text).map(|why| format!("'{text}' is unsafe: {why}"))
-        }
-        _ => None,
+        [_, option, text, ..] if option == "-c" => match unsafe_shell_text(&SystemHost, text) {
+            Some(why) => Err(format!("'{text}' is unsafe: {why}")),
+            None => Ok(path),
+        },
+        _ => Ok(path),
     }
 }
 
@@ -232,5 +237,44 @@ impl Programs {
             self.running.remove(&job.id);
             ended.push((job.id, JobEnd::Exited(0), String::new()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    /// Between the look and the start nobody but root can put anything into the place that was looked at.
+    #[test]
+    fn what_others_could_put_there_in_a_moment_does_not_run_as_root() {
+        let folder = tempfile::tempdir().expect("folder");
+        let at = |name: &str| folder.path().join(name);
+        let look = |path: PathBuf| safe_program(&[path.display().to_string()]);
+        for (name, mode) in [("own", 0o755), ("his", 0o755), ("shared", 0o775), ("open", 0o777)] {
+            std::fs::create_dir(at(name)).expect("folder");
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(mode)).expect("mode");
+            std::fs::write(at(name).join("plain"), "#!/bin/sh\n").expect("file");
+            symlink("/bin/true", at(name).join("link")).expect("link");
+        }
+        if chown(at("his"), Some(65534), None).and_then(|()| chown(at("shared"), None, Some(65534))).is_err() {
+            println!("SKIPPED: folders of others (only root can make one)");
+            return;
+        }
+        // Not executable, a link of root's, and one that is not there: all of that could be otherwise in a moment.
+        for name in ["plain", "link", "absent"] {
+            assert_eq!(look(at("own").join(name)), Ok(at("own").join(name)));
+            for folder in ["his", "shared", "open"] {
+                let why = look(at(folder).join(name)).expect_err("it is refused");
+                assert!(why.contains(&at(folder).display().to_string()), "{why}");
+            }
+        }
+        // By way of a link of root's, and upwards again.
+        symlink(at("his").join("plain"), at("own").join("there")).expect("link");
+        assert!(look(at("own").join("there")).is_err());
+        assert!(look(at("his").join("../own/plain")).is_err());
+        assert!(safe_program(&["no such program of any name".into()]).is_err());
+        let found = safe_program(&["true".into()]).expect("it is in PATH");
+        assert!(found.is_absolute() && found.ends_with("true"));
     }
 }

@@ -9,8 +9,9 @@ use crate::child::SETTLED;
 use crate::cli::Options;
 use crate::heard::Listener;
 use crate::permits::Permits;
-use crate::programs::unsafe_program;
+use crate::programs::safe_program;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
@@ -482,18 +483,14 @@ fn begin(job: &Job) -> Begun {
     if job.argv.is_empty() {
         return Err(JobEnd::NotStarted("there is no command".into()));
     }
+    let mut argv: Vec<OsString> = job.argv.iter().map(Into::into).collect();
+    let argv0 = argv.first().cloned();
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
-    if let Some(why) = unsafe_program(&job.argv).filter(|_| job.safe) {
-        return Err(JobEnd::NotStarted(why));
+    if let (true, Some(file)) = (job.safe, argv.first_mut()) {
+        *file = safe_program(&job.argv).map_err(JobEnd::NotStarted)?.into();
     }
-    let spec = Spec {
-        argv: job.argv.iter().map(Into::into).collect(),
-        user: job.user,
-        group: true,
-        clean_environment: true,
-        ..Default::default()
-    };
+    let spec = Spec { argv, argv0, user: job.user, group: true, clean_environment: true, ..Default::default() };
     spawn::keep_supplementary_groups(job.groups);
     let begun = if job.heard {
         spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))

@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::Time;
 
+/// Characters of a path in a reason.
+const PATH: usize = 100;
+
 /// A real server: slot of its virtual server, and place in it.
 pub(crate) type User = (u32, u32);
 
@@ -134,6 +137,19 @@ impl Checker {
         match &self.check.kind {
             CheckKind::Http(http) => http.urls.len().max(1) as u32,
             _ => 1,
+        }
+    }
+
+    /// A failure with the page that it is about, where there are several. That there is no connection is about none.
+    pub fn of_page(&self, failure: Failure) -> Failure {
+        match &self.check.kind {
+            CheckKind::Http(http)
+                if http.urls.len() > 1 && !matches!(failure, Failure::ConnectTimeout | Failure::Transport(_)) =>
+            {
+                let path = http.urls.get(self.state.url as usize).map_or("", |u| u.path.as_str());
+                Failure::Page(Box::new(failure), path.chars().take(PATH).collect::<String>().into())
+            }
+            _ => failure,
         }
     }
 

@@ -330,6 +330,7 @@ impl Pool {
         }
         let Some(checker) = self.checker(c) else { return };
         let (before, page) = (checker.state, checker.state.url);
+        let result = result.map_err(|failure| checker.of_page(failure));
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
         let remark = checker.remark(page, &result);

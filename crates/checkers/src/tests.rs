@@ -188,11 +188,14 @@ fn http_recovers_after_one_loop_and_asks_its_pages_in_turn() {
     w.manner(A, Manner::Answers(b"HTTP/1.0 503 No\r\n\r\n".to_vec()));
     w.run(2.0);
     assert_eq!(w.table(), "");
-    assert!(
-        w.heard()
-            .iter()
-            .any(|l| l == "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: HTTP status code 503")
-    );
+    // Of several pages it is said which, where the server has answered at all.
+    let failed = "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: HTTP status code 503 (url /a)";
+    assert!(w.heard().iter().any(|l| l == failed));
+    let reason = |w: &World| w.pool.services()[0].servers[0].checks[0].reason.clone().unwrap_or_default();
+    assert_eq!(reason(&w), "HTTP status code 503 (url /a)");
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(reason(&w), "connection refused");
     w.manner(A, up());
     let before = w.starts.len();
     w.run(1.0);

@@ -61,7 +61,20 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, places: &Places, d: &m
         keep
     });
     overlaps(config, d);
+    unchecked(config, d);
     any_script
+}
+
+/// Says once that there are virtual servers of which nobody looks whether their servers live: keepalived takes that as it is.
+fn unchecked(config: &Config, d: &mut Diagnostics) {
+    let bare = |v: &&VirtualServer| v.real_servers.iter().all(|r| r.checkers.is_empty());
+    let mut all = config.virtual_servers.iter().filter(bare);
+    let Some(first) = all.next() else { return };
+    let more = all.count();
+    let all = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let text =
+        format!("virtual server {}{all}: no real server is checked, a dead one is not taken out", named(&first.served));
+    d.push(Class::Note, first.place.span(), text);
 }
 
 /// Services of IPVS that two virtual servers stand for: the kernel has each of them once.

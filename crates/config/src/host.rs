@@ -97,7 +97,7 @@ fn entry(file: &str, name: &str) -> Option<Vec<String>> {
 }
 
 /// Where a program is: by its path, or the first of this name in PATH.
-fn program(word: &str) -> Option<PathBuf> {
+pub fn program(word: &str) -> Option<PathBuf> {
     if word.contains('/') {
         return Some(word.into());
     }
@@ -106,8 +106,9 @@ fn program(word: &str) -> Option<PathBuf> {
     path.split(':').map(|d| Path::new(d).join(word)).find(|p| p.is_file())
 }
 
-/// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way.
-fn exchangeable(path: &Path) -> Option<String> {
+/// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way. The
+/// file need not be there: who may write to its folder could put it there in a moment.
+pub fn exchangeable(path: &Path) -> Option<String> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::path::Component;
     /// As the kernel.

@@ -324,6 +324,12 @@ pub(crate) fn tracked(c: &mut Cx<'_>) -> Option<(String, usize)> {
 /// `virtual_server (ADDR [PORT] | fwmark N | group NAME) { … }`
 pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
     let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
+    if let (Some(first), Some(extra)) = (c.word(1), c.word(3))
+        && matches!(first.text.as_str(), "fwmark" | "group")
+    {
+        let text = format!("'{}' is not read: {} takes one value", extra.text, first.text);
+        c.report_at(Class::Note, extra, text);
+    }
     match served(c, 1) {
         Some(served) => {
             let mut s = VirtualServer { served, place, ..Default::default() };

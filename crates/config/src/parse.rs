@@ -36,6 +36,15 @@ pub(crate) struct Cx<'a> {
     server: (Place, usize),
 }
 
+/// Words that are found in files of old, or elsewhere than they belong, and what says the same.
+const OLDER: [(&str, &str); 5] = [
+    ("tcp_port", "connect_port"),
+    ("nb_get_retry", "retry"),
+    ("timeout", "connect_timeout"),
+    ("lvs_id", "router_id"),
+    ("lvs_sync_daemon_interface", "lvs_sync_daemon"),
+];
+
 /// The kind of block that a word belongs into.
 fn inner(word: &str) -> Option<&'static str> {
     let of = |all: crate::section::Declared| all.words().any(|k| k == word);
@@ -197,7 +206,10 @@ impl<'a> Cx<'a> {
                 format!("`{word}` stands outside of blocks")
             })
         } else {
-            suggest(word, known).map(|s| format!("did you mean `{s}`?"))
+            let known: Vec<&str> = known.collect();
+            let near = suggest(word, known.iter().copied());
+            let once = || OLDER.iter().find(|(older, now)| *older == word && known.contains(now)).map(|(_, now)| *now);
+            near.or_else(once).map(|s| format!("did you mean `{s}`?"))
         };
         let at = self.place();
         self.diagnostics.push_help(Class::UnknownKeyword, at, format!("unknown keyword '{word}'"), help);

@@ -91,7 +91,7 @@ fn ip_family_that_contradicts_the_addresses_is_a_fault() {
 #[test]
 fn a_group_of_marks_has_no_protocol() {
     let (_, fault, said) = load(&group("fwmark 7\n fwmark 8", NAT, &["10.9.0.1"]));
-    assert!(!fault && said.is_empty(), "{said:?}");
+    assert!(!fault && said.iter().all(|s| s.contains("no real server is checked")), "{said:?}");
     let (_, fault, said) = load(&group("fwmark 7", &format!("{NAT}\n protocol TCP"), &["10.9.0.1"]));
     assert!(fault && said.iter().any(|s| s.contains("a mark has no protocol")), "{said:?}");
     let (config, fault, _) = load(&group("fwmark 7\n 10.8.0.1 80", NAT, &["10.9.0.1"]));
@@ -293,4 +293,31 @@ fn words_with_a_truth_value_mean_it() {
         assert_eq!((g.rs_init_notifies, g.no_checker_emails, fault), (told, told, false), "{value}: {said:?}");
     }
     assert!(load("global_defs {\n rs_init_notifies maybe\n}\n").1);
+}
+
+#[test]
+fn words_of_older_files_and_words_too_many_have_advice() {
+    let text = "virtual_server fwmark 5 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {\n TCP_CHECK {\n tcp_port 80\n nb_get_retry 2\n\
+                timeout 3\n }\n }\n}\nglobal_defs {\n lvs_id A\n timeout 1\n}\n";
+    let outcome = read(text);
+    let of = |words: &str| outcome.diagnostics.iter().filter(|d| d.message.contains(words)).collect::<Vec<_>>();
+    let help = |words: &str| of(words).iter().map(|d| d.help.clone().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(help("'tcp_port'"), ["did you mean `connect_port`?"]);
+    assert_eq!(help("'nb_get_retry'"), ["did you mean `retry`?"]);
+    // Where the word that is meant is none there is no advice.
+    assert_eq!(help("'timeout'"), ["did you mean `connect_timeout`?", ""]);
+    assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
+    let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
+    assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
+}
+
+#[test]
+fn servers_that_nobody_checks_are_noted_once() {
+    let all = service("192.0.2.1 80", NAT, &[V4]) + &service("192.0.2.2 80", NAT, &[V4]);
+    let notes = |text: &str| load(text).2.into_iter().filter(|s| s.contains("is checked")).collect::<Vec<_>>();
+    assert_eq!(
+        notes(&all),
+        ["virtual server [192.0.2.1]:80 and 1 more: no real server is checked, a dead one is not taken out"]
+    );
+    assert!(notes(&all.replace("weight 1", "TCP_CHECK {\n }")).is_empty());
 }

@@ -175,6 +175,22 @@ impl Router {
         router
     }
 
+    /// To be called after [`Router::restore`] where the former life had not been heard of for so long when it ended. Whose peers have lost
+    /// their patience meanwhile does not go on as master: it listens first, as after any other start.
+    pub fn stood_still(&mut self, silent: Duration, out: &mut Vec<Output>) {
+        for x in self.slots.iter_mut().flatten() {
+            if x.restored == Some(State::Master) && silent >= x.peers_patience() {
+                x.restored = None;
+                let name = &x.config.name;
+                let seconds = silent.as_secs_f64();
+                out.push(Output::Log(
+                    Level::Warn,
+                    format!("({name}) its former process had stood still for {seconds:.1} s: listening first"),
+                ));
+            }
+        }
+    }
+
     pub(crate) fn adopt_settings(&mut self, config: &Config) {
         // A change that was held off under another number is told again by the link's next change; until then it counts at once.
         for n in 0..self.settings.link_delays.len() {

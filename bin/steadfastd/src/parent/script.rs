@@ -1,7 +1,8 @@
 //! Scripts of the daemon itself.
 
 use super::SIGKILL;
-use crate::programs::unsafe_program;
+use crate::programs::safe_program;
+use std::ffi::OsString;
 use std::time::Duration;
 use steadfast_ipc::ParentScript;
 use steadfast_sys::now;
@@ -11,17 +12,15 @@ use steadfast_sys::spawn::{self, Spec};
 pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool, mut cut: impl FnMut() -> bool) {
     let Some((argv, user, limit)) = script else { return };
     let as_root = user.is_none_or(|(uid, _)| uid == 0);
-    if let Some(why) = unsafe_program(argv).filter(|_| safe && as_root) {
-        log::error!("{name} is not run: {why}");
-        return;
+    let mut words: Vec<OsString> = argv.iter().map(Into::into).collect();
+    let argv0 = words.first().cloned();
+    if let (true, Some(file)) = (safe && as_root, words.first_mut()) {
+        match safe_program(argv) {
+            Ok(path) => *file = path.into(),
+            Err(why) => return log::error!("{name} is not run: {why}"),
+        }
     }
-    let spec = Spec {
-        argv: argv.iter().map(Into::into).collect(),
-        user: *user,
-        group: true,
-        clean_environment: true,
-        ..Default::default()
-    };
+    let spec = Spec { argv: words, argv0, user: *user, group: true, clean_environment: true, ..Default::default() };
     let pid = match spawn::spawn(&spec) {
         Ok(pid) => pid,
         Err(e) => {

@@ -12,6 +12,7 @@ mod ipvs;
 mod kernel;
 mod large;
 mod links;
+mod pairs;
 mod systemd;
 mod web;
 mod words;
@@ -31,7 +32,7 @@ fn main() {
         ["ipvs", only @ ..] => {
             let mut lab = Lab::build();
             let mut failed = 0;
-            let all = [ipvs::TESTS, web::TESTS, large::TESTS, words::TESTS, kernel::TESTS].concat();
+            let all = [ipvs::TESTS, web::TESTS, large::TESTS, words::TESTS, pairs::TESTS, kernel::TESTS].concat();
             for (name, test) in all.iter().filter(|(n, _)| only.is_empty() || only.contains(n)) {
                 lab.reset();
                 let begun = std::time::Instant::now();
