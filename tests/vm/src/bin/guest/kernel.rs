@@ -73,8 +73,8 @@ fn timeouts_and_flushes(_: &mut Lab) {
     let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
     let text = format!("{}{one}", globals("lvs_timeouts tcp 1000 udp 77\n lvs_flush"));
     let limits = || sh("ipvsadm -L --timeout").split_whitespace().skip(4).collect::<Vec<_>>().join(" ");
-    let before = limits();
-    let was: Vec<String> = before.split(' ').map(Into::into).collect();
+    let original = limits();
+    let was: Vec<String> = original.split(' ').map(Into::into).collect();
     let wait_limits = |d: &Director, words: &str| {
         assert!(eventually(seconds(8), || limits() == words), "{words}: {}: {}", limits(), d.log());
     };
@@ -93,17 +93,17 @@ fn timeouts_and_flushes(_: &mut Lab) {
     wait_limits(&d, &format!("{} {} 31", was[0], was[1]));
     // Who owns the whole table at its stop, and who does not.
     d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
-    wait_limits(&d, &before);
+    wait_limits(&d, &original);
     d.reload(&format!("{}{one}", globals("lvs_timeouts tcpfin 44\n lvs_flush_on_stop VS")));
     wait_limits(&d, &format!("{} 44 {}", was[0], was[2]));
     d.stop();
-    assert_eq!((table().trim(), limits()), ("-A -t 10.1.0.77:99 -s rr", before.clone()));
+    assert_eq!((table().trim(), limits()), ("-A -t 10.1.0.77:99 -s rr", original.clone()));
     // All processes are killed: the next daemon knows it from the record.
     let d = Director::start(None, &format!("{}{one}", globals("lvs_timeouts tcp 1000")), &[]);
     wait_limits(&d, &format!("1000 {} {}", was[1], was[2]));
     d.kill_all();
     let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
-    wait_limits(&d, &before);
+    wait_limits(&d, &original);
     wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
