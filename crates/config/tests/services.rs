@@ -199,12 +199,21 @@ fn entries_of_a_group_with_bits_behind_their_prefix_are_left_out() {
     for (entries, left) in [
         ("10.1.0.1/29 80\n 10.1.0.9 80", 1),
         ("fd09::1/126 80\n fd09::9 80", 1),
-        ("10.1.0.0/29 80\n 10.1.1.77/32 80\n 0.0.0.0/0 80\n fd09::4/126 80\n fd09::1/128 80", 5),
+        ("10.1.0.0/29 80\n 10.1.1.77/32 80\n 10.2.0.0/16 80\n fd09::4/126 80\n fd09::1/128 80", 5),
     ] {
         let (config, fault, said) = load(&group(entries, &format!("{NAT}\n protocol TCP"), &[V4]));
         assert_eq!(config.server_groups.first().map(|g| g.ranges.len()), Some(left), "{entries}");
         let told = said.iter().filter(|m| m.contains("bits set behind the length of its prefix")).count();
         assert_eq!((told, fault), (usize::from(left == 1), left == 1), "{entries}: {said:?}");
+    }
+    let of = |entry: &str| load(&group(&format!("{entry}\n 10.1.0.9 80"), &format!("{NAT}\n protocol TCP"), &[V4]));
+    let (config, fault, said) = of("0.0.0.0/0 80");
+    assert_eq!((config.server_groups[0].ranges.len(), fault), (1, true), "{said:?}");
+    for (entry, more) in [("10.2.0.0/15 80", true), ("10.2.0.0-10.3.0.0 80", true), ("10.2.0.0-10.2.255.255 80", false)]
+    {
+        let (config, fault, said) = of(entry);
+        let told = said.iter().any(|m| m.contains("taking the first 65536"));
+        assert_eq!((config.server_groups[0].ranges.len(), fault, told), (2, false, more), "{entry}: {said:?}");
     }
     let outcome = read(&group("10.1.0.1/29 80\n 10.1.0.9 80", &format!("{NAT}\n protocol TCP"), &[V4]));
     let at = outcome.diagnostics.iter().find(|d| d.message.contains("bits set")).and_then(|d| d.span);
