@@ -431,7 +431,7 @@ impl Ward {
     /// Has a successor know that this life stood still: by now a peer may serve. Also to be called before an upgrade.
     pub fn note_silence(&mut self, now: Time) {
         let silent = self.watch.silent_for(now);
-        if self.memory == Memory::Brief && silent >= MISSED && self.kept.len() > 0 {
+        if self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some() {
             let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
             if let Ok(bytes) = steadfast_ipc::encode(&milliseconds) {
                 self.kept.put(SILENT, &bytes);

@@ -256,7 +256,7 @@ fn what_was_kept_for_an_upgrade_is_not_for_a_successor_after_a_crash() {
         keep(&mut ward, 1, &format!("{key}VI"), b"state");
     }
     assert_eq!(ward.kept().count(), 2, "the new program has it");
-    ward.ended(at(2), End::Signalled(9), false);
+    ward.ended(at(1), End::Signalled(9), false);
     assert_eq!(ward.kept().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), [format!("{UNTIL_RELOAD}VI")]);
     ward.drop_kept(UNTIL_RELOAD);
     assert_eq!(ward.kept().count(), 0);
