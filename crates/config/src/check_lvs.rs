@@ -18,12 +18,9 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, places: &Places, d: &m
     let groups: HashMap<&str, &ServerGroup> = config.server_groups.iter().rev().map(|g| (g.name.as_str(), g)).collect();
     let files: HashSet<String> = config.files.iter().map(|f| f.name.clone()).collect();
     let bfd: HashSet<String> = config.bfd.iter().filter(|b| b.is_for_checker()).map(|b| b.name.clone()).collect();
-    let tracks = config.instances.iter().flat_map(|i| &i.track_service);
-    let tracks = tracks.chain(config.groups.iter().flat_map(|g| &g.track_service));
-    let tracked: HashSet<String> = tracks.map(|t| t.name.clone()).collect();
     let mut any_script = false;
     config.virtual_servers.retain_mut(|v| {
-        let keep = service(v, &groups, &instances, &tracked, d);
+        let keep = service(v, &groups, &instances, d);
         let authorities = config.ssl.as_ref().is_some_and(|s| s.ca.is_some());
         for r in &mut v.real_servers {
             let asked = |c: &Checker| {
@@ -258,7 +255,6 @@ fn service(
     v: &mut VirtualServer,
     groups: &HashMap<&str, &ServerGroup>,
     instances: &HashSet<String>,
-    tracked: &HashSet<String>,
     d: &mut Diagnostics,
 ) -> bool {
     let (name, at) = (named(&v.served), v.place.span());
@@ -313,13 +309,6 @@ fn service(
     }
     if let Some(Some(i)) = v.ha_suspend.take_if(|i| i.as_ref().is_some_and(|i| !instances.contains(i))) {
         say(Class::General, format!("ha_suspend: there is no vrrp_instance {i}, ignoring it"));
-    }
-    // Its address goes when it has no quorum; checks that rest from then on would never see that it has one again.
-    if tracked.contains(&v.served.to_string()) && v.ha_suspend.take().is_some() {
-        say(
-            Class::Note,
-            "ha_suspend does not go with track_virtual_server, which needs the checks, ignoring it".into(),
-        );
     }
     if v.ops && v.protocol.is_some_and(|p| p != 17) {
         say(Class::General, "ops goes with UDP only, ignoring it".into());

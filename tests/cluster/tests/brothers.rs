@@ -95,25 +95,6 @@ fn an_address_goes_with_its_virtual_server_and_comes_back_with_it() {
     assert_eq!(d.stop(), Some(0));
 }
 
-/// Checks that rest while the address is not here, and an address that is not here while the checks say that nobody serves: one of the
-/// two gives way, or the address would be nowhere for good.
-#[test]
-fn a_tracked_virtual_server_is_asked_where_its_address_is_not() {
-    require!();
-    let lan = Lan::new(3);
-    let folder = tempfile::tempdir().expect("folder");
-    let program = file(folder.path(), "web.py", WEB);
-    let _web = Program::start(&lan.hosts[2], "python3", &[&program], folder.path());
-    let text = tracking(200).replacen("protocol TCP\n", "protocol TCP\n ha_suspend\n", 1);
-    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
-    d.wait_log("ha_suspend does not go with track_virtual_server", seconds(5));
-    d.wait_log("Lost quorum", seconds(15));
-    assert!(eventually(seconds(10), || !lan.hosts[0].has("10.77.0.100")), "{}", d.log());
-    file(folder.path(), "well", "");
-    assert!(eventually(seconds(20), || lan.hosts[0].has("10.77.0.100")), "{}", d.log());
-    assert_eq!(d.stop(), Some(0));
-}
-
 #[test]
 fn checks_of_a_backup_rest_where_that_is_wanted() {
     require!();
