@@ -295,6 +295,16 @@ fn the_id_of_the_sync_daemon_may_stand_behind_the_instance_alone() {
 }
 
 #[test]
+fn of_two_groups_with_one_name_the_first_one_counts() {
+    let groups = "virtual_server_group G {\n 10.0.0.1 80\n}\nvirtual_server_group G {\n 10.0.0.2 80\n 10.0.0.3 80\n}\n";
+    let (config, fault, said) =
+        load(&(groups.to_string() + &service("group G", &format!("{NAT}\n protocol TCP"), &[V4])));
+    let ranges: Vec<_> = config.server_groups.iter().map(|g| g.ranges.len()).collect();
+    assert!(said.iter().any(|m| m.contains("'G' is defined already, ignoring this one")), "{said:?}");
+    assert_eq!((ranges, fault), (vec![1], false));
+}
+
+#[test]
 fn words_with_a_truth_value_mean_it() {
     for (value, told) in [("", Some(true)), (" on", Some(true)), (" off", Some(false)), (" no", Some(false))] {
         let (config, fault, said) =

@@ -212,7 +212,7 @@ fn shared(s: &Settings) -> io::Result<Arc<ClientConfig>> {
 }
 
 /// The authorities of a host take a quarter of a megabyte.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: u64 = 4 << 20;
 
 /// A file of certificates or keys. What is wanting here is told as it is.
 fn read(path: &str) -> io::Result<Vec<u8>> {
