@@ -12,6 +12,7 @@ use steadfast_config::diag::{json, render};
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
 use steadfast_core::text::plain as plain_text;
+use steadfast_net::tls;
 use steadfast_status::live::{Server, Service};
 
 #[derive(Parser)]
@@ -391,6 +392,7 @@ fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::
     if outcome.unreadable {
         outcome.diagnostics.notes_are_fatal();
     }
+    outcome.note_ssl(|s| tls::faults(s.ca.as_deref(), s.certificate.as_deref(), s.key.as_deref(), s.password.as_ref()));
     outcome.diagnostics.sort();
     outcome
 }

@@ -271,6 +271,8 @@ fn keyword(section: &[String], field: &str) -> String {
     let same = |path: &str| path.rsplit(" > ").next().is_some_and(|last| last.split(" / ").any(|w| w == within));
     let mut all = steadfast_config::keywords();
     match all.find(|k| k.field == field && same(k.section) && !k.word.starts_with('(')) {
+        // What a word takes away has the name of what there is then not.
+        Some(k) if k.word.strip_prefix("no_") == Some(field) => field.to_string(),
         Some(k) if field != "statics" => k.word.to_string(),
         _ if field == "statics" => "static".into(),
         _ => field.to_string(),

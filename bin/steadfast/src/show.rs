@@ -123,7 +123,7 @@ fn details(i: &Instance, stale: bool) -> String {
 
 /// For how long it is silent, where that is long, or where what it said last is old.
 fn quiet(c: &Child) -> Option<f64> {
-    c.age.filter(|a| *a > 2.0).map(|age| c.silent.unwrap_or(age))
+    c.age.filter(|a| *a >= 1.5).map(|age| c.silent.unwrap_or(age))
 }
 
 /// What a child said last may not be so any more: why.
@@ -385,7 +385,11 @@ fn service(s: &Service, now: f64, paint: Paint) -> String {
         };
         let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
         let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
-        let checks = if checks.is_empty() { String::new() } else { format!("  {}", checks.join("; ")) };
+        let checks = match (r.checks.is_empty(), checks.is_empty()) {
+            (true, _) => "  no check".into(),
+            (_, true) => String::new(),
+            _ => format!("  {}", checks.join("; ")),
+        };
         let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{}{checks}", r.name, since(r.since));
         for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
             let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));

@@ -6,6 +6,7 @@ use steadfast_config::source::FsReader;
 use steadfast_config::{Outcome, SystemHost};
 use steadfast_core::text::plain;
 use steadfast_ipc::{Envelope, FRAME, Facts, Message, cut_faults, encode, frame, pieces};
+use steadfast_net::tls;
 
 use std::time::Duration;
 use steadfast_sys::given::Given;
@@ -43,6 +44,7 @@ fn load(options: &Options, text: Option<&mut String>) -> Outcome {
     }
     // Looked up once: all processes are to mean the same account.
     outcome.config.globals.script_user = crate::programs::account(&outcome.config.globals);
+    outcome.note_ssl(|s| tls::faults(s.ca.as_deref(), s.certificate.as_deref(), s.key.as_deref(), s.password.as_ref()));
     outcome
 }
 

@@ -14,11 +14,13 @@ use steadfast_config::host::{self, Host, SystemHost, unsafe_shell_text};
 use steadfast_config::model::{GlobalDefs, User};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
-use steadfast_sys::Reactor;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
+use steadfast_sys::{Reactor, now};
 
 /// A runner that does not answer for so long is ended.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Of the programs of one that does not answer for so long nobody knows how they are.
+const SHORT_SILENCE: Duration = Duration::from_millis(300);
 
 /// Who runs a program that names nobody: script_user, else keepalived_script where that account exists.
 pub fn account(globals: &GlobalDefs) -> Option<User> {
@@ -53,6 +55,8 @@ pub struct Programs {
     running: BTreeMap<u64, Job>,
     /// When it was asked whether it is there, without an answer since.
     asked: Option<Time>,
+    /// Another runner has begun.
+    replaced: bool,
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     pub safe: bool,
     /// They get the supplementary groups of their account (set_supplementary_groups).
@@ -75,6 +79,7 @@ impl Programs {
             life: None,
             running: BTreeMap::new(),
             asked: None,
+            replaced: false,
             safe: false,
             groups: false,
         };
@@ -131,6 +136,11 @@ impl Programs {
             queue,
         };
         self.send(&job);
+        // Its limit may be short: whether the runner is there must be known by then.
+        if self.asked.is_none() && self.life.is_some() {
+            self.asked = Some(now());
+            self.say(Message::Heartbeat { late: 0 });
+        }
         self.running.insert(job.id, job);
         self.next
     }
@@ -180,6 +190,12 @@ impl Programs {
         hangs
     }
 
+    /// Nobody knows how programs are: the runner has not answered for a moment, or it has just been succeeded by one that has begun them
+    /// anew (said once).
+    pub fn unknown(&mut self, t: Time) -> bool {
+        std::mem::take(&mut self.replaced) || self.asked.is_some_and(|asked| t.since(asked) >= SHORT_SILENCE)
+    }
+
     /// Programs that have ended since the last call.
     pub fn ended(&mut self) -> Vec<(u64, JobEnd, String)> {
         self.flush();
@@ -197,6 +213,7 @@ impl Programs {
             }
         }
         if another {
+            self.replaced = true;
             self.again(&mut ended);
         }
         ended

@@ -1,15 +1,17 @@
 //! The agent check: a line of words by which a host says itself how it is, as HAProxy's agents speak it. Known words, in any
 //! case, parted by space, comma or slash: `up`, `down`, `failed`, `stopped`, `drain`, `maint`, `ready`, `NN%`; `maxconn:N` is
-//! passed over, and so is what follows a `#`.
+//! passed over. What follows a `#` is for people: it is shown with the reason.
 
 use crate::exchange::{Step, Success};
 use crate::failure::Failure;
 
 /// Most bytes of the line.
 const LINE_LIMIT: usize = 1024;
+/// Most characters of what follows the `#`.
+const REMARK: usize = 100;
 
 /// What a line says. What it does not name stays as it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Words {
     /// Works, or why not.
     pub state: Option<Result<(), &'static str>>,
@@ -17,6 +19,8 @@ pub struct Words {
     pub admin: Option<Admin>,
     /// Per cent of the configured weight, 0..=256.
     pub percent: Option<u16>,
+    /// Why, for people; empty: nothing is said. Without control characters.
+    pub remark: Box<str>,
 }
 
 /// Wish of the host's administrator.
@@ -32,9 +36,10 @@ pub enum Admin {
 
 /// Reads one line.
 pub fn parse(line: &[u8]) -> Result<Words, Failure> {
-    let text = std::str::from_utf8(line).map_err(|_| Failure::Malformed("agent's line is not text"))?;
-    let text = text.split('#').next().unwrap_or_default();
-    let mut words = Words::default();
+    let mut parts = line.splitn(2, |b| *b == b'#');
+    let text = std::str::from_utf8(parts.next().unwrap_or_default());
+    let text = text.map_err(|_| Failure::Malformed("agent's line is not text"))?;
+    let mut words = Words { remark: remark(parts.next().unwrap_or_default()), ..Words::default() };
     let mut any = false;
     for word in text.split([' ', '\t', '\r', ',', '/']).filter(|w| !w.is_empty()) {
         any = true;
@@ -54,6 +59,19 @@ pub fn parse(line: &[u8]) -> Result<Words, Failure> {
         }
     }
     if any { Ok(words) } else { Err(Failure::Malformed("agent said nothing")) }
+}
+
+/// What may be shown of a remark, whatever is in it.
+fn remark(bytes: &[u8]) -> Box<str> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_matches(|c: char| c == '#' || c.is_whitespace() || c.is_control());
+    let plain = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c });
+    plain.take(REMARK).collect::<String>().into()
+}
+
+/// Signs that change how others are shown.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The exchange.
@@ -96,20 +114,28 @@ mod tests {
 
     #[test]
     fn words() {
-        let none = Words::default();
-        let cases: [(&[u8], Option<Words>); 14] = [
-            (b"up", Some(Words { state: Some(Ok(())), ..none })),
-            (b"UP\r", Some(Words { state: Some(Ok(())), ..none })),
-            (b"down # disk full", Some(Words { state: Some(Err("down")), ..none })),
-            (b"drain", Some(Words { admin: Some(Admin::Drain), ..none })),
-            (b"maint", Some(Words { admin: Some(Admin::Maint), ..none })),
-            (b"75%", Some(Words { percent: Some(75), ..none })),
+        let none = Words::default;
+        let cases: [(&[u8], Option<Words>); 15] = [
+            (b"up", Some(Words { state: Some(Ok(())), ..none() })),
+            (b"UP\r", Some(Words { state: Some(Ok(())), ..none() })),
+            (b"down # disk full", Some(Words { state: Some(Err("down")), remark: "disk full".into(), ..none() })),
+            // The remark alone is no text, and would clear a screen.
+            (
+                b"fail #\xff\x1b[2J ",
+                Some(Words { state: Some(Err("failed")), remark: "\u{fffd} [2J".into(), ..none() }),
+            ),
+            (b"drain", Some(Words { admin: Some(Admin::Drain), ..none() })),
+            (b"maint", Some(Words { admin: Some(Admin::Maint), ..none() })),
+            (b"75%", Some(Words { percent: Some(75), ..none() })),
             (
                 b"up ready 50% maxconn:30",
-                Some(Words { state: Some(Ok(())), admin: Some(Admin::Ready), percent: Some(50) }),
+                Some(Words { state: Some(Ok(())), admin: Some(Admin::Ready), percent: Some(50), ..none() }),
             ),
-            (b"ready,up/100%", Some(Words { state: Some(Ok(())), admin: Some(Admin::Ready), percent: Some(100) })),
-            (b"0%", Some(Words { percent: Some(0), ..none })),
+            (
+                b"ready,up/100%",
+                Some(Words { state: Some(Ok(())), admin: Some(Admin::Ready), percent: Some(100), ..none() }),
+            ),
+            (b"0%", Some(Words { percent: Some(0), ..none() })),
             (b"257%", None),
             (b"-1%", None),
             (b"", None),
@@ -119,6 +145,8 @@ mod tests {
         for (line, wanted) in cases {
             assert_eq!(parse(line).ok(), wanted, "{}", String::from_utf8_lossy(line));
         }
+        let long = parse(&[b"down #".as_slice(), "ä".repeat(LINE_LIMIT).as_bytes()].concat());
+        assert_eq!(long.expect("words").remark.chars().count(), REMARK);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::Time;
 
+/// Characters of a path in a reason.
+const PATH: usize = 100;
+
 /// A real server: slot of its virtual server, and place in it.
 pub(crate) type User = (u32, u32);
 
@@ -134,6 +137,19 @@ impl Checker {
         match &self.check.kind {
             CheckKind::Http(http) => http.urls.len().max(1) as u32,
             _ => 1,
+        }
+    }
+
+    /// A failure with the page that it is about, where there are several. That there is no connection is about none.
+    pub fn of_page(&self, failure: Failure) -> Failure {
+        match &self.check.kind {
+            CheckKind::Http(http)
+                if http.urls.len() > 1 && !matches!(failure, Failure::ConnectTimeout | Failure::Transport(_)) =>
+            {
+                let path = http.urls.get(self.state.url as usize).map_or("", |u| u.path.as_str());
+                Failure::Page(Box::new(failure), path.chars().take(PATH).collect::<String>().into())
+            }
+            _ => failure,
         }
     }
 
@@ -279,13 +295,19 @@ impl Checker {
             // what it said before still holds, whoever heard it; who never said anything counts as up
             None => {}
             Some(Ok(())) => (self.state.up, self.reason) = (true, None),
-            Some(Err(word)) => (self.state.up, self.reason) = (false, Some(Failure::Agent(word))),
+            Some(Err(word)) => {
+                (self.state.up, self.reason) = (false, Some(Failure::Agent(word, words.remark.clone())));
+            }
         }
         if self.state.advice.maintenance && self.state.up {
-            self.reason = Some(Failure::Agent("maint"));
+            // An empty line, or a percentage, takes nothing back of what was said of the maintenance.
+            if words.admin.is_some() || self.reason.is_none() {
+                self.reason = Some(Failure::Agent("maint", words.remark.clone()));
+            }
         } else if self.works() {
             self.reason = None;
         }
+        self.said = if self.works() { words.remark.clone() } else { Box::default() };
         match (before, self.works()) {
             (false, true) => Outcome::Up,
             (true, false) => Outcome::Down,

@@ -30,6 +30,8 @@ pub enum Failure {
     Match,
     /// The regular expression cannot be used.
     BadRule(String),
+    /// What is wrong with one page of several, and its path.
+    Page(Box<Failure>, Box<str>),
     /// SMTP reply code and the command that it answers.
     Smtp(u16, &'static str),
     /// DNS response code.
@@ -54,8 +56,8 @@ pub enum Failure {
     Grpc(u32),
     /// What the health service says.
     Health(&'static str),
-    /// The agent's word.
-    Agent(&'static str),
+    /// The agent's word, and its remark, which may be empty.
+    Agent(&'static str, Box<str>),
 }
 
 impl fmt::Display for Failure {
@@ -76,6 +78,7 @@ impl fmt::Display for Failure {
             Failure::NoMatch => f.write_str("Regex match failed"),
             Failure::Match => f.write_str("Regex matches where it must not"),
             Failure::BadRule(text) => write!(f, "regex cannot be used: {text}"),
+            Failure::Page(failure, path) => write!(f, "{failure} (url {path})"),
             Failure::Smtp(code, command) => write!(f, "SMTP status code {code} to {command}"),
             Failure::Rcode(code) => write!(f, "DNS response code {code}"),
             Failure::Reply(what) => write!(f, "reply {what}"),
@@ -88,7 +91,8 @@ impl fmt::Display for Failure {
             Failure::Bfd => f.write_str("session is down"),
             Failure::Grpc(status) => write!(f, "gRPC status {status}"),
             Failure::Health(word) => write!(f, "health service says {word}"),
-            Failure::Agent(word) => write!(f, "agent says {word}"),
+            Failure::Agent(word, remark) if remark.is_empty() => write!(f, "agent says {word}"),
+            Failure::Agent(word, remark) => write!(f, "agent says {word}: {remark}"),
         }
     }
 }

@@ -16,12 +16,16 @@ mod checker;
 #[cfg(test)]
 mod checker_tests;
 mod config;
+mod deduced;
+#[cfg(test)]
+mod deduced_tests;
 mod dns;
 mod exchange;
 mod failure;
 mod health;
 #[cfg(test)]
 mod health_tests;
+mod held;
 mod http;
 mod http2;
 #[cfg(test)]
@@ -50,6 +54,7 @@ mod view;
 mod words;
 
 pub use config::*;
+pub use deduced::{Destinations, deduced};
 pub use io::*;
 pub use pool::Pool;
 pub use search::compile as compile_rule;

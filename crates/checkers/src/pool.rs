@@ -73,6 +73,8 @@ pub struct Pool {
     pub(crate) probes: u64,
     /// A pause was told of then.
     pub(crate) paused: Time,
+    /// Whoever starts programs does not answer.
+    pub(crate) held: bool,
     /// A want of something was told of then.
     pub(crate) lacked: Time,
     pub(crate) life: Life,
@@ -111,6 +113,7 @@ impl Pool {
             spread,
             probes: 0,
             paused: Time::ZERO,
+            held: false,
             lacked: Time::ZERO,
             life: Life::Settling,
             heritage: Heritage::new(snapshots),

@@ -6,6 +6,7 @@ use crate::dns::Dns;
 use crate::exchange::{Exchange, Step, Success};
 use crate::failure::Failure;
 use crate::health::Cause;
+use crate::held::HELD;
 use crate::http::Http;
 use crate::http2::Http2;
 use crate::ping::Ping;
@@ -32,7 +33,7 @@ const PAUSE_LEAST: Duration = Duration::from_millis(20);
 /// Pauses are told of no more often.
 const PAUSE_SAID: Duration = Duration::from_secs(10);
 /// So many in a row are made up for: servers must not count as up for ever on a host that always stalls.
-const PAUSES: u8 = 3;
+pub(crate) const PAUSES: u8 = 3;
 /// And so long between attempts to kill what does not die.
 const KILL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -240,11 +241,16 @@ impl Pool {
 
     /// A probe's limit may have come; bytes may have moved it.
     pub(crate) fn limit(&mut self, c: u32, now: Time, out: &mut Vec<Output>) {
+        let held = self.held;
         let Some(checker) = self.checker(c) else { return };
         let Some(probe) = checker.probe.as_mut() else { return };
         if now < probe.deadline {
             let at = probe.deadline;
             self.timers.set(Key::Limit(c), at);
+            return;
+        }
+        if held && matches!(probe.exchange, Exchange::Script) {
+            self.timers.set(Key::Limit(c), now + HELD);
             return;
         }
         let result = probe.exchange.timeout(probe.connected);
@@ -324,6 +330,7 @@ impl Pool {
         }
         let Some(checker) = self.checker(c) else { return };
         let (before, page) = (checker.state, checker.state.url);
+        let result = result.map_err(|failure| checker.of_page(failure));
         let known = checker.reason.is_some();
         let outcome = checker.conclude(&result);
         let remark = checker.remark(page, &result);
@@ -439,7 +446,7 @@ pub(crate) fn tenths(t: Time) -> u32 {
 }
 
 /// How long a probe waits for the next sign of life.
-fn patience(checker: &Checker) -> Duration {
+pub(crate) fn patience(checker: &Checker) -> Duration {
     match &checker.check.kind {
         CheckKind::Tcp(t) | CheckKind::Ping(t) => t.timeout,
         CheckKind::Http(h) => h.target.timeout,

@@ -342,7 +342,10 @@ fn serves(v: &VirtualServer, family: Family) -> bool {
 }
 
 /// The IPVS services that a virtual server stands for, and the addresses that marks among them stand for.
-fn keys(v: &VirtualServer, groups: &HashMap<&str, &VirtualServerGroup>) -> Option<(Vec<ServiceKey>, Vec<Range>)> {
+pub(crate) fn keys(
+    v: &VirtualServer,
+    groups: &HashMap<&str, &VirtualServerGroup>,
+) -> Option<(Vec<ServiceKey>, Vec<Range>)> {
     let (name, protocol) = match &v.id {
         ServiceId::One(key) => return Some((vec![*key], Vec::new())),
         ServiceId::Group { name, protocol } => (name, *protocol),

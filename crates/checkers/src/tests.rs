@@ -188,11 +188,14 @@ fn http_recovers_after_one_loop_and_asks_its_pages_in_turn() {
     w.manner(A, Manner::Answers(b"HTTP/1.0 503 No\r\n\r\n".to_vec()));
     w.run(2.0);
     assert_eq!(w.table(), "");
-    assert!(
-        w.heard()
-            .iter()
-            .any(|l| l == "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: HTTP status code 503")
-    );
+    // Of several pages it is said which, where the server has answered at all.
+    let failed = "HTTP_CHECK on service [10.0.0.1]:tcp:80 failed after 1 retries: HTTP status code 503 (url /a)";
+    assert!(w.heard().iter().any(|l| l == failed));
+    let reason = |w: &World| w.pool.services()[0].servers[0].checks[0].reason.clone().unwrap_or_default();
+    assert_eq!(reason(&w), "HTTP status code 503 (url /a)");
+    w.manner(A, Manner::Refuses);
+    w.run(2.0);
+    assert_eq!(reason(&w), "connection refused");
     w.manner(A, up());
     let before = w.starts.len();
     w.run(1.0);
@@ -415,11 +418,20 @@ fn an_agent_speaks_for_its_host() {
     assert_eq!(say(&mut w, "50%"), "10.0.0.1:80=5");
     assert_eq!(say(&mut w, "drain"), "10.0.0.1:80=0");
     assert_eq!(say(&mut w, "ready 150%"), "10.0.0.1:80=15");
-    assert_eq!(say(&mut w, "maint"), "");
+    let said = |w: &World| w.pool.services()[0].servers[0].checks[1].said.to_owned();
+    assert_eq!(say(&mut w, "drain #backup"), "10.0.0.1:80=0");
+    assert_eq!(said(&w), "backup");
+    assert_eq!(say(&mut w, "ready"), "10.0.0.1:80=15");
+    assert_eq!(said(&w), "");
+    let reason = |w: &World| w.pool.services()[0].servers[0].checks[1].reason.clone();
+    assert_eq!(say(&mut w, "maint # new disk"), "");
+    assert_eq!(say(&mut w, "90%"), "");
+    assert_eq!(reason(&w).as_deref(), Some("agent says maint: new disk"));
+    assert_eq!(say(&mut w, "100%"), "");
     assert_eq!(say(&mut w, "up"), "", "up does not end maintenance");
     assert_eq!(say(&mut w, "up ready 100%"), "10.0.0.1:80=10");
     assert_eq!(say(&mut w, "down # disk"), "");
-    assert!(w.heard().contains(&"Agent check on service [10.0.0.1]:tcp:80 failed: agent says down".to_owned()));
+    assert!(w.heard().contains(&"Agent check on service [10.0.0.1]:tcp:80 failed: agent says down: disk".to_owned()));
     assert_eq!(say(&mut w, "up"), "10.0.0.1:80=10");
     assert_eq!(say(&mut w, "banana"), "10.0.0.1:80=10", "what is not understood changes nothing");
     w.manner(B, Manner::Refuses);
@@ -433,7 +445,6 @@ fn an_agent_speaks_for_its_host() {
 
     // a host that said down is down until it says up, whatever is heard meanwhile, and whoever hears it
     assert_eq!(say(&mut w, "down"), "");
-    let reason = |w: &World| w.pool.services()[0].servers[0].checks[1].reason.clone();
     w.manner(B, Manner::Refuses);
     w.run(2.0);
     assert_eq!(say(&mut w, " "), "", "an empty answer");

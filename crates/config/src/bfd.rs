@@ -65,7 +65,7 @@ pub(crate) fn named(c: &mut Cx<'_>, s: &mut BfdCheck) {
     if s.undefined {
         undefined(c, "BFD_CHECK: bfd_instance", &w.text, Some(w.span));
     }
-    s.name = Some(w.text.clone());
+    s.name = Some(w.text.to_string());
 }
 
 /// Leaves out what cannot be a session.

@@ -32,7 +32,7 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     crate::check_links::garp_groups(config, host, at, d);
     crate::check_links::tables(config, at, d);
     // The checker child looks at its own scripts, whatever the VRRP child came to.
-    let of_checks = crate::check_lvs::check(config, host, d);
+    let of_checks = crate::check_lvs::check(config, host, at, d);
     any_script |= of_checks;
     crate::symlinks::resolve(config, host);
     if any_script && !config.globals.enable_script_security {

@@ -1,14 +1,18 @@
 //! Checks of virtual servers after parsing.
 
-use crate::diag::{Class, Diagnostics};
+use crate::diag::{Class, Diagnostics, Span};
 use crate::host::{Host, ScriptFile};
-use crate::model::{Checker, Config, Method, RealServer, Script, Served, ServerGroup, VirtualServer};
+use crate::model::{Checker, Config, Method, Reach, RealServer, Script, Served, ServerGroup, VirtualServer};
+use crate::places::Places;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use steadfast_core::ipvs::Granularity;
 
+/// Where a keyword of the check at hand is.
+type Spots<'a> = dyn Fn(&str) -> Option<Span> + 'a;
+
 /// Checks all; true when there are scripts that run.
-pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -> bool {
+pub(crate) fn check(config: &mut Config, host: &dyn Host, places: &Places, d: &mut Diagnostics) -> bool {
     let instances: HashSet<String> = config.instances.iter().map(|i| i.name.clone()).collect();
     // The first one of a name.
     let groups: HashMap<&str, &ServerGroup> = config.server_groups.iter().rev().map(|g| (g.name.as_str(), g)).collect();
@@ -23,24 +27,31 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
                 matches!(c, Checker::Http(h) if h.tls && h.tls_verify == Some(true))
                     || matches!(c, Checker::Grpc(g) if g.tls == Some(true) && g.tls_verify == Some(true))
             };
-            if !authorities && r.checkers.iter().any(asked) {
-                d.push(Class::General, r.place.span(), "tls_verify needs ca in SSL; the check will fail");
+            let place = r.place;
+            if let Some(n) = r.checkers.iter().position(asked).filter(|_| !authorities) {
+                let at = places.of_check(place, n, "tls_verify");
+                d.push(Class::General, at, "tls_verify needs ca in SSL; the check will fail");
             }
-            for c in &mut r.checkers {
+            for (n, c) in r.checkers.iter_mut().enumerate() {
+                let at = |word: &str| places.of_check(place, n, word);
                 let program = if let Checker::Misc(m) = c { m.misc_path.as_ref() } else { None };
                 let first = program.filter(|s| s.shell.is_none()).and_then(|s| s.argv.first());
                 if let Some(first) = first.filter(|first| matches!(host.script(first), ScriptFile::Missing)) {
-                    d.push(Class::Note, r.place.span(), format!("MISC_CHECK: program '{first}' does not exist now"));
+                    d.push(Class::Note, at("misc_path"), format!("MISC_CHECK: program '{first}' does not exist now"));
                 }
-                idle(c, r.place.span(), d);
-                reach(c, r.address, r.place.span(), d);
+                idle(c, &at, d);
+                reach(c, r.address, &at, d);
             }
-            r.checkers.retain(|c| known(c, &files, &bfd, r.place.span(), d));
+            let mut numbers = 0..;
+            r.checkers.retain(|c| {
+                let n = numbers.next().unwrap_or_default();
+                known(c, &files, &bfd, &|word| places.of_check(place, n, word), d)
+            });
         }
         if keep {
-            let scripts = [&v.quorum_up, &v.quorum_down]
+            let scripts = [v.quorum_up.as_ref(), v.quorum_down.as_ref()]
                 .into_iter()
-                .chain(v.real_servers.iter().flat_map(|r| [&r.notify_up, &r.notify_down]));
+                .chain(v.real_servers.iter().flat_map(|r| [r.notify_up.as_deref(), r.notify_down.as_deref()]));
             let misc = v.real_servers.iter().flat_map(|r| &r.checkers).filter_map(|c| match c {
                 Checker::Misc(m) => m.misc_path.as_ref(),
                 _ => None,
@@ -50,7 +61,20 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, d: &mut Diagnostics) -
         keep
     });
     overlaps(config, d);
+    unchecked(config, d);
     any_script
+}
+
+/// Says once that there are virtual servers of which nobody looks whether their servers live: keepalived takes that as it is.
+fn unchecked(config: &Config, d: &mut Diagnostics) {
+    let bare = |v: &&VirtualServer| v.real_servers.iter().all(|r| r.checkers.is_empty());
+    let mut all = config.virtual_servers.iter().filter(bare);
+    let Some(first) = all.next() else { return };
+    let more = all.count();
+    let all = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let text =
+        format!("virtual server {}{all}: no real server is checked, a dead one is not taken out", named(&first.served));
+    d.push(Class::Note, first.place.span(), text);
 }
 
 /// Services of IPVS that two virtual servers stand for: the kernel has each of them once.
@@ -115,12 +139,12 @@ fn exists(s: &Script, host: &dyn Host) -> bool {
 }
 
 /// Words of a check that mean nothing to it are forgotten, and that is said.
-fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
+fn idle(c: &mut Checker, at: &Spots<'_>, d: &mut Diagnostics) {
     match c {
         Checker::Ping(p) => {
             let port = p.reach.connect_port.take();
             if port.is_some() {
-                d.push(Class::Note, at, "PING_CHECK: an echo has no port, ignoring connect_port");
+                d.push(Class::Note, at("connect_port"), "PING_CHECK: an echo has no port, ignoring connect_port");
             }
         }
         Checker::Http(h) if h.http2 == Some(true) => {
@@ -128,7 +152,7 @@ fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
             let of_pages = h.url.iter_mut().filter_map(|u| u.tls_compliant.take()).any(|wanted| wanted);
             if own || of_pages {
                 let text = "tls_compliant: HTTP/2 says itself where an answer ends, ignoring it";
-                d.push(Class::Note, at, text);
+                d.push(Class::Note, at("tls_compliant"), text);
             }
         }
         Checker::Agent(a) => {
@@ -141,9 +165,9 @@ fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
                 ("fall", p.fall.take().is_some()),
             ];
             let words: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(word, _)| word).collect();
-            if !words.is_empty() {
+            if let Some(first) = words.first() {
                 let text = format!("AGENT_CHECK: what an agent says counts at once, ignoring {}", words.join(", "));
-                d.push(Class::Note, at, text);
+                d.push(Class::Note, at(first), text);
             }
         }
         _ => {}
@@ -151,11 +175,12 @@ fn idle(c: &mut Checker, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
 }
 
 /// Where a check goes and comes from fits together.
-fn reach(c: &mut Checker, server: Option<IpAddr>, at: Option<crate::diag::Span>, d: &mut Diagnostics) {
+fn reach(c: &mut Checker, server: Option<IpAddr>, at: &Spots<'_>, d: &mut Diagnostics) {
     if let Checker::Udp(u) = c
         && u.min_reply_length > u.max_reply_length
     {
-        d.push(Class::General, at, "UDP_CHECK: min_reply_length is above max_reply_length");
+        let text = "UDP_CHECK: min_reply_length is above max_reply_length";
+        d.push(Class::General, at("min_reply_length"), text);
     }
     let reach = match c {
         Checker::Tcp(x) => &mut x.reach,
@@ -168,41 +193,50 @@ fn reach(c: &mut Checker, server: Option<IpAddr>, at: Option<crate::diag::Span>,
         Checker::Grpc(x) => &mut x.reach,
         Checker::Misc(_) | Checker::File(_) | Checker::Bfd(_) => return,
     };
+    fits(reach, server, at, d);
+    if let Checker::Smtp(x) = c {
+        x.host.iter_mut().for_each(|host| fits(&mut host.reach, server, at, d));
+    }
+}
+
+fn fits(reach: &mut Reach, server: Option<IpAddr>, at: &Spots<'_>, d: &mut Diagnostics) {
     let to = reach.connect_ip.or(server);
+    // A link-local address is one of a link.
+    if let Some(IpAddr::V6(local)) = to.filter(|_| reach.bind_if.is_none())
+        && local.is_unicast_link_local()
+    {
+        let text = format!("a check of the link-local address {local} needs a bind_if, and fails without");
+        d.push(Class::General, at("connect_ip"), text);
+    }
     if let (Some(from), Some(to)) = (reach.bindto, to)
         && from.is_ipv4() != to.is_ipv4()
     {
-        d.push(Class::General, at, format!("bindto {from} is of another address family than {to}, ignoring it"));
+        let text = format!("bindto {from} is of another address family than {to}, ignoring it");
+        d.push(Class::General, at("bindto"), text);
         reach.bindto = None;
     }
 }
 
 /// What a check needs is there.
-fn known(
-    c: &Checker,
-    files: &HashSet<String>,
-    bfd: &HashSet<String>,
-    at: Option<crate::diag::Span>,
-    d: &mut Diagnostics,
-) -> bool {
-    let (kind, name, there) = match c {
+fn known(c: &Checker, files: &HashSet<String>, bfd: &HashSet<String>, at: &Spots<'_>, d: &mut Diagnostics) -> bool {
+    let (kind, word, name, there) = match c {
         Checker::File(f) => {
             let name = f.track_file.clone().unwrap_or_default();
-            ("FILE_CHECK: track_file", name.clone(), files.contains(&name))
+            ("FILE_CHECK: track_file", "track_file", name.clone(), files.contains(&name))
         }
         Checker::Bfd(b) if b.undefined => return false,
         Checker::Bfd(b) => {
             let name = b.name.clone().unwrap_or_default();
-            ("BFD_CHECK: bfd_instance", name.clone(), bfd.contains(&name))
+            ("BFD_CHECK: bfd_instance", "name", name.clone(), bfd.contains(&name))
         }
         Checker::Misc(m) if m.user == Some(None) => {
-            d.push(Class::General, at, "MISC_CHECK: its user does not exist, ignoring the check");
+            d.push(Class::General, at("user"), "MISC_CHECK: its user does not exist, ignoring the check");
             return false;
         }
         _ => return true,
     };
     if !there {
-        d.push(Class::General, at, format!("{kind} '{name}' is not defined, ignoring the check"));
+        d.push(Class::General, at(word), format!("{kind} '{name}' is not defined, ignoring the check"));
     }
     there
 }
@@ -232,6 +266,10 @@ fn service(
     let group = if let Served::Group(g) = &v.served { groups.get(g.as_str()).copied() } else { None };
     if matches!(v.served, Served::Group(_)) && group.is_none() {
         say(Class::Note, "the group is not defined, ignoring the virtual server".into());
+        return false;
+    }
+    if group.is_some_and(|g| g.ranges.is_empty() && g.marks.is_empty()) {
+        say(Class::Note, "the group is empty, ignoring the virtual server".into());
         return false;
     }
     if matches!(v.served, Served::Mark(0)) {
@@ -299,6 +337,9 @@ fn service(
     if no_port && v.persistence_timeout.is_none() {
         say(Class::General, "port 0 needs persistence, setting it".into());
         v.persistence_timeout = Some(360);
+    }
+    if v.persistence_timeout.is_none() && v.persistence_engine.take().is_some() {
+        say(Class::Note, "persistence_engine goes with a persistence_timeout, ignoring it".into());
     }
     if v.sorry_server.is_none() && v.sorry_server_lvs_method.take().is_some() {
         say(Class::General, "sorry_server_lvs_method without a sorry_server, ignoring it".into());

@@ -62,6 +62,13 @@ impl<'a> Cx<'a> {
         *v = self.command(&command, word).map(|s| Script { user, ..s });
     }
 
+    /// The same where there are thousands of blocks, and few of them have one.
+    pub fn boxed_script(&mut self, v: &mut Option<Box<Script>>) {
+        let mut script = v.take().map(|s| *s);
+        self.script(&mut script);
+        *v = script.map(Box::new);
+    }
+
     /// The command of a tracker: one quoted word, or the whole line.
     pub fn command_line(&mut self, v: &mut Option<Script>) {
         let Some(word) = self.value() else { return };

@@ -270,6 +270,14 @@ impl Files {
         FileId(u16::try_from(self.list.len() - 1).unwrap_or(u16::MAX))
     }
 
+    /// The text of a file that was added without it.
+    pub(crate) fn put(&mut self, id: FileId, text: String) {
+        self.starts.take();
+        if let Some(f) = self.list.get_mut(usize::from(id.0)) {
+            f.1 = text;
+        }
+    }
+
     /// Names and texts of all files, in order of reading.
     pub fn all(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.list.iter().map(|(name, text)| (name.as_str(), text.as_str()))

@@ -47,6 +47,19 @@ pub struct Outcome {
     pub unreadable: bool,
 }
 
+impl Outcome {
+    /// Notes what is wrong with the files of `SSL`, which who speaks TLS has looked at: word and reason. keepalived says it at the start
+    /// alone, and goes on.
+    pub fn note_ssl(&mut self, look: impl Fn(&model::Ssl) -> Vec<(&'static str, String)>) {
+        let Some(ssl) = &self.config.ssl else { return };
+        for (word, why) in look(ssl) {
+            let place = ["ca", "certificate", "key"].iter().zip(ssl.places).find(|(w, _)| **w == word);
+            let (at, text) = (place.and_then(|(_, p)| p.span()), format!("SSL: {why}: checks that need it will fail"));
+            self.diagnostics.push(Class::Note, at, text);
+        }
+    }
+}
+
 /// Reads, parses and checks a configuration.
 pub fn load(path: &Path, reader: &dyn source::Reader, options: &source::Options, host: &dyn Host) -> Outcome {
     let source = source::load(path, reader, options);

@@ -12,6 +12,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use steadfast_core::ipvs::Granularity;
 
+mod words;
+pub(crate) use words::{engine, link, snmp_name};
+
 const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
 
@@ -49,7 +52,7 @@ pub(crate) fn regex_options(c: &mut Cx<'_>, v: &mut Vec<String>) {
             let text = format!("regex_options: '{}' is no option of a pattern, ignoring it", w.text);
             c.diagnostics.push_help(Class::Note, Some(w.span), text, help);
         }
-        v.push(w.text.clone());
+        v.push(w.text.to_string());
     }
 }
 
@@ -129,8 +132,10 @@ pub(crate) fn status(c: &mut Cx<'_>, v: &mut Vec<(u16, u16)>) {
 pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
     let Some(w) = c.value() else { return };
     match w.text.as_str() {
-        "NAT" => *v = Some(Method::Nat),
-        "DR" => *v = Some(Method::Direct),
+        "NAT" | "DR" => {
+            words::no_options(c);
+            *v = Some(if w.text == "NAT" { Method::Nat } else { Method::Direct });
+        }
         "TUN" => {
             let (mut kind, mut port, mut checksum) = (Tunnel::Ipip, None, None);
             let mut n = 2;
@@ -200,7 +205,7 @@ pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
 pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
     let Some(w) = c.value() else { return };
     if SCHEDULERS.contains(&w.text.as_str()) {
-        *v = Some(w.text.clone());
+        *v = Some(w.text.to_string());
     } else {
         let help = crate::diag::suggest(&w.text, SCHEDULERS.iter().copied()).map(|s| format!("did you mean `{s}`?"));
         let text = format!("'{}' is no known scheduler", w.text);
@@ -211,7 +216,9 @@ pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
 /// `SSL { … }`
 pub(crate) fn ssl(c: &mut Cx<'_>, v: &mut Option<Ssl>) {
     let ssl = v.get_or_insert_default();
+    c.name_block("SSL", "");
     block(ssl, c);
+    ssl.places = ["ca", "certificate", "key"].map(|word| Place::new(c.marked(word)));
     // keepalived says nothing of it.
     let (there, missing) = match (&ssl.certificate, &ssl.key) {
         (Some(_), None) => ("certificate", "key"),
@@ -226,7 +233,7 @@ pub(crate) fn ssl(c: &mut Cx<'_>, v: &mut Option<Ssl>) {
 pub(crate) fn flag(c: &mut Cx<'_>, s: &mut VirtualServer, schedulers: &[&str]) {
     let word = c.keyword().unwrap_or_default();
     if s.scheduler.as_deref().is_some_and(|x| schedulers.contains(&x)) {
-        s.flags.push(word);
+        s.flags.push(word.into());
     } else {
         c.report(Class::General, format!("{word} does not go with this scheduler, ignoring it"));
     }
@@ -266,6 +273,7 @@ pub(crate) fn real_server(c: &mut Cx<'_>, v: &mut Vec<RealServer>) {
     match endpoint(c, 1) {
         Some((address, port)) => {
             let mut r = RealServer { address: Some(address), port, place, ..Default::default() };
+            c.begin_server(place);
             block(&mut r, c);
             v.push(r);
         }
@@ -280,6 +288,7 @@ pub(crate) fn http(c: &mut Cx<'_>, s: &mut RealServer, tls: bool) {
     block(&mut x, c);
     if x.url.is_empty() {
         c.report(Class::General, "HTTP_GET or SSL_GET without a url, ignoring it");
+        c.drop_check();
     } else {
         s.checkers.push(Checker::Http(x));
     }
@@ -296,7 +305,7 @@ fn served(c: &mut Cx<'_>, n: usize) -> Option<Served> {
             }
         },
         Some("group") => match c.word(n + 1) {
-            Some(w) => Some(Served::Group(w.text.clone())),
+            Some(w) => Some(Served::Group(w.text.to_string())),
             None => {
                 c.report(Class::MissingParameter, "'group' needs a name");
                 None
@@ -315,6 +324,12 @@ pub(crate) fn tracked(c: &mut Cx<'_>) -> Option<(String, usize)> {
 /// `virtual_server (ADDR [PORT] | fwmark N | group NAME) { … }`
 pub(crate) fn virtual_server(c: &mut Cx<'_>, v: &mut Vec<VirtualServer>) {
     let place = Place::new(c.word(1).map(|w| w.span).or_else(|| c.place()));
+    if let (Some(first), Some(extra)) = (c.word(1), c.word(3))
+        && matches!(first.text.as_str(), "fwmark" | "group")
+    {
+        let text = format!("'{}' is not read: {} takes one value", extra.text, first.text);
+        c.report_at(Class::Note, extra, text);
+    }
     match served(c, 1) {
         Some(served) => {
             let mut s = VirtualServer { served, place, ..Default::default() };
@@ -333,13 +348,22 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
         let text = format!("lvs_sync_daemon is there already as {}{named}, ignoring this one", v.interface);
         return c.report_at(Class::General, first, text);
     }
-    let mut s = SyncDaemon { interface: first.text.clone(), ..Default::default() };
-    let mut n = 2;
+    let mut s = SyncDaemon { interface: first.text.to_string(), ..Default::default() };
+    let (mut n, mut old) = (2, false);
     while let Some(w) = c.word(n) {
         n += 1;
         if !["inst", "id", "maxlen", "port", "ttl", "group"].contains(&w.text.as_str()) {
             if s.instance.is_none() {
-                s.instance = Some(w.text.clone());
+                s.instance = Some(w.text.to_string());
+                old = true;
+            } else if std::mem::take(&mut old) && s.id.is_none() && w.text.bytes().all(|b| b.is_ascii_digit()) {
+                // The older form.
+                s.id = c.number(w, 0, 255).and_then(|n| u8::try_from(n).ok());
+                c.report_at(
+                    Class::General,
+                    w,
+                    format!("lvs_sync_daemon: an id stands behind `id`, taking {} for one", w.text),
+                );
             } else {
                 c.report_at(Class::General, w, format!("unknown option '{}' of lvs_sync_daemon", w.text));
             }
@@ -352,7 +376,13 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
         n += 1;
         let mut number = |low, high| c.number(value, low, high);
         match w.text.as_str() {
-            "inst" => s.instance = Some(value.text.clone()),
+            "inst" => match &s.instance {
+                Some(first) => {
+                    let text = format!("lvs_sync_daemon has the instance {first} already, ignoring this one");
+                    c.report_at(Class::General, value, text);
+                }
+                None => s.instance = Some(value.text.to_string()),
+            },
             "id" => s.id = number(0, 255).and_then(|n| u8::try_from(n).ok()),
             "maxlen" => s.maxlen = number(1, 65507).and_then(|n| u16::try_from(n).ok()),
             "port" => s.port = number(1, 65535).and_then(|n| u16::try_from(n).ok()),
@@ -502,6 +532,7 @@ impl ServerGroup {
 pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
     let Some(name) = c.block_name() else { return };
     let mut g = ServerGroup { name, ..Default::default() };
+    let mut unmarked = false;
     c.list(|c| {
         let Some(first) = c.word(0) else { return };
         if first.text == "fwmark" {
@@ -518,8 +549,14 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
                     None
                 }
             };
-            if let Some(n) = c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
-                g.marks.push((n, family));
+            match c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
+                // keepalived takes it, and the kernel refuses the service.
+                Some(0) => {
+                    unmarked = true;
+                    c.report_at(Class::Note, w, "fwmark 0 is no mark, ignoring it");
+                }
+                Some(n) => g.marks.push((n, family)),
+                None => {}
             }
             return;
         }
@@ -530,13 +567,18 @@ pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
                 None => return,
             },
         };
+        if words::has_host_bits(&first.text) {
+            let text = format!("'{}' has bits set behind the length of its prefix, ignoring it", first.text);
+            return c.report_at(Class::General, first, text);
+        }
         match range(&first.text) {
             Some((a, b)) => g.ranges.push((a, b, port)),
             None => c.report_at(Class::General, first, format!("'{}' is no range of addresses", first.text)),
         }
     });
     if g.ranges.is_empty() && g.marks.is_empty() {
-        c.report(Class::General, format!("virtual_server_group {} is empty", g.name));
+        let class = if unmarked { Class::Note } else { Class::General };
+        c.report(class, format!("virtual_server_group {} is empty", g.name));
     }
     v.push(g);
 }

@@ -265,7 +265,7 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
 
 /// Entries of a track block: `NAME [weight N [reverse|noreverse]]`. Weights of ±254 are lowered to ±253 where `limit` is 253.
 pub(crate) fn tracks(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64) {
-    tracks_of(c, v, limit, |c| Some((c.word(0)?.text.clone(), 1)));
+    tracks_of(c, v, limit, |c| Some((c.word(0)?.text.to_string(), 1)));
 }
 
 /// The same; `head` gives the name of what an entry tracks, and the number of words that it takes.

@@ -2,13 +2,14 @@
 
 use crate::diag::{Class, Diagnostics, Span, meant, suggest};
 use crate::host::Host;
-use crate::model::{Config, Root};
-use crate::places::Places;
+use crate::model::{Config, Place, Root};
+use crate::places::{CHECK, Places, check_name};
 use crate::section::Section;
 use crate::source::{Line, LineKind, Word};
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+use steadfast_core::Name;
 
 /// Where parsing stands.
 pub(crate) struct Cx<'a> {
@@ -26,12 +27,23 @@ pub(crate) struct Cx<'a> {
     blocks: std::collections::HashSet<(String, String)>,
     eof_said: bool,
     /// Keyword and line of each block that is open.
-    open_blocks: Vec<(String, u32)>,
+    open_blocks: Vec<(Name, u32)>,
     pub places: Places,
     pub patterns: crate::lvs::Patterns,
     /// Kind and name of the block being read.
     block: (String, String),
+    /// Where the real server being read is, and how many checks it has so far.
+    server: (Place, usize),
 }
+
+/// Words that are found in files of old, or elsewhere than they belong, and what says the same.
+const OLDER: [(&str, &str); 5] = [
+    ("tcp_port", "connect_port"),
+    ("nb_get_retry", "retry"),
+    ("timeout", "connect_timeout"),
+    ("lvs_id", "router_id"),
+    ("lvs_sync_daemon_interface", "lvs_sync_daemon"),
+];
 
 /// The kind of block that a word belongs into.
 fn inner(word: &str) -> Option<&'static str> {
@@ -62,6 +74,7 @@ pub(crate) fn parse(lines: &[Line], host: &dyn Host) -> (Config, Diagnostics, Pl
         places: Places::default(),
         patterns: Default::default(),
         block: Default::default(),
+        server: Default::default(),
     };
     let mut root = Root::default();
     while let Some(line) = c.lines.get(c.at) {
@@ -96,7 +109,7 @@ impl<'a> Cx<'a> {
     }
 
     /// First word of the current line.
-    pub fn keyword(&self) -> Option<String> {
+    pub fn keyword(&self) -> Option<Name> {
         self.line.and_then(|l| l.words.first()).map(|w| w.text.clone())
     }
 
@@ -114,7 +127,7 @@ impl<'a> Cx<'a> {
     pub fn rest_of_line(&self) -> String {
         let Some(line) = self.line else { return String::new() };
         let keyword = line.words.first().map_or(0, |w| w.text.len());
-        line.raw.get(keyword..).unwrap_or("").trim().to_string()
+        line.raw().get(keyword..).unwrap_or("").trim().to_string()
     }
 
     /// Place of the current keyword.
@@ -193,7 +206,10 @@ impl<'a> Cx<'a> {
                 format!("`{word}` stands outside of blocks")
             })
         } else {
-            suggest(word, known).map(|s| format!("did you mean `{s}`?"))
+            let known: Vec<&str> = known.collect();
+            let near = suggest(word, known.iter().copied());
+            let once = || OLDER.iter().find(|(older, now)| *older == word && known.contains(now)).map(|(_, now)| *now);
+            near.or_else(once).map(|s| format!("did you mean `{s}`?"))
         };
         let at = self.place();
         self.diagnostics.push_help(Class::UnknownKeyword, at, format!("unknown keyword '{word}'"), help);
@@ -414,13 +430,13 @@ impl<'a> Cx<'a> {
     /// Text.
     pub fn text(&mut self, v: &mut Option<String>) {
         if let Some(w) = self.value() {
-            *v = Some(w.text.clone());
+            *v = Some(w.text.to_string());
         }
     }
 
     /// Text that may be left out.
     pub fn optional_text(&mut self, v: &mut Option<String>) {
-        *v = Some(self.word(1).map(|w| w.text.clone()).unwrap_or_default());
+        *v = Some(self.word(1).map(|w| w.text.to_string()).unwrap_or_default());
     }
 
     /// An address.
@@ -439,7 +455,7 @@ impl<'a> Cx<'a> {
         match self.words() {
             [_, name] => {
                 let kind = keyword.strip_prefix("vrrp_track_file").map_or(keyword.clone(), |_| "track_file".into());
-                self.block = (kind.clone(), name.text.clone());
+                self.block = (kind.to_string(), name.text.to_string());
                 if self.blocks.contains(&self.block) {
                     self.report(
                         Class::General,
@@ -450,7 +466,7 @@ impl<'a> Cx<'a> {
                 }
                 self.blocks.insert(self.block.clone());
                 self.places.put(&kind, &name.text, "", Some(name.span));
-                Some(name.text.clone())
+                Some(name.text.to_string())
             }
             [_] => {
                 // keepalived reads on after some, and ends at others.
@@ -513,11 +529,33 @@ impl<'a> Cx<'a> {
         self.block = (kind.into(), name.into());
     }
 
+    /// A real server begins.
+    pub fn begin_server(&mut self, place: Place) {
+        self.server = (place, 0);
+    }
+
+    /// A check of it begins: places of keywords are its own until it ends. Returns the block around it.
+    pub fn begin_check(&mut self) -> (String, String) {
+        let (place, n) = self.server;
+        self.server.1 += 1;
+        std::mem::replace(&mut self.block, (CHECK.into(), check_name(place, n)))
+    }
+
+    /// It ends.
+    pub fn end_check(&mut self, outer: (String, String)) {
+        self.block = outer;
+    }
+
+    /// The check that was read last counts for nothing.
+    pub fn drop_check(&mut self) {
+        self.server.1 = self.server.1.saturating_sub(1);
+    }
+
     /// A name that the block being read has as a member.
     pub fn link_of_block(&mut self, v: &mut Vec<String>) {
         let Some(w) = self.value() else { return };
         self.places.put_member(&self.block.0, &self.block.1, &w.text, w.span);
-        v.push(w.text.clone());
+        v.push(w.text.to_string());
     }
 
     /// Where this keyword was in the block being read.
@@ -540,7 +578,7 @@ impl<'a> Cx<'a> {
         self.list(|c| {
             for w in c.words() {
                 c.places.put_member(&kind, &name, &w.text, w.span);
-                v.push(w.text.clone());
+                v.push(w.text.to_string());
             }
         });
     }

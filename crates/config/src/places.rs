@@ -1,12 +1,21 @@
 //! Where things were written. Checks are made after parsing, and still point at words.
 
 use crate::diag::Span;
+use crate::model::Place;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Places of blocks and of the keywords in them. Keys are hashes: a file may have a hundred thousand of them.
 #[derive(Debug, Default)]
 pub(crate) struct Places(HashMap<u64, Span>);
+
+/// The kind of a check's block.
+pub(crate) const CHECK: &str = "real_server > check";
+
+/// The name of a check: the place of its real server, and its number there.
+pub(crate) fn check_name(server: Place, n: usize) -> String {
+    format!("{}:{}:{}/{n}", server.file, server.line, server.column)
+}
 
 fn key(kind: &str, name: &str, word: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -36,6 +45,11 @@ impl Places {
     /// There is such a block, whatever became of it.
     pub fn has(&self, kind: &str, name: &str) -> bool {
         self.0.contains_key(&key(kind, name, ""))
+    }
+
+    /// Where a keyword of a check is, by the place of its real server and its number there; else where that server is.
+    pub fn of_check(&self, server: Place, n: usize, word: &str) -> Option<Span> {
+        self.of(CHECK, &check_name(server, n), word).or(server.span())
     }
 
     /// Where a keyword is; where its block begins when it was not written.

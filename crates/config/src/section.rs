@@ -133,6 +133,8 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
     if !c.open() {
         return;
     }
+    let check = S::KEYWORDS.section.strip_prefix("real_server > ").is_some_and(|rest| !rest.contains('>'));
+    let outer = check.then(|| c.begin_check());
     while c.next() {
         let Some(word) = c.keyword() else { continue };
         c.mark(S::KEYWORDS.section, &word);
@@ -140,6 +142,9 @@ pub(crate) fn block<S: Section>(section: &mut S, c: &mut Cx<'_>) {
             continue;
         }
         c.unknown(&word, S::KEYWORDS.words());
+    }
+    if let Some(outer) = outer {
+        c.end_check(outer);
     }
 }
 

@@ -26,17 +26,19 @@ pub(crate) fn resolve(config: &mut Config, host: &dyn Host) {
         all.extend([&mut g.notify, &mut g.notify_backup, &mut g.notify_fault, &mut g.notify_master]);
         all.push(&mut g.notify_stop);
     }
+    let mut boxed: Vec<&mut Option<Box<Script>>> = Vec::new();
     for v in &mut config.virtual_servers {
         all.extend([&mut v.quorum_up, &mut v.quorum_down]);
         for r in &mut v.real_servers {
-            all.extend([&mut r.notify_up, &mut r.notify_down]);
+            boxed.extend([&mut r.notify_up, &mut r.notify_down]);
             all.extend(r.checkers.iter_mut().filter_map(|c| match c {
                 Checker::Misc(m) => Some(&mut m.misc_path),
                 _ => None,
             }));
         }
     }
-    for s in all.into_iter().flatten().filter(|s| s.shell.is_none()) {
+    let all = all.into_iter().flatten().chain(boxed.into_iter().flatten().map(|s| &mut **s));
+    for s in all.filter(|s| s.shell.is_none()) {
         if let Some(first) = s.argv.first_mut().filter(|f| f.starts_with('/'))
             && let Some(path) = host.resolved(first)
         {

@@ -47,6 +47,17 @@ const REPORTED: &[(&str, &[&str])] = &[
             "tmp_config_directory",
         ],
     ),
+    ("SSL", &["password", "ca", "certificate", "key"]),
+    ("virtual_server", &["virtualhost", "snmp_name"]),
+    ("real_server", &["virtualhost", "snmp_name"]),
+    ("HTTP_GET", &["virtualhost", "http_protocol"]),
+    ("SSL_GET", &["virtualhost", "http_protocol"]),
+    ("url", &["virtualhost"]),
+    ("SMTP_CHECK", &["helo_name"]),
+    ("UDP_CHECK", &["payload"]),
+    ("MISC_CHECK", &["misc_path", "user"]),
+    ("FILE_CHECK", &["weight"]),
+    ("BFD_CHECK", &["name"]),
     ("vrrp_instance", &["kernel_rx_buf_size"]),
     ("vrrp_track_process", &["weight"]),
     ("track_file", &["file", "weight"]),
@@ -54,7 +65,11 @@ const REPORTED: &[(&str, &[&str])] = &[
 ];
 
 /// Those of which it says nothing.
-const SILENT: &[(&str, &[&str])] = &[("global_defs", &["smtp_helo_name"]), ("vrrp_script", &["script"])];
+const SILENT: &[(&str, &[&str])] = &[
+    ("global_defs", &["smtp_helo_name"]),
+    ("vrrp_script", &["script"]),
+    ("url", &["status_code", "regex", "regex_min_offset", "regex_max_offset", "regex_stack"]),
+];
 
 /// What a missing value is.
 pub(crate) fn class(block: &str, keyword: &str) -> Class {

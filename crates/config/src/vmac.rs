@@ -25,7 +25,7 @@ pub(crate) fn vrf(c: &mut Cx<'_>, v: &mut Option<String>) {
     let Some(w) = c.value() else { return };
     match bad_name(&w.text) {
         Some(why) => c.report_at(Class::General, w, format!("VRF interface name '{}' {why} - ignoring", w.text)),
-        None => *v = Some(w.text.clone()),
+        None => *v = Some(w.text.to_string()),
     }
 }
 

@@ -155,6 +155,13 @@ fn a_value_that_is_missing_ends_the_daemon_where_keepalived_ends() {
     let process = |word: &str| format!("vrrp_track_process p {{\n process x\n {word}\n}}\n");
     let file = |word: &str| format!("track_file f {{\n file /etc/hosts\n {word}\n}}\n");
     let vrrp = |word: &str| instance("A", 5, word);
+    let ssl = |word: &str| format!("SSL {{\n {word}\n}}\n");
+    let service = |words: &str| {
+        let server = "real_server 10.0.0.2 80 {\n }";
+        format!("virtual_server 10.0.0.1 80 {{\n lb_algo rr\n lb_kind NAT\n protocol TCP\n {words}\n {server}\n}}\n")
+    };
+    let server = |words: &str| service(&format!("real_server 10.0.0.3 80 {{\n {words}\n }}"));
+    let url = |words: &str| server(&format!("HTTP_GET {{\n url {{\n path /\n {words}\n }}\n }}"));
     for (text, status) in [
         (root("net_namespace"), 5),
         (root("child_wait_time"), 2),
@@ -172,6 +179,32 @@ fn a_value_that_is_missing_ends_the_daemon_where_keepalived_ends() {
         (process("quorum"), 2),
         (file("file"), 5),
         (file("weight"), 5),
+        (ssl("password"), 5),
+        (ssl("ca"), 5),
+        (ssl("certificate"), 5),
+        (ssl("key"), 5),
+        (service("virtualhost"), 5),
+        (service("snmp_name"), 5),
+        (service("quorum"), 2),
+        (server("virtualhost"), 5),
+        (server("snmp_name"), 5),
+        (server("weight"), 2),
+        (server("UDP_CHECK {\n payload\n }"), 5),
+        (server("SMTP_CHECK {\n helo_name\n }"), 5),
+        (server("MISC_CHECK {\n misc_path\n }"), 5),
+        (server("MISC_CHECK {\n misc_path /bin/true\n user\n }"), 5),
+        (server("MISC_CHECK {\n misc_path /bin/true\n misc_timeout\n }"), 2),
+        (server("FILE_CHECK {\n track_file f\n weight\n }"), 5),
+        (server("BFD_CHECK {\n name\n }"), 5),
+        (server("SSL_GET {\n virtualhost\n url {\n path /\n }\n }"), 5),
+        (server("HTTP_GET {\n http_protocol\n url {\n path /\n }\n }"), 5),
+        (url("virtualhost"), 5),
+        (url("digest"), 2),
+        (url("status_code"), 0),
+        (url("regex"), 0),
+        (url("regex x\n regex_min_offset"), 0),
+        (url("regex x\n regex_max_offset"), 0),
+        (url("regex x\n regex_stack"), 0),
         (vrrp("kernel_rx_buf_size"), 5),
         (vrrp("priority"), 2),
         (vrrp("interface"), 2),

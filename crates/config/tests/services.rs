@@ -91,7 +91,7 @@ fn ip_family_that_contradicts_the_addresses_is_a_fault() {
 #[test]
 fn a_group_of_marks_has_no_protocol() {
     let (_, fault, said) = load(&group("fwmark 7\n fwmark 8", NAT, &["10.9.0.1"]));
-    assert!(!fault && said.is_empty(), "{said:?}");
+    assert!(!fault && said.iter().all(|s| s.contains("no real server is checked")), "{said:?}");
     let (_, fault, said) = load(&group("fwmark 7", &format!("{NAT}\n protocol TCP"), &["10.9.0.1"]));
     assert!(fault && said.iter().any(|s| s.contains("a mark has no protocol")), "{said:?}");
     let (config, fault, _) = load(&group("fwmark 7\n 10.8.0.1 80", NAT, &["10.9.0.1"]));
@@ -163,4 +163,161 @@ fn servers_without_a_tunnel_decide_of_which_family_a_mark_is() {
     let outcome = steadfast_config::load_text(text, &Default::default(), &steadfast_config::host::FakeHost::default());
     assert_eq!(outcome.config.virtual_servers[0].real_servers.len(), 2);
     assert!(outcome.config.virtual_servers[0].six(None));
+}
+
+#[test]
+fn what_is_wrong_with_a_word_of_a_check_is_reported_at_the_word() {
+    let text = "virtual_server 192.0.2.1 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n\
+                real_server 10.0.0.1 80 {\n HTTP_GET {\n }\n TCP_CHECK {\n  bindto 10.0.0.9\n }\n\
+                TCP_CHECK {\n  retry 3\n    bindto fd00::1\n }\n FILE_CHECK {\n  track_file F\n }\n }\n\
+                real_server 10.0.0.2 80 {\n retry 2\n  TCP_CHECK {\n   bindto fd00::2\n }\n BFD_CHECK {\n  name B\n }\n }\n}\n";
+    let outcome = read(text);
+    let at = |words: &str| {
+        let found = outcome.diagnostics.iter().find(|d| d.message.contains(words));
+        found.and_then(|d| d.span).map(|s| (s.line, s.column))
+    };
+    assert_eq!(at("bindto fd00::1 is of another"), Some((13, 12)));
+    assert_eq!(at("track_file 'F' is not defined"), Some((16, 14)));
+    assert_eq!(at("bindto fd00::2 is of another"), Some((22, 11)));
+    assert_eq!(at("bfd_instance 'B' is not defined"), Some((25, 8)));
+}
+
+#[test]
+fn a_mark_of_nought_in_a_group_is_left_out() {
+    let read = |entries: &str| load(&group(entries, NAT, &[V4]));
+    let (config, fault, said) = read("fwmark 0\n fwmark 5");
+    assert_eq!(config.server_groups[0].marks, [(5, None)]);
+    assert!(!fault && said.iter().any(|s| s == "fwmark 0 is no mark, ignoring it"), "{said:?}");
+    // Without another entry the group is empty, which keepalived's `-t` finds no fault in.
+    let (_, fault, said) = read("fwmark 0");
+    assert!(!fault && said.iter().any(|s| s == "virtual_server_group G is empty"), "{said:?}");
+    assert!(load("virtual_server_group G {\n}\n").1);
+}
+
+#[test]
+fn words_of_older_files_and_words_too_many_have_advice() {
+    let text = "virtual_server fwmark 5 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {\n TCP_CHECK {\n tcp_port 80\n nb_get_retry 2\n\
+                timeout 3\n }\n }\n}\nglobal_defs {\n lvs_id A\n timeout 1\n}\n";
+    let outcome = read(text);
+    let of = |words: &str| outcome.diagnostics.iter().filter(|d| d.message.contains(words)).collect::<Vec<_>>();
+    let help = |words: &str| of(words).iter().map(|d| d.help.clone().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(help("'tcp_port'"), ["did you mean `connect_port`?"]);
+    assert_eq!(help("'nb_get_retry'"), ["did you mean `retry`?"]);
+    // Where the word that is meant is none there is no advice.
+    assert_eq!(help("'timeout'"), ["did you mean `connect_timeout`?", ""]);
+    assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
+    let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
+    assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
+}
+
+#[test]
+fn servers_that_nobody_checks_are_noted_once() {
+    let all = service("192.0.2.1 80", NAT, &[V4]) + &service("192.0.2.2 80", NAT, &[V4]);
+    let notes = |text: &str| load(text).2.into_iter().filter(|s| s.contains("is checked")).collect::<Vec<_>>();
+    assert_eq!(
+        notes(&all),
+        ["virtual server [192.0.2.1]:80 and 1 more: no real server is checked, a dead one is not taken out"]
+    );
+    assert!(notes(&all.replace("weight 1", "TCP_CHECK {\n }")).is_empty());
+}
+
+#[test]
+fn entries_of_a_group_with_bits_behind_their_prefix_are_left_out() {
+    for (entries, left) in [
+        ("10.1.0.1/29 80\n 10.1.0.9 80", 1),
+        ("fd09::1/126 80\n fd09::9 80", 1),
+        ("10.1.0.0/29 80\n 10.1.1.77/32 80\n 0.0.0.0/0 80\n fd09::4/126 80\n fd09::1/128 80", 5),
+    ] {
+        let (config, fault, said) = load(&group(entries, &format!("{NAT}\n protocol TCP"), &[V4]));
+        assert_eq!(config.server_groups.first().map(|g| g.ranges.len()), Some(left), "{entries}");
+        let told = said.iter().filter(|m| m.contains("bits set behind the length of its prefix")).count();
+        assert_eq!((told, fault), (usize::from(left == 1), left == 1), "{entries}: {said:?}");
+    }
+    let outcome = read(&group("10.1.0.1/29 80\n 10.1.0.9 80", &format!("{NAT}\n protocol TCP"), &[V4]));
+    let at = outcome.diagnostics.iter().find(|d| d.message.contains("bits set")).and_then(|d| d.span);
+    assert_eq!(at.map(|s| s.line), Some(2));
+}
+
+/// Words that are of no use where they are, or too long: each is a fault for `-t`, as keepalived's, and what is left of it.
+#[test]
+fn words_of_services_that_cannot_be_are_reported() {
+    let of = |words: &str, server: &str| {
+        let tcp = format!("lb_algo rr\n protocol TCP\n {words}");
+        load(&format!("virtual_server {V4} {{\n {tcp}\n real_server {V4} {{\n {server}\n }}\n}}\n"))
+    };
+    let service = |words: &str| {
+        let (config, fault, said) = of(words, "TCP_CHECK {\n }");
+        (config.virtual_servers.into_iter().next().expect("service"), fault, said)
+    };
+    let (v, fault, _) = service("lb_kind DR x");
+    assert_eq!((v.method, fault), (Some(steadfast_config::model::Method::Direct), true));
+    let (v, fault, _) = service("lb_kind NAT\n persistence_timeout 9\n persistence_engine abcdefghijklmnopq");
+    assert_eq!((v.persistence_engine.as_deref(), fault), (Some("abcdefghijklmno"), true));
+    let (v, fault, said) = service("lb_kind NAT\n persistence_engine sip");
+    assert_eq!((v.persistence_engine, fault, said.len()), (None, false, 1), "{said:?}");
+    let (v, fault, _) = service("lb_kind NAT\n snmp_name a b");
+    assert_eq!((v.snmp_name, fault), (None, true));
+    let server = |server: &str| {
+        let (config, fault, said) = of("lb_kind NAT", server);
+        let first = config.virtual_servers.into_iter().next().and_then(|v| v.real_servers.into_iter().next());
+        (format!("{:?}", first.expect("server")), fault, said)
+    };
+    let (_, fault, said) = server("TCP_CHECK {\n connect_ip fe80::1\n }");
+    assert!(fault && said.iter().any(|m| m.contains("fe80::1 needs a bind_if")), "{said:?}");
+    let (_, fault, said) = server("TCP_CHECK {\n connect_ip fe80::1\n bind_if eth0\n }");
+    assert!(!fault, "{said:?}");
+    let (r, fault, _) = server("TCP_CHECK {\n bind_if averyveryverylongname\n }");
+    assert!(fault && r.contains("bind_if: None"), "{r}");
+    let (r, fault, _) = server("HTTP_GET {\n http_protocol 1.1C\n url {\n path /\n }\n }");
+    assert!(fault && r.contains("http_protocol: None"), "{r}");
+    let weighed = |weight: &str| format!("FILE_CHECK {{\n track_file f\n weight {weight}\n }}");
+    for (weight, read, fault) in
+        [("1 foo", "Some((1, false))", true), ("1 reverse", "Some((1, true))", false), ("x", "None", true)]
+    {
+        let file = "track_file f {\n file /etc/hosts\n}\n";
+        let text = format!("lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server {V4} {{\n {}\n }}", weighed(weight));
+        let (config, said_so, said) = load(&format!("{file}virtual_server {V4} {{\n {text}\n}}\n"));
+        let shown = format!("{:?}", config.virtual_servers);
+        assert!(shown.contains(&format!("weight: {read} }}")) && said_so == fault, "{weight}: {said:?} {shown}");
+    }
+    // One at which a host of an SMTP_CHECK cannot be asked from.
+    let (_, fault, said) = server("SMTP_CHECK {\n host {\n bindto fd09::1\n }\n }");
+    assert!(fault && said.iter().any(|m| m.contains("bindto fd09::1 is of another address family")), "{said:?}");
+}
+
+#[test]
+fn the_id_of_the_sync_daemon_may_stand_behind_the_instance_alone() {
+    for (words, instance, id, told) in [
+        ("eth0 V 9", Some("V"), Some(9), "an id stands behind `id`, taking 9 for one"),
+        ("eth0 V 0", Some("V"), Some(0), "taking 0 for one"),
+        ("eth0 V 256", Some("V"), Some(5), "256 is not between 0 and 255"),
+        ("eth0 V 9 8", Some("V"), Some(9), "unknown option '8'"),
+        ("eth0 V id 9", Some("V"), Some(9), ""),
+        ("eth0 inst V 9", Some("V"), Some(5), "unknown option '9'"),
+        ("eth0 inst V inst W", Some("V"), Some(5), "has the instance V already"),
+    ] {
+        let instance_of = |name: &str, id| {
+            format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {id}\n virtual_ipaddress {{\n 10.0.0.{id}\n }}\n}}\n"
+            )
+        };
+        let text =
+            format!("global_defs {{\n lvs_sync_daemon {words}\n}}\n{}{}", instance_of("V", 5), instance_of("W", 6));
+        let (config, fault, said) = load(&text);
+        let daemon = config.globals.lvs_sync_daemon.expect("daemon");
+        assert_eq!((daemon.instance.as_deref(), daemon.id), (instance, id), "{words}");
+        assert_eq!(fault, !told.is_empty(), "{words}: {said:?}");
+        assert!(told.is_empty() || said.iter().any(|m| m.contains(told)), "{words}: {said:?}");
+    }
+}
+
+#[test]
+fn words_with_a_truth_value_mean_it() {
+    for (value, told) in [("", Some(true)), (" on", Some(true)), (" off", Some(false)), (" no", Some(false))] {
+        let (config, fault, said) =
+            load(&format!("global_defs {{\n rs_init_notifies{value}\n no_checker_emails{value}\n}}\n"));
+        let g = &config.globals;
+        assert_eq!((g.rs_init_notifies, g.no_checker_emails, fault), (told, told, false), "{value}: {said:?}");
+    }
+    assert!(load("global_defs {\n rs_init_notifies maybe\n}\n").1);
 }

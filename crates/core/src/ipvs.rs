@@ -79,6 +79,25 @@ impl ServiceKey {
 }
 
 impl ServiceKey {
+    /// It can have a server there: only a tunnel leads to a host of another family.
+    pub const fn takes(&self, server: DestinationKey, forward: Forward) -> bool {
+        matches!(
+            (Family::of(server.address), self.family(), forward),
+            (Family::V4, Family::V4, _) | (Family::V6, Family::V6, _) | (.., Forward::Tunnel(_))
+        )
+    }
+
+    /// Where a server is in its table: who gets packets as they are gets them at the port of the service, and a mark has none. So
+    /// keepalived's tables have it.
+    pub const fn place(&self, server: DestinationKey, forward: Forward) -> DestinationKey {
+        let port = match (self, forward) {
+            (ServiceKey::Address { port, .. }, Forward::Direct | Forward::Tunnel(_)) => *port,
+            (ServiceKey::Mark { .. }, Forward::Direct | Forward::Tunnel(_)) => 0,
+            _ => server.port,
+        };
+        DestinationKey { address: server.address, port }
+    }
+
     /// A name that no other key has, unlike the one in logs: a mark of either family is `FWM 7` there.
     pub fn exact(&self) -> String {
         match self {

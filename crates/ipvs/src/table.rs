@@ -205,7 +205,8 @@ fn settle_destination(mut destination: Destination) -> Destination {
 /// The steps from `now` to `wanted`. Services of `now` that are neither wanted nor among `ours` belong to somebody else: they
 /// are left alone. Ours that are not wanted any more are removed.
 pub fn difference(now: &Table, wanted: &Table, ours: &BTreeSet<ServiceKey>) -> Vec<Operation> {
-    let mut steps = Vec::new();
+    let new = wanted.services.iter().filter(|(key, _)| !now.services.contains_key(key));
+    let mut steps = Vec::with_capacity(new.map(|(_, entry)| 1 + entry.destinations.len()).sum());
     let none = BTreeMap::new();
     for (key, want) in &wanted.services {
         let have = match now.services.get(key) {

@@ -189,7 +189,8 @@ impl Probe {
                     Ok(0) => self.ended = true,
                     Ok(_) => {
                         moved = true;
-                        tls.process_new_packets().map_err(tls::in_words)?;
+                        let done = tls.process_new_packets().map(drop);
+                        done.map_err(|e| tls::in_words(e, tls.negotiated_cipher_suite().is_some()))?;
                     }
                     Err(e) if waits(&e) => {}
                     Err(e) => return Err(e),

@@ -2,15 +2,20 @@
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use steadfast_core::Secret;
+use steadfast_core::text::plain;
+
+mod cbc;
 
 /// How a connection is made.
 #[derive(Clone, Debug)]
@@ -31,7 +36,29 @@ pub struct Settings {
 
 /// Believes everybody.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Anybody;
+
+/// Signatures that a server may make. None is looked at, and a server whose key can make no other would be taken for dead: those that the
+/// library can verify come first, for servers that take the first that fits, SHA-1 (of TLS 1.2 servers alone) last.
+const SIGNATURES: [SignatureScheme; 16] = [
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
+    // Of keys that are for RSASSA-PSS alone (RFC 8446 4.2.3): with SHA-256, 384, 512.
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080a),
+    SignatureScheme::Unknown(0x080b),
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+];
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -64,7 +91,7 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        SIGNATURES.to_vec()
     }
 }
 
@@ -190,18 +217,92 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| if lacks(&e) { e } else { told(path, &e) })
 }
 
+/// Certificates that are believed.
+fn authorities(path: &str) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|e| of_certificate(path, e))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    let all = all.map_err(|e| of_pem(path, e))?;
+    if all.is_empty() {
+        return Err(io::Error::other(format!("{path}: no certificate in PEM form is in it")));
+    }
+    Ok(all)
+}
+
+/// What is wrong with files that checks will use, each with the word of the configuration that names it: `ca`, `certificate`, `key`.
+pub fn faults(
+    ca: Option<&str>,
+    certificate: Option<&str>,
+    key: Option<&str>,
+    password: Option<&Secret>,
+) -> Vec<(&'static str, String)> {
+    let told = |word, e: io::Error| (word, plain(&e.to_string()).into_owned());
+    let mut all: Vec<_> = ca.and_then(|path| authorities(path).err()).map(|e| told("ca", e)).into_iter().collect();
+    let Some((certificate, key)) = certificate.zip(key) else { return all };
+    let password = password.map(|p| String::from_utf8_lossy(p.bytes()));
+    let (chain, opened) = (certificates(certificate), private_key(key, password.as_deref()));
+    match (chain, opened) {
+        (Ok(chain), Ok(opened)) => {
+            if let Err(e) = CertifiedKey::from_der(chain, opened, &ring::default_provider()) {
+                let word = if matches!(e, Error::InvalidCertificate(_)) { "certificate" } else { "key" };
+                all.push(told(word, of_pair(certificate, key, e)));
+            }
+        }
+        (chain, opened) => {
+            all.extend(chain.err().map(|e| told("certificate", e)));
+            all.extend(opened.err().map(|e| told("key", e)));
+        }
+    }
+    all
+}
+
+/// Why a certificate of a file cannot be used: the library speaks of a server's.
+fn of_certificate(path: &str, e: Error) -> io::Error {
+    match e {
+        Error::InvalidCertificate(rustls::CertificateError::BadEncoding) => {
+            io::Error::other(format!("{path}: a certificate in it cannot be read"))
+        }
+        e => told(path, &e),
+    }
+}
+
+/// Why what is between the lines of a file is nothing.
+fn of_pem(path: &str, e: PemError) -> io::Error {
+    let what = match e {
+        PemError::NoItemsFound => "no private key in PEM form is in it".to_string(),
+        PemError::Base64Decode(_) => "what is between BEGIN and END is no base64".into(),
+        PemError::MissingSectionEnd { .. } => "a line of END is missing".into(),
+        e => e.to_string(),
+    };
+    io::Error::other(format!("{path}: {what}"))
+}
+
+/// Why a certificate and a key are no client certificate.
+fn of_pair(certificate: &str, key: &str, e: Error) -> io::Error {
+    match e {
+        Error::InconsistentKeys(_) => {
+            io::Error::other(format!("{key} is not the key of the certificate {certificate}"))
+        }
+        e @ Error::InvalidCertificate(_) => of_certificate(certificate, e),
+        e => told(key, &e),
+    }
+}
+
 fn config(s: &Settings) -> io::Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(if s.authorities.is_some() { ring::default_provider() } else { cbc::provider() });
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let verifier: Arc<dyn ServerCertVerifier> = match &s.authorities {
-        None => Arc::new(Anybody(provider.clone())),
+        None => Arc::new(Anybody),
         Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&read(path)?) {
-                roots.add(certificate.map_err(|e| told(path, &e))?).map_err(io::Error::other)?;
-            }
+            let roots = authorities(path)?;
             let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = builder.build().map_err(io::Error::other)?;
             match s.name_apart() {
@@ -213,16 +314,9 @@ fn config(s: &Settings) -> io::Result<ClientConfig> {
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match &s.client {
         None => builder.with_no_client_auth(),
-        Some((certificates, key, passphrase)) => {
-            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificates)?).collect();
-            let key_der = private_key(key, passphrase.as_deref())?;
-            let chain = chain.map_err(|e| told(certificates, &e))?;
-            builder.with_client_auth_cert(chain, key_der).map_err(|e| match e {
-                Error::InconsistentKeys(_) => {
-                    io::Error::other(format!("{key} is not the key of the certificate {certificates}"))
-                }
-                e => io::Error::other(e),
-            })?
+        Some((certificate, key, passphrase)) => {
+            let (chain, opened) = (certificates(certificate)?, private_key(key, passphrase.as_deref())?);
+            builder.with_client_auth_cert(chain, opened).map_err(|e| of_pair(certificate, key, e))?
         }
     };
     if s.http2 {
@@ -241,17 +335,27 @@ fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer
         let why = "an encrypted key must be in PKCS #8 form (openssl pkcs8 -topk8)";
         return Err(io::Error::other(format!("{path}: {why}")));
     }
-    let sealed = passphrase.filter(|_| text.contains("BEGIN ENCRYPTED PRIVATE KEY"));
-    let Some(passphrase) = sealed else {
-        return PrivateKeyDer::from_pem_slice(&bytes).map_err(|e| told(path, &e));
+    if !text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return PrivateKeyDer::from_pem_slice(&bytes).map_err(|e| of_pem(path, e));
+    }
+    let Some(passphrase) = passphrase else {
+        return Err(io::Error::other(format!("{path}: the key is encrypted, and no password is given")));
     };
-    let (_, sealed) = pkcs8::SecretDocument::from_pem(&text).map_err(|e| told(path, &e))?;
-    let sealed = pkcs8::EncryptedPrivateKeyInfo::try_from(sealed.as_bytes()).map_err(|e| told(path, &e))?;
+    let unknown = |e: &dyn std::fmt::Display| {
+        let advice = "openssl pkcs8 -topk8 writes one that can be opened";
+        io::Error::other(format!("{path}: the key is encrypted in a way that is not known here ({e}): {advice}"))
+    };
+    let (_, sealed) = pkcs8::SecretDocument::from_pem(&text).map_err(|e| unknown(&e))?;
+    let sealed = pkcs8::EncryptedPrivateKeyInfo::try_from(sealed.as_bytes()).map_err(|e| unknown(&e))?;
     let key = sealed
         .decrypt(passphrase)
         .map_err(|e| io::Error::other(format!("{path}: the password does not open the key ({e})")))?;
     PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|e| io::Error::other(format!("{path}: {e}")))
 }
+
+/// Servers that can be asked in no way that the library has.
+const NOTHING_FITS: &str = "the server takes no cipher, key exchange or group that is offered: TLS 1.3, or 1.2 with ECDHE, by X25519, P-256 \
+or P-384 (not RSA key exchange, DHE, and with tls_verify not CBC)";
 
 /// Names without the kind that the library writes around them: `DnsName("web.example")`.
 fn bare(presented: &[String]) -> Vec<&str> {
@@ -259,10 +363,28 @@ fn bare(presented: &[String]) -> Vec<&str> {
     presented.iter().map(|p| p.get(name(p)..).unwrap_or(p).trim_end_matches(')').trim_matches('"')).collect()
 }
 
-/// Why TLS failed: what is wrong with a certificate in words, the rest as the library has it.
-pub fn in_words(e: Error) -> io::Error {
+/// Why TLS failed: what is wrong with a certificate, or that nothing fits that is offered, in words, the rest as the library has it.
+/// `chosen`: the server has taken something of what is offered.
+pub fn in_words(e: Error, chosen: bool) -> io::Error {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     use rustls::CertificateError as Bad;
-    let Error::InvalidCertificate(bad) = e else { return io::Error::other(e) };
+    use rustls::PeerIncompatible::{ServerDoesNotSupportTls12Or13, ServerTlsVersionIsDisabledByOurConfig};
+    use rustls::PeerMisbehaved::SignedKxWithWrongAlgorithm;
+    let bad = match e {
+        Error::InvalidCertificate(bad) => bad,
+        Error::AlertReceived(HandshakeFailure | InsufficientSecurity) if !chosen => {
+            return io::Error::other(NOTHING_FITS);
+        }
+        Error::AlertReceived(ProtocolVersion)
+        | Error::PeerIncompatible(ServerDoesNotSupportTls12Or13 | ServerTlsVersionIsDisabledByOurConfig) => {
+            return io::Error::other("the server speaks neither TLS 1.3 nor 1.2");
+        }
+        // In TLS 1.2 the library knows no name for what these sign with.
+        Error::PeerMisbehaved(SignedKxWithWrongAlgorithm) => {
+            return io::Error::other("a server with a key of this kind (RSA-PSS, Ed448) is read only with TLS 1.3");
+        }
+        e => return io::Error::other(e),
+    };
     let what = match &bad {
         Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".into(),

@@ -5,7 +5,7 @@
 mod ward;
 pub mod when;
 
-pub use ward::{FOR_UPGRADE, Memory, Sequel, Told, UNTIL_RELOAD, Ward};
+pub use ward::{FOR_UPGRADE, Memory, SILENT, Sequel, Told, UNTIL_RELOAD, Ward};
 
 use std::time::Duration;
 use steadfast_core::Time;

@@ -27,6 +27,10 @@ const YOUNG: Duration = Duration::from_secs(10);
 pub const FOR_UPGRADE: &str = "\tcounters ";
 /// Keys of what a manager has set: it holds until the next reload.
 pub const UNTIL_RELOAD: &str = "\tadjusted ";
+/// Key of the milliseconds for which a life had been silent when it ended, for a successor that would go on where it was.
+pub const SILENT: &str = "\tsilent";
+/// A beat comes each second: who has been silent for so long stood still.
+const MISSED: Duration = Duration::from_millis(1500);
 
 /// How long what a life knew stays true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -413,6 +417,7 @@ impl Ward {
         self.last_words = self.kept.clone();
         let silent = self.watch.was_silent();
         let forgotten = self.is_state_stale(now, delay) && self.forget();
+        self.note_silence(now);
         self.restart_at = Some(now + delay);
         // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too.
         let withdraw = self.memory == Memory::Brief && !delay.is_zero();
@@ -421,6 +426,17 @@ impl Ward {
             self.peers_told();
         }
         Sequel::Restart { delay, forgotten, withdraw }
+    }
+
+    /// Has a successor know that this life stood still: by now a peer may serve. Also to be called before an upgrade.
+    pub fn note_silence(&mut self, now: Time) {
+        let silent = self.watch.silent_for(now);
+        if self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some() {
+            let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            if let Ok(bytes) = steadfast_ipc::encode(&milliseconds) {
+                self.kept.put(SILENT, &bytes);
+            }
+        }
     }
 
     /// Nobody comes back for what it held.

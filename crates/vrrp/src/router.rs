@@ -89,6 +89,8 @@ pub struct Router {
     unknown: HashSet<(u32, Family, u8)>,
     /// Adverts of router ids that are nobody's here.
     pub(crate) strangers: u64,
+    /// Whoever starts scripts does not answer.
+    pub(crate) held_scripts: bool,
     /// A script has another verdict than a successor would begin with.
     pub(crate) learned: bool,
 }
@@ -133,6 +135,7 @@ impl Router {
             wall: 0,
             unknown: HashSet::new(),
             strangers: 0,
+            held_scripts: false,
             learned: false,
         };
         router.adopt_settings(&config);
@@ -170,6 +173,22 @@ impl Router {
         // With many of them, on a busy host, it takes a while.
         router.wait_for_links(now + Duration::from_secs(10));
         router
+    }
+
+    /// To be called after [`Router::restore`] where the former life had not been heard of for so long when it ended. Whose peers have lost
+    /// their patience meanwhile does not go on as master: it listens first, as after any other start.
+    pub fn stood_still(&mut self, silent: Duration, out: &mut Vec<Output>) {
+        for x in self.slots.iter_mut().flatten() {
+            if x.restored == Some(State::Master) && silent >= x.peers_patience() {
+                x.restored = None;
+                let name = &x.config.name;
+                let seconds = silent.as_secs_f64();
+                out.push(Output::Log(
+                    Level::Warn,
+                    format!("({name}) its former process had stood still for {seconds:.1} s: listening first"),
+                ));
+            }
+        }
     }
 
     pub(crate) fn adopt_settings(&mut self, config: &Config) {

@@ -40,6 +40,8 @@ pub(crate) struct Script {
     overdue: bool,
     /// That result has been counted as a failure.
     stuck: bool,
+    /// How often the present run was given its whole time once more.
+    renewed: u8,
 }
 
 impl Script {
@@ -63,6 +65,7 @@ impl Script {
             foreign: false,
             overdue: false,
             stuck: false,
+            renewed: 0,
         }
     }
 
@@ -93,7 +96,18 @@ impl Script {
             return false;
         }
         self.run = Some(0);
+        self.renewed = 0;
         true
+    }
+
+    /// The time limit of a run that was begun anew by somebody else, or that nobody could tell of; `None`: it is being ended, or has had
+    /// that often enough. A script that really hangs must not live for ever on a host that is late again and again.
+    pub fn whole_time(&mut self) -> Option<Duration> {
+        let limited = !self.config.timeout.is_zero() && self.run == Some(0) && self.renewed < 3;
+        limited.then(|| {
+            self.renewed += 1;
+            self.config.timeout
+        })
     }
 
     /// The time limit has passed: the signal to send, and when to look again.

@@ -13,6 +13,9 @@ use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_core::kernel::{Address, Object};
 
+/// Limits of scripts are looked at again after this while nobody can say how these are.
+const HELD: Duration = Duration::from_millis(200);
+
 impl Router {
     /// A link's state is told. Where changes of it are held off (interface_up_down_delays) it counts only when it has lasted.
     pub(crate) fn on_link(&mut self, now: Time, link: Link, out: &mut Vec<Output>) {
@@ -412,7 +415,25 @@ impl Router {
         }
     }
 
+    /// `held`: whoever starts scripts for this process does not answer. Then none has overrun its limit, and when an answer is there
+    /// again, or somebody else has started them anew, those under way have their whole time.
+    pub fn hold_scripts(&mut self, held: bool, now: Time) {
+        if !std::mem::replace(&mut self.held_scripts, held) || held {
+            return;
+        }
+        for id in 0..self.trackers.scripts.len() as u32 {
+            let Some(limit) = self.trackers.scripts.get_mut(id as usize).and_then(Script::whole_time) else { continue };
+            if self.timers.get(Key::ScriptLimit(id)).is_some() {
+                self.timers.set(Key::ScriptLimit(id), now + limit);
+            }
+        }
+    }
+
     pub(crate) fn limit_script(&mut self, id: u32, now: Time, out: &mut Vec<Output>) {
+        if self.held_scripts {
+            self.timers.set(Key::ScriptLimit(id), now + HELD);
+            return;
+        }
         let Some(script) = self.trackers.scripts.get_mut(id as usize) else { return };
         let Some((kill, wait)) = script.expired() else { return };
         let name = script.config.name.clone();

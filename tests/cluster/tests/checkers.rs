@@ -372,15 +372,14 @@ fn what_a_server_sees_of_a_check() {
 #[test]
 fn first_states_are_told_where_that_is_wanted() {
     require!();
-    for wanted in [true, false] {
+    for (word, wanted) in [("rs_init_notifies", true), ("rs_init_notifies off", false), ("", false)] {
         let lan = Lan::new(2);
         let web = Server::start(&lan.hosts[1], "10.77.0.2:80", page);
         let folder = tempfile::tempdir().expect("folder");
         let at = folder.path().display().to_string();
         let path = file(folder.path(), "told", &format!("#!/bin/sh\necho $1 >> {at}/words\n"));
         std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
-        let globals =
-            format!("global_defs {{\n script_user root\n{}}}\n", if wanted { " rs_init_notifies\n" } else { "" });
+        let globals = format!("global_defs {{\n script_user root\n {word}\n}}\n");
         let words = format!("notify_up \"{path} up\"\n notify_down \"{path} down\"\n TCP_CHECK {{\n retry 0\n }}");
         let text = service("10.77.0.100 80", "", "10.77.0.2 80", &words).replace(" alpha\n", "");
         let d = start(&lan.hosts[0], &format!("{globals}{text}"));
@@ -469,6 +468,7 @@ fn a_host_says_itself_how_it_is() {
         ("up 50%", "up     [10.77.0.2]:tcp:80  weight 5, "),
         ("drain", "drained by its agent"),
         ("ready 100%", "up     [10.77.0.2]:tcp:80  weight 10, "),
+        ("down #disk full\x1b[2J", "agent says down: disk full [2J"),
         ("down", "down   [10.77.0.2]:tcp:80"),
         // What a line does not name stays as it was.
         ("70%", "down   [10.77.0.2]:tcp:80"),

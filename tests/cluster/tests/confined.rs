@@ -368,6 +368,40 @@ fn each_child_holds_what_the_operators_page_says() {
     assert!(eventually(seconds(10), confined), "{}", d.log());
 }
 
+/// The runners stand still for longer than the scripts of both children may take: that is our fault, and nobody else's.
+#[test]
+fn a_frozen_runner_takes_no_server_out_and_no_priority_away() {
+    require!();
+    let lan = Lan::new(1);
+    let d = Daemon::start(
+        &lan.hosts[0],
+        Kind::Steadfast,
+        "global_defs {\n script_user root\n}\nvrrp_script chk {\n script /bin/true\n interval 1\n timeout 2\n weight 10\n}\n\
+         vrrp_instance VI {\n interface eth0\n virtual_router_id 51\n priority 150\n track_script {\n chk\n }\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n\
+         virtual_server 10.77.0.100 80 {\n delay_loop 1\n retry 0\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.9 80 {\n weight 1\n \
+         MISC_CHECK {\n misc_path /bin/true\n misc_timeout 2\n }\n }\n}\n",
+    );
+    d.wait_log("from 150 to 160", seconds(10));
+    d.wait_log("Entering MASTER STATE", seconds(10));
+    let parent = d.pid_of("pid").expect("pid");
+    assert!(eventually(seconds(5), || runners(parent).len() == 2));
+    for _ in 0..2 {
+        let before = runners(parent);
+        // A turn of the checks comes to its end first: the runner freezes with programs that it was told to start.
+        before.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
+        let others = || {
+            let now = runners(parent);
+            now.len() == 2 && now.iter().all(|pid| !before.contains(pid))
+        };
+        assert!(eventually(seconds(25), others), "{}", d.log());
+        // The checks that follow are those of the new runners.
+        std::thread::sleep(seconds(4));
+        let log = d.log();
+        assert!(!log.contains("timed out") && !log.contains("from 160 to 150"), "{log}");
+        assert!(!log.contains("Removing service"), "{log}");
+    }
+}
+
 /// Children may write where the file said so at their start. A later file names other folders: a FIFO there, a tracked file with a first
 /// value, dumps. It is as with a fresh start, and nobody notices that a successor did it.
 #[test]

@@ -95,12 +95,22 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     require!();
     let lan = Lan::new(2);
     let host = &lan.hosts[0];
-    let script = "global_defs {\n script_user root\n}\nvrrp_script chk {\n script \"/bin/true\"\n interval 1\n}\n";
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("level");
+    std::fs::write(&file, "7").expect("file");
+    let script = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"/bin/true\"\n interval 1\n}}\ntrack_file level {{\n file {}\n \
+         weight 2\n}}\n",
+        file.display()
+    );
     let server = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 81 {\n \
                   weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n\
                   virtual_server 10.77.0.100 90 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 91 {\n weight 3\n }\n}\n";
-    let d =
-        Daemon::start(host, Kind::Steadfast, &(script.to_string() + &conf(150, "track_script {\n chk\n }") + server));
+    let d = Daemon::start(
+        host,
+        Kind::Steadfast,
+        &(script + &conf(150, "track_script {\n chk\n }\n track_file {\n level\n }") + server),
+    );
     assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
     d.wait_log("Removing service [10.77.0.1]:tcp:81", seconds(10));
     // Nor are those down whom nobody has found so.
@@ -109,7 +119,11 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     children.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
     let words = ["What follows is what was said last: its process (pid ", "is MASTER since", "script chk is good"];
     says(&d, &["explain", "VI"], &words);
-    says(&d, &["status"], &["MASTER VI", "10.77.0.100/24", "down   [10.77.0.1]:tcp:81", up[0], up[1]]);
+    says(
+        &d,
+        &["status"],
+        &["MASTER VI", "priority 164 = 150 + 14", "10.77.0.100/24", "down   [10.77.0.1]:tcp:81", up[0], up[1]],
+    );
     let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
     assert_eq!(told["vrrp"]["instances"][0]["state"], "MASTER", "{told}");
     children.iter().for_each(|pid| send(*pid, Signal::SIGCONT));

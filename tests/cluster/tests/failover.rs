@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use steadfast_test_cluster::daemon::{file, run, send, steadfastd};
+use steadfast_test_cluster::daemon::{ask, file, run, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require, wire};
 
 const VIP: &str = "10.77.0.100";
@@ -641,4 +641,40 @@ fn a_child_that_dies_again_and_again_holds_no_address_while_it_is_away() {
     // It comes back by itself, and takes its place again.
     assert!(eventually(seconds(15), || holder_is(&lan, 0)), "{}\n{}", a.log(), b.log());
     assert_eq!(a.stop(), Some(0));
+}
+
+/// A master's process stands still until a peer has taken over, and is then ended by somebody else (for want of memory, say), or succeeded
+/// by a new program: nobody goes on where another one is by now.
+#[test]
+fn who_stood_still_before_it_died_listens_first() {
+    require!();
+    for upgrades in [false, true] {
+        let lan = Lan::new(2);
+        let more = "version 3\n advert_int 0.1\n nopreempt";
+        let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, more));
+        holds(&lan.hosts[0], 10);
+        let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, more));
+        b.wait_log("Entering BACKUP STATE", seconds(10));
+        // It beats once a second.
+        std::thread::sleep(seconds(2));
+        let vrrp = a.pid_of("vrrp.pid").expect("pid");
+        send(vrrp, Signal::SIGSTOP);
+        holds(&lan.hosts[1], 10);
+        std::thread::sleep(seconds(2));
+        if upgrades {
+            ask(&a, &["upgrade"]);
+        } else {
+            send(vrrp, Signal::SIGKILL);
+        }
+        a.wait_log("had stood still for", seconds(10));
+        assert!(eventually(seconds(10), || !lan.hosts[0].has(VIP)), "{}", a.log());
+        std::thread::sleep(seconds(1));
+        assert!(lan.hosts[1].has(VIP) && !lan.hosts[0].has(VIP), "{}", a.log());
+        assert!(
+            !b.log().contains("Master received advert") && !a.log().contains("continuing in MASTER"),
+            "{}{}",
+            a.log(),
+            b.log()
+        );
+    }
 }

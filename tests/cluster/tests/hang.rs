@@ -201,3 +201,24 @@ fn what_no_event_told_is_found_within_a_minute() {
     a.wait_log("netlink: not told of changes of ", seconds(1));
     assert_eq!(a.stop(), Some(0));
 }
+
+/// No peer lives: what a process that hangs held goes on serving until its successor has listened for a master.
+#[test]
+fn a_process_that_hangs_costs_nothing_where_nobody_could_take_over() {
+    require!();
+    let lan = Lan::new(2);
+    let host = &lan.hosts[0];
+    let a = Daemon::start(host, Kind::Steadfast, &conf(200));
+    a.wait_log("Entering MASTER STATE", seconds(15));
+    assert!(eventually(seconds(5), || host.has(VIP)), "{}", a.log());
+    let ping = lan.hosts[1].ping(VIP);
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGSTOP);
+    a.wait_log("keeping what an earlier run left until a master is heard", seconds(20));
+    let again = || a.log().matches("Entering MASTER STATE").count() == 2;
+    assert!(eventually(seconds(15), again), "{}", a.log());
+    std::thread::sleep(seconds(1));
+    let gap = ping.longest_gap();
+    println!("a process hung and nobody else was there: {gap:?} for the client");
+    // The addresses were away for a master-down interval, three seconds and more.
+    assert!(gap < seconds(1), "{gap:?}\n{}", a.log());
+}

@@ -89,7 +89,10 @@ fn outcome(lan: &Lan, ssl: &str, cases: &[Case]) {
             let came = steadfast_test_cluster::eventually(seconds(15), || gained(&d.log()));
             assert!(came, "{words}: {}", d.log());
         } else {
-            d.wait_log(why, seconds(15));
+            // The reading has said it of the files, too.
+            let failed = |l: &str| l.contains(why) && !l.contains(": checks that need it will fail");
+            let came = steadfast_test_cluster::eventually(seconds(15), || d.log().lines().any(failed));
+            assert!(came, "{why}: {}", d.log());
             assert!(!gained(&d.log()), "{words}: {}", d.log());
         }
     }
@@ -170,6 +173,143 @@ fn names_authorities_and_who_asks() {
     // Nor is another's, or one in OpenSSL's older form.
     outcome(&lan, &ssl("right", "inner.example"), &[(443, "", "", "is not the key of the certificate")]);
     outcome(&lan, &format!("{} password sesame\n", ssl("right", "older")), &[(443, "", "", "must be in PKCS #8 form")]);
+}
+
+/// Servers of older or rarer TLS, each with its port, key, and what it takes: what is offered fits them, or what is said of them.
+const OLDER: [(u16, &str, &str, &str); 21] = [
+    (4430, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES128-SHA;", UP),
+    (4431, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES256-SHA;", UP),
+    (4432, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES128-SHA256;", UP),
+    (4433, "p256", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;", UP),
+    (4434, "p256", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES256-SHA;", UP),
+    (4435, "p256", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA256;", UP),
+    // Windows Server 2012 R2 with a key of RSA, in its order.
+    (
+        4436,
+        "rsa",
+        "ssl_protocols TLSv1.2; ssl_prefer_server_ciphers on; ssl_ciphers ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256:\
+         ECDHE-RSA-AES256-SHA:ECDHE-RSA-AES128-SHA:DHE-RSA-AES256-GCM-SHA384:AES256-GCM-SHA384:AES256-SHA;",
+        UP,
+    ),
+    (4437, "p521", "ssl_protocols TLSv1.3;", UP),
+    (4438, "ed448", "ssl_protocols TLSv1.3;", UP),
+    (4439, "pss", "ssl_protocols TLSv1.3;", UP),
+    (4440, "p521", "ssl_protocols TLSv1.2;", NOTHING_FITS),
+    (
+        4441,
+        "rsa",
+        "ssl_protocols TLSv1.2; ssl_ciphers DEFAULT@SECLEVEL=0; ssl_conf_command SignatureAlgorithms RSA+SHA1;",
+        UP,
+    ),
+    (4442, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers AES128-GCM-SHA256;", NOTHING_FITS),
+    (4443, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers DHE-RSA-AES256-GCM-SHA384;", NOTHING_FITS),
+    (4444, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES256-SHA384;", NOTHING_FITS),
+    (4445, "rsa", "ssl_conf_command Groups P-521;", NOTHING_FITS),
+    (
+        4446,
+        "rsa",
+        "ssl_protocols TLSv1.1; ssl_ciphers DEFAULT@SECLEVEL=0;",
+        "the server speaks neither TLS 1.3 nor 1.2",
+    ),
+    (4447, "rsa", "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-CHACHA20-POLY1305;", UP),
+    (4449, "pss", "ssl_protocols TLSv1.2;", "only with TLS 1.3"),
+    (4450, "ed448", "ssl_protocols TLSv1.2;", "only with TLS 1.3"),
+    (4448, "ed25519", "ssl_protocols TLSv1.3;", UP),
+];
+const NOTHING_FITS: &str = "the server takes no cipher, key exchange or group that is offered";
+
+#[test]
+fn servers_of_older_or_rarer_tls_are_served() {
+    require!();
+    if !installed() {
+        return;
+    }
+    let lan = Lan::new(2);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    let kinds = [
+        ("rsa", "rsa:2048"),
+        ("pss", "rsa-pss"),
+        ("p256", "ec -pkeyopt ec_paramgen_curve:P-256"),
+        ("p521", "ec -pkeyopt ec_paramgen_curve:P-521"),
+        ("ed25519", "ed25519"),
+        ("ed448", "ed448"),
+    ];
+    for (name, kind) in kinds {
+        openssl(
+            at,
+            &format!(
+                "req -x509 -newkey {kind} -nodes -days 2 -subj /CN=web.example -keyout {name}.key -out {name}.crt"
+            ),
+        );
+    }
+    // A page of several records.
+    std::fs::create_dir_all(at.join("pages")).expect("folder");
+    file(&at.join("pages"), "index.html", &format!("{}the end", "0123456789abcdef\n".repeat(4000)));
+    let servers = OLDER.map(|(port, key, takes, _)| {
+        format!("server {{\n listen {port} ssl;\n ssl_certificate {key}.crt;\n ssl_certificate_key {key}.key;\n {takes}\n root pages;\n}}\n")
+    });
+    let head = "user root;\ndaemon off; master_process off; pid nginx.pid; error_log stderr; events {}\n";
+    let _server = nginx(&lan, at, &format!("{head}http {{\n access_log off;\n{}}}\n", servers.concat()));
+    let cases = OLDER.map(|(port, _, _, why)| (port, "", "the end$", why));
+    outcome(&lan, "", &cases);
+}
+
+/// Who looks at a file before it is used hears of its certificates, and its exit status is as if nothing were.
+#[test]
+fn files_of_certificates_are_looked_at_before_a_check_needs_them() {
+    if !installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    certificates(at);
+    // As `openssl req` writes it.
+    openssl(at, "pkcs8 -topk8 -in checker.key -out older3.key -v2 des3 -v2prf hmacWithSHA1 -passout pass:sesame");
+    file(at, "text", "no certificate\n");
+    file(at, "cut", "-----BEGIN CERTIFICATE-----\nAAAA\n");
+    file(at, "bad64", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
+    file(at, "empty", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let place = |words: &str| words.replace('@', &format!("{}/", at.display()));
+    let client = |key: &str| format!("certificate @checker.pem\n key @{key}");
+    let cases = [
+        ("ca @right.pem".to_string(), None),
+        (client("checker.key"), None),
+        (client("locked.key\n password sesame"), None),
+        (client("older3.key\n password sesame"), None),
+        ("ca @none".into(), Some(("@none: No such file or directory", "2:5"))),
+        ("ca @text".into(), Some(("@text: no certificate in PEM form is in it", "2:5"))),
+        ("ca @cut".into(), Some(("@cut: a line of END is missing", "2:5"))),
+        ("ca @bad64".into(), Some(("@bad64: what is between BEGIN and END is no base64", "2:5"))),
+        ("ca @empty".into(), Some(("@empty: a certificate in it cannot be read", "2:5"))),
+        (client("locked.key\n password wrong"), Some(("@locked.key: the password does not open the key", "3:6"))),
+        (client("locked.key"), Some(("@locked.key: the key is encrypted, and no password is given", "3:6"))),
+        (client("older.key\n password sesame"), Some(("@older.key: an encrypted key must be in PKCS #8 form", "3:6"))),
+        (
+            client("inner.example.key"),
+            Some(("@inner.example.key is not the key of the certificate @checker.pem", "3:6")),
+        ),
+        (client("right.pem"), Some(("@right.pem: no private key in PEM form is in it", "3:6"))),
+        ("certificate @text\n key @checker.key".into(), Some(("@text: no certificate in PEM form", "2:14"))),
+    ];
+    let daemon = steadfast_test_cluster::daemon::steadfastd();
+    for (words, told) in cases {
+        let conf = file(at, "conf", &format!("SSL {{\n {}\n}}\n", place(&words)));
+        for (program, options) in
+            [(daemon.clone(), ["-t", "-f"].as_slice()), (daemon.with_file_name("steadfast"), &["check"])]
+        {
+            let out = Command::new(&program).args(options).arg(&conf).output().expect("program");
+            let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+            assert_eq!(out.status.code(), Some(0), "{words}: {said}");
+            match told {
+                None => assert!(!said.contains("SSL"), "{words}: {said}"),
+                Some((why, spot)) => {
+                    assert!(said.contains(&format!("note: SSL: {}", place(why))), "{words}: {said}");
+                    assert!(said.contains(&format!("conf:{spot}")), "{words}: {said}");
+                }
+            }
+        }
+    }
 }
 
 /// A health service with TLS, which says on which port it was asked for which name. From port 50060 on it asks who is there.

@@ -102,6 +102,7 @@ static_routes {
 vrrp_instance V {
   interface eth0
   virtual_router_id 51
+  no_accept
   preempt_delay 6.5
   advert_int 0.5
   unicast_src_ip 192.0.2.2
@@ -163,6 +164,7 @@ const PLANNED: &str = r#"~ bfd_instance B > min_rx: 100 -> 200
 ~ global_defs > router_id: a -> b
 ~ global_defs > smtp_connect_timeout: 10 -> 11
 ~ global_defs > smtp_server: 192.0.2.25 25 -> 192.0.2.25 26
+~ vrrp_instance V > accept: none -> no
 ~ vrrp_instance V > advert_int: 1 s -> 0.5 s
 ~ vrrp_instance V > nopreempt: yes -> no
 ~ vrrp_instance V > notify_master: "/bin/true a" -> "/bin/true b" as 65534:65534

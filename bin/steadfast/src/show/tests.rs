@@ -43,6 +43,9 @@ fn servers_show_what_their_checks_came_to() {
          down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
+    // Nobody looks whether it lives.
+    s.servers = vec![server("[10.0.0.3]:tcp:80", true, Vec::new())];
+    assert!(service(&s, 1000.0, Paint(false)).contains("weight 1, since 5 min  no check\n"));
     s.sorry = s.sorry.map(|(name, _)| (name, false));
     s.leaving = vec![("[10.0.0.3]:tcp:80".into(), 4.0)];
     assert!(service(&s, 1000.0, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));

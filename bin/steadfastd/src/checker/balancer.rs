@@ -5,7 +5,7 @@ use std::io;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
-use steadfast_core::ipvs::{Destination, DestinationKey, Forward, ServiceKey};
+use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
 use steadfast_ipvs::{Daemon, DaemonState, Operation, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
@@ -93,6 +93,11 @@ impl Balancer {
             log::error!("IPVS: {request:?}: {e}");
             Vec::new()
         })
+    }
+
+    /// The destinations that a service of ours has in the kernel.
+    pub fn present(&self, key: &ServiceKey) -> Option<&BTreeMap<DestinationKey, Destination>> {
+        self.kernel.get(key).filter(|_| self.ours.contains(key)).map(|entry| &entry.destinations)
     }
 
     /// Why nothing is balanced.
@@ -347,21 +352,12 @@ fn united<'a>(wanted: impl Iterator<Item = &'a Wanted>, shared: &mut BTreeSet<Se
     all
 }
 
-/// Who gets packets as they are gets them at the port of the service, and a mark has none: so keepalived's tables have it. Of two
-/// ports of one host, which are one destination then, the one with more weight counts: the other may be down, or about to leave.
-/// Only a tunnel leads to a host of another family than the service's.
+/// Of two ports of one host, which are one destination where the port is the service's, the one with more weight counts: the other may
+/// be down, or about to leave.
 fn placed(service: &ServiceKey, wanted: &[(DestinationKey, Destination)]) -> BTreeMap<DestinationKey, Destination> {
     let mut all = BTreeMap::new();
-    for (mut key, d) in wanted.iter().copied() {
-        if Family::of(key.address) != service.family() && !matches!(d.forward, Forward::Tunnel(_)) {
-            continue;
-        }
-        if matches!(d.forward, Forward::Direct | Forward::Tunnel(_)) {
-            key.port = match service {
-                ServiceKey::Address { port, .. } => *port,
-                ServiceKey::Mark { .. } => 0,
-            };
-        }
+    for (key, d) in wanted.iter().copied().filter(|(key, d)| service.takes(*key, d.forward)) {
+        let key = service.place(key, d.forward);
         all.entry(key).and_modify(|b: &mut Destination| *b = if d.weight > b.weight { d } else { *b }).or_insert(d);
     }
     all
@@ -383,7 +379,7 @@ fn daemon(s: &SyncDaemon, state: DaemonState) -> Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use steadfast_core::ipvs::Protocol;
+    use steadfast_core::ipvs::{Forward, Protocol};
 
     #[test]
     fn of_two_ports_that_are_one_destination_the_greater_weight_counts() {

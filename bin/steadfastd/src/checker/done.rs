@@ -28,7 +28,7 @@ impl Role {
         }
     }
 
-    fn do_one(&mut self, t: Time, output: Output) {
+    pub(super) fn do_one(&mut self, t: Time, output: Output) {
         match output {
             Output::Start(id, Transport::Script(s)) => {
                 let argv = match &s.shell {

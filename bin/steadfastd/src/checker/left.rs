@@ -20,6 +20,9 @@ const SERVICE: &str = "\nours";
 /// The key of the synchronisation daemon.
 const SYNC: &str = "\nsync";
 
+/// Kept since the tables of a configuration were all there once: no state, and as true after a death as before.
+pub const WHOLE: &str = "\tplaced";
+
 #[derive(Serialize, Deserialize)]
 struct Content {
     place: String,
@@ -54,6 +57,8 @@ pub struct Left {
     pub groups: Groups,
     /// A life of this daemon left it, not an earlier daemon.
     pub handed: bool,
+    /// The tables were whole once: who is not in them is down.
+    pub whole: bool,
     /// Keys as an older program made them: the parent is to forget them, as what they stood for is kept anew.
     pub stale: Vec<String>,
 }
@@ -69,6 +74,9 @@ impl Left {
             let service = decode::<ServiceKey>(bytes).ok();
             self.stale.extend(service.filter(|s| service_key(s) != key).map(|_| key.to_string()));
             self.services.extend(service);
+        } else if key == WHOLE {
+            self.whole = true;
+            return true;
         } else if key == SYNC {
             self.sync = true;
         } else if key.starts_with(marks::KEPT) {

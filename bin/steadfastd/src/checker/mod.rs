@@ -17,14 +17,14 @@ use crate::programs::Programs;
 use crate::vrrp::plan::Plan;
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
-use left::{Left, Record, enter_namespace};
+use left::{Left, Record, WHOLE, enter_namespace};
 use marks::Groups;
 use probes::Probes;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
-use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEnd, Snapshot};
+use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEnd, Snapshot, deduced};
 use steadfast_config::Config;
 use steadfast_core::Time;
 use steadfast_ipc::{JobEnd, Message, decode};
@@ -204,7 +204,7 @@ impl Role {
             }
             return Ok(None);
         }
-        let Left { services, sync, mut groups, handed, stale } = left;
+        let Left { services, sync, mut groups, handed, whole, stale } = left;
         stale.into_iter().for_each(|key| parent.say(Message::Keep { key, bytes: Vec::new() }));
         groups.configure(&config);
         let mut beat = now();
@@ -230,9 +230,17 @@ impl Role {
         programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
+        let balancer = Balancer::open(services, sync, plan.checker_buffers.command);
+        // What former lives knew was forgotten, since it may have ended one of them.
+        if whole && snapshots.is_empty() {
+            snapshots = deduced(&pools, |key| balancer.present(key));
+            let down = snapshots.iter().filter(|s| matches!(s, Snapshot::Server { up: false, .. })).count();
+            if down > 0 {
+                log::info!("not in the kernel's tables, and down until their next check: {down} of our servers");
+            }
+        }
         let pool = Pool::restore(pools, &snapshots, t.as_nanos(), t, &mut out);
         breathe(&mut parent, &mut beat);
-        let buffer = plan.checker_buffers.command;
         let mut role = Role {
             parent,
             signals,
@@ -252,7 +260,7 @@ impl Role {
             scripts: HashMap::new(),
             counted: Counted::default(),
             snmp: options.snmp,
-            balancer: Balancer::open(services, sync, buffer),
+            balancer,
             groups,
             record,
             watcher: None,
@@ -293,7 +301,13 @@ impl Role {
         let t = now();
         role.pool.poll(t, &mut role.out);
         breathe(&mut role.parent, &mut role.breath);
+        // Whoever waits for the service waits for the table; what is said and kept of ten thousand servers takes as long as they do.
+        let is_table = |o: &mut Output| matches!(o, Output::Table(_));
+        let tables: Vec<Output> = role.out.extract_if(.., is_table).collect();
+        tables.into_iter().for_each(|o| role.do_one(t, o));
+        role.keep_ours();
         role.act(t);
+        role.parent.say(Message::Keep { key: WHOLE.into(), bytes: vec![1] });
         (0..configs).for_each(|_| role.parent.say(Message::Ready));
         Ok(Some(role))
     }
@@ -448,6 +462,7 @@ impl Role {
         }
         // What has come is read before anybody is judged by what has not.
         if !self.stopped {
+            self.pool.hold_scripts(self.programs.unknown(t), t);
             self.pool.poll(t, &mut self.out);
             self.polled = t;
             self.act(t);

@@ -47,7 +47,7 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
     check::Config {
         groups: groups.collect(),
         services: c.virtual_servers.iter().filter_map(|v| service(v, c, &by_name, &mut pages)).collect(),
-        init_notifies: c.globals.rs_init_notifies,
+        init_notifies: c.globals.rs_init_notifies.unwrap_or(false),
     }
 }
 
@@ -158,7 +158,8 @@ fn service(
     s.hysteresis = v.hysteresis;
     s.quorum_up = v.quorum_up.as_ref().map(|x| script(x, account));
     s.quorum_down = v.quorum_down.as_ref().map(|x| script(x, account));
-    let mail = !c.globals.no_checker_emails && c.globals.smtp_alert_checker.or(c.globals.smtp_alert).unwrap_or(false);
+    let mail = !c.globals.no_checker_emails.unwrap_or(false)
+        && c.globals.smtp_alert_checker.or(c.globals.smtp_alert).unwrap_or(false);
     s.smtp_alert = v.smtp_alert.unwrap_or(mail);
     s.sorry = v.sorry_server.map(|(address, p)| check::SorryServer {
         address,
@@ -380,7 +381,7 @@ fn http(
         version: match x.http_protocol.as_deref() {
             _ if x.http2 == Some(true) => check::HttpVersion::V2,
             Some("1.0C") => check::HttpVersion::V10Close,
-            Some("1.1" | "1.1C") => check::HttpVersion::V11,
+            Some("1.1") => check::HttpVersion::V11,
             _ => check::HttpVersion::V10,
         },
         urls,

@@ -202,8 +202,8 @@ pub fn globals(c: &Config) -> Vec<String> {
         row(key, &bytes.unwrap_or(0));
         row(&format!("{key}_force"), &u8::from(force == Some(true)));
     }
-    row("rs_init_notifies", &u8::from(g.rs_init_notifies));
-    row("no_checker_emails", &u8::from(g.no_checker_emails));
+    row("rs_init_notifies", &u8::from(g.rs_init_notifies.unwrap_or(false)));
+    row("no_checker_emails", &u8::from(g.no_checker_emails.unwrap_or(false)));
     row("rx_bufs_multiples", &g.receive_multiplier.unwrap_or(3));
     row("umask", &format_args!("0{:o}", g.umask.unwrap_or(0o177)));
     if let Some(delay) = g.startup_delay {

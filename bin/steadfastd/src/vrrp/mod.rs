@@ -43,7 +43,7 @@ use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode
 use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
-use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, UNTIL_RELOAD as ADJUSTED};
+use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED};
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
@@ -338,6 +338,7 @@ impl Role {
             self.take_signals(t);
         }
         self.packets(t);
+        self.router.hold_scripts(self.programs.unknown(t), t);
         // The adverts of a thousand routers need not lie in memory at one time, and the first go out first.
         while self.router.poll_part(t, &mut self.out) {
             self.carry_out(t);

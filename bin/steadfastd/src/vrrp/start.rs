@@ -22,6 +22,7 @@ impl Role {
         let mut counters: HashMap<String, steadfast_vrrp::Counters> = HashMap::new();
         let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
         let mut unwritten = succession::Unwritten::default();
+        let mut silent = Duration::ZERO;
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -47,6 +48,10 @@ impl Role {
                     Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if key == succession::UNWRITTEN => {
                         unwritten = decode(&bytes).unwrap_or_default();
+                        parent.say(Message::Keep { key, bytes: Vec::new() });
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key == SILENT => {
+                        silent = Duration::from_millis(decode(&bytes).unwrap_or_default());
                         parent.say(Message::Keep { key, bytes: Vec::new() });
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
@@ -136,6 +141,7 @@ impl Role {
         let t = now();
         let mut out = Vec::new();
         let mut router = Router::restore(plan.take_machine(), &snapshots, t.as_nanos(), t, &mut out);
+        router.stood_still(silent, &mut out);
         router.inherit_counters(&counters);
         for (name, (priority, preempt)) in &adjusted {
             if router.view(name).is_none() {
@@ -204,6 +210,10 @@ impl Role {
         if options.rehearse {
             role.learn_links()?;
             confine(options, &steadfast_sys::sandbox::VRRP, &places);
+            if options.testify {
+                role.read_files(t, role.plan.files.iter().map(|f| f.path.clone()).collect());
+                role.count_processes(t);
+            }
             role.router.poll(now(), &mut role.out);
             if options.testify {
                 let verdicts = snapshots.iter().flat_map(|s| &s.scripts).map(|(name, good)| (name.as_str(), *good));
@@ -215,6 +225,10 @@ impl Role {
         role.has_raised();
         role.tell_wall(t);
         role.learn_links()?;
+        // What it held goes on serving until a master is heard.
+        if !silent.is_zero() {
+            role.router.inherit(&inherited);
+        }
         if !respawned {
             if options.first_life {
                 role.router.inherit(&left.objects);

@@ -89,7 +89,7 @@ fn notes(config: &Config, host: &dyn Host, at: &Places, d: &mut Diagnostics, run
         }
         for r in &v.real_servers {
             for (word, s) in [("notify_up", &r.notify_up), ("notify_down", &r.notify_down)] {
-                note(r.place.span(), word.into(), s.as_ref());
+                note(r.place.span(), word.into(), s.as_deref());
             }
         }
     }

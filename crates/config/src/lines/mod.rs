@@ -112,7 +112,7 @@ impl<'a> Words<'_, 'a> {
     }
 
     fn interface(&mut self, of: &Word) -> Option<String> {
-        self.value(of).map(|w| w.text.clone())
+        self.value(of).map(|w| w.text.to_string())
     }
 
     fn cidr(&mut self, of: &Word) -> Option<IpCidr> {
@@ -324,7 +324,7 @@ pub(crate) fn link_delay(c: &mut Cx<'_>) -> Option<(String, Duration, Duration)>
         Some(w) => c.duration(w, 0.0, 255.0)?,
         None => down,
     };
-    Some((link.text.clone(), down, up))
+    Some((link.text.to_string(), down, up))
 }
 
 words! { DELAY_WORDS, "interface_up_down_delays",
@@ -348,7 +348,7 @@ pub(crate) fn linkbeat(c: &mut Cx<'_>) -> Option<(String, Option<LinkMethod>)> {
             None
         }
     };
-    Some((link.text.clone(), method))
+    Some((link.text.to_string(), method))
 }
 
 words! { LINKBEAT_WORDS, "linkbeat_interfaces",

@@ -307,7 +307,7 @@ pub(crate) fn route(c: &mut Cx<'_>, statics: bool) -> Option<(Route, Option<Stri
                 if w.c.host.interface(&dev.text).is_none() {
                     w.c.absent_link(Class::General, dev);
                 }
-                *r.nexthops.last_mut().map_or(&mut r.interface, |h| &mut h.interface) = Some(dev.text.clone());
+                *r.nexthops.last_mut().map_or(&mut r.interface, |h| &mut h.interface) = Some(dev.text.to_string());
             }
             "vrf" => r.vrf = Some(w.interface(o)?),
             "onlink" => *r.nexthops.last_mut().map_or(&mut r.onlink, |h| &mut h.onlink) = true,

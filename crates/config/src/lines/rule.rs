@@ -156,7 +156,7 @@ pub(crate) fn rule(c: &mut Cx<'_>, next: &mut u32, statics: bool) -> Option<(Rul
                 if w.c.host.interface(&dev.text).is_none() {
                     w.c.absent_link(Class::General, dev);
                 }
-                *if o.text == "oif" { &mut r.oif } else { &mut r.iif } = Some(dev.text.clone());
+                *if o.text == "oif" { &mut r.oif } else { &mut r.iif } = Some(dev.text.to_string());
             }
             "tunnel-id" => {
                 let value = w.value(o)?;

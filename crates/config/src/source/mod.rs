@@ -11,8 +11,10 @@ pub(crate) use text::text;
 pub use words::{CommandError, split_command, split_line};
 
 use crate::diag::{Class, Diagnostics, Files, Span};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use steadfast_core::Name;
 
 /// Files within files at most.
 const DEPTH: usize = 32;
@@ -24,6 +26,8 @@ const FILES: usize = 10_000;
 const EXPANSIONS: usize = 200_000;
 /// Bytes that expansions may add at most.
 const EXPANDED: usize = 64 << 20;
+/// Lines for which room is made at once, at most.
+const LIKELY: usize = 100_000;
 /// A longer line loses its first part, as with keepalived.
 const LINE: usize = 1023;
 
@@ -42,7 +46,7 @@ pub enum LineKind {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Word {
     /// Its text, without quotes.
-    pub text: String,
+    pub text: Name,
     /// It was quoted.
     pub quoted: bool,
     /// Its place.
@@ -55,11 +59,30 @@ pub struct Line {
     /// Kind.
     pub kind: LineKind,
     /// Words; empty for braces.
-    pub words: Vec<Word>,
-    /// The text, comment removed; script keywords split it anew.
-    pub raw: String,
+    pub words: Box<[Word]>,
+    /// The text, where it is not its words with a blank between them.
+    text: Option<Box<str>>,
     /// Its place.
     pub span: Span,
+}
+
+impl Line {
+    fn of_words(words: Box<[Word]>, text: &str, span: Span) -> Line {
+        let plain = !words.iter().any(|w| w.quoted) && words.iter().map(|w| w.text.as_str()).eq(text.split(' '));
+        Line { kind: LineKind::Text, words, text: (!plain).then(|| text.into()), span }
+    }
+
+    /// The text, comment removed; script keywords split it anew.
+    pub fn raw(&self) -> Cow<'_, str> {
+        if let Some(text) = &self.text {
+            return text.as_ref().into();
+        }
+        match &*self.words {
+            [] => "".into(),
+            [one] => one.text.as_str().into(),
+            all => all.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ").into(),
+        }
+    }
 }
 
 /// What the reading depends on.
@@ -164,9 +187,12 @@ impl State<'_> {
             Ok(t) => t,
             Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
         };
-        let bare = text.strip_prefix('\u{feff}');
-        let file = self.out.files.add(path.display().to_string(), bare.unwrap_or(&text).to_string());
-        if bare.is_some() {
+        let bare = text.strip_prefix('\u{feff}').map(String::from);
+        let marked = bare.is_some();
+        let text = bare.unwrap_or(text);
+        // Its text follows when it has been read: files within it have the numbers behind its own.
+        let file = self.out.files.add(path.display().to_string(), String::new());
+        if marked {
             // Nobody sees it, so it is named; to keepalived it is a part of the first word.
             let at = Span { file, line: 1, column: 1, width: 1 };
             let help = Some("save the file as UTF-8 without a byte order mark".into());
@@ -174,7 +200,9 @@ impl State<'_> {
             self.out.diagnostics.push_help(Class::UnknownKeyword, Some(at), text, help);
         }
         self.open.push((self.reader.canonical(path), self.redefined));
-        let mut lines = bare.unwrap_or(&text).split('\n').enumerate();
+        let likely = text.bytes().filter(|b| matches!(b, b'\n' | b'{')).count();
+        self.out.lines.reserve(likely.min(LIKELY));
+        let mut lines = text.split('\n').enumerate();
         while let Some((n, line)) = lines.next() {
             let number = u32::try_from(n + 1).unwrap_or(u32::MAX);
             let span = Span { file, line: number, column: 1, width: 1 };
@@ -199,6 +227,7 @@ impl State<'_> {
             self.line(&line, span, path, depth, 0);
         }
         self.open.pop();
+        self.out.files.put(file, text);
     }
 
     /// Rules about a physical line as such.
@@ -310,7 +339,7 @@ impl State<'_> {
                     if unmatched {
                         self.out.diagnostics.push(Class::UnmatchedQuote, Some(span), "quote is not closed");
                     }
-                    if let [w, seed, ..] = words.as_slice()
+                    if let [w, seed, ..] = &*words
                         && w.text == "random_seed"
                         && let Ok(seed) = seed.text.parse::<u32>()
                     {
@@ -322,10 +351,10 @@ impl State<'_> {
                         continue;
                     }
                     if !words.is_empty() {
-                        self.out.lines.push(Line { kind: LineKind::Text, words, raw: piece.text, span });
+                        self.out.lines.push(Line::of_words(words, &piece.text, span));
                     }
                 }
-                kind => self.out.lines.push(Line { kind, words: Vec::new(), raw: String::new(), span }),
+                kind => self.out.lines.push(Line { kind, words: Box::default(), text: None, span }),
             }
         }
     }

@@ -256,7 +256,7 @@ fn a_bomb_of_definitions_is_bounded() {
     }
     text.push_str("use $a39\n");
     let s = read(&[("main", &text)]);
-    assert!(s.lines.iter().map(|l| l.raw.len()).sum::<usize>() <= 4 * EXPANDED);
+    assert!(s.lines.iter().map(|l| l.raw().len()).sum::<usize>() <= 4 * EXPANDED);
 }
 
 #[test]
@@ -275,10 +275,10 @@ type Bare = (LineKind, Vec<(String, bool)>, String);
 fn bare(source: &Source) -> Vec<Bare> {
     let special = |text: &str| text.trim_start_matches('"').starts_with(['@', '~', '$']);
     let words = |l: &Line| {
-        let quoted = |(n, w): (usize, &Word)| (w.text.clone(), w.quoted && (n > 0 || !special(&w.text)));
+        let quoted = |(n, w): (usize, &Word)| (w.text.to_string(), w.quoted && (n > 0 || !special(&w.text)));
         l.words.iter().enumerate().map(quoted).collect()
     };
-    let raw = |l: &Line| if special(&l.raw) { String::new() } else { l.raw.clone() };
+    let raw = |l: &Line| if special(&l.raw()) { String::new() } else { l.raw().into_owned() };
     source.lines.iter().map(|l| (l.kind, words(l), raw(l))).collect()
 }
 
@@ -293,7 +293,7 @@ fn the_text_of_what_was_read_gives_the_same_lines_again() {
          $L={long}\n$L2=$L $L $L $L\n$L3={many}\nl $L2\nl $L3\nl $L2 {{\n}}\n$W=w\n{seq}"
     );
     let s = read(&[("main", &main), ("more", "m $A {\n n ${_PWD} # c\n}\n")]);
-    assert!(s.lines.iter().any(|l| l.raw.len() > 40 * LINE), "{:?}", s.lines.iter().map(|l| l.raw.len()).max());
+    assert!(s.lines.iter().any(|l| l.raw().len() > 40 * LINE), "{:?}", s.lines.iter().map(|l| l.raw().len()).max());
     let text = text(&s.lines);
     assert!(text.contains("m 1 {\n  n .\n}\n") && !text.contains("include") && text.starts_with("x 1\n"), "{text}");
     assert!(text.lines().all(|l| l.len() <= LINE));

@@ -82,7 +82,7 @@ impl Names<'_> {
             return whole;
         }
         // Definitions may use others.
-        let whole = Line { raw: whole, words: Vec::new(), ..line.clone() };
+        let whole = Line { text: Some(whole.into()), words: Box::default(), ..line.clone() };
         self.line(&whole, out)
     }
 
@@ -90,7 +90,7 @@ impl Names<'_> {
         let lines = self.lines;
         let prefix = self.prefix.get_or_insert_with(|| {
             let mut prefix = "_PART".to_string();
-            while lines.iter().any(|l| l.raw.contains(&prefix)) {
+            while lines.iter().any(|l| l.raw().contains(&prefix)) {
                 prefix.push('_');
             }
             prefix
@@ -102,14 +102,12 @@ impl Names<'_> {
 
 /// The text, so that its first word is no condition, definition or repetition where it was none.
 fn plain(line: &Line) -> String {
-    let special =
-        ["@", "~SEQ", "~LST"].iter().any(|s| line.raw.starts_with(s)) || words::definition(&line.raw).is_some();
-    match line.words.first().filter(|w| special && !w.quoted) {
-        Some(word) => match line.raw.strip_prefix(word.text.as_str()) {
-            Some(rest) => format!("\"{}\"{rest}", word.text),
-            None => line.raw.clone(),
-        },
-        None => line.raw.clone(),
+    let raw = line.raw();
+    let special = ["@", "~SEQ", "~LST"].iter().any(|s| raw.starts_with(s)) || words::definition(&raw).is_some();
+    let word = line.words.first().filter(|w| special && !w.quoted);
+    match word.and_then(|word| Some((word, raw.strip_prefix(word.text.as_str())?))) {
+        Some((word, rest)) => format!("\"{}\"{rest}", word.text),
+        None => raw.into_owned(),
     }
 }
 

@@ -109,11 +109,15 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece> {
 }
 
 /// Splits at blanks; quoted text is a word of its own. True when a quote was left open.
-pub(crate) fn split(text: &str, at: Span, made: bool) -> (Vec<Word>, bool) {
-    let mut words = Vec::new();
+pub(crate) fn split(text: &str, at: Span, made: bool) -> (Box<[Word]>, bool) {
+    let mut words: Vec<Word> = Vec::new();
     let mut current = String::new();
     let mut start = 0u32;
     let mut quoted = false;
+    let mut take = |text: &mut String, quoted, span| {
+        words.push(Word { text: text.as_str().into(), quoted, span });
+        text.clear();
+    };
     let span = |start: u32, end: u32| {
         if made { at } else { Span { column: at.column + start, width: end.saturating_sub(start).max(1), ..at } }
     };
@@ -123,19 +127,19 @@ pub(crate) fn split(text: &str, at: Span, made: bool) -> (Vec<Word>, bool) {
         end = n + 1;
         match c {
             '"' if quoted => {
-                words.push(Word { text: std::mem::take(&mut current), quoted: true, span: span(start, n + 1) });
+                take(&mut current, true, span(start, n + 1));
                 quoted = false;
             }
             '"' => {
                 if !current.is_empty() {
-                    words.push(Word { text: std::mem::take(&mut current), quoted: false, span: span(start, n) });
+                    take(&mut current, false, span(start, n));
                 }
                 quoted = true;
                 start = n;
             }
             c if c.is_whitespace() && !quoted => {
                 if !current.is_empty() {
-                    words.push(Word { text: std::mem::take(&mut current), quoted: false, span: span(start, n) });
+                    take(&mut current, false, span(start, n));
                 }
             }
             c => {
@@ -147,9 +151,9 @@ pub(crate) fn split(text: &str, at: Span, made: bool) -> (Vec<Word>, bool) {
         }
     }
     if !current.is_empty() || quoted {
-        words.push(Word { text: current, quoted, span: span(start, end) });
+        take(&mut current, quoted, span(start, end));
     }
-    (words, quoted)
+    (words.into(), quoted)
 }
 
 /// Shell-like `{a,b}` alternatives, one level of nesting after the other; at most 256.

@@ -96,7 +96,7 @@ macro_rules! checker {
                 /// Port to connect from.
                 live "bind_port" "N" "1-65535" "none" => |c, s| c.some_int(&mut s.reach.bind_port, 1, 65535);
                 /// Interface to connect by.
-                live "bind_if" "IF" "-" "none" => |c, s| c.text(&mut s.reach.bind_if);
+                live "bind_if" "IF" "at most 15 characters" "none" => |c, s| crate::lvs::link(c, &mut s.reach.bind_if);
                 /// Limit of a connect, and of each silence after it.
                 live "connect_timeout" "SECS" "0.000001-4294.967295" "the server's" => |c, s| c.seconds(&mut s.reach.connect_timeout, LEAST, CONNECT);
                 /// Mark of the packets.
@@ -189,7 +189,7 @@ checker! {
         live "http_protocol" "1.0|1.0C|1.1" "-" "1.0" => http_protocol: Option<String> = None, |c, v| {
             let Some(w) = c.value() else { return };
             match w.text.to_ascii_uppercase().as_str() {
-                "1.0" | "1.0C" | "1.1" | "1.1C" => *v = Some(w.text.to_ascii_uppercase()),
+                "1.0" | "1.0C" | "1.1" => *v = Some(w.text.to_ascii_uppercase()),
                 other => c.report_at(Class::General, w, format!("'{other}' is no version of HTTP")),
             }
         };
@@ -247,7 +247,7 @@ checker! {
             let Some(w) = c.value() else { return };
             let name = w.text.strip_suffix('.').unwrap_or(&w.text);
             if name.is_empty() || name.split('.').all(|l| (1..=63).contains(&l.len())) {
-                *v = Some(w.text.clone());
+                *v = Some(w.text.to_string());
             } else {
                 c.report_at(Class::General, w, format!("'{}' is no domain name", w.text));
             }
@@ -324,9 +324,12 @@ section! {
         live "track_file" "NAME" "-" "required" => track_file: Option<String> = None, |c, v| c.text(v);
         /// What its number does.
         live "weight" "N [reverse|noreverse]" "-2147483647-2147483647" "the file's" => weight: Option<(i32, bool)> = None, |c, v| {
-            let mut n = 0i32;
-            c.int(&mut n, -2_147_483_647, 2_147_483_647);
-            *v = Some((n, c.word(2).is_some_and(|w| w.text == "reverse")));
+            let Some(n) = c.value().and_then(|w| c.number(w, -2_147_483_647, 2_147_483_647)) else { return };
+            let option = c.word(2);
+            if let Some(w) = option.filter(|w| !["reverse", "noreverse"].contains(&w.text.as_str())) {
+                c.report_at(Class::General, w, format!("'{}' is neither reverse nor noreverse, ignoring it", w.text));
+            }
+            *v = i32::try_from(n).ok().map(|n| (n, option.is_some_and(|w| w.text == "reverse")));
         };
     } also {} plain {}
 }

@@ -28,7 +28,7 @@ section! {
                 let text = format!("smtp_server '{}' has no address, the name does not exist now", host.text);
                 c.report_at(Class::General, host, text);
             }
-            *v = Some((host.text.clone(), port));
+            *v = Some((host.text.to_string(), port));
         };
         /// Name said in HELO.
         live "smtp_helo_name" "NAME" "-" "host name" => smtp_helo_name: Option<String> = None, |c, v| c.text(v);
@@ -174,9 +174,9 @@ section! {
         /// Reader of lvs_notify_fifo.
         live "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => lvs_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
         /// No mail of servers.
-        live "no_checker_emails" "-" "-" "off" => no_checker_emails: bool = false, |c, v| c.flag(v);
+        live "no_checker_emails" "[BOOL]" "-" "off" => no_checker_emails: Option<bool> = None, |c, v| c.boolean(v);
         /// Servers' first states run their notifiers.
-        live "rs_init_notifies" "-" "-" "off" => rs_init_notifies: bool = false, |c, v| c.flag(v);
+        live "rs_init_notifies" "[BOOL]" "-" "off" => rs_init_notifies: Option<bool> = None, |c, v| c.boolean(v);
         /// nftables table for the traffic of virtual addresses.
         live "nftables" "[TABLE]" "name" "keepalived" => nftables: Option<String> = None, |c, v| c.optional_text(v);
         /// Hook priority of its chains.
@@ -406,7 +406,7 @@ section! {
 fn absolute(c: &mut Cx<'_>, v: &mut Option<String>) {
     let Some(w) = c.value() else { return };
     if w.text.starts_with('/') {
-        *v = Some(w.text.clone());
+        *v = Some(w.text.to_string());
     } else {
         c.report_at(Class::General, w, format!("'{}' is not an absolute path, ignoring it", w.text));
     }
@@ -420,7 +420,7 @@ fn bus_name(c: &mut Cx<'_>, v: &mut Option<String>) {
         first.is_some_and(|f| !f.is_ascii_digit()) && e.chars().all(|x| x.is_ascii_alphanumeric() || "_-".contains(x))
     };
     if w.text.len() <= 255 && w.text.contains('.') && w.text.split('.').all(good) {
-        *v = Some(w.text.clone());
+        *v = Some(w.text.to_string());
     } else {
         c.report_at(Class::General, w, format!("'{}' is no name for D-Bus, ignoring it", w.text));
     }
@@ -428,7 +428,7 @@ fn bus_name(c: &mut Cx<'_>, v: &mut Option<String>) {
 
 /// `[NAME]` of a process.
 fn process_name(c: &mut Cx<'_>, v: &mut Option<String>) {
-    let name = c.word(1).map(|w| w.text.clone()).unwrap_or_default();
+    let name = c.word(1).map(|w| w.text.to_string()).unwrap_or_default();
     if name.chars().count() > 15 || name.chars().any(|ch| ch.is_control() || ch.is_whitespace()) {
         c.report(Class::General, format!("'{name}' is not a process name of at most 15 visible characters, ignoring it"));
         return;

@@ -40,9 +40,9 @@ section! {
         /// Weight 0 instead of removal while down.
         live "inhibit_on_failure" "[BOOL]" "-" "the virtual server's" => inhibit_on_failure: Option<bool> = None, |c, v| c.boolean(v);
         /// Run when it comes up.
-        live "notify_up" "SCRIPT [USER [GROUP]]" "-" "none" => notify_up: Option<Script> = None, |c, v| c.script(v);
+        live "notify_up" "SCRIPT [USER [GROUP]]" "-" "none" => notify_up: Option<Box<Script>> = None, |c, v| c.boxed_script(v);
         /// Run when it goes down.
-        live "notify_down" "SCRIPT [USER [GROUP]]" "-" "none" => notify_down: Option<Script> = None, |c, v| c.script(v);
+        live "notify_down" "SCRIPT [USER [GROUP]]" "-" "none" => notify_down: Option<Box<Script>> = None, |c, v| c.boxed_script(v);
         /// Down until the first success.
         live "alpha" "[BOOL]" "-" "the virtual server's" => alpha: Option<bool> = None, |c, v| c.boolean(v);
         /// Default of its checks.
@@ -60,7 +60,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| crate::lvs::snmp_name(c, v);
         /// As the virtual server's (steadfast's own).
         live "slow_start" "SECS" "0-86400" "the virtual server's" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// As the virtual server's (steadfast's own).
@@ -91,6 +91,7 @@ section! {
             block(&mut x, c);
             if x.misc_path.is_none() {
                 c.report(Class::General, "MISC_CHECK without misc_path, ignoring it");
+                c.drop_check();
             } else {
                 s.checkers.push(Checker::Misc(x));
             }
@@ -166,7 +167,7 @@ section! {
         /// How packets reach servers.
         live "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Persistence engine.
-        live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| c.text(v);
+        live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| crate::lvs::engine(c, v);
         /// How long a client stays with its server.
         live "persistence_timeout" "[SECS]" "1-2678400" "off; 360 when bare" => persistence_timeout: Option<u32> = None, |c, v| {
             if c.word(1).is_some() { c.some_int(v, 1, 2_678_400); } else { *v = Some(360); }
@@ -184,7 +185,7 @@ section! {
             }
         };
         /// Checks rest while the address is not on this host; with a name (steadfast's own) while that vrrp_instance is not master.
-        live "ha_suspend" "[INSTANCE]" "-" "off" => ha_suspend: Option<Option<String>> = None, |c, v| *v = Some(c.word(1).map(|w| w.text.clone()));
+        live "ha_suspend" "[INSTANCE]" "-" "off" => ha_suspend: Option<Option<String>> = None, |c, v| *v = Some(c.word(1).map(|w| w.text.to_string()));
         /// A server that recovers gets its weight step by step over this time (steadfast's own).
         live "slow_start" "SECS" "0-86400" "0" => slow_start: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// A server that leaves the file stays with weight 0 for this long (steadfast's own).
@@ -196,7 +197,7 @@ section! {
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
-        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| c.text(v);
+        live "snmp_name" "STRING" "-" "none" => snmp_name: Option<String> = None, |c, v| crate::lvs::snmp_name(c, v);
         /// Servers are down until their first success.
         live "alpha" "-" "-" "off" => alpha: bool = false, |c, v| c.flag(v);
         /// At a stop notifiers run for what is up.
@@ -276,7 +277,10 @@ section! {
         live "certificate" "PATH" "-" "none" => certificate: Option<String> = None, |c, v| c.text(v);
         /// Key.
         live "key" "PATH" "-" "none" => key: Option<String> = None, |c, v| c.text(v);
-    } also {} plain {}
+    } also {} plain {
+        /// Where `ca`, `certificate` and `key` are.
+        places: [Place; 3];
+    }
 }
 
 /// The IPVS connection sync daemon.

@@ -27,7 +27,7 @@ section! {
             } else if w.text == "lo" || c.host.interface(&w.text) == Some(true) {
                 c.report_at(Class::General, w, format!("'{}' is a loopback interface", w.text));
             } else {
-                *v = Some(w.text.clone());
+                *v = Some(w.text.to_string());
             }
         };
         /// Virtual router id, unique on a link and family.

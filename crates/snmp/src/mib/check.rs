@@ -261,7 +261,7 @@ fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Serv
         .gauge(57, s.retry.unwrap_or(0));
     time(&mut row, 58, 65, s.delay_before_retry.unwrap_or_default());
     time(&mut row, 59, 66, s.warmup.unwrap_or_default());
-    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails;
+    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails.unwrap_or(false);
     row.int(60, i32::try_from(s.weight).unwrap_or(i32::MAX))
         .truth(61, s.smtp_alert.unwrap_or(mail))
         .truth(62, has("mh-fallback"))
@@ -305,8 +305,8 @@ fn server(
         }
     }
     row.int(10, if r.inhibit_on_failure.unwrap_or(s.inhibit_on_failure) { 2 } else { 1 })
-        .some_text(11, r.notify_up.as_ref().map(command).as_deref())
-        .some_text(12, r.notify_down.as_ref().map(command).as_deref())
+        .some_text(11, r.notify_up.as_deref().map(command).as_deref())
+        .some_text(12, r.notify_down.as_deref().map(command).as_deref())
         .gauge(13, now.map_or(0, |x| x.checks.iter().filter(|c| !c.good).count()));
     // One that is not in the kernel's table counts nothing.
     if let Some(t) = now.and_then(|x| x.traffic).or(of.and_then(|x| x.traffic).map(|_| Traffic::default())) {
@@ -323,7 +323,7 @@ fn server(
     time(&mut row, 45, 49, r.warmup.or(s.warmup).unwrap_or_default());
     time(&mut row, 46, 50, delay);
     let g = &f.config.globals;
-    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails;
+    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails.unwrap_or(false);
     row.truth(47, r.smtp_alert.unwrap_or(mail)).gauge(51, micros(timeout));
     tunnel(&mut row, 52, method);
     row.some_text(55, r.snmp_name.as_deref());

@@ -39,7 +39,7 @@ fn a_successor_is_told_what_was_kept_before_its_configuration() {
     keep(&mut ward, 1, "W", b"x");
     keep(&mut ward, 1, "W", b"");
     keep(&mut ward, 7, "V", b"of another life");
-    let end = ward.ended(at(2), End::Signalled(9), false);
+    let end = ward.ended(at(1), End::Signalled(9), false);
     assert_eq!(end, Sequel::Restart { delay: Duration::ZERO, forgotten: false, withdraw: false });
     ward.started(at(2), 2, b"c").expect("fits");
     let kept = Message::Keep { key: "V".into(), bytes: b"new".into() };
@@ -256,7 +256,7 @@ fn what_was_kept_for_an_upgrade_is_not_for_a_successor_after_a_crash() {
         keep(&mut ward, 1, &format!("{key}VI"), b"state");
     }
     assert_eq!(ward.kept().count(), 2, "the new program has it");
-    ward.ended(at(2), End::Signalled(9), false);
+    ward.ended(at(1), End::Signalled(9), false);
     assert_eq!(ward.kept().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), [format!("{UNTIL_RELOAD}VI")]);
     ward.drop_kept(UNTIL_RELOAD);
     assert_eq!(ward.kept().count(), 0);
@@ -382,4 +382,21 @@ fn who_wants_a_successor_has_one_that_goes_on() {
     ward.started(at(60), 60, b"c").expect("fits");
     ward.stop(false).expect("fits");
     assert_eq!(ward.ended(at(61), End::Exited(SUCCESSION), false), Sequel::Expected { withdraw: true });
+}
+
+/// Whoever stood still before it was ended may have a peer in its place: its successor is told.
+#[test]
+fn a_successor_is_told_for_how_long_the_former_life_had_been_silent() {
+    for (silent, told) in [(1, false), (3, true)] {
+        let mut ward = Ward::new(Memory::Brief, true);
+        ward.started(at(0), 1, b"c").expect("fits");
+        keep(&mut ward, 1, "V", b"x");
+        let beat = Envelope { epoch: 1, message: Message::Heartbeat { late: 0 } };
+        ward.heard(at(1), &frame(&beat).expect("frame")).expect("own frame");
+        ward.ended(at(1 + silent), End::Signalled(9), false);
+        ward.started(at(5), 2, b"c").expect("fits");
+        let bytes = steadfast_ipc::encode(&(silent * 1000)).expect("number");
+        let all = said(&mut ward);
+        assert_eq!(all.contains(&Message::Keep { key: SILENT.into(), bytes }), told, "{silent}: {all:?}");
+    }
 }

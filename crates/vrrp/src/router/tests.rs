@@ -308,3 +308,20 @@ fn what_many_say_at_one_time_comes_in_parts_and_all_of_it() {
     }
     assert!(said >= 100 && parts >= 2, "{said} in {parts}");
 }
+
+/// A life that stood still for longer than its peers have patience has no mastership to hand on; one that was shorter has.
+#[test]
+fn who_stood_still_before_it_died_is_succeeded_by_a_listener() {
+    for (silent, state) in [(3000, State::Master), (4000, State::Backup)] {
+        let mut solo = Solo::master(one(instance("VI", 0, 51, 100)));
+        let snapshots: Vec<Snapshot> = solo.router.snapshots().collect();
+        solo.router = Router::restore(one(instance("VI", 0, 51, 100)), &snapshots, 1, solo.now, &mut solo.out);
+        solo.router.stood_still(std::time::Duration::from_millis(silent), &mut solo.out);
+        solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0)])));
+        solo.router.poll(solo.now, &mut solo.out);
+        assert_eq!(solo.state(), state, "{silent}");
+        assert_eq!(sent(&solo.take()).is_empty(), state == State::Backup);
+        solo.run_ms(4000);
+        assert_eq!(solo.state(), State::Master, "nobody else is there");
+    }
+}

@@ -450,3 +450,32 @@ fn a_link_of_another_kind_is_no_vrf() {
     t.links.remove("eth1");
     assert_eq!(said(&t), ["VRF eth1 is absent or down"]);
 }
+
+/// The process that starts scripts may hang: that is no fault of theirs.
+#[test]
+fn no_script_has_overrun_its_time_while_nobody_can_say_how_it_is() {
+    let mut solo = Solo::new(chk(-50, false));
+    solo.run_ms(100);
+    solo.input(Input::ScriptEnded("chk", ScriptEnd::Exited(0)));
+    assert_eq!(solo.view().priority, 100);
+    solo.run_ms(950);
+    solo.take();
+    let killed = |out: &[crate::Output]| out.iter().any(|o| matches!(o, crate::Output::KillScript(..)));
+    solo.router.hold_scripts(true, solo.now);
+    solo.run_ms(6000);
+    assert!(!killed(&solo.take()) && solo.view().priority == 100);
+    solo.router.hold_scripts(false, solo.now);
+    solo.run_ms(990);
+    assert!(!killed(&solo.take()), "all of its time");
+    solo.run_ms(20);
+    assert!(killed(&solo.take()));
+    // And not for ever.
+    let mut solo = Solo::new(chk(-50, false));
+    for _ in 0..20 {
+        solo.router.hold_scripts(true, solo.now);
+        solo.run_ms(400);
+        solo.router.hold_scripts(false, solo.now);
+        solo.run_ms(400);
+    }
+    assert!(killed(&solo.take()));
+}

@@ -185,6 +185,9 @@ fn killed_checker_child(lab: &mut Lab) {
         assert!(!eventually(seconds(1), || table() != before), "{}", table());
     }
     assert_eq!(answer(held), "kept");
+    // The second one died of what it had been handed, for all that anybody knows: what the third one knows it has from the table.
+    assert!(d.log().contains("down until their next check: 1 of our servers"), "{}", d.log());
+    assert_eq!(d.log().matches("Gained quorum").count(), 1, "{}", d.log());
     // What it knew of a dead server it still knows: it returns by a check, not by a restart.
     lab.serve("rs3");
     wait_table("10.2.0.3:80", true);
