@@ -302,11 +302,8 @@ mod tests {
             let written = page(libc::PROT_READ | libc::PROT_WRITE);
             assert!(written != libc::MAP_FAILED && page(libc::PROT_WRITE | libc::PROT_EXEC) == libc::MAP_FAILED);
             // SAFETY: it is that page, which nothing refers to.
-            assert_eq!(
-                unsafe { libc::mprotect(written, 4096, libc::PROT_READ | libc::PROT_EXEC) },
-                -1,
-                "written, then run"
-            );
+            let turned = unsafe { libc::mprotect(written, 4096, libc::PROT_READ | libc::PROT_EXEC) };
+            assert_eq!(turned, -1, "written, then run");
             assert_eq!(frames(), role.1.frames && may, "{}", role.0);
             return;
         }
