@@ -424,7 +424,11 @@ fn a_reload_may_name_files_in_any_folder() {
     d.wait_log("Startup complete", seconds(10));
     peer.wait_log("(VI) Entering BACKUP STATE", seconds(10));
     let children = ["vrrp.pid", "check.pid", "bfd.pid"];
-    let pids = || children.map(|c| d.pid_of(c).expect("pid"));
+    // A file of a number is empty for a moment while it is written anew.
+    let pids = || {
+        assert!(eventually(seconds(10), || children.iter().all(|c| d.pid_of(c).is_some())), "{}", d.log());
+        children.map(|c| d.pid_of(c).unwrap_or_default())
+    };
     let (before, changes) = (pids(), d.log().matches("Entering").count());
     let at = |name: &str| elsewhere.path().join(name);
     let globals = format!(
