@@ -152,6 +152,8 @@ pub struct VirtualServer {
     pub service: Service,
     /// When its checks rest.
     pub suspend: Suspend,
+    /// Somebody follows its quorum: without it they do not rest.
+    pub tracked: bool,
     /// At stop, down notifiers run for what is up.
     pub omega: bool,
     /// Weight of live servers that the service needs, at least 1.
@@ -180,6 +182,7 @@ impl VirtualServer {
             family: Family::V4,
             service: Service::default(),
             suspend: Suspend::Never,
+            tracked: false,
             omega: false,
             quorum: 1,
             hysteresis: 0,

@@ -397,3 +397,45 @@ fn a_mark_stands_for_the_addresses_of_a_group() {
     );
     assert_eq!(table.destinations.len(), 2);
 }
+
+/// An instance that follows the quorum gives the address up with it: checks that rested without the address would never bring it back.
+#[test]
+fn who_is_tracked_is_asked_as_long_as_there_is_no_quorum() {
+    for (by_address, alpha) in [(true, false), (false, false), (true, true)] {
+        let suspend = if by_address { Suspend::WithoutAddress } else { Suspend::WithoutInstance("VI".into()) };
+        let mut check = tcp(A);
+        (check.timing.alpha, check.timing.retry) = (alpha, 0);
+        let s = VirtualServer { suspend, tracked: true, ..service(vec![server(A, 1, check)]) };
+        let mut w = world(s);
+        // What the brother does with what he is told of the quorum.
+        let follow = |w: &mut World, seconds: u32| {
+            for _ in 0..seconds * 10 {
+                let told =
+                    w.said.iter().rev().find_map(|(_, o)| if let Output::Quorum(_, q) = o { Some(*q) } else { None });
+                if let Some(here) = told {
+                    w.tell(match by_address {
+                        true => Input::Address(IpAddr::from([192, 0, 2, 1]), here),
+                        false => Input::Instance("VI", here),
+                    });
+                }
+                w.run(0.1);
+            }
+        };
+        follow(&mut w, 3);
+        assert_eq!(w.table(), "10.0.0.1:80=1", "{by_address} {alpha}");
+        w.manner(A, Manner::Refuses);
+        follow(&mut w, 3);
+        assert_eq!(w.table(), "");
+        w.manner(A, up());
+        follow(&mut w, 3);
+        assert_eq!(w.table(), "10.0.0.1:80=1", "{by_address} {alpha}");
+        // With its quorum it rests where the address is not.
+        w.tell(match by_address {
+            true => Input::Address(IpAddr::from([192, 0, 2, 1]), false),
+            false => Input::Instance("VI", false),
+        });
+        let before = w.starts.len();
+        w.run(5.0);
+        assert_eq!(w.starts.len(), before);
+    }
+}

@@ -261,6 +261,9 @@ impl Pool {
         let changes = v.evaluate(touched, &self.checkers, cause, now, out);
         self.keep.extend(changes.servers.iter().map(|i| (s, *i)));
         // also the first one: whoever was told that there is none is not told again
+        if v.quorum != quorum && v.config.tracked {
+            self.timers.set(Key::Reconsider, now);
+        }
         if v.quorum != quorum || !begun {
             out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum, since: v.since }));
         }
@@ -324,15 +327,20 @@ impl Pool {
         }
         for s in self.order.clone() {
             let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
-            let active = match &v.config.suspend {
-                Suspend::Never => true,
-                Suspend::WithoutInstance(name) => self.masters.contains(name),
-                Suspend::WithoutAddress => v.keys.iter().any(|k| match k {
-                    ServiceKey::Address { address, .. } => self.addresses.contains(address),
-                    ServiceKey::Mark { .. } if v.ranges.is_empty() => true,
-                    ServiceKey::Mark { .. } => self.addresses.iter().any(|a| v.ranges.iter().any(|r| r.contains(*a))),
-                }),
-            };
+            // Who follows it gives its address up with the quorum, and only a check can bring both back.
+            let needed = v.config.tracked && !v.quorum;
+            let active = needed
+                || match &v.config.suspend {
+                    Suspend::Never => true,
+                    Suspend::WithoutInstance(name) => self.masters.contains(name),
+                    Suspend::WithoutAddress => v.keys.iter().any(|k| match k {
+                        ServiceKey::Address { address, .. } => self.addresses.contains(address),
+                        ServiceKey::Mark { .. } if v.ranges.is_empty() => true,
+                        ServiceKey::Mark { .. } => {
+                            self.addresses.iter().any(|a| v.ranges.iter().any(|r| r.contains(*a)))
+                        }
+                    }),
+                };
             if active != v.active {
                 v.active = active;
                 let verb = if active { "Activating" } else { "Suspending" };

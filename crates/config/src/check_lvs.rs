@@ -62,6 +62,15 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, places: &Places, d: &m
     });
     overlaps(config, d);
     unchecked(config, d);
+    let of_groups = config.groups.iter().map(|g| &g.track_service);
+    let tracked = config.instances.iter().map(|i| &i.track_service).chain(of_groups).flatten();
+    let tracked: HashSet<&str> = tracked.map(|t| t.name.as_str()).collect();
+    for v in config.virtual_servers.iter().filter(|v| v.ha_suspend.is_some() && !tracked.is_empty()) {
+        if tracked.contains(v.served.to_string().as_str()) {
+            let text = "an instance tracks it, so its checks go on without its quorum whatever ha_suspend says";
+            d.push(Class::Note, v.place.span(), format!("virtual server {}: {text}", named(&v.served)));
+        }
+    }
     any_script
 }
 

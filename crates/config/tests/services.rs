@@ -316,28 +316,15 @@ fn words_with_a_truth_value_mean_it() {
 }
 
 #[test]
-fn words_of_older_files_and_words_too_many_have_advice() {
-    let text = "virtual_server fwmark 5 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {\n TCP_CHECK {\n tcp_port 80\n nb_get_retry 2\n\
-                timeout 3\n }\n }\n}\nglobal_defs {\n lvs_id A\n timeout 1\n}\n";
-    let outcome = read(text);
-    let of = |words: &str| outcome.diagnostics.iter().filter(|d| d.message.contains(words)).collect::<Vec<_>>();
-    let help = |words: &str| of(words).iter().map(|d| d.help.clone().unwrap_or_default()).collect::<Vec<_>>();
-    assert_eq!(help("'tcp_port'"), ["did you mean `connect_port`?"]);
-    assert_eq!(help("'nb_get_retry'"), ["did you mean `retry`?"]);
-    // Where the word that is meant is none there is no advice.
-    assert_eq!(help("'timeout'"), ["did you mean `connect_timeout`?", ""]);
-    assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
-    let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
-    assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
-}
-
-#[test]
-fn servers_that_nobody_checks_are_noted_once() {
-    let all = service("192.0.2.1 80", NAT, &[V4]) + &service("192.0.2.2 80", NAT, &[V4]);
-    let notes = |text: &str| load(text).2.into_iter().filter(|s| s.contains("is checked")).collect::<Vec<_>>();
-    assert_eq!(
-        notes(&all),
-        ["virtual server [192.0.2.1]:80 and 1 more: no real server is checked, a dead one is not taken out"]
-    );
-    assert!(notes(&all.replace("weight 1", "TCP_CHECK {\n }")).is_empty());
+fn ha_suspend_of_a_service_that_an_instance_tracks_is_noted() {
+    let of = |tracked: &str, words: &str| {
+        let instance = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n 192.0.2.1\n }}\n\
+             track_virtual_server {{\n {tracked}\n }}\n}}\n"
+        );
+        let text = service("192.0.2.1 80", &format!("{NAT}\n protocol TCP\n {words}"), &[V4]) + &instance;
+        load(&text).2.iter().any(|s| s.contains("its checks go on without its quorum whatever ha_suspend says"))
+    };
+    assert!(of("192.0.2.1 80", "ha_suspend") && of("192.0.2.1 80 weight 5", "ha_suspend V"));
+    assert!(!of("192.0.2.1 80", "") && !of("192.0.2.1 81", "ha_suspend"));
 }

@@ -95,6 +95,35 @@ fn an_address_goes_with_its_virtual_server_and_comes_back_with_it() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// The service's address is the instance's own: with the quorum it goes from both, and the checks that bring it back do not rest then.
+#[test]
+fn an_address_that_went_with_its_service_comes_back_where_checks_rest_without_it() {
+    require!();
+    for words in ["ha_suspend", "ha_suspend VI"] {
+        let lan = Lan::new(3);
+        let folder = tempfile::tempdir().expect("folder");
+        file(folder.path(), "well", "");
+        let program = file(folder.path(), "web.py", WEB);
+        let web = Program::start(&lan.hosts[2], "python3", &[&program], folder.path());
+        let text = |n| tracking(n).replacen("protocol TCP\n", &format!("protocol TCP\n {words}\n"), 1);
+        let both =
+            [200, 100].map(|n| Daemon::start(&lan.hosts[if n == 200 { 0 } else { 1 }], Kind::Steadfast, &text(n)));
+        let there = || [0, 1].map(|n| lan.hosts[n].has("10.77.0.100"));
+        let logs = || both.iter().map(Daemon::log).collect::<String>();
+        assert!(eventually(seconds(10), || there() == [true, false]), "{}", logs());
+        drop(web);
+        assert!(
+            eventually(seconds(20), || both.iter().all(|d| d.log().contains("Entering FAULT STATE"))),
+            "{}",
+            logs()
+        );
+        assert!(eventually(seconds(10), || there() == [false, false]), "{}", logs());
+        let _web = Program::start(&lan.hosts[2], "python3", &[&program], folder.path());
+        assert!(eventually(seconds(20), || there() == [true, false]), "{words}: {}", logs());
+        both.into_iter().for_each(|d| assert_eq!(d.stop(), Some(0)));
+    }
+}
+
 #[test]
 fn checks_of_a_backup_rest_where_that_is_wanted() {
     require!();

@@ -44,9 +44,16 @@ pub fn pool(c: &Config, assigned: &Assigned) -> check::Config {
     // The first one of a name.
     let by_name: Groups<'_> = c.server_groups.iter().rev().map(|g| (g.name.as_str(), g)).collect();
     let mut pages = Pages::new();
+    let followed = c.instances.iter().map(|i| &i.track_service).chain(c.groups.iter().map(|g| &g.track_service));
+    let followed: HashSet<&str> = followed.flatten().map(|t| t.name.as_str()).collect();
+    let whole = |v| {
+        let mut s = service(v, c, &by_name, &mut pages)?;
+        s.tracked = followed.contains(tracked(&s.id).as_str());
+        Some(s)
+    };
     check::Config {
         groups: groups.collect(),
-        services: c.virtual_servers.iter().filter_map(|v| service(v, c, &by_name, &mut pages)).collect(),
+        services: c.virtual_servers.iter().filter_map(whole).collect(),
         init_notifies: c.globals.rs_init_notifies.unwrap_or(false),
     }
 }

@@ -34,7 +34,7 @@ pub struct Pace {
     pub log_all_failures: Option<bool>,
     /// Successes in a row that bring a server up (steadfast's own).
     pub rise: Option<u32>,
-    /// Failures in a row that take it down (steadfast's own).
+    /// Failures in a row that take the server down (steadfast's own).
     pub fall: Option<u32>,
 }
 
@@ -60,7 +60,7 @@ macro_rules! checker {
                 $($more)*
                 /// Further tries in a round.
                 live "retry" "N" "0-4294967295" "1 (MISC 0, DNS 3) or the server's" => |c, s| c.some_int(&mut s.pace.retry, 0, U32);
-                /// Gap before each of them.
+                /// Gap before each further try of a round.
                 live "delay_before_retry" "SECS" "0-4294967" "1 (HTTP, SSL 3; DNS delay_loop)" => |c, s| c.seconds(&mut s.pace.delay_before_retry, 0.0, LONGEST);
                 /// First checks are spread over this time.
                 live "warmup" "SECS" "0-4294967" "delay_loop" => |c, s| c.seconds(&mut s.pace.warmup, 0.0, LONGEST);
@@ -72,7 +72,7 @@ macro_rules! checker {
                 live "log_all_failures" "[BOOL]" "-" "checker_log_all_failures" => |c, s| c.boolean(&mut s.pace.log_all_failures);
                 /// Successes in a row that bring the server up (steadfast's own).
                 live "rise" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.rise, 1, 1000);
-                /// Failures in a row that take it down (steadfast's own).
+                /// Failures in a row that take the server down (steadfast's own).
                 live "fall" "N" "1-1000" "1" => |c, s| c.some_int(&mut s.pace.fall, 1, 1000);
             }
             plain {

@@ -33,9 +33,9 @@ section! {
         live "weight" "N" "0-2147483647" "the virtual server's" => weight: Option<u32> = None, |c, v| c.some_int(v, 0, 2_147_483_647);
         /// How packets reach it.
         live "lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
-        /// Most connections.
+        /// No new connections while it has so many; 0: no limit.
         live "uthreshold" "N" "uint32" "0" => uthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
-        /// Connections below which it is used again.
+        /// After `uthreshold`: new connections again below this many; 0: three quarters of `uthreshold`.
         live "lthreshold" "N" "uint32" "0" => lthreshold: u32 = 0, |c, v| c.int(v, 0, U32);
         /// Weight 0 instead of removal while down.
         live "inhibit_on_failure" "[BOOL]" "-" "the virtual server's" => inhibit_on_failure: Option<bool> = None, |c, v| c.boolean(v);
@@ -45,15 +45,15 @@ section! {
         live "notify_down" "SCRIPT [USER [GROUP]]" "-" "none" => notify_down: Option<Box<Script>> = None, |c, v| c.boxed_script(v);
         /// Down until the first success.
         live "alpha" "[BOOL]" "-" "the virtual server's" => alpha: Option<bool> = None, |c, v| c.boolean(v);
-        /// Default of its checks.
+        /// Further tries in a round before a server is down. Default of its checks.
         live "retry" "N" "1-4294967295" "the virtual server's" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
-        /// Default of its checks.
+        /// Gap before each further try of a round. Default of its checks.
         live "delay_before_retry" "SECS" "0-4294967" "the virtual server's" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
-        /// Default of its checks.
+        /// First checks are spread over this time. Default of its checks.
         live "warmup" "SECS" "0-4294967" "the virtual server's" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
-        /// Default of its checks.
+        /// Limit of a connect, and of each silence after it. Default of its checks.
         live "connect_timeout" "SECS" "0.000001-4294.967295" "the virtual server's" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
-        /// Default of its checks.
+        /// Time between checks. Default of its checks.
         live "delay_loop" "SECS" "0.000001-4294967" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, LONGEST);
         /// Mail when it comes or goes.
         live "smtp_alert" "[BOOL]" "-" "smtp_alert_checker, then smtp_alert, else on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
@@ -96,7 +96,7 @@ section! {
                 s.checkers.push(Checker::Misc(x));
             }
         };
-        /// A file has the right number.
+        /// The number in a file is 0, or changes the weight.
         live "FILE_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = FileCheck::default(); block(&mut x, c); s.checkers.push(Checker::File(x)); };
         /// A BFD session is up.
         live "BFD_CHECK" "{ ... }" "-" "-" => |c, s| { let mut x = BfdCheck::default(); block(&mut x, c); s.checkers.push(Checker::Bfd(x)); };
@@ -148,13 +148,13 @@ section! {
                 other => c.report_at(Class::General, w, format!("'{other}' is no address family")),
             }
         };
-        /// Default of the checks.
+        /// Further tries in a round before a server is down. Default of the checks.
         live "retry" "N" "1-4294967295" "1" => retry: Option<u32> = None, |c, v| c.some_int(v, 1, U32);
-        /// Default of the checks.
+        /// Gap before each further try of a round. Default of the checks.
         live "delay_before_retry" "SECS" "0-4294967" "see checkers" => delay_before_retry: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
-        /// Default of the checks.
+        /// First checks are spread over this time. Default of the checks.
         live "warmup" "SECS" "0-4294967" "delay_loop" => warmup: Option<Duration> = None, |c, v| c.seconds(v, 0.0, LONGEST);
-        /// Default of the checks.
+        /// Limit of a connect, and of each silence after it. Default of the checks.
         live "connect_timeout" "SECS" "0.000001-4294.967295" "5" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Time between checks.
         live "delay_loop" "SECS" "0.000001-4294967" "60" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, LONGEST);
@@ -204,7 +204,7 @@ section! {
         live "omega" "-" "-" "off" => omega: bool = false, |c, v| c.flag(v);
         /// Run when the quorum is gained.
         live "quorum_up" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_up: Option<Script> = None, |c, v| c.script(v);
-        /// Run when it is lost.
+        /// Run when the quorum is lost.
         live "quorum_down" "SCRIPT [USER [GROUP]]" "-" "none" => quorum_down: Option<Script> = None, |c, v| c.script(v);
         /// Weight of live servers that is needed.
         live "quorum" "N" "1-4294967295" "1" => quorum: u32 = 1, |c, v| c.int(v, 1, U32);
@@ -216,7 +216,7 @@ section! {
         live "sorry_server" "ADDR [PORT]" "-" "none" => sorry_server: Option<(IpAddr, u16)> = None, |c, v| {
             *v = crate::lvs::endpoint(c, 1).map(|(a, p)| (a, p.unwrap_or(0))).or(*v);
         };
-        /// How packets reach it.
+        /// How packets reach the sorry server.
         live "sorry_server_lvs_method" "NAT|DR|TUN ..." "-" "the virtual server's" => sorry_server_lvs_method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
         /// Flags of the scheduler.
         live "(scheduler flags)" "-" "-" "none" => flags: Vec<String> = Vec::new(), |c, v| {};
