@@ -27,7 +27,7 @@ use std::time::Duration;
 use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEnd, Snapshot, deduced};
 use steadfast_config::Config;
 use steadfast_core::Time;
-use steadfast_ipc::{JobEnd, Message, decode};
+use steadfast_ipc::{JobEnd, Message, decode, decode_kept};
 use steadfast_net::netlink::Mirror;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
@@ -173,7 +173,7 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
-                    Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
+                    Order::Message(Message::Keep { key, bytes }) => match decode_kept::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
                             left.stale.extend((snapshot.key() != key).then_some(key));
                             snapshots.push(snapshot);
