@@ -246,7 +246,8 @@ pub struct Listen {
     pub vrids: Vec<u8>,
 }
 
-/// The whole state of one instance, handed to a successor process so that a master goes on as master.
+/// The whole state of one instance, handed to a successor process so that a master goes on as master. The successor may be of a later
+/// program (an upgrade): fields are appended, never put between others or taken away.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Instance name.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use steadfast_bfd::{Config as Wanted, Input, Open, Output, Received, Sessions, Snapshot};
 use steadfast_config::Config;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Dump, Message, decode, encode};
+use steadfast_ipc::{Dump, Message, decode, decode_kept, encode};
 use steadfast_net::bfd_socket::{Receiver, Sender};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::{Reactor, Ready, logging, now, schedule};
@@ -102,7 +102,7 @@ impl Role {
                         config = Some(decode(&bytes).map_err(io::Error::other)?);
                         configs += 1;
                     }
-                    Order::Message(Message::Keep { bytes, .. }) => match decode::<Snapshot>(&bytes) {
+                    Order::Message(Message::Keep { bytes, .. }) => match decode_kept::<Snapshot>(&bytes) {
                         Ok(snapshot) => snapshots.push(snapshot),
                         Err(e) if options.rehearse => return Err(io::Error::other(e)),
                         Err(_) => {}

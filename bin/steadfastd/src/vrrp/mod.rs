@@ -39,7 +39,7 @@ use std::time::Duration;
 use steadfast_config::Config;
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, Time};
-use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode, encode, object_key};
+use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode, decode_kept, encode, object_key};
 use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;

@@ -59,7 +59,9 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(COUNTERS) => {
                         let name = key.strip_prefix(COUNTERS).unwrap_or_default();
-                        counters.extend(decode::<steadfast_vrrp::Counters>(&bytes).ok().map(|c| (name.to_string(), c)));
+                        counters.extend(
+                            decode_kept::<steadfast_vrrp::Counters>(&bytes).ok().map(|c| (name.to_string(), c)),
+                        );
                         // It is worth something now, and nothing after the next crash.
                         parent.say(Message::Keep { key, bytes: Vec::new() });
                     }
@@ -91,7 +93,7 @@ impl Role {
             return Ok(None);
         }
         let known = |(name, bytes): (&String, &Vec<u8>)| {
-            let read = decode(bytes);
+            let read = decode_kept(bytes);
             read.inspect_err(|e| log::warn!("({name}) what the former process left cannot be read: {e}")).ok()
         };
         let snapshots: Vec<Snapshot> = states.iter().filter_map(known).collect();
@@ -101,7 +103,7 @@ impl Role {
         }
         let config = config.unwrap_or_default();
         let (mut record, left) = Record::open(options.record.clone());
-        let settings: Settings = decode(&parts).unwrap_or(left.settings);
+        let settings: Settings = decode_kept(&parts).unwrap_or(left.settings);
         inherited.extend(left.objects.iter().cloned());
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
