@@ -133,15 +133,15 @@ fn mail_of_the_checker_arrives_also_that_of_the_stop() {
     };
     let server = "[LB] Realserver [10.77.0.2]:tcp:80 of virtual server [10.77.0.100]:tcp:80 - ";
     let service = "[LB] Virtualserver [10.77.0.100]:tcp:80 - ";
-    // With alpha it begins without its quorum.
+    // With alpha it begins without its quorum, which is no news.
     let begun = ["DOWN", "UP"].map(|w| format!("{service}{w}"));
-    let wanted = [&begun[0], &format!("{server}UP"), &begun[1]];
-    assert!(eventually(seconds(15), || subjects().len() == 3), "{:?} {}", subjects(), d.log());
+    let wanted = [&format!("{server}UP"), &begun[1]];
+    assert!(eventually(seconds(15), || subjects().len() >= 2), "{:?} {}", subjects(), d.log());
     assert!(subjects().iter().eq(wanted), "{:?}", subjects());
     assert_eq!(d.stop(), Some(0));
     // The server has taken them when the process is gone, and counts them a moment later.
-    assert!(eventually(seconds(2), || subjects().len() >= 5), "{:?}", subjects());
-    assert_eq!(subjects()[3..], [format!("{server}DOWN"), begun[0].clone()]);
+    assert!(eventually(seconds(2), || subjects().len() >= 4), "{:?}", subjects());
+    assert_eq!(subjects()[2..], [format!("{server}DOWN"), begun[0].clone()]);
 }
 
 /// Who is written of: servers where their virtual server is and they are not left out; none where the file says so, but for those
@@ -190,7 +190,7 @@ fn mail_is_of_those_servers_that_are_to_be_written_of() {
         let service = format!("[10.77.0.100]:tcp:{written_of}");
         let server = |word: &str| format!("Realserver [10.77.0.2]:tcp:80 of virtual server {service} - {word}");
         let whole = |word: &str| format!("Virtualserver {service} - {word}");
-        let wanted = [server("DOWN"), server("UP"), whole("DOWN"), whole("DOWN"), whole("UP")];
+        let wanted = [server("DOWN"), server("UP"), whole("DOWN"), whole("UP")];
         assert!(eventually(seconds(2), || subjects() == wanted), "{own}: {:#?}", subjects());
     }
 }
