@@ -383,6 +383,9 @@ fn service(s: &Service, now: f64, paint: Paint) -> String {
         s.needed,
         since(s.since)
     );
+    if let Some(why) = &s.refused {
+        let _ = writeln!(out, "       {}", paint.bad(why));
+    }
     let sorry = s.sorry.iter().map(|(name, _)| name.len());
     let leaving = s.leaving.iter().map(|(name, _)| name.len());
     let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).chain(leaving).max().unwrap_or(0);
@@ -401,6 +404,9 @@ fn service(s: &Service, now: f64, paint: Paint) -> String {
             _ => format!("  {}", checks.join("; ")),
         };
         let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{}{checks}", r.name, since(r.since));
+        if let Some(why) = &r.refused {
+            let _ = writeln!(out, "         {}", paint.bad(why));
+        }
         for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
             let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
         }

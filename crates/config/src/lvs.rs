@@ -2,17 +2,19 @@
 
 use crate::diag::Class;
 use crate::model::{
-    Checker, FlushOnStop, HttpCheck, Method, Place, RealServer, Served, ServerGroup, Ssl, SyncDaemon, Tunnel,
-    TunnelChecksum, UrlCheck, VirtualServer,
+    Checker, FlushOnStop, GlobalDefs, HttpCheck, Method, Place, RealServer, Served, ServerGroup, Ssl, SyncDaemon,
+    Tunnel, TunnelChecksum, UrlCheck, VirtualServer,
 };
 use crate::parse::Cx;
 use crate::section::{Keyword, block};
 use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use steadfast_core::ipvs::Granularity;
 
+mod group;
 mod words;
+pub(crate) use group::group;
 pub(crate) use words::{engine, link, snmp_name};
 
 const SCHEDULERS: &[&str] =
@@ -370,7 +372,9 @@ pub(crate) fn sync_daemon(c: &mut Cx<'_>, v: &mut Option<SyncDaemon>) {
             continue;
         }
         let Some(value) = c.word(n) else {
-            c.report_at(Class::General, w, format!("'{}' needs a value", w.text));
+            // The one at which keepalived ends.
+            let class = if w.text == "inst" { Class::MissingParameter } else { Class::General };
+            c.report_at(class, w, format!("'{}' needs a value", w.text));
             break;
         };
         n += 1;
@@ -479,7 +483,19 @@ pub(crate) fn keywords() -> impl Iterator<Item = Keyword> {
     })
 }
 
+impl RealServer {
+    /// Whether mail is sent when it comes or goes: where nobody says anything it is, whatever its virtual server says of itself.
+    pub fn mails(&self, g: &GlobalDefs) -> bool {
+        self.smtp_alert.or(g.smtp_alert_checker).or(g.smtp_alert).unwrap_or(true)
+    }
+}
+
 impl VirtualServer {
+    /// Whether mail is sent when it gains or loses its quorum.
+    pub fn mails(&self, g: &GlobalDefs) -> bool {
+        self.smtp_alert.or(g.smtp_alert_checker).or(g.smtp_alert).unwrap_or(false)
+    }
+
     /// The family of a mark that has none of its own (true: IPv6): `ip_family`, else that of what its group has beside it, else that of
     /// the first real server. `group`: the one that it serves.
     pub fn six(&self, group: Option<&ServerGroup>) -> bool {
@@ -503,139 +519,6 @@ impl VirtualServer {
                 g.ranges.iter().map(|r| r.0.is_ipv6()).chain(marks).collect()
             }
             _ => vec![self.six(group)],
-        }
-    }
-}
-
-impl ServerGroup {
-    /// The one family of its addresses and of those marks that have one.
-    fn six(&self) -> Option<bool> {
-        let ranges = self.ranges.iter().map(|(first, ..)| first.is_ipv6());
-        let mut all = ranges.chain(self.marks.iter().filter_map(|(_, six)| *six));
-        let first = all.next()?;
-        all.all(|six| six == first).then_some(first)
-    }
-
-    /// It has no addresses, which have a protocol and a port.
-    pub(crate) fn is_of_marks(&self) -> bool {
-        self.ranges.is_empty() && !self.marks.is_empty()
-    }
-
-    /// It has both families, and a mark that may be of either.
-    pub(crate) fn ambiguous(&self) -> Option<u32> {
-        let both = self.six().is_none() && (!self.ranges.is_empty() || self.marks.iter().any(|m| m.1.is_some()));
-        self.marks.iter().find(|m| both && m.1.is_none()).map(|m| m.0)
-    }
-}
-
-/// Entries of a group: `ADDR[-LAST] [PORT]`, `fwmark N [inet|inet6]`.
-pub(crate) fn group(c: &mut Cx<'_>, v: &mut Vec<ServerGroup>) {
-    let Some(name) = c.block_name() else { return };
-    let mut g = ServerGroup { name, ..Default::default() };
-    let mut unmarked = false;
-    c.list(|c| {
-        let Some(first) = c.word(0) else { return };
-        if first.text == "fwmark" {
-            let Some(w) = c.word(1) else {
-                c.report(Class::MissingParameter, "'fwmark' needs a number");
-                return;
-            };
-            let family = match c.word(2).map(|w| (w, w.text.as_str())) {
-                None => None,
-                Some((_, "inet")) => Some(false),
-                Some((_, "inet6")) => Some(true),
-                Some((w, other)) => {
-                    c.report_at(Class::General, w, format!("'{other}' is no address family"));
-                    None
-                }
-            };
-            match c.number(w, 0, i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok()) {
-                // keepalived takes it, and the kernel refuses the service.
-                Some(0) => {
-                    unmarked = true;
-                    c.report_at(Class::Note, w, "fwmark 0 is no mark, ignoring it");
-                }
-                Some(n) => g.marks.push((n, family)),
-                None => {}
-            }
-            return;
-        }
-        let port = match c.word(1) {
-            None => 0,
-            Some(p) => match c.number(p, 0, 65535).and_then(|n| u16::try_from(n).ok()) {
-                Some(p) => p,
-                None => return,
-            },
-        };
-        if words::has_host_bits(&first.text) {
-            let text = format!("'{}' has bits set behind the length of its prefix, ignoring it", first.text);
-            return c.report_at(Class::General, first, text);
-        }
-        match range(&first.text) {
-            Some((a, b)) => g.ranges.push((a, b, port)),
-            None => c.report_at(Class::General, first, format!("'{}' is no range of addresses", first.text)),
-        }
-    });
-    if g.ranges.is_empty() && g.marks.is_empty() {
-        let class = if unmarked { Class::Note } else { Class::General };
-        c.report(class, format!("virtual_server_group {} is empty", g.name));
-    }
-    v.push(g);
-}
-
-/// `192.0.2.1-9`, `192.0.2.1-192.0.2.9`, `2001:db8::1-1f`, `192.0.2.0/24`, or one address.
-pub(crate) fn range(text: &str) -> Option<(IpAddr, IpAddr)> {
-    if let Some((first, prefix)) = text.split_once('/') {
-        let (address, prefix): (IpAddr, u32) = (first.parse().ok()?, prefix.parse().ok()?);
-        return match address {
-            IpAddr::V4(a) if prefix <= 32 => {
-                let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
-                Some((address, Ipv4Addr::from(u32::from(a) | host).into()))
-            }
-            IpAddr::V6(a) if prefix <= 128 => {
-                let host = u128::MAX.checked_shr(prefix).unwrap_or(0);
-                Some((address, Ipv6Addr::from(u128::from(a) | host).into()))
-            }
-            _ => None,
-        };
-    }
-    let Some((first, last)) = text.split_once('-') else {
-        let one = text.parse().ok()?;
-        return Some((one, one));
-    };
-    let first: IpAddr = first.parse().ok()?;
-    let last = match (first, last.parse::<IpAddr>()) {
-        (_, Ok(whole)) => whole,
-        (IpAddr::V4(a), Err(_)) => {
-            let [x, y, z, _] = a.octets();
-            Ipv4Addr::new(x, y, z, last.parse().ok()?).into()
-        }
-        (IpAddr::V6(a), Err(_)) => {
-            let mut groups = a.segments();
-            groups[7] = u16::from_str_radix(last, 16).ok()?;
-            Ipv6Addr::from(groups).into()
-        }
-    };
-    (first.is_ipv4() == last.is_ipv4() && first <= last).then_some((first, last))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_of_addresses() {
-        let is = |text: &str, a: &str, b: &str| {
-            assert_eq!(range(text), Some((a.parse().expect("first"), b.parse().expect("last"))), "{text}");
-        };
-        is("192.0.2.1-9", "192.0.2.1", "192.0.2.9");
-        is("192.0.2.1-192.0.3.9", "192.0.2.1", "192.0.3.9");
-        is("192.0.2.7", "192.0.2.7", "192.0.2.7");
-        is("192.0.2.0/30", "192.0.2.0", "192.0.2.3");
-        is("0.0.0.0/0", "0.0.0.0", "255.255.255.255");
-        is("2001:db8::1-1f", "2001:db8::1", "2001:db8::1f");
-        for bad in ["192.0.2.9-1", "192.0.2.1-256", "192.0.2.1-::1", "x", "192.0.2.0/33", ""] {
-            assert_eq!(range(bad), None, "{bad}");
         }
     }
 }

@@ -457,8 +457,10 @@ impl<'a> Cx<'a> {
                 let kind = keyword.strip_prefix("vrrp_track_file").map_or(keyword.clone(), |_| "track_file".into());
                 self.block = (kind.to_string(), name.text.to_string());
                 if self.blocks.contains(&self.block) {
+                    // Of groups of addresses keepalived takes the first one, too, and says nothing.
+                    let silent = kind == "virtual_server_group";
                     self.report(
-                        Class::General,
+                        if silent { Class::Note } else { Class::General },
                         format!("{keyword} '{}' is defined already, ignoring this one", name.text),
                     );
                     self.skip_block();

@@ -179,6 +179,8 @@ fn a_value_that_is_missing_ends_the_daemon_where_keepalived_ends() {
         (process("quorum"), 2),
         (file("file"), 5),
         (file("weight"), 5),
+        (globals("lvs_sync_daemon eth0 inst"), 2),
+        (globals("lvs_sync_daemon eth0 id"), 5),
         (ssl("password"), 5),
         (ssl("ca"), 5),
         (ssl("certificate"), 5),

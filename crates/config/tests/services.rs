@@ -195,43 +195,25 @@ fn a_mark_of_nought_in_a_group_is_left_out() {
 }
 
 #[test]
-fn words_of_older_files_and_words_too_many_have_advice() {
-    let text = "virtual_server fwmark 5 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {\n TCP_CHECK {\n tcp_port 80\n nb_get_retry 2\n\
-                timeout 3\n }\n }\n}\nglobal_defs {\n lvs_id A\n timeout 1\n}\n";
-    let outcome = read(text);
-    let of = |words: &str| outcome.diagnostics.iter().filter(|d| d.message.contains(words)).collect::<Vec<_>>();
-    let help = |words: &str| of(words).iter().map(|d| d.help.clone().unwrap_or_default()).collect::<Vec<_>>();
-    assert_eq!(help("'tcp_port'"), ["did you mean `connect_port`?"]);
-    assert_eq!(help("'nb_get_retry'"), ["did you mean `retry`?"]);
-    // Where the word that is meant is none there is no advice.
-    assert_eq!(help("'timeout'"), ["did you mean `connect_timeout`?", ""]);
-    assert_eq!(help("'lvs_id'"), ["did you mean `router_id`?"]);
-    let [extra] = of("'80' is not read: fwmark takes one value")[..] else { panic!("{:?}", outcome.diagnostics) };
-    assert_eq!((extra.class, extra.span.map(|s| (s.line, s.column))), (Class::Note, Some((1, 25))));
-}
-
-#[test]
-fn servers_that_nobody_checks_are_noted_once() {
-    let all = service("192.0.2.1 80", NAT, &[V4]) + &service("192.0.2.2 80", NAT, &[V4]);
-    let notes = |text: &str| load(text).2.into_iter().filter(|s| s.contains("is checked")).collect::<Vec<_>>();
-    assert_eq!(
-        notes(&all),
-        ["virtual server [192.0.2.1]:80 and 1 more: no real server is checked, a dead one is not taken out"]
-    );
-    assert!(notes(&all.replace("weight 1", "TCP_CHECK {\n }")).is_empty());
-}
-
-#[test]
 fn entries_of_a_group_with_bits_behind_their_prefix_are_left_out() {
     for (entries, left) in [
         ("10.1.0.1/29 80\n 10.1.0.9 80", 1),
         ("fd09::1/126 80\n fd09::9 80", 1),
-        ("10.1.0.0/29 80\n 10.1.1.77/32 80\n 0.0.0.0/0 80\n fd09::4/126 80\n fd09::1/128 80", 5),
+        ("10.1.0.0/29 80\n 10.1.1.77/32 80\n 10.2.0.0/16 80\n fd09::4/126 80\n fd09::1/128 80", 5),
     ] {
         let (config, fault, said) = load(&group(entries, &format!("{NAT}\n protocol TCP"), &[V4]));
         assert_eq!(config.server_groups.first().map(|g| g.ranges.len()), Some(left), "{entries}");
         let told = said.iter().filter(|m| m.contains("bits set behind the length of its prefix")).count();
         assert_eq!((told, fault), (usize::from(left == 1), left == 1), "{entries}: {said:?}");
+    }
+    let of = |entry: &str| load(&group(&format!("{entry}\n 10.1.0.9 80"), &format!("{NAT}\n protocol TCP"), &[V4]));
+    let (config, fault, said) = of("0.0.0.0/0 80");
+    assert_eq!((config.server_groups[0].ranges.len(), fault), (1, true), "{said:?}");
+    for (entry, more) in [("10.2.0.0/15 80", true), ("10.2.0.0-10.3.0.0 80", true), ("10.2.0.0-10.2.255.255 80", false)]
+    {
+        let (config, fault, said) = of(entry);
+        let told = said.iter().any(|m| m.contains("taking the first 65536"));
+        assert_eq!((config.server_groups[0].ranges.len(), fault, told), (2, false, more), "{entry}: {said:?}");
     }
     let outcome = read(&group("10.1.0.1/29 80\n 10.1.0.9 80", &format!("{NAT}\n protocol TCP"), &[V4]));
     let at = outcome.diagnostics.iter().find(|d| d.message.contains("bits set")).and_then(|d| d.span);
@@ -246,7 +228,7 @@ fn words_of_services_that_cannot_be_are_reported() {
         load(&format!("virtual_server {V4} {{\n {tcp}\n real_server {V4} {{\n {server}\n }}\n}}\n"))
     };
     let service = |words: &str| {
-        let (config, fault, said) = of(words, "TCP_CHECK {\n }");
+        let (config, fault, said) = of(words, "");
         (config.virtual_servers.into_iter().next().expect("service"), fault, said)
     };
     let (v, fault, _) = service("lb_kind DR x");
@@ -254,7 +236,8 @@ fn words_of_services_that_cannot_be_are_reported() {
     let (v, fault, _) = service("lb_kind NAT\n persistence_timeout 9\n persistence_engine abcdefghijklmnopq");
     assert_eq!((v.persistence_engine.as_deref(), fault), (Some("abcdefghijklmno"), true));
     let (v, fault, said) = service("lb_kind NAT\n persistence_engine sip");
-    assert_eq!((v.persistence_engine, fault, said.len()), (None, false, 1), "{said:?}");
+    let told = said.iter().any(|m| m.contains("persistence_engine goes with"));
+    assert_eq!((v.persistence_engine, fault, told), (None, false, true), "{said:?}");
     let (v, fault, _) = service("lb_kind NAT\n snmp_name a b");
     assert_eq!((v.snmp_name, fault), (None, true));
     let server = |server: &str| {
@@ -309,6 +292,16 @@ fn the_id_of_the_sync_daemon_may_stand_behind_the_instance_alone() {
         assert_eq!(fault, !told.is_empty(), "{words}: {said:?}");
         assert!(told.is_empty() || said.iter().any(|m| m.contains(told)), "{words}: {said:?}");
     }
+}
+
+#[test]
+fn of_two_groups_with_one_name_the_first_one_counts() {
+    let groups = "virtual_server_group G {\n 10.0.0.1 80\n}\nvirtual_server_group G {\n 10.0.0.2 80\n 10.0.0.3 80\n}\n";
+    let (config, fault, said) =
+        load(&(groups.to_string() + &service("group G", &format!("{NAT}\n protocol TCP"), &[V4])));
+    let ranges: Vec<_> = config.server_groups.iter().map(|g| g.ranges.len()).collect();
+    assert!(said.iter().any(|m| m.contains("'G' is defined already, ignoring this one")), "{said:?}");
+    assert_eq!((ranges, fault), (vec![1], false));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::Operation;
 use crate::wire::{Attr, Message, attr, cmd, daemon, dest, svc};
+use std::fmt;
 use std::net::IpAddr;
 use steadfast_core::Family;
 use steadfast_core::ipvs::{Checksum, Destination, DestinationKey, Forward, Granularity, Service, ServiceKey, Tunnel};
@@ -125,6 +126,34 @@ impl From<&Operation> for Request {
             Operation::AddDestination(s, key, destination) => Request::NewDestination(s, key, destination),
             Operation::EditDestination(s, key, destination) => Request::SetDestination(s, key, destination),
             Operation::RemoveDestination(s, key) => Request::DelDestination(s, key),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    /// For people, behind "the kernel refused".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = |state: &DaemonState| if *state == DaemonState::Master { "master" } else { "backup" };
+        match self {
+            Request::NewService(key, s) => Operation::AddService(*key, s.clone()).fmt(f),
+            Request::SetService(key, s) => Operation::EditService(*key, s.clone()).fmt(f),
+            Request::DelService(key) => Operation::RemoveService(*key).fmt(f),
+            Request::NewDestination(s, key, d) => Operation::AddDestination(*s, *key, *d).fmt(f),
+            Request::SetDestination(s, key, d) => Operation::EditDestination(*s, *key, *d).fmt(f),
+            Request::DelDestination(s, key) => Operation::RemoveDestination(*s, *key).fmt(f),
+            Request::GetServices => f.write_str("to list its services"),
+            Request::GetDestinations(key) => write!(f, "to list the servers of {key}"),
+            Request::NewDaemon(d) => {
+                write!(f, "to start the synchronisation daemon as {} on {}, id {}", half(&d.state), d.interface, d.id)
+            }
+            Request::DelDaemon(state) => write!(f, "to stop the synchronisation daemon that runs as {}", half(state)),
+            Request::GetDaemons => f.write_str("to list its synchronisation daemons"),
+            Request::SetTimeouts(t) => {
+                write!(f, "to take the time limits {} {} {} (0: as it is)", t.tcp, t.tcp_fin, t.udp)
+            }
+            Request::GetTimeouts => f.write_str("to tell its time limits"),
+            Request::GetInfo => f.write_str("to tell its version"),
+            Request::Flush => f.write_str("to empty its table"),
         }
     }
 }

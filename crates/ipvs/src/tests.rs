@@ -382,3 +382,24 @@ fn a_weight_is_edited_and_steps_come_in_order() {
     assert_eq!(table.apply(&Operation::RemoveDestination(s, key("10.0.0.9", 80))), Err(Refusal::Absent));
     assert_eq!(table, now);
 }
+
+#[test]
+fn what_is_asked_for_is_told_in_words() {
+    let daemon = Daemon {
+        state: DaemonState::Master,
+        interface: "eth0".into(),
+        id: 9,
+        max_length: None,
+        group: None,
+        port: None,
+        ttl: None,
+    };
+    for (request, words) in [
+        (Request::NewDaemon(daemon), "to start the synchronisation daemon as master on eth0, id 9"),
+        (Request::DelDaemon(DaemonState::Backup), "to stop the synchronisation daemon that runs as backup"),
+        (Request::GetTimeouts, "to tell its time limits"),
+        (Request::DelService(ServiceKey::Mark { mark: 5, family: Family::V4 }), "to remove the service FWM 5"),
+    ] {
+        assert_eq!(request.to_string(), words);
+    }
+}

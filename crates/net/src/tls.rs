@@ -211,10 +211,21 @@ fn shared(s: &Settings) -> io::Result<Arc<ClientConfig>> {
     })
 }
 
+/// The authorities of a host take a quarter of a megabyte.
+const LARGEST: u64 = 4 << 20;
+
 /// A file of certificates or keys. What is wanting here is told as it is.
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let lacks = |e: &io::Error| matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM));
-    std::fs::read(path).map_err(|e| if lacks(&e) { e } else { told(path, &e) })
+    let named = |e: io::Error| if lacks(&e) { e } else { told(path, &e) };
+    // A pipe would keep whoever opens it, and a device has no end.
+    let about = std::fs::metadata(path).map_err(named)?;
+    let why = match (about.is_file(), about.len()) {
+        (true, 0..=LARGEST) => return std::fs::read(path).map_err(named),
+        (true, _) => "it is too large for a file of certificates",
+        (false, _) => "it is no regular file",
+    };
+    Err(io::Error::other(format!("{path}: {why}")))
 }
 
 /// Certificates that are believed.
@@ -461,6 +472,18 @@ kastjKFK+vUgDG/IXgxXyuDZ9w==
         std::fs::remove_file(&path).expect("file");
         assert!(shared(&s).is_err_and(|e| e.to_string().contains(&path)));
         connect(&settings(None, None)).expect("nothing is verified");
+    }
+
+    #[test]
+    fn what_has_no_end_is_no_file_of_certificates() {
+        let of = |path: &str| shared(&settings(None, Some(path.to_string()))).map(drop).map_err(|e| e.to_string());
+        assert_eq!(of("/dev/zero"), Err("/dev/zero: it is no regular file".into()));
+        assert_eq!(of("/"), Err("/: it is no regular file".into()));
+        let path = std::env::temp_dir().join(format!("steadfast-large-{}", std::process::id())).display().to_string();
+        std::fs::File::create(&path).and_then(|f| f.set_len(LARGEST + 1)).expect("file");
+        let large = of(&path);
+        std::fs::remove_file(&path).expect("file");
+        assert_eq!(large, Err(format!("{path}: it is too large for a file of certificates")));
     }
 
     #[test]

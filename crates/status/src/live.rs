@@ -254,6 +254,9 @@ pub struct Service {
     /// What the kernel counts, where it was asked.
     #[serde(default)]
     pub traffic: Option<Traffic>,
+    /// Why the kernel's table does not have it, or has it as it was before.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// A real server.
@@ -277,6 +280,9 @@ pub struct Server {
     /// What the kernel counts, where it was asked.
     #[serde(default)]
     pub traffic: Option<Traffic>,
+    /// Why the kernel's table does not have it, or has it as it was before.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// What the balancer counts of a service or a server, since it is there and per second.

@@ -392,6 +392,7 @@ impl Ward {
             && self.told_to_stop.is_none()
             && self.succeeded.is_none_or(|at| now.since(at) >= YOUNG)
         {
+            self.kept.remove(SILENT);
             self.last_words = self.kept.clone();
             self.succeeded = Some(now);
             return Sequel::Successor;
@@ -417,7 +418,10 @@ impl Ward {
         self.last_words = self.kept.clone();
         let silent = self.watch.was_silent();
         let forgotten = self.is_state_stale(now, delay) && self.forget();
-        self.note_silence(now);
+        match self.silence(now) {
+            Some((key, bytes)) => self.kept.put(key, &bytes),
+            None => self.kept.remove(SILENT),
+        }
         self.restart_at = Some(now + delay);
         // A process that is away for longer is succeeded by a peer: nobody may find the addresses here, too.
         let withdraw = self.memory == Memory::Brief && !delay.is_zero();
@@ -428,15 +432,13 @@ impl Ward {
         Sequel::Restart { delay, forgotten, withdraw }
     }
 
-    /// Has a successor know that this life stood still: by now a peer may serve. Also to be called before an upgrade.
-    pub fn note_silence(&mut self, now: Time) {
+    /// What a successor is to know where this life stands still, or stood still when it ended: by now a peer may serve. Kept for a moment
+    /// only: of a life that goes on it is not true for long.
+    pub fn silence(&self, now: Time) -> Option<(&'static str, Vec<u8>)> {
         let silent = self.watch.silent_for(now);
-        if self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some() {
-            let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-            if let Ok(bytes) = steadfast_ipc::encode(&milliseconds) {
-                self.kept.put(SILENT, &bytes);
-            }
-        }
+        let matters = self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some();
+        let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        Some(SILENT).filter(|_| matters).zip(steadfast_ipc::encode(&milliseconds).ok())
     }
 
     /// Nobody comes back for what it held.

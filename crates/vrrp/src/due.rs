@@ -52,6 +52,7 @@ impl Router {
                     self.advertise(i, now, out);
                     self.restore_lost(i, out);
                     self.burst(i, 1, now, out);
+                    self.arm_reminder(now);
                 }
             }
             Which::GarpAgain => {

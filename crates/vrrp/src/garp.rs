@@ -61,6 +61,13 @@ impl Pacer {
         self.queue_of(interface, family).0
     }
 
+    /// Nothing waits for the gap of a link and family.
+    pub fn is_idle(&self, interface: &str, family: Family) -> bool {
+        let key = (self.queue_of(interface, family).1.to_owned(), family);
+        let queue = self.index.get(&key).and_then(|id| self.queues.get(*id as usize));
+        queue.is_none_or(|q| q.waiting.is_empty())
+    }
+
     /// Queues an announcement; returns the queue and when it is to be served next, for a timer.
     pub fn push(&mut self, now: Time, interface: &str, waiting: Waiting) -> (u32, Time) {
         let family = Family::of(waiting.address);

@@ -49,13 +49,16 @@ impl Router {
             .collect();
         self.last_reminded = (from + count) % all;
         for (i, interface, address) in turn {
-            // Whoever listens does not know whether the addresses are still its own.
-            if self.notice_oversleep(i, now, out) {
+            // Whoever listens does not know whether the addresses are still its own, and what was given up a moment ago is not.
+            let master = |r: &Router| r.slot(i).is_some_and(|x| x.standing() == Standing::Master);
+            if !master(self) || self.notice_oversleep(i, now, out) || !master(self) {
                 continue;
             }
-            if self.pacer.gap(&interface, Family::of(address)).is_zero() {
+            let family = Family::of(address);
+            if self.pacer.gap(&interface, family).is_zero() {
                 out.push(Output::Remind { interface, address });
-            } else {
+            } else if self.pacer.is_idle(&interface, family) {
+                // It goes before nothing that somebody has asked for.
                 self.announce(i, &interface, address, now, out);
             }
         }

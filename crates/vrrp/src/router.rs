@@ -178,16 +178,19 @@ impl Router {
     /// To be called after [`Router::restore`] where the former life had not been heard of for so long when it ended. Whose peers have lost
     /// their patience meanwhile does not go on as master: it listens first, as after any other start.
     pub fn stood_still(&mut self, silent: Duration, out: &mut Vec<Output>) {
-        for x in self.slots.iter_mut().flatten() {
-            if x.restored == Some(State::Master) && silent >= x.peers_patience() {
-                x.restored = None;
-                let name = &x.config.name;
-                let seconds = silent.as_secs_f64();
-                out.push(Output::Log(
-                    Level::Warn,
-                    format!("({name}) its former process had stood still for {seconds:.1} s: listening first"),
-                ));
-            }
+        let late = |x: &Instance| x.restored == Some(State::Master) && silent >= x.peers_patience();
+        let alone: Vec<u32> = self.order.iter().copied().filter(|i| self.slot(*i).is_some_and(late)).collect();
+        // A sync group stays together.
+        for i in alone.into_iter().flat_map(|i| self.members_with(i)).collect::<HashSet<u32>>() {
+            let Some(x) = self.slot_mut(i) else { continue };
+            x.restored = None;
+            let seconds = silent.as_secs_f64();
+            self.log(
+                Level::Warn,
+                i,
+                format_args!("its former process had stood still for {seconds:.1} s: listening first"),
+                out,
+            );
         }
     }
 

@@ -144,14 +144,13 @@ fn mail_of_the_checker_arrives_also_that_of_the_stop() {
     assert_eq!(subjects()[2..], [format!("{server}DOWN"), begun[0].clone()]);
 }
 
-/// Who is written of: servers where their virtual server is and they are not left out; none where the file says so, but for those
-/// whose own words ask for it.
+/// Who is written of: servers by their own word, else by the global ones, else they are; virtual servers in the same way, else they are not.
 #[test]
 fn mail_is_of_those_servers_that_are_to_be_written_of() {
     require!();
     let lan = Lan::new(2);
     let _web = Server::start(&lan.hosts[1], "10.77.0.2:80", page);
-    let at = |port: u16, own: &str| {
+    let at = |port: u16, own: &str, third: &str| {
         let server = |n: u16, words: &str| {
             let check = "TCP_CHECK {\n connect_ip 10.77.0.2\n connect_port 80\n }";
             format!(" real_server 10.77.0.{n} 80 {{\n {words}\n {check}\n }}\n")
@@ -159,26 +158,25 @@ fn mail_is_of_those_servers_that_are_to_be_written_of() {
         format!(
             "virtual_server 10.77.0.100 {port} {{\n delay_loop 0.5\n warmup 0.1\n protocol TCP\n alpha\n omega\n {own}\n{}{}}}\n",
             server(2, ""),
-            server(3, "smtp_alert no")
+            server(3, third)
         )
     };
-    for (globals, own, written_of) in [
-        ("smtp_alert", "smtp_alert no", 80),
-        ("smtp_alert\n no_checker_emails", "smtp_alert", 81),
-        ("", "smtp_alert", 81),
+    for (globals, own, third, services, number) in [
+        ("smtp_alert", "smtp_alert no", "smtp_alert no", &[80][..], 2),
+        ("smtp_alert\n no_checker_emails", "", "smtp_alert no", &[80, 81], 2),
+        ("", "smtp_alert", "smtp_alert no", &[81], 2),
+        ("smtp_alert\n smtp_alert_checker no", "", "smtp_alert", &[], 3),
     ] {
         let post = Server::start(&lan.hosts[1], "10.77.0.2:25", mail);
         let globals = format!(
             "global_defs {{\n router_id LB\n notification_email {{\n ops@example.org\n }}\n smtp_server 10.77.0.2 25\n smtp_alert_vrrp no\n \
              {globals}\n}}\n"
         );
-        let d = start(&lan.hosts[0], &(globals + &at(80, "") + &at(81, own)));
+        let d = start(&lan.hosts[0], &(globals + &at(80, "", third) + &at(81, own, third)));
         for port in [80, 81] {
             wait(&d, 1, &["Gained quorum", &format!("tcp:{port}")]);
             wait(&d, 2, &["Adding service", &format!("to VS [10.77.0.100]:tcp:{port}")]);
         }
-        // With omega a stop says goodbye, and waits until everything is sent.
-        assert_eq!(d.stop(), Some(0));
         let subjects = || -> Vec<String> {
             let mails = post.heard().into_iter().map(|(_, m)| m.replace("\n ", " "));
             let mut all: Vec<_> = mails
@@ -187,11 +185,19 @@ fn mail_is_of_those_servers_that_are_to_be_written_of() {
             all.sort();
             all
         };
-        let service = format!("[10.77.0.100]:tcp:{written_of}");
-        let server = |word: &str| format!("Realserver [10.77.0.2]:tcp:80 of virtual server {service} - {word}");
-        let whole = |word: &str| format!("Virtualserver {service} - {word}");
-        let wanted = [server("DOWN"), server("UP"), whole("DOWN"), whole("UP")];
-        assert!(eventually(seconds(2), || subjects() == wanted), "{own}: {:#?}", subjects());
+        let begun = 2 + services.len();
+        assert!(eventually(seconds(10), || subjects().len() == begun), "{own} {third}: {:#?}", subjects());
+        // With omega a stop says goodbye, and waits until everything is sent.
+        assert_eq!(d.stop(), Some(0));
+        let of_server = |port: u16| {
+            let server = format!("Realserver [10.77.0.{number}]:tcp:80 of virtual server [10.77.0.100]:tcp:{port}");
+            ["DOWN", "UP"].map(|word| format!("{server} - {word}"))
+        };
+        let of_service =
+            |port: &u16| ["DOWN", "UP"].map(|word| format!("Virtualserver [10.77.0.100]:tcp:{port} - {word}"));
+        let servers = [80, 81].into_iter().flat_map(of_server);
+        let wanted: Vec<String> = servers.chain(services.iter().flat_map(of_service)).collect();
+        assert!(eventually(seconds(5), || subjects() == wanted), "{own} {third}: {:#?}", subjects());
     }
 }
 

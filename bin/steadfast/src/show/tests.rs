@@ -43,6 +43,18 @@ fn servers_show_what_their_checks_came_to() {
          down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
+    // Who is well and gets no connection.
+    s.refused = Some("in the kernel's table as before: No such file or directory".into());
+    s.servers[0].refused = Some("not in the kernel's table: Numerical result out of range".into());
+    let shown = service(&s, 1000.0, Paint(false));
+    assert!(
+        shown.contains("since 10 s\n       in the kernel's table as before: No such file or directory\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("0.4 s ago\n         not in the kernel's table: Numerical result out of range\n"),
+        "{shown}"
+    );
     // Nobody looks whether it lives.
     s.servers = vec![server("[10.0.0.3]:tcp:80", true, Vec::new())];
     assert!(service(&s, 1000.0, Paint(false)).contains("weight 1, since 5 min  no check\n"));

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use steadfast_checkers::{Slot, Table as Wanted};
 use steadfast_config::model::{FlushOnStop, SyncDaemon};
 use steadfast_core::Family;
 use steadfast_core::ipvs::{Destination, DestinationKey, ServiceKey};
+use steadfast_core::text::plain;
 use steadfast_ipvs::{Daemon, DaemonState, Operation, Reply, Request, Table, Timeouts, daemon_difference};
 use steadfast_net::ipvs::Ipvs;
 use steadfast_net::netlink::Buffer;
@@ -14,7 +16,7 @@ use steadfast_net::netlink::Buffer;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
     /// Time limits of connections: TCP, TCP after FIN, UDP; 0 leaves one as it is.
-    pub timeouts: Option<[u32; 3]>,
+    pub timeouts: Option<Limits>,
     /// Empty the table at the first start.
     pub flush: bool,
     /// Empty more than our own at a stop.
@@ -38,8 +40,9 @@ pub struct Balancer {
     shared: BTreeSet<ServiceKey>,
     /// Services that we put there, also those that are wanted no more.
     ours: BTreeSet<ServiceKey>,
-    /// What the kernel refused the last time.
+    /// What the kernel refused the last time, in words; and which services and servers that leaves out or as they were.
     refused: BTreeSet<String>,
+    missing: BTreeMap<(ServiceKey, Option<DestinationKey>), String>,
     changed: bool,
     /// What the parent keeps of `ours`, and whether it may have changed.
     kept: BTreeSet<ServiceKey>,
@@ -55,12 +58,17 @@ pub struct Balancer {
     running: Vec<Daemon>,
     /// The parent was told that they are ours.
     told_of_daemons: bool,
+    /// Time limits that the kernel had before ours, while ours hold; and what the parent was told of them.
+    found: [Option<Limits>; 2],
 }
+
+/// Time limits in seconds: TCP, TCP after FIN, UDP.
+pub type Limits = [u32; 3];
 
 impl Balancer {
     /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there,
-    /// `daemons` whether synchronisation daemons are among it.
-    pub fn open(ours: BTreeSet<ServiceKey>, daemons: bool, buffer: Buffer) -> Self {
+    /// `daemons` whether synchronisation daemons are among it, `found` the time limits that were there before its own.
+    pub fn open(ours: BTreeSet<ServiceKey>, daemons: bool, found: Option<Limits>, buffer: Buffer) -> Self {
         let mut b = Balancer {
             ipvs: None,
             trouble: None,
@@ -68,6 +76,7 @@ impl Balancer {
             wanted: BTreeMap::new(),
             shared: BTreeSet::new(),
             refused: BTreeSet::new(),
+            missing: BTreeMap::new(),
             changed: !ours.is_empty(),
             kept: BTreeSet::new(),
             untold: !ours.is_empty(),
@@ -78,6 +87,7 @@ impl Balancer {
             daemons: None,
             running: Vec::new(),
             told_of_daemons: daemons,
+            found: [found; 2],
         };
         match read(buffer) {
             Ok((ipvs, table)) => (b.ipvs, b.kernel) = (Some(ipvs), table),
@@ -90,7 +100,7 @@ impl Balancer {
     pub fn ask(&mut self, request: &Request, family: Family) -> Vec<Reply> {
         let Some(ipvs) = &mut self.ipvs else { return Vec::new() };
         ipvs.ask(request, family).unwrap_or_else(|e| {
-            log::error!("IPVS: {request:?}: {e}");
+            log::error!("IPVS: the kernel refused {request}: {e}");
             Vec::new()
         })
     }
@@ -110,12 +120,25 @@ impl Balancer {
         self.wanted.get(&slot).into_iter().flat_map(|w| w.keys.iter().copied())
     }
 
+    /// Why a virtual server is not in the kernel's table, or not as the file has it; of several services of its own the first one.
+    pub fn refusal(&self, slot: Slot) -> Option<&str> {
+        self.keys(slot).find_map(|key| self.missing.get(&(key, None))).map(String::as_str)
+    }
+
+    /// The same of a real server; port 0 is the service's.
+    pub fn refusal_of(&self, slot: Slot, address: IpAddr, port: u16) -> Option<&str> {
+        let of = |key: ServiceKey, port| self.missing.get(&(key, Some(DestinationKey { address, port })));
+        let own = |key: &ServiceKey| if let ServiceKey::Address { port, .. } = key { *port } else { 0 };
+        let why = |key| of(key, port).or_else(|| of(key, own(&key)));
+        self.keys(slot).find_map(why).map(String::as_str)
+    }
+
     /// Settings of the file. `flush`: the daemon starts, and may empty the table. What a predecessor made is not flushed.
     pub fn configure(&mut self, settings: Settings, flush: bool) {
         let before = std::mem::replace(&mut self.settings, settings);
         self.due[0] |= flush && self.settings.flush;
         self.due[1] |= before.timeouts != self.settings.timeouts;
-        self.prepare();
+        self.prepare(false);
         let orphans = self.told_of_daemons && self.settings.sync.is_none();
         if before.sync != self.settings.sync || orphans {
             // Without an instance to follow it sends and receives at once.
@@ -130,20 +153,52 @@ impl Balancer {
         }
     }
 
-    /// Tells the kernel what is due.
-    fn prepare(&mut self) {
+    /// Empties the kernel's table where that is due, and learns the time limits that ours take the place of, so that they are kept before
+    /// they are gone. `anew`: the kernel's load balancer may be another one.
+    fn prepare(&mut self, anew: bool) {
+        // Whoever has none in the file any more gives back what was there.
+        self.due[1] |= self.found[0].is_some() && self.settings.timeouts.is_none();
+        let ours = self.limits();
         let Some(ipvs) = &mut self.ipvs else { return };
-        let [flush, timeouts] = std::mem::take(&mut self.due);
-        if flush {
+        if self.due[1] && self.settings.timeouts.is_some() && (anew || self.found[0].is_none()) {
+            match ipvs.ask(&Request::GetTimeouts, Family::V4) {
+                Ok(replies) => {
+                    let all = replies.into_iter().find_map(|r| if let Reply::Timeouts(t) = r { Some(t) } else { None });
+                    let now = all.map(|t| [t.tcp, t.tcp_fin, t.udp]);
+                    // With our own it is the same one.
+                    if self.found[0].is_none() || now != ours {
+                        self.found[0] = now;
+                    }
+                }
+                Err(e) => log::error!("IPVS: cannot read the kernel's time limits: {e}"),
+            }
+        }
+        self.changed |= self.due[1];
+        if std::mem::take(&mut self.due[0]) {
             match ipvs.ask(&Request::Flush, Family::V4) {
                 Ok(_) => self.kernel = Table::new(),
                 Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
             }
         }
-        if let Some([tcp, tcp_fin, udp]) = self.settings.timeouts.filter(|_| timeouts)
-            && let Err(e) = ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4)
-        {
-            log::error!("IPVS: the kernel refused lvs_timeouts: {e}");
+    }
+
+    /// The time limits that are to hold: those of the file, and where it has none those that were there before.
+    fn limits(&self) -> Option<Limits> {
+        let (wanted, found) = (self.settings.timeouts.unwrap_or_default(), self.found[0].unwrap_or_default());
+        let both = [0, 1, 2].map(|n| if wanted[n] > 0 { wanted[n] } else { found[n] });
+        (both != [0; 3]).then_some(both)
+    }
+
+    /// Tells the kernel the time limits that are due.
+    fn set_limits(&mut self) {
+        let limits = self.limits();
+        let Some(ipvs) = self.ipvs.as_mut().filter(|_| std::mem::take(&mut self.due[1])) else { return };
+        let set = limits
+            .map(|[tcp, tcp_fin, udp]| ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4));
+        match set {
+            Some(Err(e)) => log::error!("IPVS: the kernel refused lvs_timeouts: {e}"),
+            _ if self.settings.timeouts.is_none() => self.found[0] = None,
+            _ => {}
         }
     }
 
@@ -173,7 +228,7 @@ impl Balancer {
         if keep {
             return true;
         }
-        let left = !self.ours.is_empty() || self.told_of_daemons;
+        let left = !self.ours.is_empty() || self.told_of_daemons || self.found[0].is_some();
         if self.ipvs.is_none() && left {
             self.audit();
         }
@@ -189,9 +244,11 @@ impl Balancer {
                 Err(e) => log::error!("IPVS: the kernel's table cannot be emptied: {e}"),
             }
         }
+        self.settings.timeouts = None;
+        self.due[1] = self.found[0].is_some();
         self.changed = true;
         self.flush(&mut || ());
-        self.ours.is_empty() && (self.daemons.is_none() || self.running.is_empty())
+        self.ours.is_empty() && self.found[0].is_none() && (self.daemons.is_none() || self.running.is_empty())
     }
 
     /// The table of a virtual server changed.
@@ -230,9 +287,16 @@ impl Balancer {
         (std::mem::replace(&mut self.told_of_daemons, ours) != ours).then_some(ours)
     }
 
-    /// What is to be written down: services of ours, and whether synchronisation daemons are.
-    pub fn recorded(&self) -> (BTreeSet<ServiceKey>, bool) {
-        (self.ours.clone(), self.told_of_daemons)
+    /// The time limits that were there before ours, or that there are none of ours any more, if that has changed since the last call.
+    pub fn limits_news(&mut self) -> Option<Option<Limits>> {
+        let [now, told] = self.found;
+        self.found[1] = now;
+        (now != told).then_some(now)
+    }
+
+    /// What is to be written down: services of ours, whether synchronisation daemons are, and time limits that were there before.
+    pub fn recorded(&self) -> (BTreeSet<ServiceKey>, bool, Option<Limits>) {
+        (self.ours.clone(), self.told_of_daemons, self.found[0])
     }
 
     /// Reads the kernel's table anew: somebody else may have changed it.
@@ -243,7 +307,8 @@ impl Balancer {
                 Ok((ipvs, table)) => {
                     (self.ipvs, self.kernel, self.trouble, self.changed) = (Some(ipvs), table, None, true);
                     log::info!("IPVS: the kernel has a load balancer now");
-                    self.prepare();
+                    self.due[1] = self.settings.timeouts.is_some();
+                    self.prepare(true);
                 }
                 Err(why) => self.trouble = Some(why),
             }
@@ -272,7 +337,7 @@ impl Balancer {
                     (self.kernel, self.changed) = (table, true);
                 }
                 self.ipvs = Some(ipvs);
-                self.prepare();
+                self.prepare(true);
             }
             Err(why) => (self.ipvs, self.trouble) = (None, Some(why)),
         }
@@ -280,10 +345,28 @@ impl Balancer {
 
     /// Brings the kernel to what is wanted. `between`: called now and then meanwhile.
     pub fn flush(&mut self, between: &mut dyn FnMut()) {
-        let Some(ipvs) = self.ipvs.as_mut().filter(|_| self.changed) else { return };
+        if self.ipvs.is_none() || !self.changed {
+            return;
+        }
         self.changed = false;
+        self.set_limits();
+        let Some(ipvs) = self.ipvs.as_mut() else { return };
         let all = united(self.wanted.values(), &mut self.shared);
-        let mut refused = refusals(&ipvs.apply(&mut self.kernel, &all, &self.ours, between));
+        let failed = ipvs.apply(&mut self.kernel, &all, &self.ours, between);
+        self.missing = missing(&failed);
+        let mut refused = refusals(&failed);
+        // Somebody else may have changed what we know of the table: then it is read at once.
+        let stale = |(o, e): &(Operation, io::Error)| {
+            let line = told(o, e);
+            matches!(e.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::EEXIST))
+                && refused.contains(&line)
+                && !self.refused.contains(&line)
+        };
+        if failed.iter().any(stale)
+            && let Ok(table) = ipvs.table()
+        {
+            (self.kernel, self.changed) = (table, true);
+        }
         // What the kernel would not remove is still ours to remove.
         let kernel = &self.kernel;
         let before = self.ours.len();
@@ -299,7 +382,7 @@ impl Balancer {
                 }
                 (Ok(_), Request::DelDaemon(state)) => self.running.retain(|d| d.state != *state),
                 (Ok(_), _) => {}
-                (Err(e), _) => drop(refused.insert(format!("{request:?}: {e}"))),
+                (Err(e), _) => drop(refused.insert(format!("{request}: {e}"))),
             }
         }
         // What it goes on refusing was said.
@@ -319,7 +402,26 @@ fn refusals(failed: &[(Operation, io::Error)]) -> BTreeSet<String> {
     let absent: BTreeSet<ServiceKey> =
         failed.iter().filter(|(o, _)| matches!(o, Operation::AddService(..))).map(|(o, _)| o.service()).collect();
     let follows = |o: &Operation| matches!(o, Operation::AddDestination(..)) && absent.contains(&o.service());
-    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| format!("{o}: {e}")).collect()
+    failed.iter().filter(|(o, _)| !follows(o)).map(|(o, e)| told(o, e)).collect()
+}
+
+fn told(o: &Operation, e: &io::Error) -> String {
+    format!("{o}: {e}")
+}
+
+/// What is not there for that, or not as it should be.
+fn missing(failed: &[(Operation, io::Error)]) -> BTreeMap<(ServiceKey, Option<DestinationKey>), String> {
+    let one = |(o, e): &(Operation, io::Error)| {
+        let (of, what) = match o {
+            Operation::AddService(key, _) => ((*key, None), "not in the kernel's table"),
+            Operation::AddDestination(key, d, _) => ((*key, Some(*d)), "not in the kernel's table"),
+            Operation::EditService(key, _) => ((*key, None), "in the kernel's table as before"),
+            Operation::EditDestination(key, d, _) => ((*key, Some(*d)), "in the kernel's table as before"),
+            Operation::RemoveService(_) | Operation::RemoveDestination(..) => return None,
+        };
+        Some((of, format!("{what}: {}", plain(&e.to_string()))))
+    };
+    failed.iter().filter_map(one).collect()
 }
 
 /// A connection, and what is there: what is not known cannot be brought to what is wanted.

@@ -1,7 +1,7 @@
 //! What a life of this role leaves in the kernel: services, marks of groups, the daemon that copies connections. The parent keeps it
 //! for a successor, a record for the case that the parent dies, too; where nobody comes, a short-lived process takes it away.
 
-use super::balancer::Balancer;
+use super::balancer::{Balancer, Limits};
 use super::marks::{self, Groups};
 use super::translate;
 use crate::record::{self, place};
@@ -19,6 +19,8 @@ use steadfast_sys::{now, schedule};
 const SERVICE: &str = "\nours";
 /// The key of the synchronisation daemon.
 const SYNC: &str = "\nsync";
+/// That of the time limits which were there before ours.
+const LIMITS: &str = "\nlimits";
 
 /// Kept since the tables of a configuration were all there once: no state, and as true after a death as before.
 pub const WHOLE: &str = "\tplaced";
@@ -33,6 +35,9 @@ struct Content {
     /// A synchronisation daemon is ours.
     #[serde(default)]
     sync: bool,
+    /// Time limits that the kernel had before ours.
+    #[serde(default)]
+    limits: Option<Limits>,
     /// Name of the tables that set marks.
     #[serde(default)]
     table: Option<String>,
@@ -53,6 +58,8 @@ pub struct Left {
     pub services: BTreeSet<ServiceKey>,
     /// A synchronisation daemon is ours.
     pub sync: bool,
+    /// Time limits that the kernel had before ours.
+    pub limits: Option<Limits>,
     /// Marks of groups.
     pub groups: Groups,
     /// A life of this daemon left it, not an earlier daemon.
@@ -79,6 +86,8 @@ impl Left {
             return true;
         } else if key == SYNC {
             self.sync = true;
+        } else if key == LIMITS {
+            self.limits = decode(bytes).ok();
         } else if key.starts_with(marks::KEPT) {
             self.groups.adopt(key, bytes);
         } else {
@@ -92,6 +101,8 @@ impl Left {
     fn take(&mut self, c: Content) {
         self.services.extend(c.services);
         self.sync |= c.sync;
+        // The first one knows what was there before any of ours.
+        self.limits = c.limits.or(self.limits);
         self.groups.inherit(c.table, c.marks.into_iter().collect());
     }
 
@@ -99,7 +110,7 @@ impl Left {
     pub fn withdraw(mut self, config: &Config) -> bool {
         let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
         let ours = self.services.len();
-        let mut balancer = Balancer::open(self.services, self.sync, buffer);
+        let mut balancer = Balancer::open(self.services, self.sync, self.limits, buffer);
         if let Some(why) = balancer.trouble().filter(|_| ours > 0 || self.sync) {
             log::warn!("IPVS: {why}; {ours} virtual servers of ours cannot be taken away");
         }
@@ -184,12 +195,16 @@ impl Record {
         if let Some(runs) = balancer.sync_news() {
             all.push(Message::Keep { key: SYNC.into(), bytes: kept(runs, vec![1]) });
         }
+        if let Some(found) = balancer.limits_news() {
+            let bytes = found.and_then(|f| encode(&f).ok()).unwrap_or_default();
+            all.push(Message::Keep { key: LIMITS.into(), bytes });
+        }
         if let Some(path) = self.path.as_deref().filter(|_| !all.is_empty()) {
             let (table, marks) = groups.recorded();
             let marks = marks.iter().map(|(group, mark)| (group.clone(), *mark)).collect();
-            let (services, sync) = balancer.recorded();
+            let (services, sync, limits) = balancer.recorded();
             let (place, namespace) = (self.place.clone(), self.namespace.clone());
-            record::write(path, &Content { place, namespace, services, sync, table, marks });
+            record::write(path, &Content { place, namespace, services, sync, limits, table, marks });
         }
         all
     }

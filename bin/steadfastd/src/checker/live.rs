@@ -60,6 +60,7 @@ impl Role {
             sorry: s.sorry,
             leaving: s.leaving.into_iter().map(|(name, left)| (name, left.as_secs_f64())).collect(),
             traffic: self.counted.service(&self.balancer, s.slot),
+            refused: self.balancer.refusal(s.slot).map(Into::into),
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
                     name: r.name.to_string(),
@@ -69,6 +70,7 @@ impl Role {
                     rising: r.rising,
                     drained: r.drained,
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
+                    refused: self.balancer.refusal_of(s.slot, r.config.address, r.config.port).map(Into::into),
                     agent_drains: r.agent_drains,
                     checks: (r.checks.into_iter())
                         .map(|c| live::Check {

@@ -204,7 +204,7 @@ impl Role {
             }
             return Ok(None);
         }
-        let Left { services, sync, mut groups, handed, whole, stale } = left;
+        let Left { services, sync, limits, mut groups, handed, whole, stale } = left;
         stale.into_iter().for_each(|key| parent.say(Message::Keep { key, bytes: Vec::new() }));
         groups.configure(&config);
         let mut beat = now();
@@ -230,7 +230,7 @@ impl Role {
         programs.register(&reactor, PROGRAMS)?;
         let t = now();
         let mut out = Vec::new();
-        let balancer = Balancer::open(services, sync, plan.checker_buffers.command);
+        let balancer = Balancer::open(services, sync, limits, plan.checker_buffers.command);
         // What former lives knew was forgotten, since it may have ended one of them.
         if whole && snapshots.is_empty() {
             snapshots = deduced(&pools, |key| balancer.present(key));

@@ -165,9 +165,7 @@ fn service(
     s.hysteresis = v.hysteresis;
     s.quorum_up = v.quorum_up.as_ref().map(|x| script(x, account));
     s.quorum_down = v.quorum_down.as_ref().map(|x| script(x, account));
-    let mail = !c.globals.no_checker_emails.unwrap_or(false)
-        && c.globals.smtp_alert_checker.or(c.globals.smtp_alert).unwrap_or(false);
-    s.smtp_alert = v.smtp_alert.unwrap_or(mail);
+    s.smtp_alert = v.mails(&c.globals);
     s.sorry = v.sorry_server.map(|(address, p)| check::SorryServer {
         address,
         port: if p == 0 { port } else { p },
@@ -184,7 +182,7 @@ fn service(
         x.inhibit = r.inhibit_on_failure.unwrap_or(v.inhibit_on_failure);
         x.notify_up = r.notify_up.as_ref().map(|x| script(x, account).into());
         x.notify_down = r.notify_down.as_ref().map(|x| script(x, account).into());
-        x.smtp_alert = s.smtp_alert && r.smtp_alert.unwrap_or(true);
+        x.smtp_alert = r.mails(&c.globals);
         x.slow_start = r.slow_start.or(v.slow_start).unwrap_or_default();
         x.drain = r.drain_time.or(v.drain_time).unwrap_or_default();
         x.checks.reserve_exact(r.checkers.len());

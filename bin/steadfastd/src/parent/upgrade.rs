@@ -88,12 +88,13 @@ impl Daemon {
     }
 
     /// What the next program is told, and the descriptors that it names.
-    fn handed_over(&mut self) -> std::io::Result<(handover::Memory, Vec<i32>)> {
+    fn handed_over(&self) -> std::io::Result<(handover::Memory, Vec<i32>)> {
         let t = now();
-        self.roles.iter_mut().for_each(|r| r.ward.note_silence(t));
         let roles = self.roles.iter().map(|r| {
             let (pid, descriptors, epoch) = r.handed_over();
-            Former { name: r.name.to_string(), pid, descriptors, kept: r.kept_all(), epoch }
+            let mut kept = r.kept_all();
+            kept.extend(r.ward.silence(t).map(|(key, bytes)| (key.to_string(), bytes)));
+            Former { name: r.name.to_string(), pid, descriptors, kept, epoch }
         });
         let handover = Handover {
             version: env!("CARGO_PKG_VERSION").to_string(),

@@ -2,7 +2,6 @@
 
 use crate::diag::Class;
 use crate::parse::Cx;
-use std::net::IpAddr;
 
 /// Characters of a name that the kernel takes: of a link, and of a persistence engine.
 const NAME: usize = 15;
@@ -52,16 +51,5 @@ pub(super) fn no_options(c: &mut Cx<'_>) {
             o,
             format!("'{}' is an option of no tunnel, ignoring it: TUN alone has any", o.text),
         );
-    }
-}
-
-/// Whether a prefix has bits set behind its length, as `10.0.0.1/29`: which addresses are meant is open.
-pub(super) fn has_host_bits(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let Ok(length) = length.parse::<u32>() else { return false };
-    match address.parse() {
-        Ok(IpAddr::V4(a)) => u32::from(a).checked_shl(length).is_some_and(|host| host != 0),
-        Ok(IpAddr::V6(a)) => u128::from(a).checked_shl(length).is_some_and(|host| host != 0),
-        Err(_) => false,
     }
 }

@@ -173,7 +173,7 @@ section! {
         live "lvs_notify_fifo" "PATH [USER [GROUP]]" "-" "none" => lvs_notify_fifo: Option<Script> = None, |c, v| c.script(v);
         /// Reader of lvs_notify_fifo.
         live "lvs_notify_fifo_script" "SCRIPT [USER [GROUP]]" "-" "none" => lvs_notify_fifo_script: Option<Script> = None, |c, v| c.script(v);
-        /// No mail of servers.
+        /// Mail of a server that comes or goes, and none of a check that changes while its server does not: it is so without the word.
         live "no_checker_emails" "[BOOL]" "-" "off" => no_checker_emails: Option<bool> = None, |c, v| c.boolean(v);
         /// Servers' first states run their notifiers.
         live "rs_init_notifies" "[BOOL]" "-" "off" => rs_init_notifies: Option<bool> = None, |c, v| c.boolean(v);

@@ -55,8 +55,8 @@ section! {
         live "connect_timeout" "SECS" "0.000001-4294.967295" "the virtual server's" => connect_timeout: Option<Duration> = None, |c, v| c.seconds(v, LEAST, CONNECT);
         /// Time between checks. Default of its checks.
         live "delay_loop" "SECS" "0.000001-4294967" "the virtual server's" => delay_loop: Option<Duration> = None, |c, v| c.seconds(v, LEAST, LONGEST);
-        /// Mail at changes.
-        live "smtp_alert" "[BOOL]" "-" "on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
+        /// Mail when it comes or goes.
+        live "smtp_alert" "[BOOL]" "-" "smtp_alert_checker, then smtp_alert, else on" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "the virtual server's" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.
@@ -192,8 +192,8 @@ section! {
         live "drain_time" "SECS" "0-86400" "0" => drain_time: Option<Duration> = None, |c, v| c.seconds(v, 0.0, 86400.0);
         /// When more than this part of the servers is down at once all are kept (steadfast's own).
         live "panic_threshold" "PERCENT" "1-99" "off" => panic_threshold: Option<u8> = None, |c, v| c.some_int(v, 1, 99);
-        /// Mail at changes.
-        live "smtp_alert" "[BOOL]" "-" "global" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
+        /// Mail when the quorum is gained or lost.
+        live "smtp_alert" "[BOOL]" "-" "smtp_alert_checker, then smtp_alert, else off" => smtp_alert: Option<bool> = None, |c, v| c.boolean(v);
         /// Host of HTTP requests.
         live "virtualhost" "STRING" "-" "none" => virtualhost: Option<String> = None, |c, v| c.text(v);
         /// Name in SNMP.

@@ -261,9 +261,8 @@ fn service(mut row: Row<'_>, f: &Facts<'_>, s: &VirtualServer, now: Option<&Serv
         .gauge(57, s.retry.unwrap_or(0));
     time(&mut row, 58, 65, s.delay_before_retry.unwrap_or_default());
     time(&mut row, 59, 66, s.warmup.unwrap_or_default());
-    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails.unwrap_or(false);
     row.int(60, i32::try_from(s.weight).unwrap_or(i32::MAX))
-        .truth(61, s.smtp_alert.unwrap_or(mail))
+        .truth(61, s.mails(g))
         .truth(62, has("mh-fallback"))
         .truth(63, has("mh-port"))
         .gauge(67, micros(s.connect_timeout.unwrap_or(Duration::from_secs(5))));
@@ -323,8 +322,7 @@ fn server(
     time(&mut row, 45, 49, r.warmup.or(s.warmup).unwrap_or_default());
     time(&mut row, 46, 50, delay);
     let g = &f.config.globals;
-    let mail = g.smtp_alert_checker.or(g.smtp_alert).unwrap_or(false) && !g.no_checker_emails.unwrap_or(false);
-    row.truth(47, r.smtp_alert.unwrap_or(mail)).gauge(51, micros(timeout));
+    row.truth(47, r.mails(g)).gauge(51, micros(timeout));
     tunnel(&mut row, 52, method);
     row.some_text(55, r.snmp_name.as_deref());
 }

@@ -400,3 +400,18 @@ fn a_successor_is_told_for_how_long_the_former_life_had_been_silent() {
         assert_eq!(all.contains(&Message::Keep { key: SILENT.into(), bytes }), told, "{silent}: {all:?}");
     }
 }
+
+/// What an upgrade was told of a life that went on is nothing when that ends later.
+#[test]
+fn a_life_that_went_on_was_not_silent() {
+    let mut ward = Ward::new(Memory::Brief, true);
+    ward.started(at(0), 1, b"c").expect("fits");
+    keep(&mut ward, 1, "V", b"x");
+    assert!(ward.silence(at(4)).is_some());
+    let beat = Envelope { epoch: 1, message: Message::Heartbeat { late: 0 } };
+    ward.heard(at(5), &frame(&beat).expect("frame")).expect("own frame");
+    assert!(ward.silence(at(6)).is_none());
+    ward.inherit([(SILENT.to_string(), vec![1])]);
+    ward.ended(at(6), End::Signalled(9), false);
+    assert!(!ward.kept().any(|(key, _)| key == SILENT));
+}

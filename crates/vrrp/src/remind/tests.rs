@@ -96,13 +96,48 @@ fn who_was_held_up_listens_before_it_reminds_anybody() {
     assert!(solo.take().iter().any(|o| matches!(o, Output::Remind { .. })));
 }
 
-/// Who set a gap between announcements on a link has it between these, too.
+/// Who set a gap between announcements on a link has it between these, too; and they are in nobody's way.
 #[test]
 fn a_gap_between_announcements_holds_for_reminders() {
-    let config = Config { garp_interval: Duration::from_millis(400), ..one(serving(20)) };
+    let config = Config { garp_interval: Duration::from_secs(1), ..one(serving(20)) };
     let mut solo = Solo::master(config);
-    solo.run_ms(60_000);
+    solo.run_ms(300_000);
     assert_eq!(reminders(&mut solo, 1), []);
+    solo.run_ms(20_000);
+    assert!((5..=21).contains(&announced(&solo.take())));
+    // Without them there is soon nothing that waits: what somebody asks for goes out at once.
+    let mut c = serving(20);
+    c.garp.unasked = false;
+    let quiet = Config { garp_interval: Duration::from_secs(1), ..one(c) };
+    solo.router.reload(solo.now, quiet, &mut solo.out);
+    solo.run_ms(3000);
+    solo.take();
     solo.run_ms(10_000);
-    assert!((20..=26).contains(&announced(&solo.take())));
+    assert_eq!(announced(&solo.take()), 0);
+}
+
+/// A stall makes all masters listen; when that is over clients are reminded as before.
+#[test]
+fn reminders_go_on_after_a_stall() {
+    let mut solo = Solo::master(one(serving(1)));
+    solo.run_ms(4000);
+    solo.now += Duration::from_secs(10);
+    let mut out = Vec::new();
+    solo.router.poll(solo.now, &mut out);
+    assert!(!out.iter().any(|o| matches!(o, Output::Remind { .. })), "{out:?}");
+    assert!(reminders(&mut solo, 20).len() >= 2);
+}
+
+/// With `timer_expired_backup` the first look at a late master makes it backup: none of its addresses is announced any more.
+#[test]
+fn what_was_given_up_a_moment_ago_is_not_announced() {
+    let mut c = serving(15);
+    c.timer_expired_backup = Some(100);
+    let mut solo = Solo::master(one(c));
+    solo.run_ms(4000);
+    solo.now += Duration::from_secs(30);
+    let mut out = Vec::new();
+    solo.router.remind(solo.now, &mut out);
+    assert_eq!(solo.state(), State::Backup);
+    assert!(!out.iter().any(|o| matches!(o, Output::Remind { .. })), "{out:?}");
 }

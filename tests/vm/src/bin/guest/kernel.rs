@@ -72,23 +72,38 @@ fn timeouts_and_flushes(_: &mut Lab) {
     let globals = |words: &str| format!("global_defs {{\n {words}\n}}\n");
     let one = service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &three(""));
     let text = format!("{}{one}", globals("lvs_timeouts tcp 1000 udp 77\n lvs_flush"));
-    let udp_fin = sh("ipvsadm -L --timeout").split_whitespace().nth(5).unwrap_or_default().to_string();
+    let limits = || sh("ipvsadm -L --timeout").split_whitespace().skip(4).collect::<Vec<_>>().join(" ");
+    let original = limits();
+    let was: Vec<String> = original.split(' ').map(Into::into).collect();
+    let wait_limits = |d: &Director, words: &str| {
+        assert!(eventually(seconds(8), || limits() == words), "{words}: {}: {}", limits(), d.log());
+    };
     let d = Director::start(None, &text, &[]);
     wait_table("10.2.0.3:80", true);
     wait_table("10.1.0.77:99", false);
-    let now = sh("ipvsadm -L --timeout");
-    assert!(now.contains(&format!("1000 {udp_fin} 77")), "{now}");
+    wait_limits(&d, &format!("1000 {} 77", was[1]));
     // A child that is started anew flushes nothing.
     sh("ipvsadm -A -t 10.1.0.77:99 -s rr");
     let (pid, before) = (d.pid("checkers.pid"), table());
     sh(&format!("kill -9 {pid}"));
     assert!(eventually(seconds(6), || d.pid("checkers.pid") != pid), "{}", d.log());
     assert!(!eventually(seconds(2), || table() != before), "{}", table());
+    // What the file does not name any more is as it was before, whoever knew it.
+    d.reload(&format!("{}{one}", globals("lvs_timeouts udp 31")));
+    wait_limits(&d, &format!("{} {} 31", was[0], was[1]));
     // Who owns the whole table at its stop, and who does not.
     d.reload(&format!("{}{one}", globals("lvs_flush_on_stop VS")));
+    wait_limits(&d, &original);
+    d.reload(&format!("{}{one}", globals("lvs_timeouts tcpfin 44\n lvs_flush_on_stop VS")));
+    wait_limits(&d, &format!("{} 44 {}", was[0], was[2]));
     d.stop();
-    assert_eq!(table().trim(), "-A -t 10.1.0.77:99 -s rr");
+    assert_eq!((table().trim(), limits()), ("-A -t 10.1.0.77:99 -s rr", original.clone()));
+    // All processes are killed: the next daemon knows it from the record.
+    let d = Director::start(None, &format!("{}{one}", globals("lvs_timeouts tcp 1000")), &[]);
+    wait_limits(&d, &format!("1000 {} {}", was[1], was[2]));
+    d.kill_all();
     let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
+    wait_limits(&d, &original);
     wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
@@ -112,7 +127,34 @@ fn a_refused_step(lab: &mut Lab) {
     assert!(!table().contains("10.1.0.99"), "{}", table());
     audits(&d);
     assert_eq!(d.log().matches("the kernel refused").count(), 1, "{}", d.log());
+    let status = |d: &Director| sh(&format!("/share/steadfast --pid {} status", d.pid("pid")));
+    let why = "\n       not in the kernel's table: No such file or directory\n";
+    assert!(status(&d).contains(why), "{}", status(&d));
     assert_eq!(lab.ask("client", "10.1.0.100:80", 6), "rs1=2 rs2=2 rs3=2");
+    d.stop();
+    assert_eq!(table(), "");
+    // A server that is well, and that the kernel does not take; then one that it does not take in the place of another.
+    let odd = |more: &str| {
+        let ninth = format!(" real_server 10.2.0.9 80 {{\n {more}\n }}\n");
+        service("10.1.0.100 80", "lb_kind NAT\n protocol TCP", &(three("") + &ninth))
+    };
+    let d = Director::start(None, &odd("uthreshold 3\n lthreshold 9"), &[]);
+    d.wait_log("to add the server [10.2.0.9]:80 of [10.1.0.100]:tcp:80: Numerical result out of range");
+    let told = |words: &str| eventually(seconds(5), || status(&d).contains(&format!("\n         {words}\n")));
+    assert!(told("not in the kernel's table: Numerical result out of range"), "{}", status(&d));
+    d.reload(&odd("uthreshold 30"));
+    assert!(eventually(seconds(5), || !status(&d).contains("Numerical result")), "{}", status(&d));
+    wait_table("10.2.0.9:80", true);
+    d.reload(&odd("uthreshold 3\n lthreshold 9"));
+    assert!(told("in the kernel's table as before: Numerical result out of range"), "{}", status(&d));
+    // What somebody else has taken away is heard of at the next step, and put back at once.
+    sh("ipvsadm -C");
+    d.reload(&odd("uthreshold 40"));
+    assert!(
+        eventually(seconds(3), || table().contains("10.2.0.9:80") && table().contains("10.2.0.1:80")),
+        "{}",
+        d.log()
+    );
     d.stop();
     assert_eq!(table(), "");
     // More refusals than the socket has room for: what was done is known all the same, and not refused when asked for again.
