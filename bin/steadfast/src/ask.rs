@@ -13,21 +13,32 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The control socket that a daemon (its parent process) listens at, wherever its configuration put it.
 fn of_process(pid: u32) -> Option<PathBuf> {
-    let held: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .ok()?
-        .flatten()
-        .filter_map(|fd| {
-            let target = std::fs::read_link(fd.path()).ok()?;
-            Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_string())
-        })
-        .collect();
     // Its own list: it may live in another network namespace.
     let list = std::fs::read_to_string(format!("/proc/{pid}/net/unix")).ok()?;
-    list.lines().find_map(|l| {
+    let sockets = list.lines().filter_map(|l| {
         let mut fields = l.split_whitespace();
         let inode = fields.nth(6)?;
-        let path = fields.next().filter(|p| p.ends_with(".control"))?;
-        held.iter().any(|h| h == inode).then(|| PathBuf::from(path))
+        Some((inode, PathBuf::from(fields.next().filter(|p| p.ends_with(".control"))?)))
+    });
+    let mut sockets: Vec<(&str, PathBuf)> = sockets.collect();
+    // What it has open is shown to those who may trace it, which systemd may have taken from us.
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let held: Vec<PathBuf> = all.filter_map(|fd| std::fs::read_link(fd.path()).ok()).collect();
+    let mine = |inode: &str, path: &Path| match held.is_empty() {
+        false => held.contains(&PathBuf::from(format!("socket:[{inode}]"))),
+        true => is_beside_its_pid_file(path, pid),
+    };
+    let found = sockets.iter().position(|(inode, path)| mine(inode, path));
+    found.map(|n| sockets.swap_remove(n).1)
+}
+
+/// A file of the same name, but for its end, has the number of the process.
+fn is_beside_its_pid_file(socket: &Path, pid: u32) -> bool {
+    let same = |path: &Path| path != socket && path.file_stem() == socket.file_stem() && path.is_file();
+    let files = socket.parent().and_then(|f| std::fs::read_dir(f).ok()).into_iter().flatten().flatten();
+    files.map(|f| f.path()).filter(|p| same(p)).any(|p| {
+        let small = p.metadata().is_ok_and(|m| m.len() < 32);
+        small && std::fs::read_to_string(p).is_ok_and(|text| text.trim() == pid.to_string())
     })
 }
 

@@ -2,7 +2,7 @@
 //! was taken over has no others started, nor as somebody else.
 
 use crate::vrrp::plan::{Command, Fifo, Notify, Probe};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use steadfast_config::Config;
 use steadfast_config::model::{self, Checker, Script, User};
@@ -19,7 +19,8 @@ type List = (bool, Vec<Program>);
 
 /// The list of a configuration.
 pub fn list(c: &Config) -> Vec<u8> {
-    let mut all: HashSet<Program> = HashSet::new();
+    // In order: the list of a file is the same whoever makes it.
+    let mut all: BTreeSet<Program> = BTreeSet::new();
     let mut add = |command: Command, more: bool| {
         all.insert((command.argv, command.user, more));
     };

@@ -3,6 +3,7 @@
 
 use crate::cli::Options;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use steadfast_sys::sandbox::{self, Places};
 
 pub use steadfast_supervisor::SUCCESSION;
@@ -11,6 +12,11 @@ fn folder(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
     folder.unwrap_or(Path::new(".")).to_path_buf()
 }
+
+/// A process hands over when it has lived so long: whoever changes a file in steps has one successor, not several.
+pub const PAUSE: Duration = Duration::from_secs(10);
+/// And when mail and lines for FIFOs are out, for which it waits so long at most.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The places of who writes these files, and clears these away at its end.
 pub fn of<'a>(

@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WAITING: usize = 64;
 /// A program that is on no list may be on one that is on its way.
 const UNLISTED: Duration = Duration::from_secs(2);
+/// So many of them wait at most.
+const MANY: usize = 16384;
 /// At its own end it lets programs that are under way come to theirs, for so long.
 const LAST: Duration = Duration::from_millis(2500);
 /// Those that were asked to end have this long of it: a reader of a FIFO may have something to do at SIGTERM.
@@ -78,6 +80,8 @@ struct Runner {
     parent: Reader,
     listing: Assembler,
     permits: Permits,
+    /// A list is under way, or none has come yet: nobody can say of a program that it is on none.
+    half_listed: bool,
     /// Programs that are on no list, and until when they wait for one.
     unlisted: VecDeque<(Job, Time)>,
     epoch: u64,
@@ -121,6 +125,7 @@ pub fn run(options: &Options) -> i32 {
         parent,
         listing: Assembler::default(),
         permits: Permits::default(),
+        half_listed: true,
         unlisted: VecDeque::new(),
         epoch: options.epoch,
         running: HashMap::new(),
@@ -205,6 +210,7 @@ impl Runner {
                         // what its predecessor had not said to the end is not continued
                         self.assembler = Assembler::default();
                         self.end_probes();
+                        self.unlisted.retain(|(job, _)| !job.probe);
                         self.say(Message::Hello);
                     }
                     _ => {}
@@ -219,10 +225,11 @@ impl Runner {
         let mut more = false;
         while let Packet::Data(n) = self.parent.read(&mut buffer) {
             for f in frames(buffer.get(..n).unwrap_or_default()) {
-                if let Ok(Message::Config { last, bytes }) = parse(f).map(|e| e.message)
-                    && let Ok(Some(list)) = self.listing.add(last, &bytes)
-                {
-                    more |= self.permits.add(&list);
+                if let Ok(Message::Config { last, bytes }) = parse(f).map(|e| e.message) {
+                    self.half_listed = !last;
+                    if let Ok(Some(list)) = self.listing.add(last, &bytes) {
+                        more |= self.permits.add(&list);
+                    }
                 }
             }
         }
@@ -242,8 +249,11 @@ impl Runner {
             return self.take_listed(job, t);
         }
         self.unlisted.push_back((job, until));
-        if self.unlisted.len() > WAITING {
-            self.refuse_unlisted(1);
+        if self.unlisted.len() > MANY
+            && let Some((job, _)) = self.unlisted.pop_front()
+        {
+            let end = JobEnd::Unable("too many wait for the list of programs".into());
+            self.say(Message::Ended { job: job.id, end, said: String::new() });
         }
     }
 
@@ -410,6 +420,10 @@ impl Runner {
     }
 
     fn signal(&mut self, id: u64, signal: i32, t: Time) {
+        if let Some(at) = self.unlisted.iter().position(|(job, _)| job.id == id) {
+            self.unlisted.remove(at);
+            return self.say(Message::Ended { job: id, end: JobEnd::Signalled(signal), said: String::new() });
+        }
         let Some(program) = self.running.get_mut(&id) else { return };
         program.until = program.probe.then(|| t + GRACE);
         match program.pid {
@@ -429,9 +443,11 @@ impl Runner {
         self.stubborn.retain(|(group, _)| spawn::group_lives(*group) && !self.by_pid.contains_key(group));
         self.end_stubborn(t);
         self.advance(t);
-        self.refuse_unlisted(self.unlisted.partition_point(|(_, until)| *until <= t));
+        if !self.half_listed {
+            self.refuse_unlisted(self.unlisted.partition_point(|(_, until)| *until <= t));
+        }
         let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);
-        let unlisted = self.unlisted.front().map(|(_, until)| *until);
+        let unlisted = self.unlisted.front().map(|(_, until)| *until).filter(|_| !self.half_listed);
         let groups = self.stubborn.iter().map(|(_, until)| *until);
         self.running
             .values()

@@ -45,12 +45,13 @@ fn of_service(v: &VirtualServer, present: &[(&ServiceKey, &Destinations)], all: 
             drained: up && weight == Some(0) && r.weight > 0 && !r.checks.iter().any(|c| weighs(&c.kind)),
             recovering: None,
             checks: Vec::new(),
+            since: 0,
         });
     }
     let sorry = v.sorry.as_ref().and_then(|s| found(DestinationKey { address: s.address, port: s.port }, s.forward));
     let least = u64::from(v.quorum.max(1)).saturating_sub(u64::from(v.hysteresis)).max(1);
     let quorum = live >= least && sorry.is_none_or(|d| d.weight == 0);
-    all.push(Snapshot::Service { id: v.id.clone(), quorum });
+    all.push(Snapshot::Service { id: v.id.clone(), quorum, since: 0 });
 }
 
 /// It may have made a weight 0 that the file has otherwise.

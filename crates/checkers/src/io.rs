@@ -158,6 +158,8 @@ pub enum Snapshot {
         id: ServiceId,
         /// It has its quorum.
         quorum: bool,
+        /// Since then, in tenths of a second of monotonic time; 0: nobody knows.
+        since: u32,
     },
     /// A real server.
     Server {
@@ -175,6 +177,8 @@ pub enum Snapshot {
         recovering: Option<Time>,
         /// Its checks.
         checks: Vec<CheckState>,
+        /// It is up, or is not, since then, in tenths of a second of monotonic time; 0: nobody knows.
+        since: u32,
     },
     /// Why a check is down; empty when it is not any more, and there is nothing to keep.
     Reason {

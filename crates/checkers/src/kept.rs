@@ -14,6 +14,7 @@ pub(crate) struct Inherited {
     pub seen_up: bool,
     pub drained: bool,
     pub recovering: Option<Time>,
+    pub since: u32,
 }
 
 /// A server that left the file: how it is in the table, and until when.
@@ -22,7 +23,8 @@ pub(crate) type Leaver = (DestinationKey, Destination, Time);
 /// State handed over by a former life, by object.
 #[derive(Debug, Default)]
 pub(crate) struct Heritage {
-    pub quorums: HashMap<ServiceId, bool>,
+    /// Whether there is one, and since when.
+    pub quorums: HashMap<ServiceId, (bool, u32)>,
     pub servers: HashMap<(ServiceId, DestinationKey), Inherited>,
     pub checks: HashMap<u64, CheckState>,
     pub reasons: HashMap<u64, String>,
@@ -35,12 +37,12 @@ impl Heritage {
         let mut h = Heritage::default();
         for snapshot in snapshots {
             match snapshot {
-                Snapshot::Service { id, quorum } => {
-                    h.quorums.insert(id.clone(), *quorum);
+                Snapshot::Service { id, quorum, since } => {
+                    h.quorums.insert(id.clone(), (*quorum, *since));
                 }
-                Snapshot::Server { service, server, up, seen_up, drained, recovering, checks } => {
+                Snapshot::Server { service, server, up, seen_up, drained, recovering, checks, since } => {
                     let (up, seen_up, drained, recovering) = (*up, *seen_up, *drained, *recovering);
-                    let state = Inherited { up, seen_up, drained, recovering };
+                    let state = Inherited { up, seen_up, drained, recovering, since: *since };
                     h.servers.insert((service.clone(), *server), state);
                     h.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
                 }
@@ -94,6 +96,7 @@ impl Pool {
             drained: real.drained,
             recovering: real.recovering,
             checks,
+            since: real.since,
         })
     }
 
@@ -103,7 +106,7 @@ impl Pool {
         let mut all: Vec<Snapshot> = down.map(Checker::kept_reason).collect();
         for s in &self.order {
             let Some(v) = self.service(*s) else { continue };
-            all.push(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum });
+            all.push(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum, since: v.since });
             all.extend(v.leaving.iter().map(|(server, destination, until)| Snapshot::Leaving {
                 service: v.config.id.clone(),
                 server: *server,

@@ -211,13 +211,13 @@ impl Pool {
         for s in self.order.clone() {
             let Some(v) = self.services.get_mut(s as usize).and_then(Option::as_mut) else { continue };
             let known = self.heritage.quorums.get(&v.config.id).copied();
-            if let Some(quorum) = known {
+            if let Some((quorum, since)) = known {
                 // begun: only what differs from the former life is news
-                (v.quorum, v.begun) = (quorum, true);
+                (v.quorum, v.since, v.begun) = (quorum, since, true);
                 v.take_weights(&self.checkers);
             }
             v.sum_up();
-            if let Some(quorum) = known {
+            if let Some((quorum, _)) = known {
                 v.panic = v.must_panic();
                 v.empty = v.sorry_serves() || v.live() == 0;
                 out.push(Output::Quorum(v.config.id.clone(), quorum));
@@ -265,7 +265,7 @@ impl Pool {
             self.timers.set(Key::Reconsider, now);
         }
         if v.quorum != quorum || !begun {
-            out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum }));
+            out.push(Output::Keep(Snapshot::Service { id: v.config.id.clone(), quorum: v.quorum, since: v.since }));
         }
         for i in changes.servers {
             if let Some(at) = v.ramp(i as usize, now, out) {

@@ -148,11 +148,11 @@ impl Pool {
         if let Some(old) = intake.gone.remove(&key) {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
             (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
-            real.told = old.told || old.up;
+            (real.told, real.since) = (old.told || old.up, old.since);
             fate = Some(old.up);
         } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
             (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
-            real.told = true;
+            (real.told, real.since) = (true, old.since);
             fate = Some(old.up);
         }
         let i = v.servers.len() as u32;
@@ -306,7 +306,7 @@ impl Virtual {
 
     /// Takes over the state of its predecessor; gives back the predecessor's servers.
     fn succeed(&mut self, old: Virtual) -> BTreeMap<DestinationKey, Real> {
-        (self.quorum, self.panic, self.empty) = (old.quorum, old.panic, old.empty);
+        (self.quorum, self.since, self.panic, self.empty) = (old.quorum, old.since, old.panic, old.empty);
         (self.active, self.begun, self.leaving) = (old.active, old.begun, old.leaving);
         old.servers.into_iter().map(|r| (r.key(), r)).collect()
     }

@@ -386,6 +386,30 @@ fn a_quorum_that_was_never_there_is_told_once() {
     }
 }
 
+/// Since when a server is down, and a service up, is known after a reload and to the next life.
+#[test]
+fn who_comes_next_knows_since_when() {
+    let mut w = World::new(config(two()));
+    w.manner(B, Manner::Answers(vec![]));
+    w.run(62.2);
+    let ages = |w: &World| {
+        let v = w.pool.services_at(w.now).remove(0);
+        let all = v.servers.iter().map(|r| r.since).chain([v.since]);
+        all.map(|since| since.expect("since").as_secs()).collect::<Vec<_>>()
+    };
+    let before = ages(&w);
+    assert!(before.iter().all(|age| *age >= 40), "{before:?}");
+    w.reload(config(two()));
+    w.run(10.0);
+    let later: Vec<u64> = before.iter().map(|age| age + 10).collect();
+    assert_eq!(ages(&w), later);
+    let kept: Vec<Snapshot> = told(&w).into_values().collect();
+    let mut heir = World::restore_at(config(two()), &kept, w.now);
+    heir.manner(B, Manner::Refuses);
+    heir.run(0.0);
+    assert_eq!(ages(&heir), later);
+}
+
 #[test]
 fn services_of_one_name_are_kept_apart() {
     let of = |id| VirtualServer { id, ..service(vec![server(A, 1, tcp(A))]) };
@@ -395,8 +419,8 @@ fn services_of_one_name_are_kept_apart() {
     let snapshots = all.iter().flat_map(|v| {
         let server = DestinationKey { address: "10.0.0.1".parse().unwrap(), port: 80 };
         let (up, seen_up, drained, recovering, checks) = (true, true, false, None, Vec::new());
-        let s = Snapshot::Server { service: v.id.clone(), server, up, seen_up, drained, recovering, checks };
-        [s, Snapshot::Service { id: v.id.clone(), quorum: true }]
+        let s = Snapshot::Server { service: v.id.clone(), server, up, seen_up, drained, recovering, checks, since: 0 };
+        [s, Snapshot::Service { id: v.id.clone(), quorum: true, since: 0 }]
     });
     let keys: std::collections::BTreeSet<String> = snapshots.map(|s| s.key()).collect();
     assert_eq!(keys.len(), 8, "{keys:?}");

@@ -103,7 +103,11 @@ pub fn program(word: &str) -> Option<PathBuf> {
     }
     let path =
         std::env::var("PATH").unwrap_or_else(|_| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
-    path.split(':').map(|d| Path::new(d).join(word)).find(|p| p.is_file())
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |p: &PathBuf| p.metadata().is_ok_and(|m| m.permissions().mode() & 0o111 != 0);
+    let found = || path.split(':').map(|d| Path::new(d).join(word)).filter(|p| p.is_file());
+    // As execvp, which goes on where one cannot be executed.
+    found().find(runs).or_else(|| found().next())
 }
 
 /// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way. The

@@ -377,6 +377,22 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     options(LARGEST).deserialize(bytes).map_err(FrameError::Body)
 }
 
+/// Bytes that a younger program may have appended to what an older one kept.
+const APPENDED: usize = 16;
+
+/// The reverse, of state that an older program may have kept: what was appended to it since then is nought. Fields of such state are only
+/// ever appended, and only such whose nought says nothing.
+pub fn decode_kept<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+    decode(bytes).or_else(|e| {
+        let mut longer = bytes.to_vec();
+        let mut one_more = || {
+            longer.push(0);
+            decode(&longer).ok()
+        };
+        (0..APPENDED).find_map(|_| one_more()).ok_or(e)
+    })
+}
+
 /// Cuts something large into messages.
 pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
     let count = bytes.len().div_ceil(PIECE).max(1);
@@ -425,6 +441,17 @@ mod tests {
 
     fn beat(late: u64) -> Envelope {
         Envelope { epoch: 7, message: Message::Heartbeat { late } }
+    }
+
+    #[test]
+    fn what_an_older_program_kept_lacks_what_was_appended_since_then() {
+        let older = encode(&(7u32, "VI".to_string())).expect("bytes");
+        type Younger = (u32, String, u32, Option<String>, Vec<u8>);
+        let younger: Younger = decode_kept(&older).expect("state");
+        assert_eq!(younger, (7, "VI".into(), 0, None, Vec::new()));
+        assert_eq!(decode_kept::<(u32, String)>(&older).expect("state"), (7, "VI".into()));
+        // Of what is longer nothing is made.
+        assert!(decode_kept::<Younger>(&[older, vec![1; 40]].concat()).is_err());
     }
 
     #[test]

@@ -234,7 +234,7 @@ pub struct Checker {
 pub struct Service {
     pub name: String,
     pub quorum: bool,
-    /// Since when it has, or has not, by the clock; the start of the checker begins anew.
+    /// Since when it has, or has not, by the clock.
     #[serde(default)]
     pub since: Option<f64>,
     pub live_weight: u64,
@@ -265,7 +265,7 @@ pub struct Service {
 pub struct Server {
     pub name: String,
     pub up: bool,
-    /// Since when, by the clock; the start of the checker begins anew.
+    /// Since when, by the clock.
     #[serde(default)]
     pub since: Option<f64>,
     pub weight: u32,

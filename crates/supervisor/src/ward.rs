@@ -20,6 +20,9 @@ fn is_state(key: &str) -> bool {
     !key.starts_with(['\n', '\t'])
 }
 
+/// Who wants a successor has lived for longer: it waits for that (`places::PAUSE`).
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// A life that ended so early may have been ended by what it was given.
 const YOUNG: Duration = Duration::from_secs(10);
 
@@ -386,11 +389,8 @@ impl Ward {
     pub fn ended(&mut self, now: Time, end: End, stopping: bool) -> Sequel {
         let lived = std::mem::replace(&mut self.lives, false);
         self.outbox.clear();
-        // One that wants it again and again is treated like any that dies.
-        if end == End::Exited(SUCCESSION)
-            && !stopping
-            && self.told_to_stop.is_none()
-            && self.succeeded.is_none_or(|at| now.since(at) >= YOUNG)
+        // It is no death, however often. One that has hardly begun is broken: it is treated like any that dies.
+        if end == End::Exited(SUCCESSION) && !stopping && self.told_to_stop.is_none() && self.watch.lived(now) >= MOMENT
         {
             self.kept.remove(SILENT);
             self.last_words = self.kept.clone();

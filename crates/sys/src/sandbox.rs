@@ -220,6 +220,8 @@ fn deny(needs: &Needs) -> BTreeMap<i64, Vec<SeccompRule>> {
         libc::SYS_setgroups,
         libc::SYS_sethostname,
         libc::SYS_setdomainname,
+        libc::SYS_personality,
+        libc::SYS_syslog,
         // The parent alone is asked.
         libc::SYS_listen,
         libc::SYS_accept4,
@@ -243,6 +245,13 @@ fn deny(needs: &Needs) -> BTreeMap<i64, Vec<SeccompRule>> {
     };
     // Threads, but no processes.
     when(libc::SYS_clone, vec![SeccompCondition::new(0, Width::Qword, Op::MaskedEq(thread), 0)]);
+    // What is written in memory does not become a program.
+    let (write, run) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
+    let has = |argument, bits| SeccompCondition::new(argument, Width::Qword, Op::MaskedEq(bits), bits);
+    when(libc::SYS_mmap, vec![has(2, write | run)]);
+    when(libc::SYS_mprotect, vec![has(2, run)]);
+    when(libc::SYS_pkey_mprotect, vec![has(2, run)]);
+    when(libc::SYS_shmat, vec![has(2, libc::SHM_EXEC as u64)]);
     // Signals to itself, as abort() sends them.
     when(libc::SYS_kill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
     when(libc::SYS_tgkill, vec![SeccompCondition::new(0, Width::Dword, Op::Ne, own)]);
@@ -285,6 +294,16 @@ mod tests {
             assert!(TcpListener::bind("127.0.0.1:0").is_err(), "nobody may connect to it");
             assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
             assert!(std::process::Command::new("true").status().is_err());
+            let page = |how| {
+                let none = std::ptr::null_mut();
+                // SAFETY: a new page of nobody's, left to the end of this process.
+                unsafe { libc::mmap(none, 4096, how, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) }
+            };
+            let written = page(libc::PROT_READ | libc::PROT_WRITE);
+            assert!(written != libc::MAP_FAILED && page(libc::PROT_WRITE | libc::PROT_EXEC) == libc::MAP_FAILED);
+            // SAFETY: it is that page, which nothing refers to.
+            let turned = unsafe { libc::mprotect(written, 4096, libc::PROT_READ | libc::PROT_EXEC) };
+            assert_eq!(turned, -1, "written, then run");
             assert_eq!(frames(), role.1.frames && may, "{}", role.0);
             return;
         }

@@ -39,7 +39,7 @@ impl Router {
     /// Where the start is delayed it is not kept.
     pub fn inherit(&mut self, left: &[Object]) {
         let left: HashSet<&Object> = left.iter().collect();
-        let delayed = !self.settings.startup_delay.is_zero();
+        let delayed = !self.settings.startup_delay.is_zero() && !self.succeeds;
         let links = &self.trackers.links;
         let there = |a: &Address| {
             left.contains(&Object::Address(a.clone()))

@@ -84,6 +84,8 @@ pub struct Router {
     /// Place of the address that is announced next without being asked for.
     pub(crate) last_reminded: usize,
     pub(crate) life: Life,
+    /// The daemon has run before: this process follows another, whatever became of that.
+    pub(crate) succeeds: bool,
     /// Wall clock less monotonic clock, in nanoseconds.
     pub(crate) wall: i128,
     unknown: HashSet<(u32, Family, u8)>,
@@ -132,6 +134,7 @@ impl Router {
             pacer: Pacer::default(),
             last_reminded: 0,
             life: Life::Settling,
+            succeeds: false,
             wall: 0,
             unknown: HashSet::new(),
             strangers: 0,
@@ -145,6 +148,7 @@ impl Router {
             let mut instance = Instance::new(c, now);
             if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
+                router.succeeds = true;
                 instance.old_checksum = s.old_checksum;
                 (instance.counters.become_master, instance.counters.release_master) = s.mastership;
                 if instance.config.keyed() {
@@ -500,8 +504,7 @@ impl Router {
 
     /// The world at start has been told: begin.
     fn settle(&mut self, now: Time, out: &mut Vec<Output>) {
-        let restored = self.instances().any(|x| x.restored.is_some());
-        if !self.settings.startup_delay.is_zero() && !restored {
+        if !self.settings.startup_delay.is_zero() && !self.succeeds {
             self.life = Life::Delayed;
             self.timers.set(Key::Startup, now + self.settings.startup_delay);
             out.push(Output::Log(

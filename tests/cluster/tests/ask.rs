@@ -196,6 +196,20 @@ fn a_daemon_is_found_by_its_process_and_a_long_answer_arrives_whole() {
         let whole: serde_json::Value = serde_json::from_slice(&o.stdout).expect("JSON");
         assert_eq!(whole["vrrp"]["instances"].as_array().map(Vec::len), Some(1500), "{}", said(&o));
     }
+    // As the unit's reload where the unit lets nobody look into other processes.
+    let blind = |pid: &str| {
+        let program = steadfastd().with_file_name("steadfast");
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set", "-sys_ptrace"])
+            .arg(program)
+            .args(["--pid", pid, "status"])
+            .stdin(Stdio::null());
+        command.output().expect("setpriv")
+    };
+    let o = blind(&pid);
+    assert!(o.status.success() && said(&o).contains("I1499"), "{}", said(&o));
+    assert!(!blind(&std::process::id().to_string()).status.success());
     let o = ask(&["--pid", &d.pid_of("vrrp.pid").expect("pid").to_string()], "1");
     assert!(!o.status.success() && said(&o).contains("is no daemon that can be asked"), "{}", said(&o));
 }

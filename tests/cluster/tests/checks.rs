@@ -192,10 +192,21 @@ fn a_killed_checker_child_goes_on_without_a_word() {
     let text = conf(&at, CHECKS[0].1).replace(&format!("lvs_notify_fifo_script {at}/reader"), "");
     let d = start(&lan.hosts[0], &text);
     d.wait_log("Entering MASTER STATE", seconds(10));
+    // Since when the service and its server are up, by the clock.
+    let since = || {
+        let told = steadfast_test_cluster::daemon::ask(&d, &["status", "--json"]);
+        let whole: serde_json::Value = serde_json::from_str(&told).unwrap_or_default();
+        let service = &whole["checker"]["services"][0];
+        Some([service["since"].as_f64()?, service["servers"][0]["since"].as_f64()?])
+    };
+    assert!(eventually(seconds(5), || since().is_some()), "{}", d.log());
+    let before = since().expect("since");
     let pid = d.pid_of("check.pid").expect("pid");
     steadfast_test_cluster::daemon::send(pid, nix::sys::signal::Signal::SIGKILL);
     d.wait_log("died: Respawning", seconds(5));
     assert!(eventually(seconds(5), || d.pid_of("check.pid").is_some_and(|p| p != pid)));
+    let same = |now: [f64; 2]| before.iter().zip(now).all(|(a, b)| (a - b).abs() < 0.5);
+    assert!(eventually(seconds(10), || since().is_some_and(same)), "{before:?} {:?}", since());
     std::thread::sleep(seconds(3));
     let words = std::fs::read_to_string(folder.path().join("words")).unwrap_or_default();
     assert_eq!(words, "quorum-up\n", "said by the first one alone: {}", d.log());

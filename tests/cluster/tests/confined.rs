@@ -424,7 +424,11 @@ fn a_reload_may_name_files_in_any_folder() {
     d.wait_log("Startup complete", seconds(10));
     peer.wait_log("(VI) Entering BACKUP STATE", seconds(10));
     let children = ["vrrp.pid", "check.pid", "bfd.pid"];
-    let pids = || children.map(|c| d.pid_of(c).expect("pid"));
+    // A file of a number is empty for a moment while it is written anew.
+    let pids = || {
+        assert!(eventually(seconds(10), || children.iter().all(|c| d.pid_of(c).is_some())), "{}", d.log());
+        children.map(|c| d.pid_of(c).unwrap_or_default())
+    };
     let (before, changes) = (pids(), d.log().matches("Entering").count());
     let at = |name: &str| elsewhere.path().join(name);
     let globals = format!(
@@ -435,9 +439,9 @@ fn a_reload_may_name_files_in_any_folder() {
     let tracked = format!("vrrp_track_file one {{\n file {}\n init_file 3\n}}\n", at("one").display());
     d.reload(&text(&globals, 200, &tracked));
     let there = || ["fifo", "lvs", "one"].iter().all(|f| at(f).exists());
-    assert!(eventually(seconds(10), there), "{}", d.log());
+    assert!(eventually(seconds(30), there), "{}", d.log());
     // Kernels without Landlock need none.
-    let confined = eventually(seconds(3), || d.log().matches("a successor takes over").count() == 3);
+    let confined = eventually(seconds(15), || d.log().matches("a successor takes over").count() == 3);
     println!("{}", if confined { "successors took over" } else { "SKIPPED: there is no Landlock" });
     assert!(eventually(seconds(10), || pids().iter().zip(before).all(|(a, b)| (*a != b) == confined)), "{}", d.log());
     assert_eq!(std::fs::read_to_string(at("one")).expect("tracked file").trim(), "3");
@@ -463,7 +467,7 @@ fn a_reload_may_name_files_in_any_folder() {
     std::fs::write(at("one"), "7\n").expect("file");
     let before = pids();
     d.reload(&text(&globals.replace("/fifo", "/other"), 200, &tracked));
-    assert!(eventually(seconds(10), || at("other").exists() && !at("fifo").exists()), "{}", d.log());
+    assert!(eventually(seconds(30), || at("other").exists() && !at("fifo").exists()), "{}", d.log());
     assert_eq!(std::fs::read_to_string(at("one")).expect("tracked file").trim(), "7");
     assert_eq!(pids(), before, "this folder is known");
     assert!(host.has(VIP) && !peer.log().contains("Entering MASTER"), "{}", peer.log());
@@ -471,4 +475,38 @@ fn a_reload_may_name_files_in_any_folder() {
     assert!(!d.log().contains("died") && !d.log().contains("cannot"), "{}", d.log());
     assert_eq!((d.stop(), peer.stop()), (Some(0), Some(0)));
     assert!(["other", "lvs"].iter().all(|f| !at(f).exists()), "FIFOs go with who made them");
+}
+
+/// What no process can open is said at each reload, and costs no more than that, also with -R.
+#[test]
+fn a_fifo_that_nobody_can_open_costs_no_process() {
+    require!();
+    let (lan, elsewhere) = (Lan::new(1), home());
+    let plain = file(elsewhere.path(), "plain", "text");
+    let text = |globals: &str| {
+        format!(
+            "global_defs {{\n{globals}}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n \
+             advert_int 0.5\n version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+        )
+    };
+    let d = Daemon::start_with(&lan.hosts[0], Kind::Steadfast, &text(""), &[("", "-R")]);
+    d.wait_log("(VI) Entering MASTER STATE", seconds(10));
+    let (pid, changes) = (d.pid_of("vrrp.pid"), d.log().matches("Entering").count());
+    for n in 1..=5 {
+        d.reload(&text(&format!(" vrrp_notify_fifo {plain}\n")));
+        assert!(eventually(seconds(10), || d.log().matches("Reload complete").count() == n), "{}", d.log());
+    }
+    d.wait_log(&plain, seconds(10));
+    // Longer than a process waits with its handing over.
+    assert!(!eventually(seconds(12), || d.pid_of("vrrp.pid") != pid), "{}", d.log());
+    // Folders in steps: one successor, however many reloads.
+    for n in 1..=5 {
+        std::fs::create_dir(elsewhere.path().join(n.to_string())).expect("folder");
+        d.reload(&text(&format!(" vrrp_notify_fifo {}/{n}/fifo\n", elsewhere.path().display())));
+        assert!(eventually(seconds(10), || d.log().matches("Reload complete").count() == 5 + n), "{}", d.log());
+    }
+    assert!(eventually(seconds(30), || elsewhere.path().join("5/fifo").exists()), "{}", d.log());
+    assert!(lan.hosts[0].has(VIP) && d.log().matches("Entering").count() == changes, "{}", d.log());
+    assert!(!d.log().contains("died") && d.log().matches("a successor takes over").count() <= 2, "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
 }

@@ -105,7 +105,7 @@ fn servers_that_misbehave_are_down_with_a_reason() {
         (8003, "HTTP_GET", "status_code 200", &["timeout reading"]),
         (8004, "HTTP_GET", "status_code 200", &["malformed answer: content length"]),
         (8005, "HTTP_GET", "status_code 200", &["Connection reset", "connection closed"]),
-        (8006, "SSL_GET", "status_code 200", &["HandshakeFailure", "alert"]),
+        (8006, "SSL_GET", "status_code 200", &["takes no cipher"]),
         (8007, "HTTP_GET", "status_code 200", &["timeout reading"]),
         (8008, "HTTP_GET", "status_code 200", &["timeout reading", "malformed"]),
         (53, "DNS_CHECK", "", &["malformed answer: DNS message"]),

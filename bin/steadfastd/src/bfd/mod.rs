@@ -75,6 +75,8 @@ struct Role {
     /// When memory that was needed for the start is given back.
     trim: Option<Time>,
     late: Duration,
+    /// When this process began.
+    born: Time,
     /// A successor is wanted.
     succession: bool,
 }
@@ -148,6 +150,7 @@ impl Role {
             beat: t,
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
+            born: t,
             succession: false,
         };
         logging::structured(role.settings.structured);
@@ -206,6 +209,11 @@ impl Role {
         }
     }
 
+    /// Nothing is lost, and it is not too soon.
+    fn may_hand_over(&self, t: Time) -> bool {
+        t >= self.born + crate::places::PAUSE
+    }
+
     fn run(&mut self) -> i32 {
         let mut ready: Vec<Ready> = (0..=READ).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
@@ -217,7 +225,7 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
-            if self.succession && !self.stopped {
+            if self.succession && !self.stopped && self.may_hand_over(now()) {
                 log::info!("The file names what this process has given up: a successor takes over");
                 self.parent.flush_at_the_end();
                 return crate::places::SUCCESSION;

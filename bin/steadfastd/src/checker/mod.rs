@@ -27,7 +27,7 @@ use std::time::Duration;
 use steadfast_checkers::{Config as Pools, Input, Output, Pool, ProbeId, ScriptEnd, Snapshot, deduced};
 use steadfast_config::Config;
 use steadfast_core::Time;
-use steadfast_ipc::{JobEnd, Message, decode};
+use steadfast_ipc::{JobEnd, Message, decode, decode_kept};
 use steadfast_net::netlink::Mirror;
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
@@ -112,6 +112,8 @@ struct Role {
     trim: Option<Time>,
     late: Duration,
     eager: schedule::Eager,
+    /// When this process began.
+    born: Time,
     /// A successor is wanted.
     succession: bool,
 }
@@ -171,7 +173,7 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
-                    Order::Message(Message::Keep { key, bytes }) => match decode::<Snapshot>(&bytes) {
+                    Order::Message(Message::Keep { key, bytes }) => match decode_kept::<Snapshot>(&bytes) {
                         Ok(snapshot) => {
                             left.stale.extend((snapshot.key() != key).then_some(key));
                             snapshots.push(snapshot);
@@ -278,6 +280,7 @@ impl Role {
             trim: Some(t + SETTLED),
             late: Duration::ZERO,
             eager: Default::default(),
+            born: t,
             succession: false,
         };
         let places = crate::places::of(options, role.written(), role.plan.lvs_fifos.iter().map(|f| f.path.as_path()));
@@ -382,6 +385,12 @@ impl Role {
         }
     }
 
+    /// Nothing is lost, and it is not too soon.
+    fn may_hand_over(&mut self, t: Time) -> bool {
+        let at = self.born + crate::places::PAUSE;
+        t >= at && (t >= at + crate::places::PATIENCE || !self.teller.has_more_to_say())
+    }
+
     fn run(&mut self) -> i32 {
         let mut ready: Vec<Ready> = (0..=MARKS).map(Ready::perhaps).collect();
         self.turn(now(), &ready);
@@ -393,7 +402,7 @@ impl Role {
                 return 1;
             }
             self.turn(due, &ready);
-            if self.succession && !self.stopped {
+            if self.succession && !self.stopped && self.may_hand_over(now()) {
                 log::info!("The file names what this process has given up: a successor takes over");
                 self.parent.flush_at_the_end();
                 return crate::places::SUCCESSION;

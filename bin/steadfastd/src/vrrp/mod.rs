@@ -186,6 +186,8 @@ struct Role {
     results: HashMap<String, steadfast_status::live::Tracker>,
     record: Record,
     beats_of_links: linkbeat::Beats,
+    /// When this process began.
+    born: Time,
     /// A successor is wanted, which has this to write first.
     succession: Option<succession::Unwritten>,
     /// Tracked files whose first value could not be written.

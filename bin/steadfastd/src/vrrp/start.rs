@@ -198,6 +198,7 @@ impl Role {
             results: HashMap::new(),
             record,
             beats_of_links: Default::default(),
+            born: t,
             succession: None,
             unwritten: Default::default(),
         };

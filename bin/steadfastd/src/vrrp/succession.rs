@@ -45,7 +45,9 @@ impl Role {
         let wanted = saved || states || !self.unwritten.is_empty() || places::lacks(self.written());
         if wanted {
             let states = states && self.plan.machine.fifo_states_on_reload;
-            self.succession = Some(Unwritten { files: std::mem::take(&mut self.unwritten), states });
+            let wanted = self.succession.get_or_insert_default();
+            wanted.files.append(&mut self.unwritten);
+            wanted.states |= states;
         }
     }
 
@@ -58,7 +60,12 @@ impl Role {
 
     /// Hands over, where a successor is wanted and has been told all; true: this process is to end.
     pub(super) fn hands_over(&mut self, t: Time) -> bool {
-        let Some(unwritten) = self.succession.take_if(|_| !self.leaving.begun()) else { return false };
+        let early = t < self.born + places::PAUSE;
+        let busy = t < self.born + places::PAUSE + places::PATIENCE && self.teller.has_more_to_say();
+        if early || busy || self.leaving.begun() {
+            return false;
+        }
+        let Some(unwritten) = self.succession.take() else { return false };
         log::info!("The file names what this process has given up: a successor takes over");
         // What was counted is not lost with it.
         self.obey(Message::Save, t);

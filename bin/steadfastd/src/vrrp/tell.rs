@@ -34,6 +34,8 @@ pub struct Teller {
     made: BTreeSet<String>,
     /// A FIFO could not be opened by this process any more.
     refused: bool,
+    /// FIFOs that could not be opened while nothing was closed to it.
+    hopeless: HashSet<std::path::PathBuf>,
     keeping: Keeping,
 }
 
@@ -41,6 +43,7 @@ impl Teller {
     /// Opens FIFOs and starts their readers, or changes them after a reload.
     pub fn configure(&mut self, fifos: &[super::plan::Fifo], programs: &mut Programs) {
         self.stop_readers(programs);
+        self.refused = false;
         let paths: Vec<_> = fifos.iter().map(|f| f.path.clone()).collect();
         let (keep, gone): (Vec<Fifo>, Vec<Fifo>) =
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
@@ -69,8 +72,11 @@ impl Teller {
                         }
                         self.fifos.push(open);
                     }
-                    Err(_) if crate::places::is_closed(&f.path) => self.refused = true,
-                    Err(e) => log::error!("{e}"),
+                    Err(_) if self.another_could(&f.path) => self.refused = true,
+                    Err(e) => {
+                        self.hopeless.insert(f.path.clone());
+                        log::error!("{e}");
+                    }
                 }
             }
             if let Some(reader) = &f.reader {
@@ -140,6 +146,19 @@ impl Teller {
     pub fn kept(&mut self) -> Vec<Message> {
         let made = self.fifos.iter().filter(|f| f.is_ours());
         self.keeping.difference(made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1])))
+    }
+
+    /// This process has given the folder up; one that has not yet might open it.
+    fn another_could(&self, path: &Path) -> bool {
+        let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
+        let other = std::fs::symlink_metadata(path).is_ok_and(|m| !is_fifo(m));
+        !other && !self.hopeless.contains(path) && crate::places::is_closed(path)
+    }
+
+    /// Mail, or lines that wait for a reader, would be lost with this process.
+    pub fn has_more_to_say(&mut self) -> bool {
+        self.flush();
+        self.mailing() || !self.fifos.iter().all(Fifo::drained)
     }
 
     /// A FIFO could not be opened, which a successor can.

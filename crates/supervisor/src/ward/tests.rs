@@ -368,11 +368,13 @@ fn who_wants_a_successor_has_one_that_goes_on() {
     assert_eq!(ward.ended(at(3), End::Exited(SUCCESSION), false), Sequel::Successor);
     assert_eq!((ward.kept().len(), ward.watch.total(), ward.is_first()), (2, 0, false));
     ward.started(at(3), 2, b"c").expect("fits");
-    assert!(matches!(ward.ended(at(4), End::Exited(SUCCESSION), false), Sequel::Stop { .. }), "-R");
+    assert_eq!(ward.ended(at(5), End::Exited(SUCCESSION), false), Sequel::Successor, "-R as well");
     let mut ward = Ward::new(Memory::Brief, true);
-    for n in [0, 20, 40] {
+    for n in [0, 2, 4, 6, 8, 10] {
         ward.started(at(n), n, b"c").expect("fits");
-        assert_eq!(ward.ended(at(n + 1), End::Exited(SUCCESSION), false), Sequel::Successor);
+        keep(&mut ward, n, "V", b"state");
+        assert_eq!(ward.ended(at(n + 2), End::Exited(SUCCESSION), false), Sequel::Successor);
+        assert_eq!((ward.kept().len(), ward.watch.total()), (1, 0));
     }
     for (n, seconds) in [(42, 0), (43, 1)] {
         ward.started(at(n), n, b"c").expect("fits");

@@ -325,3 +325,21 @@ fn who_stood_still_before_it_died_is_succeeded_by_a_listener() {
         assert_eq!(solo.state(), State::Master, "nobody else is there");
     }
 }
+
+/// A daemon that has run for a year does not start: what its process knew may be too old to go on with, and it is no beginning.
+#[test]
+fn who_follows_a_process_does_not_wait_as_at_a_start() {
+    let delayed = |c| Config { startup_delay: Duration::from_secs(60), ..one(c) };
+    let solo = Solo::master(one(instance("VI", 0, 51, 100)));
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
+    let mut out = Vec::new();
+    let mut router = Router::restore(delayed(instance("VI", 0, 51, 100)), &snapshots, 1, t(0), &mut out);
+    router.stood_still(Duration::from_secs(30), &mut out);
+    let mut next = Solo { router, out, now: t(0) };
+    next.input(Input::Link(link(2, "eth0", true, &[addr(0, 0), ip("10.0.0.151")])));
+    next.router.poll(t(0), &mut next.out);
+    assert!(!logs(&next.take()).iter().any(|l| l.contains("delaying startup")));
+    next.run_ms(5000);
+    assert_eq!(next.state(), State::Master);
+    assert_eq!(restored(delayed(instance("VI", 0, 51, 100)), &[]).state(), State::Init);
+}

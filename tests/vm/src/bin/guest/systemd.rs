@@ -9,6 +9,8 @@ use steadfast_test_vm::{eventually, seconds};
 pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
     ("its_processes_have_the_powers_that_are_written", its_processes_have_the_powers_that_are_written),
+    ("a_script_does_what_it_did_for_keepalived", a_script_does_what_it_did_for_keepalived),
+    ("the_strict_drop_in_takes_nothing_from_the_daemon", the_strict_drop_in_takes_nothing_from_the_daemon),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
     ("the_journal_can_be_asked_by_instance_and_by_event", the_journal_can_be_asked_by_instance_and_by_event),
     ("the_clock_of_the_wall_moves_nothing", the_clock_of_the_wall_moves_nothing),
@@ -152,8 +154,65 @@ fn the_package_stands_in_for_keepalived() {
     assert!(line.contains("\"PRIORITY\":\"6\""), "{line}");
 }
 
+/// What takes over a service with its address: it mounts, looks at devices, writes into the kernel's log, changes what belongs to the
+/// system. A unit that takes that away shows it at the first failover.
+fn a_script_does_what_it_did_for_keepalived() {
+    let script = "/root/takeover.sh";
+    let text = "#!/bin/bash\nexec >/root/takeover.log 2>&1\nset -x\nmkdir -p /mnt/of-a-script /usr/local/share/of-a-script\n\
+                mount -t tmpfs none /mnt/of-a-script && touch /mnt/of-a-script/file\n\
+                head -c 512 /dev/vda | wc -c\necho of a script >/dev/kmsg\nchmod 2755 /usr/local/share/of-a-script\n\
+                hostname >/root/takeover.name\nmkdir /sys/fs/cgroup/of-a-script && rmdir /sys/fs/cgroup/of-a-script && echo a group\n\
+                su -s /bin/sh -c 'echo as $(id -un)' nobody\necho done\n";
+    std::fs::write(script, text).expect("script");
+    sh(&format!("chmod 755 {script}; hostname renamed"));
+    let with = conf("").replacen("priority 200", &format!("priority 200\n notify_master {script}"), 1);
+    std::fs::write(FILE, &with).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+    sh("ip link set br0 down");
+    assert!(eventually(seconds(10), || !holds(VIP)), "{}", journal());
+    sh("ip link set br0 up");
+    let said = || std::fs::read_to_string("/root/takeover.log").unwrap_or_default();
+    assert!(eventually(seconds(15), || said().lines().any(|l| l == "done")), "{}\n{}", said(), journal());
+    println!("{}", said());
+    let has = |line: &str| said().lines().any(|l| l == line);
+    assert!(std::path::Path::new("/mnt/of-a-script/file").exists(), "what it mounts is mounted: {}", said());
+    assert!(has("512"), "it reads a disk: {}", said());
+    assert!(works("dmesg | grep -q 'of a script'"), "{}", said());
+    assert_eq!(sh("stat -c %a /usr/local/share/of-a-script").trim(), "2755", "{}", said());
+    assert_eq!(std::fs::read_to_string("/root/takeover.name").unwrap_or_default().trim(), "renamed", "{}", said());
+    assert!(has("a group") && has("as nobody"), "{}", said());
+    sh("umount /mnt/of-a-script; rm -r /root/takeover.* /usr/local/share/of-a-script");
+    std::fs::write(FILE, conf("")).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+}
+
+/// The drop-in of the package, as its text says to use it: for scripts that do nothing of the kind, and not at the daemon's cost.
+fn the_strict_drop_in_takes_nothing_from_the_daemon() {
+    let folder = "/etc/systemd/system/steadfast.service.d";
+    let exposed = || sh("systemd-analyze security --no-pager steadfast | tail -n 1");
+    let (before, usual) = (journal().lines().count(), exposed());
+    sh(&format!(
+        "set -e -o pipefail; mkdir -p {folder}; \
+         dpkg-deb --fsys-tarfile /share/steadfast.deb | tar xO ./usr/share/doc/steadfast/examples/steadfast-strict.conf >{folder}/strict.conf; \
+         systemctl daemon-reload; systemctl restart steadfast"
+    ));
+    assert!(eventually(seconds(20), || holds(VIP)), "{}", journal());
+    println!("{usual}with the drop-in: {}", exposed());
+    std::fs::write(FILE, conf("10.5.0.99/24")).expect("configuration");
+    assert!(works("systemctl reload steadfast") && eventually(seconds(10), || holds("10.5.0.99/24")), "{}", journal());
+    assert!(works("ipvsadm -Sn | grep -q 10.5.0.100:80"), "{}", journal());
+    sh("rm -f /tmp/keepalived.data; systemctl kill --kill-whom=main -s USR1 steadfast");
+    assert!(eventually(seconds(10), || std::path::Path::new("/tmp/keepalived.data").exists()), "{}", journal());
+    let said = journal().lines().skip(before).collect::<Vec<_>>().join("\n");
+    assert!(!said.contains("died") && !said.contains("cannot") && !said.contains("ermission"), "{said}");
+    sh(&format!("rm -r {folder}; systemctl daemon-reload"));
+    std::fs::write(FILE, conf("")).expect("configuration");
+    sh("systemctl restart steadfast");
+    assert!(eventually(seconds(20), || holds(VIP)), "{}", journal());
+}
+
 /// Numbers of linux/capability.h, as systemd calls them.
-const POWERS: [(u64, &str); 15] = [
+const POWERS: [(u64, &str); 16] = [
     (0, "cap_chown"),
     (1, "cap_dac_override"),
     (2, "cap_dac_read_search"),
@@ -169,6 +228,7 @@ const POWERS: [(u64, &str); 15] = [
     (21, "cap_sys_admin"),
     (23, "cap_sys_nice"),
     (24, "cap_sys_resource"),
+    (29, "cap_audit_write"),
 ];
 
 /// One of a process's sets in words; numbers that the unit does not name stay numbers.
