@@ -269,8 +269,7 @@ fn plain(name: &str) -> String {
         ["group", group] => return (*group).to_string(),
         _ => {}
     }
-    // The names of all others have a protocol in them.
-    if let Some(group) = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0")) {
+    if let Some((group, _)) = show::group(name) {
         return group.to_string();
     }
     let name = words.join(":").replace(['[', ']'], "");
@@ -496,6 +495,7 @@ mod tests {
             ("fwmark 5", "FWM 5"),
             ("group WEB", "[WEB]:0"),
             ("WEB", "[WEB]:0"),
+            ("group WEB", "[WEB]:1"),
             // A real server of a mark.
             ("10.0.0.3 80", "[10.0.0.3]:none:80"),
         ] {

@@ -354,8 +354,18 @@ pub fn written(name: &str) -> String {
     if let Some(mark) = name.strip_prefix("FWM ") {
         return format!("fwmark {mark}");
     }
-    let group = name.strip_prefix('[').and_then(|n| n.strip_suffix("]:0"));
-    group.map_or_else(|| name.to_string(), |g| format!("group {g}"))
+    match group(name) {
+        Some((group, 0)) => format!("group {group}"),
+        // One more virtual server of the same group, of another protocol.
+        Some((group, n)) => format!("group {group} ({})", n + 1),
+        None => name.to_string(),
+    }
+}
+
+/// The group of a name as in logs, and which of its virtual servers it is: `[WEB]:0`. The names of all others have a protocol in them.
+pub fn group(name: &str) -> Option<(&str, usize)> {
+    let (group, n) = name.strip_prefix('[')?.rsplit_once("]:")?;
+    Some((group, n.parse().ok()?))
 }
 
 fn service(s: &Service, now: f64, paint: Paint) -> String {

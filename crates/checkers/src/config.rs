@@ -120,7 +120,7 @@ impl ServiceId {
 }
 
 impl fmt::Display for ServiceId {
-    /// As keepalived names virtual servers: `[192.0.2.1]:tcp:80`, `FWM 7`, `[GROUP]:0`.
+    /// As keepalived names virtual servers: `[192.0.2.1]:tcp:80`, `FWM 7`, `[GROUP]:0`; the second one of a group is its `[GROUP]:1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServiceId::One(key) => key.fmt(f),

@@ -26,6 +26,8 @@ pub(crate) struct Real {
     pub since: u32,
     /// It has been up since the first start: only then can panic keep it.
     pub seen_up: bool,
+    /// Scripts, FIFOs and mail have heard of it, or know it from a former life.
+    pub told: bool,
     /// Drained by the operator.
     pub drained: bool,
     /// Slow start since then.
@@ -97,6 +99,16 @@ impl Real {
 
     fn judge(&self, checkers: &[Option<Checker>]) -> bool {
         self.advices(checkers).all(Checker::works)
+    }
+
+    /// One of its checks has an answer, or needs none.
+    fn asked(&self, checkers: &[Option<Checker>]) -> bool {
+        self.advices(checkers).any(|c| c.state.run || c.is_passive())
+    }
+
+    /// It was found to be down: not one that waits for its first answer.
+    pub fn found_down(&self, checkers: &[Option<Checker>]) -> bool {
+        self.advices(checkers).any(|c| !c.works() && (c.state.run || c.is_passive()))
     }
 
     fn in_maintenance(&self, checkers: &[Option<Checker>]) -> bool {
@@ -262,7 +274,12 @@ impl Virtual {
         changes.table |= !changes.servers.is_empty();
         changes.table |= self.judge_panic(out);
         for (i, served) in turned.into_iter().filter(|_| begun) {
-            self.announce_server(i, served, &cause.mail, out);
+            // One that a reload brings counts as up, and nobody has asked it.
+            let tell = self.servers.get_mut(i).is_some_and(|r| {
+                let known = std::mem::replace(&mut r.told, true);
+                known || !r.up || r.asked(checkers)
+            });
+            self.announce_server(i, served, tell.then_some(&*cause.mail), out);
             self.announce_slow_start(i, out);
         }
         let quorum = self.quorum;
@@ -345,8 +362,21 @@ impl Virtual {
             (true, false) => format!("Starting with quorum up {quorum}+{margin}={upper} <= {live}"),
             _ => text,
         };
-        self.announce_quorum(&mail, out);
+        if begun || held || self.sums.up > 0 {
+            self.announce_quorum(&mail, out);
+        } else {
+            // Nothing was ever up: that is no news but to who follows it.
+            out.push(Output::Quorum(self.config.id.clone(), held));
+        }
         changed
+    }
+
+    /// The first round of a server's check failed, and it was down from the start: who is told of servers hears of it once.
+    pub fn tell_dead(&mut self, i: usize, mail: &str, out: &mut Vec<Output>) {
+        if let Some(real) = self.servers.get_mut(i).filter(|r| !r.up && !r.told) {
+            real.told = true;
+            self.tell_server(i, false, mail, out);
+        }
     }
 
     /// Scripts, FIFOs, trackers and mail hear of the quorum.
@@ -363,7 +393,7 @@ impl Virtual {
     }
 
     /// Log, scripts, FIFOs and mail hear of a server, which was in service before or not.
-    fn announce_server(&self, i: usize, served: bool, mail: &str, out: &mut Vec<Output>) {
+    fn announce_server(&self, i: usize, served: bool, mail: Option<&str>, out: &mut Vec<Output>) {
         let real = &self.servers[i];
         let (verb, preposition) = match (real.config.inhibit, real.up) {
             // panic keeps it in, or has kept it
@@ -376,7 +406,9 @@ impl Virtual {
         };
         let level = if real.up { Level::Info } else { Level::Warn };
         out.push(Output::Log(level, format!("{verb} service {} {preposition} VS {}", real.name, self.name)));
-        self.tell_server(i, real.up, mail, out);
+        if let Some(mail) = mail {
+            self.tell_server(i, real.up, mail, out);
+        }
     }
 
     /// The log hears of a slow start, when it begins and when it is over.

@@ -439,3 +439,54 @@ fn who_is_tracked_is_asked_as_long_as_there_is_no_quorum() {
         assert_eq!(w.starts.len(), before);
     }
 }
+
+/// As keepalived tells it: who is dead from the start at his first failed round, and nobody of what was never up.
+#[test]
+fn who_is_dead_from_the_start_is_told_of_when_he_is_found_so() {
+    for init_notifies in [false, true] {
+        let all = || {
+            let mut s = VirtualServer { quorum_down: Some(script("qdown")), ..two() };
+            s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = true);
+            Config { init_notifies, ..config(s) }
+        };
+        let mut w = World::new(all());
+        w.manner(A, up());
+        w.manner(B, Manner::Refuses);
+        w.run(0.0);
+        let told = |w: &mut World| {
+            let heard = w.heard().into_iter().filter_map(|l| l.strip_prefix("fifo ").map(str::to_owned));
+            heard.map(|l| l.replace("[192.0.2.1]:tcp:80", "V")).collect::<Vec<_>>()
+        };
+        assert!(w.heard().iter().all(|l| !l.starts_with("fifo") && !l.starts_with("run")));
+        w.run(5.0);
+        let both = told(&mut w);
+        let count = |line: &str| both.iter().filter(|l| *l == line).count();
+        assert_eq!(both.len(), 3, "{both:?}");
+        assert_eq!(
+            [count("RS [10.0.0.1]:tcp:80 V UP"), count("VS V UP"), count("RS [10.0.0.2]:tcp:80 V DOWN")],
+            [1; 3]
+        );
+        // The next life does not say it again, and who comes up is told of.
+        let mut heir = World::restore_at(all(), &w.pool.snapshots(), w.now);
+        heir.manner(A, up());
+        heir.manner(B, Manner::Refuses);
+        heir.run(3.0);
+        assert_eq!(told(&mut heir), Vec::<String>::new());
+        heir.manner(B, up());
+        heir.run(2.0);
+        assert_eq!(told(&mut heir), ["RS [10.0.0.2]:tcp:80 V UP"]);
+    }
+}
+
+#[test]
+fn a_server_that_a_reload_brings_is_told_of_when_it_has_been_asked() {
+    let mut w = world(service(vec![server(A, 1, tcp(A))]));
+    w.run(2.0);
+    w.heard();
+    w.manner(B, Manner::Refuses);
+    w.reload(config(service(vec![server(A, 1, tcp(A)), server(B, 1, tcp(B))])));
+    assert_eq!(w.table(), "10.0.0.1:80=1 10.0.0.2:80=1");
+    w.run(4.0);
+    let told: Vec<String> = w.heard().into_iter().filter(|l| l.starts_with("fifo RS")).collect();
+    assert_eq!(told, ["fifo RS [10.0.0.2]:tcp:80 [192.0.2.1]:tcp:80 DOWN"]);
+}

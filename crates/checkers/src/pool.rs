@@ -235,7 +235,7 @@ impl Pool {
 
     fn tell_first_states(&self, s: u32, out: &mut Vec<Output>) {
         let Some(v) = self.service(s) else { return };
-        for (i, real) in v.servers.iter().enumerate() {
+        for (i, real) in v.servers.iter().enumerate().filter(|(_, r)| r.up || r.found_down(&self.checkers)) {
             v.tell_server(i, real.up, "=> Initial state <=", out);
         }
     }

@@ -361,6 +361,9 @@ impl Pool {
             }
             (_, Err(failure)) => {
                 self.note_failure(c, failure, &before, known, out);
+                if outcome == Outcome::Same {
+                    self.tell_dead(c, failure, out);
+                }
                 Cause::default()
             }
         };
@@ -414,6 +417,19 @@ impl Pool {
                 out.push(Output::Log(Level::Info, format!("HTTP status code success to {server} url({path})")));
             } else if first && checker.state.up && checker.works() {
                 out.push(Output::Log(Level::Info, words::success(&checker.check, server, service)));
+            }
+        }
+    }
+
+    /// Servers that were down from the start, of which nobody was told: what they waited for is a failure.
+    fn tell_dead(&mut self, c: u32, failure: &Failure, out: &mut Vec<Output>) {
+        let Some(checker) = self.checkers.get(c as usize).and_then(Option::as_ref).filter(|x| !x.works()) else {
+            return;
+        };
+        let mail = words::mail(&checker.check, false, Some(failure));
+        for (s, i) in checker.users.iter() {
+            if let Some(v) = self.services.get_mut(*s as usize).and_then(Option::as_mut) {
+                v.tell_dead(*i as usize, &mail, out);
             }
         }
     }

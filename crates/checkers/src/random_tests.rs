@@ -193,17 +193,29 @@ fn ramping(v: &ServiceView<'_>) -> bool {
 fn check_notices(w: &World) {
     let mut last: HashMap<String, bool> = HashMap::new();
     let mut removed = "-";
+    let mut gone = std::collections::HashSet::new();
     for (_, o) in &w.said {
         match o {
             Output::Log(_, line) => removed = line.strip_prefix("Removing Virtual Server ").unwrap_or(removed),
             // one of that name is a new one
             Output::TableGone(_) => last.retain(|who, _| !who.ends_with(removed)),
+            // a server that comes back by a reload is a new one, which may be down before it was ever up
+            Output::Forget(key) => {
+                gone.extend(key.rsplit_once(' ').and_then(|(_, at)| at.rsplit_once(':')).map(|(ip, _)| ip.to_owned()))
+            }
             _ => {}
         }
         let Output::Fifo(line) = o else { continue };
         let line = line.trim_end();
         let (who, state) = line.rsplit_once(' ').unwrap();
         let up = state == "UP";
+        let ip = who.split(['[', ']']).nth(1).unwrap_or_default();
+        if who.starts_with("RS") && gone.contains(ip) {
+            last.remove(who);
+            if up {
+                gone.remove(ip);
+            }
+        }
         assert_ne!(last.insert(who.to_owned(), up), Some(up), "{line} twice");
     }
 }

@@ -67,11 +67,18 @@ impl Pool {
         }
         let groups: HashMap<&str, &VirtualServerGroup> = config.groups.iter().map(|g| (g.name.as_str(), g)).collect();
         let (mut order, mut seen, mut intake) = (Vec::new(), HashSet::new(), Intake::default());
+        let mut of_group: HashMap<String, u32> = HashMap::new();
         for mut service in config.services {
-            let name = service.id.to_string();
+            let mut name = service.id.to_string();
             if !seen.insert(service.id.clone()) {
                 out.push(Output::Log(Level::Warn, format!("VS {name} is duplicated - left out")));
                 continue;
+            }
+            // Virtual servers of one group are counted, in order of the file, as keepalived does.
+            if let ServiceId::Group { name: group, .. } = &service.id {
+                let n = of_group.entry(group.clone()).or_insert(0u32);
+                name = format!("[{group}]:{n}");
+                *n += 1;
             }
             let Some((mut keys, ranges)) = keys(&service, &groups) else {
                 out.push(Output::Log(Level::Warn, format!("VS {name}: no such virtual_server_group, or an empty one")));
@@ -124,6 +131,7 @@ impl Pool {
             up: false,
             since: 0,
             seen_up: false,
+            told: false,
             drained: false,
             recovering: None,
             maintenance: false,
@@ -140,11 +148,11 @@ impl Pool {
         if let Some(old) = intake.gone.remove(&key) {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
             (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
-            real.since = old.since;
+            (real.told, real.since) = (old.told || old.up, old.since);
             fate = Some(old.up);
         } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
             (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
-            real.since = old.since;
+            (real.told, real.since) = (true, old.since);
             fate = Some(old.up);
         }
         let i = v.servers.len() as u32;

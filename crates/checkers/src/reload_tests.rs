@@ -369,8 +369,7 @@ fn a_server_that_drains_goes_on_draining_in_the_next_life() {
 /// Who was told of a virtual server that has never had a quorum is not told again by the next life.
 #[test]
 fn a_quorum_that_was_never_there_is_told_once() {
-    let mut s = VirtualServer { quorum_down: Some(script("qdown")), ..two() };
-    s.servers.iter_mut().for_each(|r| r.checks[0].timing.alpha = true);
+    let s = VirtualServer { quorum_down: Some(script("qdown")), quorum: 100, ..two() };
     let mut w = World::new(config(s.clone()));
     w.run(2.0);
     let kept: Vec<Snapshot> = told(&w).into_values().collect();
@@ -446,4 +445,25 @@ fn nothing_is_kept_of_what_left_the_file() {
     let gone: Vec<&String> =
         heir.said.iter().filter_map(|(_, o)| if let Output::Forget(k) = o { Some(k) } else { None }).collect();
     assert_eq!(gone.len(), 2, "the server and why it was down: {gone:?}");
+}
+
+#[test]
+fn virtual_servers_of_one_group_have_names_of_their_own() {
+    let group = VirtualServerGroup {
+        name: "G".into(),
+        ranges: vec![Range { first: "10.9.0.1".parse().unwrap(), last: "10.9.0.1".parse().unwrap(), port: 53 }],
+        marks: Vec::new(),
+        assigned: Vec::new(),
+    };
+    let of = |protocol| VirtualServer { id: ServiceId::Group { name: "G".into(), protocol }, ..two() };
+    let (tcp, udp) = (of(Protocol::Tcp), of(Protocol::Udp));
+    let with = |services| Config { groups: vec![group.clone()], services, init_notifies: false };
+    let mut w = World::new(with(vec![tcp.clone(), udp.clone()]));
+    w.run(0.0);
+    let names = |w: &World| w.pool.services().iter().map(|s| s.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&w), ["[G]:0", "[G]:1"]);
+    let heard = w.heard();
+    assert!(["fifo VS [G]:0 UP", "fifo VS [G]:1 UP"].iter().all(|line| heard.iter().any(|l| l == line)), "{heard:?}");
+    w.reload(with(vec![udp]));
+    assert_eq!(names(&w), ["[G]:0"]);
 }

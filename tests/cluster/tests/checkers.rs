@@ -133,15 +133,15 @@ fn mail_of_the_checker_arrives_also_that_of_the_stop() {
     };
     let server = "[LB] Realserver [10.77.0.2]:tcp:80 of virtual server [10.77.0.100]:tcp:80 - ";
     let service = "[LB] Virtualserver [10.77.0.100]:tcp:80 - ";
-    // With alpha it begins without its quorum.
+    // With alpha it begins without its quorum, which is no news.
     let begun = ["DOWN", "UP"].map(|w| format!("{service}{w}"));
-    let wanted = [&begun[0], &format!("{server}UP"), &begun[1]];
-    assert!(eventually(seconds(15), || subjects().len() == 3), "{:?} {}", subjects(), d.log());
+    let wanted = [&format!("{server}UP"), &begun[1]];
+    assert!(eventually(seconds(15), || subjects().len() >= 2), "{:?} {}", subjects(), d.log());
     assert!(subjects().iter().eq(wanted), "{:?}", subjects());
     assert_eq!(d.stop(), Some(0));
     // The server has taken them when the process is gone, and counts them a moment later.
-    assert!(eventually(seconds(2), || subjects().len() >= 5), "{:?}", subjects());
-    assert_eq!(subjects()[3..], [format!("{server}DOWN"), begun[0].clone()]);
+    assert!(eventually(seconds(2), || subjects().len() >= 4), "{:?}", subjects());
+    assert_eq!(subjects()[2..], [format!("{server}DOWN"), begun[0].clone()]);
 }
 
 /// Who is written of: servers by their own word, else by the global ones, else they are; virtual servers in the same way, else they are not.
@@ -185,7 +185,7 @@ fn mail_is_of_those_servers_that_are_to_be_written_of() {
             all.sort();
             all
         };
-        let begun = 2 + 2 * services.len();
+        let begun = 2 + services.len();
         assert!(eventually(seconds(10), || subjects().len() == begun), "{own} {third}: {:#?}", subjects());
         // With omega a stop says goodbye, and waits until everything is sent.
         assert_eq!(d.stop(), Some(0));
@@ -194,7 +194,7 @@ fn mail_is_of_those_servers_that_are_to_be_written_of() {
             ["DOWN", "UP"].map(|word| format!("{server} - {word}"))
         };
         let of_service =
-            |port: &u16| ["DOWN", "DOWN", "UP"].map(|word| format!("Virtualserver [10.77.0.100]:tcp:{port} - {word}"));
+            |port: &u16| ["DOWN", "UP"].map(|word| format!("Virtualserver [10.77.0.100]:tcp:{port} - {word}"));
         let servers = [80, 81].into_iter().flat_map(of_server);
         let wanted: Vec<String> = servers.chain(services.iter().flat_map(of_service)).collect();
         assert!(eventually(seconds(5), || subjects() == wanted), "{own} {third}: {:#?}", subjects());

@@ -66,7 +66,12 @@ fn servers_show_what_their_checks_came_to() {
 
 #[test]
 fn services_have_the_names_of_the_file() {
-    for (log, file) in [("FWM 7", "fwmark 7"), ("[WEB]:0", "group WEB"), ("[10.0.0.1]:tcp:80", "[10.0.0.1]:tcp:80")] {
+    for (log, file) in [
+        ("FWM 7", "fwmark 7"),
+        ("[WEB]:0", "group WEB"),
+        ("[WEB]:1", "group WEB (2)"),
+        ("[10.0.0.1]:tcp:80", "[10.0.0.1]:tcp:80"),
+    ] {
         assert_eq!(written(log), file);
     }
 }
