@@ -36,12 +36,18 @@ fn of_service(v: &VirtualServer, present: &[(&ServiceKey, &Destinations)], all: 
         let weight = found(server, r.forward).map(|d| d.weight);
         // Of one that is to stay with weight 0 while it is down nobody can tell whether it is.
         let up = weight.is_some_and(|w| w > 0 || !r.inhibit || r.weight == 0);
-        live += if up { u64::from(weight.unwrap_or_default()) } else { 0 };
+        // A part of its weight is the kernel's while it comes back slowly; for the quorum it counts with the whole.
+        live += match weight {
+            Some(w) if up && w > 0 && !r.slow_start.is_zero() => u64::from(w.max(r.weight)),
+            Some(w) if up => u64::from(w),
+            _ => 0,
+        };
         all.push(Snapshot::Server {
             service: v.id.clone(),
             server,
             up,
-            seen_up: up,
+            // Without alpha everybody has begun by being up, and whoever is not has failed.
+            seen_up: up || r.checks.iter().all(|c| !c.timing.alpha),
             drained: up && weight == Some(0) && r.weight > 0 && !r.checks.iter().any(|c| weighs(&c.kind)),
             recovering: None,
             checks: Vec::new(),

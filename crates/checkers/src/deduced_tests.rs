@@ -1,5 +1,6 @@
 use crate::testkit::*;
 use crate::*;
+use std::time::Duration;
 use steadfast_core::ipvs::{Forward, ServiceKey};
 
 /// The life after two deaths: nothing is known but the tables that the first one left.
@@ -119,4 +120,50 @@ fn a_server_is_where_its_way_of_forwarding_has_it() {
     };
     let heir = orphan(config(direct()), &former(direct()));
     assert_eq!(heir.pool.services()[0].servers.iter().map(|r| r.up).collect::<Vec<_>>(), [true, false]);
+}
+
+/// Who was dead before counts among those that have failed.
+#[test]
+fn a_panic_counts_those_who_were_dead_before() {
+    let four = || VirtualServer {
+        panic_threshold: Some(60),
+        ..service(vec![
+            server(A, 1, tcp(A)),
+            server(B, 1, tcp(B)),
+            server(C, 1, tcp(C)),
+            server("10.0.0.4:80", 1, tcp("10.0.0.4:80")),
+        ])
+    };
+    let mut w = world(four());
+    w.manner("10.0.0.4:80", up());
+    w.manner(A, Manner::Refuses);
+    w.manner(B, Manner::Refuses);
+    w.run(4.0);
+    assert_eq!(w.table(), "10.0.0.3:80=1 10.0.0.4:80=1");
+    let mut heir = orphan(config(four()), &w);
+    [A, B, C].into_iter().for_each(|s| heir.manner(s, Manner::Refuses));
+    heir.manner("10.0.0.4:80", up());
+    heir.run(4.0);
+    assert_eq!(heir.table().split(' ').count(), 4, "three of four are down: {}", heir.table());
+}
+
+/// A part of its weight is the kernel's while a server comes back slowly: the quorum was not lost by that, and is not gained again.
+#[test]
+fn who_comes_back_slowly_counts_whole() {
+    let one = || {
+        let slow = RealServer { slow_start: Duration::from_secs(60), ..server(A, 10, tcp(A)) };
+        VirtualServer { quorum: 10, quorum_up: Some(script("quorum")), ..service(vec![slow]) }
+    };
+    let mut w = world(one());
+    w.manner(A, Manner::Refuses);
+    w.run(4.0);
+    w.manner(A, up());
+    w.run(8.0);
+    assert_ne!(w.table(), "10.0.0.1:80=10");
+    assert!(w.table().starts_with("10.0.0.1:80="));
+    let mut heir = orphan(config(one()), &w);
+    heir.manner(A, up());
+    heir.run(2.0);
+    let heard = heir.heard();
+    assert!(heard.iter().all(|l| is_quiet(l)), "{heard:?}");
 }

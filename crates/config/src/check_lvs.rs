@@ -62,16 +62,27 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, places: &Places, d: &m
     });
     overlaps(config, d);
     unchecked(config, d);
+    of_tracked(config, d);
+    any_script
+}
+
+/// What does not go together with a virtual server whose quorum an instance follows.
+fn of_tracked(config: &Config, d: &mut Diagnostics) {
     let of_groups = config.groups.iter().map(|g| &g.track_service);
-    let tracked = config.instances.iter().map(|i| &i.track_service).chain(of_groups).flatten();
-    let tracked: HashSet<&str> = tracked.map(|t| t.name.as_str()).collect();
-    for v in config.virtual_servers.iter().filter(|v| v.ha_suspend.is_some() && !tracked.is_empty()) {
-        if tracked.contains(v.served.to_string().as_str()) {
-            let text = "an instance tracks it, so its checks go on without its quorum whatever ha_suspend says";
-            d.push(Class::Note, v.place.span(), format!("virtual server {}: {text}", named(&v.served)));
+    let tracks = || config.instances.iter().map(|i| &i.track_service).chain(of_groups.clone()).flatten();
+    let tracked: HashSet<&str> = tracks().map(|t| t.name.as_str()).collect();
+    let gives_up: HashSet<&str> = tracks().filter(|t| t.weight.unwrap_or(0) == 0).map(|t| t.name.as_str()).collect();
+    for v in config.virtual_servers.iter().filter(|_| !tracked.is_empty()) {
+        let name = v.served.to_string();
+        let mut note =
+            |text: &str| d.push(Class::Note, v.place.span(), format!("virtual server {}: {text}", named(&v.served)));
+        if v.ha_suspend.is_some() && tracked.contains(name.as_str()) {
+            note("an instance tracks it, so its checks go on without its quorum whatever ha_suspend says");
+        }
+        if v.sorry_server.is_some() && gives_up.contains(name.as_str()) {
+            note("an instance gives its address up without its quorum: nobody reaches the sorry server here then");
         }
     }
-    any_script
 }
 
 /// Says once that there are virtual servers of which nobody looks whether their servers live: keepalived takes that as it is.

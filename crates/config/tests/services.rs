@@ -316,15 +316,21 @@ fn words_with_a_truth_value_mean_it() {
 }
 
 #[test]
-fn ha_suspend_of_a_service_that_an_instance_tracks_is_noted() {
+fn what_does_not_go_with_a_service_that_an_instance_tracks_is_noted() {
     let of = |tracked: &str, words: &str| {
         let instance = format!(
             "vrrp_instance V {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n 192.0.2.1\n }}\n\
              track_virtual_server {{\n {tracked}\n }}\n}}\n"
         );
         let text = service("192.0.2.1 80", &format!("{NAT}\n protocol TCP\n {words}"), &[V4]) + &instance;
-        load(&text).2.iter().any(|s| s.contains("its checks go on without its quorum whatever ha_suspend says"))
+        let said = load(&text).2;
+        ["its checks go on without its quorum whatever ha_suspend says", "nobody reaches the sorry server here then"]
+            .map(|words| said.iter().any(|s| s.contains(words)))
     };
-    assert!(of("192.0.2.1 80", "ha_suspend") && of("192.0.2.1 80 weight 5", "ha_suspend V"));
-    assert!(!of("192.0.2.1 80", "") && !of("192.0.2.1 81", "ha_suspend"));
+    let [suspended, sorry] = [0, 1].map(|n| move |tracked: &str, words: &str| of(tracked, words)[n]);
+    assert!(suspended("192.0.2.1 80", "ha_suspend") && suspended("192.0.2.1 80 weight 5", "ha_suspend V"));
+    assert!(!suspended("192.0.2.1 80", "") && !suspended("192.0.2.1 81", "ha_suspend"));
+    let server = "sorry_server 10.0.0.9 80";
+    assert!(sorry("192.0.2.1 80", server));
+    assert!(!sorry("192.0.2.1 80 weight 5", server) && !sorry("192.0.2.1 80", "") && !sorry("192.0.2.1 81", server));
 }

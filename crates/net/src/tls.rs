@@ -306,7 +306,9 @@ fn of_pair(certificate: &str, key: &str, e: Error) -> io::Error {
 }
 
 fn config(s: &Settings) -> io::Result<ClientConfig> {
-    let provider = Arc::new(if s.authorities.is_some() { ring::default_provider() } else { cbc::provider() });
+    // HTTP/2 forbids the older suites (RFC 9113 appendix A).
+    let provider =
+        Arc::new(if s.authorities.is_some() || s.http2 { ring::default_provider() } else { cbc::provider() });
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
@@ -366,7 +368,8 @@ fn private_key(path: &str, passphrase: Option<&str>) -> io::Result<PrivateKeyDer
 
 /// Servers that can be asked in no way that the library has.
 const NOTHING_FITS: &str = "the server takes no cipher, key exchange or group that is offered: TLS 1.3, or 1.2 with ECDHE, by X25519, P-256 \
-or P-384 (not RSA key exchange, DHE, and with tls_verify not CBC)";
+or P-384 (not RSA key exchange, DHE, and with tls_verify not CBC); or \
+it wants another name than it is sent (enable_sni, virtualhost)";
 
 /// Names without the kind that the library writes around them: `DnsName("web.example")`.
 fn bare(presented: &[String]) -> Vec<&str> {

@@ -185,6 +185,10 @@ impl Daemon {
                 if !role.ward.ready {
                     return self.answer(at, b"failed: the checker has just been started\n".to_vec());
                 }
+                // One that is ended for its silence takes the order along.
+                if role.ward.watch.silent_for(t) >= BEATING {
+                    return self.answer(at, b"failed: the checker does not answer\n".to_vec());
+                }
                 role.say(order);
                 self.answer(at, b"ok\n".to_vec());
             }

@@ -259,6 +259,8 @@ impl Daemon {
             if !runs {
                 // The words of the file hold again; one that runs does so itself.
                 role.ward.drop_kept(UNTIL_RELOAD);
+                // Its tables are those of the former file: who is not in them may be new.
+                role.ward.drop_kept(crate::checker::WHOLE);
             }
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),

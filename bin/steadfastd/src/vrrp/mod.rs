@@ -446,7 +446,8 @@ impl Role {
         while let Some(signal) = self.signals.next() {
             // SIGTERM, SIGINT: an orderly stop also when the parent is gone or somebody signals the child alone. Who signals twice
             // does not want it to wait for its successor; but of its death the kernel tells once for each thread that the parent had.
-            let stop = |l: &mut leaving::Leaving| if self.parent.lives() { l.signal() } else { l.abandoned() };
+            let lives = self.parent.lives();
+            let stop = |l: &mut leaving::Leaving| if lives { l.signal() } else { l.abandoned() };
             if signal == 15 && stop(&mut self.leaving) {
                 self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
             }
@@ -558,6 +559,7 @@ impl Role {
     /// A stop that nobody ordered: the parent is gone. One that is under way goes on as it is.
     fn stop(&mut self, t: Time) {
         if self.leaving.abandoned() {
+            log::error!("the parent process is gone: leaving in order");
             self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
         }
     }
