@@ -384,6 +384,10 @@ const APPENDED: usize = 16;
 /// ever appended, and only such whose nought says nothing.
 pub fn decode_kept<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     decode(bytes).or_else(|e| {
+        // Nothing was kept: that is not something of which all is nought.
+        if bytes.is_empty() {
+            return Err(e);
+        }
         let mut longer = bytes.to_vec();
         let mut one_more = || {
             longer.push(0);
@@ -452,6 +456,7 @@ mod tests {
         assert_eq!(decode_kept::<(u32, String)>(&older).expect("state"), (7, "VI".into()));
         // Of what is longer nothing is made.
         assert!(decode_kept::<Younger>(&[older, vec![1; 40]].concat()).is_err());
+        assert!(decode_kept::<Younger>(&[]).is_err(), "nothing was kept");
     }
 
     #[test]
