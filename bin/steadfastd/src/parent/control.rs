@@ -46,6 +46,8 @@ pub(super) struct Control {
     pub last_reading: Option<(f64, bool)>,
     /// Why it was not.
     refused: Option<String>,
+    /// What it reported: of bounded length, as the loader sees to.
+    pub reports: Vec<u8>,
     /// Readings begun.
     pub reading: u64,
     /// Processes that answer for children that do not.
@@ -165,6 +167,11 @@ impl Daemon {
             ["faults"] => {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
+            }
+            // What the last reading reported, whether it was taken over or not.
+            ["reports"] => {
+                let answer = [b"reports\n", self.control.reports.as_slice()].concat();
+                self.answer(at, answer);
             }
             // What runs, and what was read last.
             ["fixed"] => {

@@ -142,6 +142,7 @@ impl Daemon {
         {
             log::warn!("reload_check_config: cannot write {path}: {e}");
         }
+        self.control.reports = l.reports;
         if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
             scheduled::save(std::path::Path::new(directory), &l.saved);
         }
