@@ -11,6 +11,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_config::diag::{json, render};
+use steadfast_config::model::Config;
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
 use steadfast_core::text::plain as plain_text;
@@ -192,7 +193,11 @@ fn explain(socket: &Path, name: &str) -> Result<(), String> {
         ));
     };
     let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
-    closed(&plain_text(&show::explain(i, &instances, silence, wall())));
+    // What only makes a sentence longer: a daemon of another version does without.
+    let config: Option<Config> =
+        ask::ask(socket, &["config"]).ok().and_then(|bytes| steadfast_ipc::decode(&bytes).ok());
+    let scripts = config.map(|c| c.scripts).unwrap_or_default();
+    closed(&plain_text(&show::explain(i, &instances, &scripts, silence, wall())));
     Ok(())
 }
 

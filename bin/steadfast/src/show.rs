@@ -1,7 +1,8 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
-use steadfast_status::live::{Check, Child, Instance, Rejected, Service, Session, Unproven, Whole};
+use steadfast_config::model::VrrpScript;
+use steadfast_status::live::{Check, Child, Instance, Part, Rejected, Service, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -232,7 +233,8 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
             let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
-            let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}{closed}", i.addresses.join(", "))));
+            let held = if i.holds || i.addresses.is_empty() { "" } else { "not held: " };
+            let _ = writeln!(out, "       {}", paint.quiet(&format!("{held}{}{on}{closed}", i.addresses.join(", "))));
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {
@@ -431,10 +433,43 @@ fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
     c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
 }
 
+/// What would put a backup's priority above its master's again: trackers that take something from it now.
+fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
+    let (_, theirs) = i.master.as_ref().filter(|(_, p)| *p > i.priority && i.preempt)?;
+    // What is good adds a positive weight, and a negative one takes nothing.
+    let lost =
+        |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
+    let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
+    let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
+    let then = (i64::from(i.priority) + back).min(254);
+    if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
+        return None;
+    }
+    let again = |p: &&Part| {
+        let name = p.what.strip_prefix("script ");
+        let script = name.and_then(|name| scripts.iter().find(|s| s.name == name));
+        let runs = script.map(|s| {
+            let rise = f64::from(s.rise);
+            let each = span(s.interval.map_or(1.0, |d| d.as_secs_f64()));
+            let all = span(rise * s.interval.map_or(1.0, |d| d.as_secs_f64()));
+            match s.rise {
+                1 => format!(" (one good run, one each {each})"),
+                n => format!(" ({n} good runs in a row, one each {each}: about {all})"),
+            }
+        });
+        format!("{} is good again{}", p.what, runs.unwrap_or_default())
+    };
+    let list: Vec<String> = lost.iter().map(again).collect();
+    Some(format!(
+        "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
+        list.join(" and ")
+    ))
+}
+
 /// `steadfast explain`: in sentences.
 ///
-/// `all`: the instances, itself among them; `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64) -> String {
+/// `all`: the instances, itself among them; `scripts`: those of the configuration; `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -510,6 +545,9 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
                     say(format!("The last master that was heard is {a} with priority {p}; its own is {}.", i.priority))
                 }
                 None => say("No master has been heard.".into()),
+            }
+            if let Some(text) = returns(i, scripts) {
+                say(text);
             }
             if let Some(u) = recent(i).filter(|u| u.holds) {
                 say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
