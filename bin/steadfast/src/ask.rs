@@ -175,9 +175,9 @@ pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }
 }
 
-/// What the daemon reported of its last reading of the configuration; an older one does not say.
-pub fn reports(socket: &Path) -> Option<String> {
-    let text = String::from_utf8_lossy(&ask(socket, &["reports"]).ok()?).into_owned();
+/// What the daemon reported of a configuration: the `last` that it read, or the `running` one; an older one does not say.
+pub fn reports(socket: &Path, which: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(&ask(socket, &["reports", which]).ok()?).into_owned();
     text.strip_prefix("reports\n").map(str::to_string)
 }
 

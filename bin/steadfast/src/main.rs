@@ -204,7 +204,7 @@ fn explain(socket: &Path, name: &str) -> Result<(), String> {
 /// Says why it was refused, where the file tells it, and what is new of what the file does not do.
 fn reload(socket: &Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
-    let (before, reports) = (ask::begun(socket).ok(), ask::reports(socket));
+    let (before, reports) = (ask::begun(socket).ok(), ask::reports(socket, "running"));
     if let Err(e) = ask::order(socket, words) {
         eprintln!("steadfast: {e}");
         show_faults(socket, &e);
@@ -225,7 +225,7 @@ fn reload(socket: &Path, force: bool) -> i32 {
     }
     // What a manager of services asks for is in its journal, from the daemon's log.
     if std::env::var_os("MAINPID").is_none()
-        && let (Some(before), Some(now)) = (reports, ask::reports(socket))
+        && let (Some(before), Some(now)) = (reports, ask::reports(socket, "last"))
     {
         let file = ask::status(socket).map(|(whole, _)| whole.file).unwrap_or_default();
         news::told(&before, &now, &file).iter().for_each(|l| eprintln!("steadfast: {}", plain_text(l)));
@@ -264,7 +264,7 @@ fn show_faults(socket: &Path, refusal: &str) {
     }
     match ask::own_file(socket) {
         Ok(file) => _ = check(&file, false, None),
-        Err(_) => _ = closed(&plain_text(&ask::reports(socket).unwrap_or_default())),
+        Err(_) => _ = closed(&plain_text(&ask::reports(socket, "last").unwrap_or_default())),
     }
 }
 
@@ -422,7 +422,7 @@ fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
         closed(&format!("with --force:\n{text}"));
         return Err(format!("{} has new faults: a reload would change nothing", file.display()));
     }
-    if let Some(before) = ask::reports(socket) {
+    if let Some(before) = ask::reports(socket, "running") {
         eprint!("{}", news::shown(&before, &outcome, file, elsewhere, std::io::stderr().is_terminal()));
     }
     closed(&text);

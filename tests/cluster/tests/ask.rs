@@ -163,6 +163,10 @@ fn reload_and_plan_tell_what_comes_of_them() {
     };
     assert!(plan.status.success() && told(&plan), "{}", said(&plan));
     assert!(plan.stdout.starts_with(b"~ vrrp_instance ONE > notify_master: none -> "), "{}", said(&plan));
+    // One that is refused is no file before.
+    std::fs::write(d.path("conf"), absent.replace("priority 160", "prioritty 160")).expect("file");
+    assert!(!steadfast(&d, &["reload"]).status.success());
+    std::fs::write(d.path("conf"), &absent).expect("file");
     let reload = steadfast(&d, &["reload"]);
     assert!(reload.status.success() && told(&reload), "{}", said(&reload));
     let again = steadfast(&d, &["reload"]);

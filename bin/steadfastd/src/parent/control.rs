@@ -48,6 +48,8 @@ pub(super) struct Control {
     refused: Option<String>,
     /// What it reported: of bounded length, as the loader sees to.
     pub reports: Vec<u8>,
+    /// The same of the last one that was taken over.
+    pub running_reports: Vec<u8>,
     /// Readings begun.
     pub reading: u64,
     /// Processes that answer for children that do not.
@@ -168,9 +170,10 @@ impl Daemon {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
             }
-            // What the last reading reported, whether it was taken over or not.
-            ["reports"] => {
-                let answer = [b"reports\n", self.control.reports.as_slice()].concat();
+            // What the last reading reported, whether it was taken over or not, or the one that runs.
+            ["reports", which @ ("last" | "running")] => {
+                let of = if *which == "last" { &self.control.reports } else { &self.control.running_reports };
+                let answer = [b"reports\n", of.as_slice()].concat();
                 self.answer(at, answer);
             }
             // What runs, and what was read last.

@@ -182,6 +182,7 @@ impl Daemon {
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;
+                self.control.running_reports.clone_from(&self.control.reports);
                 self.permit(l.programs);
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
