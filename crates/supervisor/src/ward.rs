@@ -499,6 +499,18 @@ impl Ward {
         self.last_words.clear();
     }
 
+    /// Takes a packet of the short-lived process that withdraws what it held: what is in the kernel no more.
+    pub fn withdrawn(&mut self, epoch: u64, packet: &[u8]) {
+        for f in steadfast_ipc::frames(packet) {
+            if let Ok(Envelope { epoch: of, message: Message::Keep { key, bytes } }) = parse(f)
+                && (of == epoch && bytes.is_empty() && key.starts_with('\n'))
+            {
+                self.kept.remove(&key);
+                self.last_words.remove(&key);
+            }
+        }
+    }
+
     /// What it left has been taken away, and it will come back: peers serve, and are not told again.
     pub fn peers_told(&mut self) {
         self.last_words.retain(|key| key.starts_with('\n'));
