@@ -324,6 +324,40 @@ fn a_link_that_leads_to_another_program_by_now_names_the_new_one() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// A new program that reads and rehearses, and dies as soon as it is the daemon; and a daemon that is stopped while the new program reads.
+#[test]
+fn who_upgrades_is_told_at_once_that_the_daemon_has_ended_instead() {
+    require!();
+    for (other, words) in [("exit 7", ""), ("exit 7", "sleep 3; ")] {
+        let lan = Lan::new(1);
+        let folder = home();
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut a =
+            Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &conf(200, folder.path()), folder, Stdio::from(log));
+        assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+        let program = steadfastd().display().to_string();
+        let text = format!("#!/bin/sh\ncase \"$*\" in *--role*) {words}exec {program} \"$@\";; esac\n{other}\n");
+        let path = file(a.folder.path(), "other", &text);
+        Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        install(a.folder.path(), Path::new(&path));
+        let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+        command.arg("--socket").arg(a.path("pid").with_extension("control")).arg("upgrade").stdin(Stdio::null());
+        let child = command.stderr(Stdio::piped()).spawn().expect("steadfast");
+        if !words.is_empty() {
+            a.wait_log("Upgrading: trying the new program", seconds(10));
+            a.signal(Signal::SIGTERM);
+        }
+        // Not yet taken by who started it, as by a manager that is busy.
+        let ended = Instant::now();
+        let out = child.wait_with_output().expect("end");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{said} {}", a.log());
+        assert!(said.contains("the daemon has ended instead"), "{said} {}", a.log());
+        assert!(ended.elapsed() < seconds(15), "{:?} {}", ended.elapsed(), a.log());
+        a.ended();
+    }
+}
+
 #[test]
 fn a_child_that_cannot_be_started_holds_no_address() {
     require!();
