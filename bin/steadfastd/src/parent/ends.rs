@@ -266,7 +266,7 @@ impl Daemon {
                 if withdraw {
                     self.withdraw(n, false);
                     log::error!(MESSAGE_ID = events::WITHDRAWN;
-                        "the VRRP process died several times in a row, or right after an upgrade: its addresses are withdrawn until it runs again. Look at \
+                        "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
                     if let Some(role) = self.roles.get_mut(n) {
