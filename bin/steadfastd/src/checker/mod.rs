@@ -5,6 +5,7 @@ mod done;
 mod dump;
 mod heard;
 mod left;
+mod limits;
 mod live;
 pub mod marks;
 mod probes;
