@@ -88,7 +88,7 @@ pub struct Sighting {
 }
 
 /// One sender's newest stamp, and when it came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 struct Sender {
     source: IpAddr,
     stamp: u64,
@@ -96,7 +96,7 @@ struct Sender {
 }
 
 /// What a successor process is told, so that stamps go on and old ones stay old.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Stamps {
     sent: u64,
     floor: u64,

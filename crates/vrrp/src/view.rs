@@ -5,6 +5,7 @@ use crate::keys::{Key, Which};
 use crate::router::{NAMED, Router};
 use crate::{Auth, InstanceConfig, Listen, ProcessConfig, Snapshot, Tracked, View};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use steadfast_core::kernel::Object;
 use steadfast_core::{Family, State, Time};
 
@@ -54,8 +55,7 @@ impl Router {
     pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> + '_ {
         self.instances().map(|x| Snapshot {
             name: x.config.name.to_string(),
-            // who hands over must not come back as master
-            state: if x.releasing() { State::Backup } else { x.state },
+            state: told_state(x),
             master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
             master: x.master.map(|(a, _)| a),
             master_priority: x.master.map_or(0, |(_, p)| p),
@@ -82,6 +82,17 @@ impl Router {
                 })
                 .collect(),
         })
+    }
+
+    /// A digest of what [`Router::snapshots`] tells: while it is the same nothing need be told again. At rest this is all that is done.
+    pub fn fingerprint(&self) -> u64 {
+        let mut h = DefaultHasher::new();
+        for x in self.instances() {
+            let (state, heard) = ((told_state(x), x.old_checksum), (x.master_interval, x.master));
+            (state, heard, x.counters.become_master, x.counters.release_master).hash(&mut h);
+            x.guard.stamps().hash(&mut h);
+        }
+        h.finish()
     }
 
     /// All instances in order of the configuration.
@@ -216,4 +227,9 @@ impl Router {
             x.counters = crate::Counters::default();
         }
     }
+}
+
+/// The state that a successor is told: who hands over must not come back as master.
+fn told_state(x: &Instance) -> State {
+    if x.releasing() { State::Backup } else { x.state }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use steadfast_core::State;
 
 /// The state that a notice tells of.
@@ -168,6 +169,13 @@ impl Role {
         };
         self.keep_result(&name, &end, None, String::new());
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
+    }
+
+    /// A digest of what a successor would be told.
+    pub(super) fn known(&self) -> u64 {
+        let mut h = DefaultHasher::new();
+        (self.router.fingerprint(), &self.system.settings).hash(&mut h);
+        h.finish()
     }
 
     /// Gives the parent what a successor needs, where it has changed.

@@ -157,6 +157,8 @@ struct Role {
     /// The program's pages were fetched for a takeover, and not given back since.
     fetched: bool,
     dirty: bool,
+    /// What a successor would be told, as it was when it was last looked for changes.
+    kept: u64,
     out: Vec<Output>,
     stopped: bool,
     beat: Time,
@@ -318,6 +320,7 @@ impl Role {
         let mut programs = false;
         let mut sessions = false;
         let mut read = false;
+        let mut give_back = false;
         for r in ready {
             match r.token {
                 SIGNALS => signals = true,
@@ -396,8 +399,8 @@ impl Role {
                 self.history.shrink();
                 self.keeping.shrink();
                 self.system.kernel.shrink();
-                schedule::give_memory_back();
                 self.fetched = false;
+                give_back = true;
                 // The second announcement of a new master, five seconds after the first, may be still to come.
                 self.trim = self.router.views().any(|v| t.since(v.last_transition) < SETTLED).then_some(t + SETTLED);
             }
@@ -409,7 +412,10 @@ impl Role {
             }
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
             self.beats = self.beats.wrapping_add(1);
-            self.dirty |= self.beats.is_multiple_of(5);
+            if self.beats.is_multiple_of(5) {
+                let known = self.known();
+                self.dirty |= std::mem::replace(&mut self.kept, known) != known;
+            }
             if std::mem::take(&mut self.listen_again) {
                 self.sockets();
             }
@@ -434,6 +440,10 @@ impl Role {
         self.keep();
         let (version, objects) = self.system.kernel.owned();
         self.record.keep(version, objects, &self.system.settings);
+        // Last, so that what this turn needed is not fetched again at once.
+        if give_back {
+            schedule::give_memory_back();
+        }
     }
 
     /// The wall clock may be set at any time, and adverts carry it where they are authenticated.

@@ -6,7 +6,7 @@ use steadfast_sys::files;
 
 /// What was there before, in order of the changes. It is handed to a successor process, which would otherwise take our values
 /// for the host's own.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Settings {
     before: Vec<(String, String)>,
     /// The tables of blocked traffic that were made; empty: none. A later file may have another name for them.

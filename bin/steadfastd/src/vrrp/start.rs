@@ -179,6 +179,7 @@ impl Role {
             trim: Some(t + SETTLED),
             fetched: false,
             dirty: true,
+            kept: 0,
             out,
             stopped: false,
             beat: t,
