@@ -9,7 +9,7 @@ mod show;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steadfast_config::diag::{json, render};
 use steadfast_config::model::Config;
 use steadfast_config::source::{FsReader, Options};
@@ -204,7 +204,10 @@ fn explain(socket: &Path, name: &str) -> Result<(), String> {
 /// Says why it was refused, where the file tells it, and what is new of what the file does not do.
 fn reload(socket: &Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
-    let (before, reports) = (ask::begun(socket).ok(), ask::reports(socket, "running"));
+    // One that stands still is asked for nothing but the reload.
+    let lives = ask::lives(socket);
+    let before = Some(socket).filter(|_| lives).and_then(|s| ask::begun(s).ok());
+    let reports = before.as_ref().and_then(|_| ask::reports(socket, "running"));
     if let Err(e) = ask::order(socket, words) {
         eprintln!("steadfast: {e}");
         show_faults(socket, &e);
@@ -238,7 +241,8 @@ fn reload(socket: &Path, force: bool) -> i32 {
 
 /// Who answers after a reload: nobody within half a minute, the program that was asked (`Some(None)`), or the one that took over from it.
 fn successor(socket: &Path, before: &ask::Begun) -> Option<Option<Whole>> {
-    for _ in 0..300 {
+    let (process, until) = (ask::Process::find(before.pid), Instant::now() + Duration::from_secs(30));
+    while Instant::now() < until && process.as_ref().is_none_or(ask::Process::lives) {
         match ask::begun(socket) {
             Ok(now) if !now.is_another(before) => return Some(None),
             Ok(now) if now.said => return ask::status(socket).ok().map(|(whole, _)| Some(whole)),
@@ -277,29 +281,26 @@ fn upgrade(socket: &Path) -> i32 {
         eprintln!("steadfast: {e}");
         status
     };
-    let before = match ask::begun(socket) {
-        Ok(begun) => begun.since,
+    let (before, process) = match ask::begun(socket) {
+        Ok(begun) => (begun.since, ask::Process::find(begun.pid)),
         Err(e) => return fail(e, 1),
     };
-    // Who waits for longer than a reading takes wants to know for what.
-    let (answered, wait) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        if wait.recv_timeout(Duration::from_secs(3)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!(
-                "steadfast: waiting for the new program to read the configuration and to show that it can begin, for some minutes at most ..."
-            );
-        }
-    });
-    let said = ask::order(socket, &["upgrade"]);
-    drop(answered);
-    if let Err(e) = said
+    if let Err(e) = ask::order(socket, &["upgrade"])
         && !e.ends_with("no answer")
     {
+        if e.ends_with(ask::SILENT) {
+            return fail(e, 1);
+        }
         let status = fail(e.clone(), REFUSED);
         show_faults(socket, &e);
         return status;
     }
-    for _ in 0..300 {
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
+        // Another daemon may be there by now, whose since is later as well.
+        if process.as_ref().is_some_and(|p| !p.lives()) {
+            return fail("the daemon has ended instead: its log, or that of the new program, says why".into(), 1);
+        }
         std::thread::sleep(Duration::from_millis(100));
         if let Ok(now) = ask::begun(socket)
             && now.said

@@ -1,7 +1,8 @@
 //! What a life of this role leaves in the kernel: services, marks of groups, the daemon that copies connections. The parent keeps it
 //! for a successor, a record for the case that the parent dies, too; where nobody comes, a short-lived process takes it away.
 
-use super::balancer::{Balancer, Limits};
+use super::balancer::Balancer;
+use super::limits::Limits;
 use super::marks::{self, Groups};
 use super::translate;
 use crate::record::{self, place};

@@ -266,7 +266,13 @@ impl Daemon {
             }
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),
-                (false, true) => role.tell(|w| w.stop(keep)),
+                (false, true) => {
+                    role.tell(|w| w.stop(keep));
+                    // Masters stay, and the checker is not to wait for them.
+                    if role.name == "checker" {
+                        role.tell(|w| w.stop(keep));
+                    }
+                }
                 (false, false) => role.ward.is_not_due(),
                 (true, false) => {}
             }
