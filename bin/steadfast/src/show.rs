@@ -232,7 +232,8 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("script {name} is left out: {why}")));
             }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
-            let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
+            let closed =
+                if i.closed && i.holds { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
             let held = if i.holds || i.addresses.is_empty() { "" } else { "not held: " };
             let _ = writeln!(out, "       {}", paint.quiet(&format!("{held}{}{on}{closed}", i.addresses.join(", "))));
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
@@ -451,29 +452,28 @@ fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
         |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
     let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
     let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
-    let then = (i64::from(i.priority) + back).min(254);
+    // What it has now may be a bound that the sum lies below.
+    let base = i64::from(i.set_priority.unwrap_or(i.base_priority));
+    let then = (base + i.parts.iter().map(|p| p.change).sum::<i64>() + back).clamp(1, 254);
     if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
         return None;
     }
-    let again = |p: &&Part| {
-        let name = p.what.strip_prefix("script ");
-        let script = name.and_then(|name| scripts.iter().find(|s| s.name == name));
-        let runs = script.map(|s| {
-            let rise = f64::from(s.rise);
-            let each = span(s.interval.map_or(1.0, |d| d.as_secs_f64()));
-            let all = span(rise * s.interval.map_or(1.0, |d| d.as_secs_f64()));
-            match s.rise {
-                1 => format!(" (one good run, one each {each})"),
-                n => format!(" ({n} good runs in a row, one each {each}: about {all})"),
-            }
-        });
-        format!("{} is good again{}", p.what, runs.unwrap_or_default())
-    };
-    let list: Vec<String> = lost.iter().map(again).collect();
+    let list: Vec<String> = lost.iter().map(|p| format!("{} is good again{}", p.what, runs(p, scripts))).collect();
     Some(format!(
         "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
         list.join(" and ")
     ))
+}
+
+/// How often the script of a tracker has to succeed to be good again, in brackets; nothing of other trackers.
+fn runs(p: &Part, scripts: &[VrrpScript]) -> String {
+    let name = p.what.strip_prefix("script ");
+    let Some(script) = name.and_then(|name| scripts.iter().find(|s| s.name == name)) else { return String::new() };
+    let each = script.interval.map_or(1.0, |d| d.as_secs_f64());
+    match script.rise {
+        1 => format!(" (one good run, one each {})", span(each)),
+        n => format!(" ({n} good runs in a row, one each {}: about {})", span(each), span(each * f64::from(n))),
+    }
 }
 
 /// `steadfast explain`: in sentences.
@@ -572,6 +572,12 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             say("It takes no part, because:".into());
             i.faults.iter().for_each(|f| say(format!("  - {f}")));
             say("It returns by itself when none of this holds any more.".into());
+            for p in i.parts.iter().filter(|p| p.weight == 0 && p.good == Some(false) && !p.reverse) {
+                let runs = runs(p, scripts);
+                if !runs.is_empty() {
+                    say(format!("  - {} has to be good again{runs}", p.what));
+                }
+            }
         }
         _ => say("It has not begun yet.".into()),
     }

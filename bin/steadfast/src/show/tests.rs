@@ -300,6 +300,19 @@ fn a_backup_that_a_tracker_lowered_is_told_what_brings_it_back() {
     let words = "It returns by itself when script chk is good again (3 good runs in a row, one each 5.0 s: about 15 s) and file level is good again: \
                  its priority is 220 then, above the master's 100.";
     assert!(told(&i).contains(words), "{}", told(&i));
+    // What it has now is no less than 1, whatever the sum is.
+    i.priority = 1;
+    i.parts = vec![part("script chk", -210, false, -210)];
+    assert!(told(&i).contains("its priority is 200 then"), "{}", told(&i));
+    // Where it is a fault, that is what it waits for.
+    let fault = Instance {
+        state: "FAULT".into(),
+        faults: vec!["script chk failed".into()],
+        parts: vec![part("script chk", 0, false, 0)],
+        ..i.clone()
+    };
+    let words = "none of this holds any more.\n  - script chk has to be good again (3 good runs in a row, one each 5.0 s: about 15 s)\n";
+    assert!(told(&fault).contains(words), "{}", told(&fault));
     // Where that is not enough, or it may not.
     i.master = Some(("192.0.2.2".into(), 220));
     assert!(!told(&i).contains("It returns"), "{}", told(&i));
