@@ -235,7 +235,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             let closed =
                 if i.closed && i.holds { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
             let held = if i.holds || i.addresses.is_empty() { "" } else { "not held: " };
-            let _ = writeln!(out, "       {}", paint.quiet(&format!("{held}{}{on}{closed}", i.addresses.join(", "))));
+            let held = format!("{held}{}{on}{closed}", i.addresses.join(", "));
+            if !held.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(held.trim_start()));
+            }
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {

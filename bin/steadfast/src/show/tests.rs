@@ -326,4 +326,6 @@ fn a_backup_that_a_tracker_lowered_is_told_what_brings_it_back() {
     assert!(shown(&i).contains("\n       not held: 192.0.2.1/24\n"), "{}", shown(&i));
     i.holds = true;
     assert!(shown(&i).contains("\n       192.0.2.1/24\n"), "{}", shown(&i));
+    i.addresses.clear();
+    assert!(!shown(&i).lines().any(|l| !l.is_empty() && l.trim().is_empty()), "{}", shown(&i));
 }
