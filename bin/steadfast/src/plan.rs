@@ -401,8 +401,10 @@ const AT_A_RESTART: &str = " (at a restart, not by a reload)";
 
 /// The line is on one of these words.
 pub fn is_on(line: &str, words: &Fixed) -> bool {
-    let word = line.split(" > ").nth(1).and_then(|w| w.split([':', ' ']).next());
-    line.split(" > ").count() == 2 && words.iter().any(|(w, _)| Some(w.as_str()) == word)
+    // In global_defs, or outside of all blocks.
+    let body = line.get(2..).unwrap_or_default();
+    let word = body.strip_prefix("global_defs > ").unwrap_or(body).split([':', ' ']).next();
+    words.iter().any(|(w, _)| Some(w.as_str()) == word)
 }
 
 /// Behind a change with which a virtual router is another one.
@@ -417,8 +419,12 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     };
     let mut out = Vec::new();
     compare(&At::default(), "", &value(running), &value(wanted), &mut out);
+    // What stands outside of all blocks.
+    for line in out.iter_mut().filter(|l| l.starts_with("~ process > ")) {
+        *line = line.replacen("process > ", "", 1);
+    }
     // A running process stays where it is.
-    let fixed = ["net_namespace", "use_pid_dir", "instance"].map(|word| format!("~ process > {word}: "));
+    let fixed = ["net_namespace", "use_pid_dir", "instance"].map(|word| format!("~ {word}: "));
     for line in out.iter_mut().filter(|l| fixed.iter().any(|f| l.starts_with(f))) {
         line.push_str(AT_A_RESTART);
     }

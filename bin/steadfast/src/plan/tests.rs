@@ -258,10 +258,8 @@ fn an_address_is_told_with_all_that_its_line_says_and_a_tracker_with_its_weight(
 #[test]
 fn what_only_a_restart_changes_is_marked() {
     let lines = between("net_namespace in1\nvrrp_instance V {\n}\n", "vrrp_instance V {\n}\n");
-    assert!(
-        lines.contains(&"~ process > net_namespace: in1 -> none (at a restart, not by a reload)".to_string()),
-        "{lines:?}"
-    );
+    assert_eq!(between("", "child_wait_time 7\n"), ["~ child_wait_time: none -> 7"]);
+    assert!(lines.contains(&"~ net_namespace: in1 -> none (at a restart, not by a reload)".to_string()), "{lines:?}");
 }
 
 #[test]
