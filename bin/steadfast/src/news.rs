@@ -41,8 +41,9 @@ pub fn shown(before: &str, outcome: &Outcome, file: &Path, elsewhere: bool, colo
     let of_links = |d: &Diagnostic| d.class == Class::BadInterface || d.message.contains("nterface");
     let (mut news, mut more) = (Diagnostics::default(), 0);
     for d in outcome.diagnostics.iter().filter(|d| !(elsewhere && of_links(d))) {
-        let help = d.help.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
-        match known.contains(format!("{}{help}", d.message).as_str()) {
+        // An older daemon may have given other advice.
+        let same = |l: &&str| l.strip_prefix(d.message.as_str()).is_some_and(|l| l.is_empty() || l.starts_with(" ("));
+        match known.iter().any(same) {
             true => {}
             false if news.iter().count() < MOST => news.push_help(d.class, d.span, d.message.as_str(), d.help.clone()),
             false => more += 1,
@@ -83,5 +84,7 @@ mod tests {
         let before = "(F: Line 4) column 16: (A) notify_master script '/nope/x' does not exist now\n";
         let now = shown(before, &read(), Path::new("F"), true, false);
         assert_eq!(now, "");
+        let advised = before.trim_end().to_string() + " (some advice)\n";
+        assert_eq!(shown(&advised, &read(), Path::new("F"), true, false), "");
     }
 }
