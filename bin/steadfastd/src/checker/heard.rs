@@ -83,7 +83,7 @@ impl Role {
                     self.pool.handle(t, weigh, &mut self.out);
                 }
                 Order::Message(Message::Stop { .. }) => {
-                    log::info!("Stopping");
+                    log::info!("Stopping Healthcheck child process");
                     self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
                 }
                 Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),

@@ -425,7 +425,7 @@ impl Role {
                 break;
             }
         }
-        log::info!("Stopped");
+        log::info!("Stopped Healthcheck child process");
         0
     }
 
@@ -519,6 +519,7 @@ impl Role {
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
             if signal == 15 {
+                self.parent.mourn();
                 self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
             }
         }
