@@ -28,6 +28,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Tokens of clients begin here; the listener has the one before.
 pub(super) const CONTROL: usize = 100;
 
+/// What goes on where a file was refused.
+pub(super) const CONFIGURATION: &str = "the running configuration stays";
+/// The same of a program.
+pub(super) const PROGRAM: &str = "the running program goes on";
+
 /// What a client waits for.
 enum Wish {
     Nothing,
@@ -206,15 +211,15 @@ impl Daemon {
         }
     }
 
-    /// A reading of the configuration has ended; `refused`: why it was not taken over.
-    pub(super) fn reading_ended(&mut self, refused: Option<&str>) {
+    /// A reading of the configuration has ended; `refused`: why it was not taken over, and what goes on.
+    pub(super) fn reading_ended(&mut self, refused: Option<(&str, &str)>) {
         self.control.last_reading = Some((files::wall_clock(), refused.is_none()));
-        self.control.refused = refused.map(str::to_string);
+        self.control.refused = refused.map(|(why, _)| why.to_string());
         let reading = self.control.reading;
         let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload(n) if *n <= reading));
         for at in waiting {
             match refused {
-                Some(why) => self.answer(at, format!("failed: {why}: the running configuration stays\n").into_bytes()),
+                Some((why, stays)) => self.answer(at, format!("failed: {why}: {stays}\n").into_bytes()),
                 None => self.wish(at, Wish::Effect(now() + EFFECT)),
             }
         }
