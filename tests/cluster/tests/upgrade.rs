@@ -269,7 +269,8 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     install(a.folder.path(), Path::new(&broken));
     let (fine, said) = steadfast(&a, &["upgrade"]);
     assert!(!fine && said.contains("the new program cannot take over (its rehearsal exited with status 1)"), "{said}");
-    assert!(a.log().contains("its vrrp process cannot begin (it exited with status 1)"), "{}", a.log());
+    // Lines go to the log by a thread of their own.
+    a.wait_log("its vrrp process cannot begin (it exited with status 1)", seconds(5));
     assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     // None at all.
     std::fs::remove_file(a.path("steadfastd")).expect("removed");
