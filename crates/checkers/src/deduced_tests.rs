@@ -177,7 +177,7 @@ fn who_has_no_check_is_up_beside_a_sorry_server() {
         let unasked = RealServer { checks: vec![], ..server(A, 1, tcp(A)) };
         VirtualServer { quorum: 2, sorry: Some(sorry), ..service(vec![unasked, server(B, 1, tcp(B))]) }
     };
-    let mut w = former(sorry());
+    let w = former(sorry());
     assert_eq!(w.table(), "10.0.0.9:80=1");
     let mut heir = orphan(config(sorry()), &w);
     heir.manner(B, Manner::Refuses);
