@@ -3,13 +3,21 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steadfast_status::live::Whole;
 
 /// The daemon gives a reading of its configuration a minute; an upgrade has two of them and a rehearsal.
 const READING: Duration = Duration::from_secs(210);
 /// Everything else it answers at once; a hung daemon is not waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// Who waits for a reading looks so often whether the daemon still answers.
+const LOOK: Duration = Duration::from_secs(1);
+/// Who waits for longer wants to know for what.
+const UNTOLD: Duration = Duration::from_secs(3);
+/// A daemon that answers nobody for so long is not waited for: nothing that it does by itself takes longer.
+const SILENCE: Duration = Duration::from_secs(15);
+/// What is said of one that stands still.
+pub const SILENT: &str = "is there, but does not answer";
 
 /// The control socket that a daemon (its parent process) listens at, wherever its configuration put it.
 fn of_process(pid: u32) -> Option<PathBuf> {
@@ -83,21 +91,98 @@ pub fn ask(path: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
             )
         }
         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
-            format!("{}: the daemon's parent process is there, but does not answer", path.display())
+            format!("{}: the daemon's parent process {SILENT}", path.display())
         }
         std::io::ErrorKind::PermissionDenied => format!("{}: only root may ask", path.display()),
         _ => format!("{}: {e}", path.display()),
     };
     let mut stream = UnixStream::connect(path).map_err(problem)?;
-    let reads = matches!(words.first(), Some(&"reload" | &"upgrade"));
-    stream.set_read_timeout(Some(if reads { READING } else { PATIENCE })).map_err(problem)?;
+    let waits = match words.first() {
+        Some(&"reload") => Some("the configuration to be read and to take effect"),
+        Some(&"upgrade") => Some("the new program to read the configuration and to show that it can begin"),
+        _ => None,
+    };
+    stream.set_read_timeout(Some(if waits.is_some() { LOOK } else { PATIENCE })).map_err(problem)?;
     stream.write_all(format!("{}\n", words.join("\t")).as_bytes()).map_err(problem)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).map_err(problem)?;
+    match waits {
+        Some(what) => hear(path, what, &mut stream, &mut answer).map_err(problem)?,
+        None => drop(stream.read_to_end(&mut answer).map_err(problem)?),
+    }
     if answer.is_empty() {
         return Err(format!("{}: no answer", path.display()));
     }
     Ok(answer)
+}
+
+/// Hears the end of something that may take long, and looks meanwhile whether anybody is there.
+fn hear(path: &Path, what: &str, stream: &mut UnixStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
+    let begun = Instant::now();
+    let mut heard = begun;
+    let (mut told, mut warned) = (false, false);
+    loop {
+        let late = match stream.read_to_end(answer) {
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => e,
+            result => return result.map(drop),
+        };
+        if lives(path) {
+            heard = Instant::now();
+        } else if heard.elapsed() >= SILENCE {
+            return Err(late);
+        } else if !std::mem::replace(&mut warned, true) {
+            eprintln!(
+                "steadfast: the daemon's parent process {SILENT}; waiting for it, {} s at most. It was asked, and may \
+                 still do so when it goes on",
+                SILENCE.as_secs()
+            );
+        }
+        if begun.elapsed() >= READING {
+            return Err(late);
+        }
+        if !warned && begun.elapsed() >= UNTOLD && !std::mem::replace(&mut told, true) {
+            eprintln!("steadfast: waiting for {what}, for some minutes at most ...");
+        }
+    }
+}
+
+/// It answers a question that costs it nothing.
+fn lives(path: &Path) -> bool {
+    let ask = || {
+        let mut stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(LOOK))?;
+        stream.write_all(b"faults\n")?;
+        stream.read(&mut [0; 64])
+    };
+    // One that has ended says so on the other connection.
+    ask().is_ok_and(|n: usize| n > 0)
+}
+
+/// The daemon's process, where it can be seen from here.
+pub struct Process {
+    pid: u64,
+    /// When it was started, as the kernel counts: a later process may have its number.
+    begun: String,
+}
+
+impl Process {
+    /// The one of this number.
+    pub fn find(pid: u64) -> Option<Process> {
+        Some(Process { pid, begun: beginning(pid)? })
+    }
+
+    /// It has not ended; a new program in it is still that process.
+    pub fn lives(&self) -> bool {
+        beginning(self.pid).is_some_and(|begun| begun == self.begun)
+    }
+}
+
+/// When a process was started that has not ended.
+fn beginning(pid: u64) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A name may have anything in it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then(|| fields.nth(18).map(str::to_string)).flatten()
 }
 
 /// Everything that the daemon says of itself, also as it said it.
@@ -119,10 +204,10 @@ pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }
 }
 
-/// Since when the daemon runs, and whether its children have said something: understood of every version.
-pub fn begun(socket: &Path) -> Result<(f64, bool), String> {
+/// Since when the daemon runs, whether its children have said something, and its number: understood of every version.
+pub fn begun(socket: &Path) -> Result<(f64, bool, u64), String> {
     let text = ask(socket, &["status"])?;
     let whole: serde_json::Value = serde_json::from_slice(&text).map_err(|e| format!("no answer to read: {e}"))?;
     let said = ["vrrp", "checker", "bfd"].iter().any(|child| whole[child].is_object());
-    Ok((whole["since"].as_f64().unwrap_or(0.0), said))
+    Ok((whole["since"].as_f64().unwrap_or(0.0), said, whole["pid"].as_u64().unwrap_or(0)))
 }

@@ -253,31 +253,28 @@ fn upgrade(socket: &std::path::Path) -> i32 {
         eprintln!("steadfast: {e}");
         status
     };
-    let before = match ask::begun(socket) {
-        Ok((since, _)) => since,
+    let (before, process) = match ask::begun(socket) {
+        Ok((since, _, pid)) => (since, ask::Process::find(pid)),
         Err(e) => return fail(e, 1),
     };
-    // Who waits for longer than a reading takes wants to know for what.
-    let (answered, wait) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        if wait.recv_timeout(std::time::Duration::from_secs(3)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!(
-                "steadfast: waiting for the new program to read the configuration and to show that it can begin, for some minutes at most ..."
-            );
-        }
-    });
-    let said = ask::order(socket, &["upgrade"]);
-    drop(answered);
-    if let Err(e) = said
+    if let Err(e) = ask::order(socket, &["upgrade"])
         && !e.ends_with("no answer")
     {
+        if e.ends_with(ask::SILENT) {
+            return fail(e, 1);
+        }
         let status = fail(e.clone(), REFUSED);
         show_faults(socket, &e);
         return status;
     }
-    for _ in 0..300 {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::time::Instant::now() < until {
+        // Another daemon may be there by now, whose since is later as well.
+        if process.as_ref().is_some_and(|p| !p.lives()) {
+            return fail("the daemon has ended instead: its log, or that of the new program, says why".into(), 1);
+        }
         std::thread::sleep(std::time::Duration::from_millis(100));
-        if let Ok((since, true)) = ask::begun(socket)
+        if let Ok((since, true, _)) = ask::begun(socket)
             && since > before + 0.001
         {
             if let Ok((w, _)) = ask::status(socket) {

@@ -313,10 +313,15 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     let from = s.source.as_ref().map(|a| format!(" from {a}")).unwrap_or_default();
     let mut lines =
         vec![format!("{} (BFD with {}{hops}{from}) is {} since {}.", s.name, s.neighbor, s.state, span(now - s.since))];
-    let heard = s.heard.map_or("The peer is not heard.".to_string(), |at| {
-        format!("The peer says that it is {}, and was last heard {} ago.", s.remote_state, past(now - at))
+    lines.push(match (s.heard, s.sent) {
+        (Some(at), _) => {
+            format!("The peer says that it is {}, and was last heard {} ago.", s.remote_state, past(now - at))
+        }
+        (None, Some(_)) => "The peer is not heard.".to_string(),
+        (None, None) => {
+            format!("The peer said that it is {}; when it was last heard is not known.", s.remote_state)
+        }
     });
-    lines.push(heard);
     match s.state.as_str() {
         "Up" => {
             let detect = s.detect_time.map(interval).unwrap_or_default();
@@ -333,20 +338,25 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
             if s.diag != "No Diagnostic" {
                 lines.push(format!("It went down because of this: {}.", s.diag));
             }
-            if s.refused > 0 {
+            if s.refused.is_some_and(|n| n > 0) {
                 lines.push("Packets from the peer's address are thrown away; the log says why.".into());
             }
-            if s.passive && s.heard.is_none() {
+            if s.passive && s.heard.is_none() && s.sent.is_some() {
                 lines.push("It is passive, and waits for the peer to begin.".into());
             }
         }
     }
     let (a, b) = (s.discriminator, s.remote_discriminator);
-    lines.push(format!(
-        "Its discriminator is {a:#x}, the peer's {b:#x}; {} packets sent, {} received, {} thrown away.",
-        s.sent, s.received, s.refused
-    ));
-    lines.push(format!("Since its process began it came up: {}; it went down: {}.", times(s.ups), times(s.downs)));
+    let packets = match (s.sent, s.received, s.refused) {
+        (Some(sent), Some(received), Some(refused)) => {
+            format!("{sent} packets sent, {received} received, {refused} thrown away")
+        }
+        _ => "how many packets were sent and received is not known".into(),
+    };
+    lines.push(format!("Its discriminator is {a:#x}, the peer's {b:#x}; {packets}."));
+    if let (Some(ups), Some(downs)) = (s.ups, s.downs) {
+        lines.push(format!("Since its process began it came up: {}; it went down: {}.", times(ups), times(downs)));
+    }
     lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
     lines.join("\n") + "\n"
 }

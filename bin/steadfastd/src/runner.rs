@@ -3,7 +3,7 @@
 //!
 //! Programs of one queue run turn by turn. Each start is made by a thread of its own, since it takes as long as the file system of
 //! the program does. When its client begins a new life the runner ends those programs whose answer only the old one wanted; when
-//! the client is gone for good it ends itself, too.
+//! the client is gone for good it ends itself, too. When it is killed its parent does so, which finds their groups in memory that both have.
 
 use crate::child::SETTLED;
 use crate::cli::Options;
@@ -12,10 +12,12 @@ use crate::permits::Permits;
 use crate::programs::safe_program;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, frames, parse};
+use steadfast_sys::groups::Groups;
 use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
@@ -52,6 +54,8 @@ const FAREWELL: Duration = Duration::from_millis(1000);
 /// A program that is being started, or runs.
 struct Running {
     probe: bool,
+    /// Its place among the groups that the parent sees.
+    place: Option<u64>,
     queue: Option<String>,
     pid: Option<i32>,
     /// A signal that came before there was a process.
@@ -66,6 +70,30 @@ struct Queue {
     turn: u64,
     since: Time,
     waiting: VecDeque<Job>,
+}
+
+/// Where the parent finds the groups that nobody wants when this process is gone.
+#[derive(Default)]
+struct Places {
+    groups: Option<Arc<Groups>>,
+    free: Vec<u64>,
+    used: u64,
+}
+
+impl Places {
+    fn take(&mut self) -> Option<u64> {
+        self.groups.as_ref()?;
+        Some(self.free.pop().unwrap_or_else(|| {
+            self.used += 1;
+            self.used - 1
+        }))
+    }
+
+    fn give_back(&mut self, place: Option<u64>) {
+        let Some((place, groups)) = place.zip(self.groups.as_ref()) else { return };
+        groups.put(place, 0);
+        self.free.push(place);
+    }
 }
 
 /// A program that was started, and what it writes where that is wanted; or how it ended instead.
@@ -87,15 +115,16 @@ struct Runner {
     epoch: u64,
     running: HashMap<u64, Running>,
     by_pid: HashMap<i32, u64>,
-    /// Groups whose first process followed a signal, and some other has not yet: they are killed then.
-    stubborn: Vec<(i32, Time)>,
+    /// Groups whose first process followed a signal, and some other has not yet: they are killed then. And their places.
+    stubborn: Vec<(i32, Time, Option<u64>)>,
     queues: HashMap<String, Queue>,
     /// Processes that nobody wants any more, and that have not ended yet.
     unwanted: HashSet<i32>,
-    tell: Sender<(u64, Begun)>,
-    started: Receiver<(u64, Begun)>,
+    places: Places,
+    tell: Sender<(u64, Option<u64>, Begun)>,
+    started: Receiver<(u64, Option<u64>, Begun)>,
     listener: Listener,
-    wake: std::sync::Arc<Writer>,
+    wake: Arc<Writer>,
 }
 
 /// Runs the role; returns its exit status.
@@ -133,10 +162,11 @@ pub fn run(options: &Options) -> i32 {
         stubborn: Vec::new(),
         queues: HashMap::new(),
         unwanted: HashSet::new(),
+        places: Places { groups: Groups::inherited(fd(3)).ok().map(Arc::new), ..Default::default() },
         tell,
         started,
         listener: Listener::default(),
-        wake: std::sync::Arc::new(wake),
+        wake: Arc::new(wake),
     };
     schedule::more_descriptors();
     runner.say(Message::Hello);
@@ -321,22 +351,27 @@ impl Runner {
     /// Starts one, in a thread.
     fn start(&mut self, job: Job) {
         let (id, probe, queue) = (job.id, job.probe, job.queue.as_ref().map(|(name, _)| name.clone()));
-        self.running.insert(id, Running { probe, queue, pid: None, early: None, until: None });
-        let (tell, wake) = (self.tell.clone(), self.wake.clone());
+        let place = if probe { self.places.take() } else { None };
+        self.running.insert(id, Running { probe, place, queue, pid: None, early: None, until: None });
+        let (tell, wake, groups) = (self.tell.clone(), self.wake.clone(), self.places.groups.clone());
         let work = move || {
-            let _ = tell.send((id, begin(&job)));
+            let begun = begin(&job);
+            if let (Some(groups), Some(place), Ok((pid, _))) = (groups, place, &begun) {
+                groups.put(place, *pid);
+            }
+            let _ = tell.send((id, place, begun));
             // A full pipe has woken it already.
             let _ = wake.write(&[0]);
         };
         if let Err(e) = std::thread::Builder::new().stack_size(256 * 1024).spawn(work) {
-            let _ = self.tell.send((id, Err(not_begun(&e))));
+            let _ = self.tell.send((id, place, Err(not_begun(&e))));
             let _ = self.wake.write(&[0]);
         }
     }
 
     /// Programs that have been started, or could not be.
     fn take_started(&mut self, t: Time, reactor: &Reactor) {
-        while let Ok((id, result)) = self.started.try_recv() {
+        while let Ok((id, place, result)) = self.started.try_recv() {
             match result {
                 Ok((pid, output)) => {
                     if let Some(output) = output.filter(|o| reactor.watch(o.fd(), HEARD + id as usize).is_ok()) {
@@ -351,6 +386,7 @@ impl Runner {
                     if !self.running.contains_key(&id) {
                         self.listener.end(id);
                         self.end_unwanted(pid);
+                        self.places.give_back(place);
                     }
                     early.into_iter().for_each(|signal| spawn::signal_group(pid, signal));
                     // It may have ended before its number was known.
@@ -358,7 +394,12 @@ impl Runner {
                         self.ended(id, end, t);
                     }
                 }
-                Err(end) => self.over(id, end, t),
+                Err(end) => {
+                    if !self.running.contains_key(&id) {
+                        self.places.give_back(place);
+                    }
+                    self.over(id, end, t);
+                }
             }
         }
     }
@@ -403,14 +444,15 @@ impl Runner {
     }
 
     fn over(&mut self, id: u64, end: JobEnd, t: Time) {
-        let Some(program) = self.running.remove(&id) else { return };
+        let Some(mut program) = self.running.remove(&id) else { return };
         if let Some(pid) = program.pid {
             self.by_pid.remove(&pid);
             // One that was killed takes its group with it.
             if let Some(until) = program.until.filter(|_| spawn::group_lives(pid)) {
-                self.stubborn.push((pid, until));
+                self.stubborn.push((pid, until, program.place.take()));
             }
         }
+        self.places.give_back(program.place);
         if let Some(queue) = program.queue.and_then(|name| self.queues.get_mut(&name)) {
             queue.running.remove(&id);
         }
@@ -440,7 +482,11 @@ impl Runner {
             }
         }
         // Its number may be another group's by then.
-        self.stubborn.retain(|(group, _)| spawn::group_lives(*group) && !self.by_pid.contains_key(group));
+        let by_pid = &self.by_pid;
+        let over = |group: i32| !spawn::group_lives(group) || by_pid.contains_key(&group);
+        for (.., place) in self.stubborn.extract_if(.., |(group, ..)| over(*group)) {
+            self.places.give_back(place);
+        }
         self.end_stubborn(t);
         self.advance(t);
         if !self.half_listed {
@@ -448,7 +494,7 @@ impl Runner {
         }
         let waits = self.queues.values().filter(|q| !q.waiting.is_empty()).map(|q| q.since + PATIENCE);
         let unlisted = self.unlisted.front().map(|(_, until)| *until).filter(|_| !self.half_listed);
-        let groups = self.stubborn.iter().map(|(_, until)| *until);
+        let groups = self.stubborn.iter().map(|(_, until, _)| *until);
         self.running
             .values()
             .filter_map(|p| p.until)
@@ -461,8 +507,9 @@ impl Runner {
 
     /// Kills what is left of groups whose time is over by `t`.
     fn end_stubborn(&mut self, t: Time) {
-        for (group, _) in self.stubborn.extract_if(.., |(_, until)| *until <= t) {
+        for (group, _, place) in self.stubborn.extract_if(.., |(_, until, _)| *until <= t) {
             spawn::signal_group(group, SIGKILL);
+            self.places.give_back(place);
         }
     }
 
@@ -484,6 +531,7 @@ impl Runner {
             if let Some(pid) = program.pid {
                 self.by_pid.remove(&pid);
                 self.end_unwanted(pid);
+                self.places.give_back(program.place);
             }
         }
     }

@@ -347,8 +347,8 @@ pub struct Check {
 #[allow(missing_docs)]
 pub struct Bfd {
     pub sessions: Vec<Session>,
-    /// Packets that belonged to no session.
-    pub strangers: u64,
+    /// Packets that belonged to no session. Absent where it does not answer.
+    pub strangers: Option<u64>,
 }
 
 /// A BFD session. Intervals are seconds.
@@ -373,14 +373,15 @@ pub struct Session {
     pub tx_interval: f64,
     /// Absent while nothing was heard.
     pub detect_time: Option<f64>,
-    /// When the peer was heard last.
+    /// When the peer was heard last. Absent as well where that is not known, as what follows.
     pub heard: Option<f64>,
     pub discriminator: u32,
     pub remote_discriminator: u32,
-    pub sent: u64,
-    pub received: u64,
+    /// Absent where the child does not answer: nobody has counted for it.
+    pub sent: Option<u64>,
+    pub received: Option<u64>,
     /// Packets that were thrown away.
-    pub refused: u64,
-    pub ups: u64,
-    pub downs: u64,
+    pub refused: Option<u64>,
+    pub ups: Option<u64>,
+    pub downs: Option<u64>,
 }

@@ -146,11 +146,6 @@ impl Child {
         self.stuck
     }
 
-    /// It begins with what the life of an older program knew, and may not be up to it: its death is not the first in a row.
-    pub fn succeeds(&mut self) {
-        self.deaths = self.deaths.max(1);
-    }
-
     /// The life before ended in order: nothing of it is in the way of the next one.
     pub fn begins_afresh(&mut self) {
         self.deaths = 0;

@@ -133,7 +133,9 @@ pub struct Ward {
     served: bool,
     /// When a life ended last because it wanted a successor.
     succeeded: Option<Time>,
-    /// Its present or last life began with the state of another.
+    /// Its last life died, and was neither succeeded in order nor by a new program.
+    died: bool,
+    /// Its present or last life began with the state of another that died with it.
     was_given: bool,
     /// The daemon is in service, with others or with what an older program has left.
     in_service: bool,
@@ -175,6 +177,7 @@ impl Ward {
             told_to_stop: None,
             served: false,
             succeeded: None,
+            died: false,
             was_given: false,
             in_service: false,
             saying: Assembler::default(),
@@ -212,8 +215,9 @@ impl Ward {
         self.actions.clear();
         self.outbox.clear();
         self.watch.started(now);
-        self.was_given = self.kept.iter().any(|(key, _)| is_state(key));
-        if self.was_given && matches!(self.memory, Memory::Brief | Memory::Sessions) {
+        let given = self.kept.iter().any(|(key, _)| is_state(key));
+        self.was_given = given && self.died;
+        if given && matches!(self.memory, Memory::Brief | Memory::Sessions) {
             self.watch.hurries();
         }
         let mut result = Ok(());
@@ -395,6 +399,7 @@ impl Ward {
             self.kept.remove(SILENT);
             self.last_words = self.kept.clone();
             self.succeeded = Some(now);
+            self.died = false;
             return Sequel::Successor;
         }
         // An upgrade that was refused has left it.
@@ -414,6 +419,7 @@ impl Ward {
             Verdict::GiveUp(status) => return self.for_good(status),
             Verdict::Stop => return self.for_good(0),
         };
+        self.died = true;
         // Who hands over must know what there is to hand over.
         self.last_words = self.kept.clone();
         let silent = self.watch.was_silent();
@@ -471,6 +477,7 @@ impl Ward {
 
     /// A life has ended whose successor is still to come, nobody knows when: what may be out of date by then is forgotten.
     pub fn former_died(&mut self) {
+        self.died = true;
         self.last_words = self.kept.clone();
         if self.memory != Memory::Lasting {
             self.forget();
@@ -499,6 +506,18 @@ impl Ward {
         self.last_words.clear();
     }
 
+    /// Takes a packet of the short-lived process that withdraws what it held: what is in the kernel no more.
+    pub fn withdrawn(&mut self, epoch: u64, packet: &[u8]) {
+        for f in steadfast_ipc::frames(packet) {
+            if let Ok(Envelope { epoch: of, message: Message::Keep { key, bytes } }) = parse(f)
+                && (of == epoch && bytes.is_empty() && key.starts_with('\n'))
+            {
+                self.kept.remove(&key);
+                self.last_words.remove(&key);
+            }
+        }
+    }
+
     /// What it left has been taken away, and it will come back: peers serve, and are not told again.
     pub fn peers_told(&mut self) {
         self.last_words.retain(|key| key.starts_with('\n'));
@@ -508,7 +527,7 @@ impl Ward {
     fn is_state_stale(&self, now: Time, delay: Duration) -> bool {
         match self.memory {
             Memory::Brief | Memory::Sessions => self.watch.was_silent() || !delay.is_zero(),
-            // What has killed one is not given to another.
+            // What has killed two is not given to another.
             Memory::Lasting => self.was_given && self.watch.lived(now) < YOUNG,
             Memory::Nothing => false,
         }
@@ -551,13 +570,11 @@ impl Ward {
         left.chain(end).chain(pieces(config)).filter_map(|message| frame(&Envelope { epoch, message }).ok()).collect()
     }
 
-    /// Takes over what an older program kept.
+    /// Takes over what an older program kept. Nobody has died of it.
     pub fn inherit(&mut self, kept: impl IntoIterator<Item = (String, Vec<u8>)>) {
         self.kept.clear();
         kept.into_iter().for_each(|(key, bytes)| self.kept.put(&key, &bytes));
-        if self.kept.iter().any(|(key, _)| is_state(key)) {
-            self.watch.succeeds();
-        }
+        self.died = false;
     }
 }
 

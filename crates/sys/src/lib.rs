@@ -10,6 +10,7 @@ pub mod dial;
 pub mod fifo;
 pub mod files;
 pub mod given;
+pub mod groups;
 pub mod handover;
 pub mod hang;
 pub mod inotify;

@@ -1,10 +1,12 @@
 //! The operator asks the daemon.
 
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steadfast_test_cluster::daemon::{file, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
@@ -311,6 +313,34 @@ fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_
     assert!(eventually(seconds(10), || status().lines().any(down)), "{}", status());
     assert!(!status().contains("MISC_CHECK: down"), "{}", status());
     assert_eq!(d.stop(), Some(0));
+}
+
+/// Who reloads is told that nobody answers, and is not kept waiting for minutes; what was asked for is done when the daemon goes on.
+#[test]
+fn a_reload_of_a_daemon_that_stands_still_says_so_and_ends() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let text = conf(folder.path(), 100);
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    d.wait_log("Startup complete", seconds(10));
+    std::fs::write(d.path("conf"), conf(folder.path(), 90)).expect("file");
+    let parent = d.pid_of("pid").expect("pid");
+    send(parent, Signal::SIGSTOP);
+    let begun = Instant::now();
+    let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+    command.arg("--socket").arg(d.path("pid").with_extension("control")).arg("reload").stdin(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("steadfast");
+    let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines().map_while(Result::ok);
+    let first = lines.next().unwrap_or_default();
+    assert!(first.contains("does not answer; waiting for it"), "{first}");
+    assert!(begun.elapsed() < seconds(8), "{:?}", begun.elapsed());
+    let last = lines.next().unwrap_or_default();
+    assert_eq!(child.wait().expect("end").code(), Some(1), "{last}");
+    assert!(last.contains("is there, but does not answer"), "{last}");
+    assert!(begun.elapsed() < seconds(40), "{:?}", begun.elapsed());
+    send(parent, Signal::SIGCONT);
+    d.wait_log("Reload complete", seconds(10));
 }
 
 /// What is known of a failure that does not count yet, why a virtual server has no quorum, and who follows it.

@@ -66,6 +66,27 @@ fn bfd_pid(d: &Daemon) -> i32 {
     d.pid_of("bfd.pid").expect("pid of the BFD child")
 }
 
+/// Nobody has listened or counted for a process that stands still.
+#[test]
+fn of_a_process_that_does_not_answer_no_figures_are_made_up() {
+    require!();
+    let lan = Lan::new(2);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &both(1, 2, 200));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &both(2, 1, 200));
+    wait(&a, "four", "Up", seconds(15));
+    assert!(shown(&a, "four")["sent"].as_u64().is_some_and(|n| n > 0), "{}", shown(&a, "four"));
+    send(bfd_pid(&a), Signal::SIGSTOP);
+    // Its own answer is waited for; the others are those of who knows what it had kept.
+    let told = shown(&a, "four");
+    assert_eq!(told["state"], "Up", "{told} {}", a.log());
+    for figure in ["heard", "sent", "received", "refused", "ups", "downs"] {
+        assert!(told[figure].is_null(), "{figure}: {told}");
+    }
+    send(bfd_pid(&a), Signal::SIGCONT);
+    assert!(eventually(seconds(5), || shown(&a, "four")["sent"].is_u64()), "{}", shown(&a, "four"));
+    drop(b);
+}
+
 #[test]
 fn two_daemons_find_each_other_and_part_in_order() {
     require!();

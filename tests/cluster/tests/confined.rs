@@ -146,6 +146,70 @@ fn a_killed_runner_costs_no_state_and_no_check() {
     assert!(eventually(seconds(5), || runners(parent).is_empty()), "{pid}: its runner ends with it");
 }
 
+/// The processes whose command line has this in it.
+fn processes(of: &str) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let line = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pids.filter(|pid| line(pid).contains(of)).collect()
+}
+
+/// Scripts that hang: the next runner begins them anew, so that those of a dead one are nobody's. What tells of a change goes on.
+#[test]
+fn what_a_killed_runner_had_under_way_for_an_answer_ends_with_it() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let script = |name: &str, text: &str| {
+        let path = file(folder.path(), name, &format!("#!/bin/sh\n{text}\n"));
+        std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        path
+    };
+    let hang = |name: &str| script(name, &format!("tail -f {at}/{name} & wait"));
+    let (track, misc, reader, tells) = (hang("track"), hang("misc"), hang("reader"), hang("tells"));
+    let text = format!(
+        "global_defs {{\n script_user root\n notify_fifo {at}/fifo\n notify_fifo_script {reader}\n}}\n\
+         vrrp_script chk {{\n script \"{track}\"\n interval 60\n timeout 60\n init_fail\n weight 1\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n track_script {{\n chk\n }}\n notify_master \"{tells}\"\n}}\n\
+         virtual_server {VIP} 80 {{\n delay_loop 60\n protocol TCP\n real_server 10.77.0.1 80 {{\n weight 1\n MISC_CHECK {{\n \
+         misc_path \"{misc}\"\n misc_timeout 60\n warmup 0\n }}\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    let parent = d.pid_of("pid").expect("pid");
+    let wanted = [track, misc, reader];
+    let all = || -> Vec<Vec<i32>> { wanted.iter().map(|of| processes(of)).collect() };
+    // The shell, and what it started.
+    let under_way = || all().iter().all(|of| of.len() == 2) && processes(&tells).len() == 2;
+    assert!(eventually(seconds(15), under_way), "{:?} {:?} {}", all(), processes(&tells), d.log());
+    let (before, telling) = (all(), processes(&tells));
+    let [a, b] = runners(parent)[..] else { panic!("{:?}", runners(parent)) };
+    send(a, Signal::SIGKILL);
+    // One that hangs is ended likewise.
+    send(b, Signal::SIGSTOP);
+    d.wait_log("does not answer, ending it", seconds(20));
+    let anew = || {
+        let now = all();
+        now.iter().zip(&before).all(|(now, before)| now.len() == 2 && now.iter().all(|pid| !before.contains(pid)))
+    };
+    assert!(eventually(seconds(10), anew), "{before:?}, now {:?} {}", all(), d.log());
+    assert_eq!(processes(&tells), telling, "{}", d.log());
+    // The last ones are killed just before the daemon stops.
+    for runner in runners(parent) {
+        send(runner, Signal::SIGKILL);
+    }
+    assert_eq!(d.stop(), Some(0));
+    assert!(
+        all().iter().all(Vec::is_empty),
+        "{:?} {}",
+        all(),
+        std::fs::read_to_string(format!("{at}/log")).unwrap_or_default()
+    );
+    telling.into_iter().for_each(|pid| send(pid, Signal::SIGKILL));
+}
+
 /// The script of the newest change is the one that waits.
 #[test]
 fn a_script_that_waits_when_its_runner_dies_is_run_by_the_next_one() {

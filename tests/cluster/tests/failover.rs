@@ -633,7 +633,7 @@ fn a_child_that_dies_again_and_again_holds_no_address_while_it_is_away() {
     assert!(doubled < Duration::from_millis(500), "{doubled:?}\n{}", a.log());
     a.wait_log("its addresses are withdrawn", seconds(2));
     // And a person is told where to look.
-    let look = "died several times in a row, or right after an upgrade: its addresses are withdrawn until it runs again. Look at what it \
+    let look = "died several times in a row: its addresses are withdrawn until it runs again. Look at what it \
                 logged before, and at what changed: the configuration, the program, the host";
     a.wait_log(look, seconds(2));
     let log = a.log();

@@ -78,6 +78,38 @@ fn nothing_is_left_behind_or_doubled_after_all_processes_were_killed() {
     assert!(free(), "{}", rules(host));
 }
 
+/// The VRRP process dies again and again: what is taken away then is nobody's leftover, and what is there while the daemon runs stays known.
+#[test]
+fn what_was_withdrawn_is_not_looked_for_by_the_next_process() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let d = start(host, &format!("{KEPT}{GOES}"), tempfile::tempdir().expect("folder"));
+    let all = ["10.77.0.100/", "10.77.0.101/", "10.77.0.102/", "203.0.113.0/24", "198.51.100.0/24", "1700:"];
+    let there = || all.iter().all(|w| kernel(host).contains(w));
+    assert!(eventually(seconds(15), there), "{}\n{}", kernel(host), d.log());
+    for n in 1..=3 {
+        assert!(eventually(seconds(10), || d.log().matches("Starting VRRP child").count() == n), "{}", d.log());
+        assert!(eventually(seconds(5), || d.pid_of("vrrp.pid").is_some()), "{}", d.log());
+        // It has begun: what it was handed is its own.
+        let begun = || d.log().matches("continuing in MASTER state").count() >= 3;
+        assert!(n != 2 || eventually(seconds(5), begun), "{}", d.log());
+        send(d.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+        assert!(eventually(seconds(8), || d.log().matches("died: Respawning").count() == n), "{}", d.log());
+    }
+    assert!(eventually(seconds(10), || d.log().matches("its addresses are withdrawn").count() == 2), "{}", d.log());
+    let now = kernel(host);
+    assert!(!all.iter().any(|w| now.contains(w)) && now.contains("vrrp.52"), "{now}");
+    let record = std::fs::read_to_string(d.path("vrrp.objects")).expect("record");
+    assert!(!record.contains("203.0.113") && !record.contains("10.77.0.10"), "{record}");
+    assert!(record.contains("vrrp.52") && record.contains("10.99.0.1"), "{record}");
+    assert!(eventually(seconds(20), there), "{}\n{}", kernel(host), d.log());
+    assert!(!d.log().contains("is left from an earlier run"), "{}", d.log());
+    assert_eq!(d.stop(), Some(0));
+    let now = kernel(host);
+    assert!(!all.iter().chain(&["vrrp.52", "10.99.0.1"]).any(|w| now.contains(w)), "{now}");
+}
+
 /// A table that blocks an address would make it unreachable on this host for whoever has it later.
 #[test]
 fn a_file_without_virtual_routers_leaves_no_blocked_address_behind() {

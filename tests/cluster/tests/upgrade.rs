@@ -324,6 +324,79 @@ fn a_link_that_leads_to_another_program_by_now_names_the_new_one() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// Nobody has died of the verdicts on servers that a new program takes over: its checker's first death costs none of them.
+#[test]
+fn a_checker_that_is_killed_after_an_upgrade_is_followed_by_one_that_knows_who_is_dead() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let text = format!(
+        "vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n advert_int 0.1\n version 3\n virtual_ipaddress {{\n \
+         {VIP}/24\n }}\n track_virtual_server {{\n 10.77.0.9 80\n }}\n}}\n\
+         virtual_server 10.77.0.9 80 {{\n delay_loop 60\n warmup 0.1\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 9 {{\n weight 1\n \
+         TCP_CHECK {{\n connect_timeout 1\n retry 0\n }}\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    let state = || {
+        let (_, text) = steadfast(&a, &["status", "--json"]);
+        let whole: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        (whole["vrrp"]["instances"][0]["state"].clone(), whole["checker"]["services"][0]["quorum"].clone())
+    };
+    let bad = || state() == ("FAULT".into(), false.into());
+    assert!(eventually(seconds(15), bad), "{:?} {}", state(), a.log());
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    assert!(fine && eventually(seconds(10), bad), "{said} {:?} {}", state(), a.log());
+    let mark = a.log().len();
+    let checker = a.pid_of("check.pid").expect("pid");
+    steadfast_test_cluster::daemon::send(checker, Signal::SIGKILL);
+    assert!(eventually(seconds(5), || a.pid_of("check.pid").is_some_and(|p| p != checker)), "{}", a.log());
+    // Long enough for it to become master, were it told of a quorum.
+    let end = Instant::now() + seconds(4);
+    while Instant::now() < end {
+        assert!(!lan.hosts[0].has(VIP), "{}", a.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(bad(), "{:?} {}", state(), a.log());
+    let since = a.log().split_off(mark);
+    assert!(!since.contains("Entering") && !since.contains("without its predecessor's state"), "{since}");
+}
+
+/// A new program that reads and rehearses, and dies as soon as it is the daemon; and a daemon that is stopped while the new program reads.
+#[test]
+fn who_upgrades_is_told_at_once_that_the_daemon_has_ended_instead() {
+    require!();
+    for (other, words) in [("exit 7", ""), ("exit 7", "sleep 3; ")] {
+        let lan = Lan::new(1);
+        let folder = home();
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut a =
+            Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &conf(200, folder.path()), folder, Stdio::from(log));
+        assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", a.log());
+        let program = steadfastd().display().to_string();
+        let text = format!("#!/bin/sh\ncase \"$*\" in *--role*) {words}exec {program} \"$@\";; esac\n{other}\n");
+        let path = file(a.folder.path(), "other", &text);
+        Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        install(a.folder.path(), Path::new(&path));
+        let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+        command.arg("--socket").arg(a.path("pid").with_extension("control")).arg("upgrade").stdin(Stdio::null());
+        let child = command.stderr(Stdio::piped()).spawn().expect("steadfast");
+        if !words.is_empty() {
+            a.wait_log("Upgrading: trying the new program", seconds(10));
+            a.signal(Signal::SIGTERM);
+        }
+        // Not yet taken by who started it, as by a manager that is busy.
+        let ended = Instant::now();
+        let out = child.wait_with_output().expect("end");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{said} {}", a.log());
+        assert!(said.contains("the daemon has ended instead"), "{said} {}", a.log());
+        assert!(ended.elapsed() < seconds(15), "{:?} {}", ended.elapsed(), a.log());
+        a.ended();
+    }
+}
+
 #[test]
 fn a_child_that_cannot_be_started_holds_no_address() {
     require!();

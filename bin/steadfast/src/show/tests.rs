@@ -187,6 +187,13 @@ fn a_session_is_explained() {
     for words in ["peer (BFD with 192.0.2.2) is Up since 10 s.", "heard 8 ms ago", "every 10 ms", "for 30 ms takes"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    // Of a process that does not answer nobody knows what it has heard and sent.
+    let known =
+        Session { sent: Some(3), received: Some(2), refused: Some(0), ups: Some(1), downs: Some(0), ..s.clone() };
+    let text = explain_session(&known, None, 10.0);
+    assert!(text.contains("3 packets sent, 2 received, 0 thrown away") && text.contains("came up: once"), "{text}");
+    let text = explain_session(&Session { heard: None, ..s.clone() }, None, 10.0);
+    assert!(text.contains("when it was last heard is not known") && !text.contains("came up"), "{text}");
     s.state = "Down".into();
     assert!(explain_session(&s, None, 10.0).contains("which is no failure"));
     s.up = false;

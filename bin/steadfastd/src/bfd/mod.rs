@@ -158,7 +158,7 @@ impl Role {
         if options.rehearse {
             confine(options, &steadfast_sys::sandbox::BFD, &places);
             if options.testify {
-                role.say_status(t);
+                role.testify(t);
                 role.parent.flush_at_the_end();
                 return Ok(None);
             }

@@ -65,10 +65,11 @@ impl Daemon {
 
     /// No process can be started: neither to serve nor to take away. What the VRRP process had put there is removed from here; of the
     /// configuration nothing is read, and peers, who have not heard of it for long, are told nothing.
-    fn take_away(&self, n: usize) -> bool {
-        let Some(role) = self.roles.get(n).filter(|r| r.name == "vrrp") else { return false };
+    fn take_away(&mut self, n: usize) -> bool {
+        let Some(role) = self.roles.get_mut(n).filter(|r| r.name == "vrrp") else { return false };
         let done = crate::vrrp::remove(role.ward.kept());
-        done.inspect_err(|e| log::error!("the addresses of the VRRP process cannot be removed: {e}")).is_ok()
+        let done = done.inspect_err(|e| log::error!("the addresses of the VRRP process cannot be removed: {e}"));
+        done.map(|keys| keys.iter().for_each(|key| role.ward.drop_kept(key))).is_ok()
     }
 
     /// A child could not be started several times in a row.
@@ -107,12 +108,20 @@ impl Daemon {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        let end = spawn::end_of(pid, Duration::from_secs(4));
+        let limit = now() + Duration::from_secs(4);
+        let mut end = None;
+        while end.is_none() && now() < limit {
+            end = spawn::end_of(pid, Duration::from_millis(5));
+            // Who comes after it need not look for what it has taken away.
+            let mut buffer = [0; PACKET];
+            while let (Some(role), Packet::Data(length)) = (self.roles.get_mut(n), from_it.read(&mut buffer)) {
+                role.ward.withdrawn(self.epoch, buffer.get(..length).unwrap_or_default());
+            }
+        }
         if end.is_none() {
             spawn::signal(pid, SIGKILL);
             spawn::wait_for(pid, Duration::from_secs(1));
         }
-        drop(from_it);
         end == Some(spawn::End::Exited(0))
     }
 
@@ -257,7 +266,7 @@ impl Daemon {
                 if withdraw {
                     self.withdraw(n, false);
                     log::error!(MESSAGE_ID = events::WITHDRAWN;
-                        "the VRRP process died several times in a row, or right after an upgrade: its addresses are withdrawn until it runs again. Look at \
+                        "the VRRP process died several times in a row: its addresses are withdrawn until it runs again. Look at \
                          what it logged before, and at what changed: the configuration, the program, the host"
                     );
                     if let Some(role) = self.roles.get_mut(n) {

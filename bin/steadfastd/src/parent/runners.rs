@@ -5,6 +5,7 @@ use crate::permits::LISTS;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Outbox, pieces};
+use steadfast_sys::groups::Groups;
 use steadfast_sys::pipe::{self, Reader, Writer};
 use steadfast_sys::{files, now, spawn};
 
@@ -17,6 +18,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Scripts that tell of the end have this long.
 const LAST_SCRIPTS: Duration = Duration::from_secs(3);
 
+/// One that was killed has ended within this.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
 /// The runner of one child.
 pub(super) struct Runner {
     /// What the child reads of its runner and writes to it.
@@ -28,6 +32,8 @@ pub(super) struct Runner {
     due: Option<Time>,
     /// What its present life is told.
     told: Option<Writer>,
+    /// What its present life runs that nobody wants after it: its successor begins these programs anew.
+    groups: Option<Groups>,
     outbox: Outbox,
 }
 
@@ -41,6 +47,7 @@ impl Runner {
             started: Time::ZERO,
             due: None,
             told: None,
+            groups: None,
             outbox: Outbox::default(),
         })
     }
@@ -58,6 +65,14 @@ impl Runner {
             }
         }
         self.flush();
+    }
+
+    /// Its life is over, and with it what it ran for an answer; scripts that tell of something run to their end.
+    fn end_groups(&mut self) {
+        let ended = self.groups.take().map_or(0, |groups| groups.end());
+        if ended > 0 {
+            log::info!("{ended} of the programs that it had under way are ended with it");
+        }
     }
 
     fn flush(&mut self) {
@@ -118,13 +133,16 @@ impl Daemon {
                 r.due = Some(t + PAUSE);
                 continue;
             };
-            let descriptors = vec![r.own.0.fd(), r.own.1.fd(), reader.fd()];
+            // Without that memory a program that hangs outlives a runner that is killed, and nothing else is lacking.
+            let groups = Groups::new().ok();
+            let descriptors = vec![r.own.0.fd(), r.own.1.fd(), reader.fd(), groups.as_ref().map_or(-1, Groups::fd)];
             self.epoch += 1;
             let spec = self.spec("runner", descriptors);
             let Some(r) = self.runners.get_mut(n) else { continue };
             match spawn::spawn(&spawn::Spec { die_with_us: false, ..spec }) {
                 Ok(pid) => {
                     (r.pid, r.started, r.due) = (Some(pid), t, None);
+                    r.groups = groups;
                     r.outbox.clear();
                     if let Some(old) = r.told.replace(writer) {
                         self.reactor.forget(old.fd());
@@ -154,6 +172,7 @@ impl Daemon {
                 let t = now();
                 r.due = Some(if t.since(r.started) < PAUSE { t + PAUSE } else { t });
             }
+            r.end_groups();
         }
         true
     }
@@ -166,7 +185,9 @@ impl Daemon {
                 // It lets scripts that are under way come to their end.
                 if !spawn::wait_for(pid, LAST_SCRIPTS) {
                     spawn::signal(pid, super::SIGKILL);
+                    spawn::wait_for(pid, LAST_MOMENT);
                 }
+                r.end_groups();
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::listen::received;
 use super::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use steadfast_core::kernel::Address;
 use steadfast_net::announce::Announcer;
 
@@ -108,10 +108,15 @@ impl Role {
         if options.withdraw || stop.is_some() {
             if stop != Some(true) {
                 let blocks = left.any || inherited.iter().any(|o| matches!(o, Object::Link(_) | Object::Block(_)));
-                release(&config, &inherited, &snapshots, settings, (stop.is_some(), blocks))?;
+                let gone = release(&config, &inherited, &snapshots, settings.clone(), (stop.is_some(), blocks))?;
                 // What is there while the daemon runs stays for the next life, and is to be known if nobody lives to tell it.
                 if stop.is_some() {
                     record.remove();
+                } else {
+                    record.keep(0, inherited.iter().filter(|o| !gone.contains(*o)), &settings);
+                    let keys = gone.iter().filter_map(|o| object_key(o).ok());
+                    parent.say_all(keys.map(|(key, _)| Message::Keep { key, bytes: Vec::new() }));
+                    parent.flush_at_the_end();
                 }
             }
             return Ok(None);
@@ -385,22 +390,24 @@ fn farewell(router: &mut Router, system: &mut System, reactor: &mut Reactor, sta
     Ok(())
 }
 
-/// Takes out of the kernel what a child has its parent keep of that; only for a parent that can start nobody who does it.
-pub fn remove<'a>(kept: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
+/// Takes out of the kernel what a child has its parent keep of that; only for a parent that can start nobody who does it. Under these keys
+/// there is nothing more.
+pub fn remove<'a>(kept: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<Vec<String>> {
     let objects: Vec<Object> =
         kept.filter(|(key, _)| key.starts_with('\n')).filter_map(|(_, bytes)| decode(bytes).ok()).collect();
-    release(&Config::default(), &objects, &[], Settings::default(), (false, false))
+    let gone = release(&Config::default(), &objects, &[], Settings::default(), (false, false))?;
+    Ok(gone.iter().filter_map(|o| object_key(o).ok()).map(|(key, _)| key).collect())
 }
 
 /// Takes out of the kernel what a life that ended held; `all`: also what is there while the daemon runs, for nobody comes after us, and
-/// the tables of blocked traffic, where there may be some.
+/// the tables of blocked traffic, where there may be some. What is certainly gone then.
 fn release(
     config: &Config,
     inherited: &[Object],
     snapshots: &[Snapshot],
     settings: Settings,
     (all, blocks): (bool, bool),
-) -> io::Result<()> {
+) -> io::Result<HashSet<Object>> {
     let mut plan = translate::plan(config);
     let mut system = System::open(&plan, settings, None)?;
     let mut machine = plan.take_machine();
@@ -419,19 +426,29 @@ fn release(
     }
     // It is never polled: no instance begins.
     let router = Router::new(machine, 0, now(), &mut Vec::new());
-    let left = router.remains(inherited, |a| has_address(&system, a));
-    for o in left.gone {
+    let mut gone: HashSet<Object> = HashSet::new();
+    for o in router.remains(inherited, |a| has_address(&system, a)).gone {
         if is_there(&system, &o).unwrap_or_else(|| inherited.contains(&o)) {
             log::info!("removing {o}");
         }
+        gone.insert(o.clone());
         system.remove_foreign(o);
     }
     system.flush();
     let limit = now() + Duration::from_secs(10);
-    let (mut ready, mut failed) = (Vec::new(), Vec::new());
+    let (mut ready, mut outcomes) = (Vec::new(), Vec::new());
     loop {
-        system.kernel.read(&system.mirror, &mut failed)?;
-        if system.kernel.idle() || now() >= limit {
+        system.kernel.read(&system.mirror, &mut outcomes)?;
+        for o in outcomes.drain(..) {
+            if let Outcome::NotRemoved(o, _) = o {
+                gone.remove(&o);
+            }
+        }
+        if system.kernel.idle() {
+            break;
+        }
+        if now() >= limit {
+            gone.clear();
             break;
         }
         reactor.wait(Some(limit), false, &mut ready)?;
@@ -442,5 +459,5 @@ fn release(
         }
         system.close();
     }
-    Ok(())
+    Ok(gone)
 }

@@ -293,31 +293,44 @@ fn verdicts_that_end_who_takes_them_over_are_not_handed_over_twice() {
     assert_eq!(handed(&mut ward), 1);
 }
 
-/// A new program may choke on what the older one kept.
+/// A new program may choke on what the older one kept. One death says nothing of that yet: an upgrade is none.
 #[test]
-fn what_an_older_program_kept_is_not_handed_over_twice_to_the_new_one() {
+fn what_an_older_program_kept_is_handed_over_until_two_have_died_of_it() {
     for memory in [Memory::Brief, Memory::Lasting, Memory::Sessions] {
-        let begin = || {
-            let mut ward = Ward::new(memory, true);
-            ward.inherit([("V".into(), b"state".to_vec()), ("\nobject".into(), b"object".to_vec())]);
-            ward.started(at(0), 1, b"").expect("fits");
-            assert_eq!(handed(&mut ward), 1);
-            ward
-        };
-        let mut ward = begin();
+        let mut ward = Ward::new(memory, true);
+        ward.inherit([("V".into(), b"state".to_vec()), ("\nobject".into(), b"object".to_vec())]);
+        ward.started(at(0), 1, b"").expect("fits");
+        assert_eq!(handed(&mut ward), 1);
         let end = ward.ended(at(1), End::Signalled(6), false);
-        // Peers of masters are told at once.
-        let withdraw = memory == Memory::Brief;
-        let expected = Sequel::Restart { delay: Duration::from_secs(1), forgotten: true, withdraw };
-        assert_eq!(end, expected);
-        ward.started(at(2), 2, b"").expect("fits");
-        assert_eq!(handed(&mut ward), 0, "{memory:?}");
-        // One that has lived with it for long has other reasons.
-        let mut ward = begin();
-        ward.ended(at(30), End::Signalled(6), false);
-        ward.started(at(30), 2, b"").expect("fits");
+        assert_eq!(end, Sequel::Restart { delay: Duration::ZERO, forgotten: false, withdraw: false }, "{memory:?}");
+        ward.started(at(1), 2, b"").expect("fits");
         assert_eq!(handed(&mut ward), 1, "{memory:?}");
+        let end = ward.ended(at(2), End::Signalled(6), false);
+        // Peers of masters are told now.
+        let withdraw = memory == Memory::Brief;
+        assert_eq!(end, Sequel::Restart { delay: Duration::from_secs(1), forgotten: true, withdraw }, "{memory:?}");
+        ward.started(at(3), 3, b"").expect("fits");
+        assert_eq!(handed(&mut ward), 0, "{memory:?}");
     }
+}
+
+/// Who is succeeded because a file wants it has not died.
+#[test]
+fn verdicts_of_one_that_was_succeeded_outlive_one_death() {
+    let mut ward = Ward::new(Memory::Lasting, true);
+    ward.started(at(0), 1, b"").expect("fits");
+    keep(&mut ward, 1, "V", b"state");
+    ward.ended(at(20), End::Signalled(9), false);
+    ward.started(at(20), 2, b"").expect("fits");
+    assert_eq!(ward.ended(at(40), End::Exited(SUCCESSION), false), Sequel::Successor);
+    ward.started(at(40), 3, b"").expect("fits");
+    said(&mut ward);
+    ward.ended(at(42), End::Signalled(9), false);
+    ward.started(at(42), 4, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 1);
+    ward.ended(at(44), End::Signalled(9), false);
+    ward.started(at(45), 5, b"").expect("fits");
+    assert_eq!(handed(&mut ward), 0);
 }
 
 /// A role that a reload wants first, or that follows an older program's, is tried again; at a start it is the daemon's end.
