@@ -4,6 +4,7 @@
 mod ask;
 mod news;
 mod plan;
+mod servers;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -42,10 +43,11 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Say in sentences why an instance, a sync group or a BFD session is in its state, and what would change it
+    /// Say in sentences why an instance, a sync group, a BFD session, a virtual or a real server is in its state, and what would change it
     Explain {
-        /// The vrrp_instance, vrrp_sync_group or bfd_instance
-        instance: String,
+        /// The vrrp_instance, vrrp_sync_group or bfd_instance; the virtual_server, the real_server, or one after the other
+        #[arg(required = true, num_args = 1.., value_name = "NAME")]
+        name: Vec<String>,
     },
     /// Read the configuration anew; fails when the new one is not taken over
     Reload {
@@ -60,19 +62,17 @@ enum Command {
         /// The file; without it the daemon's own
         file: Option<PathBuf>,
     },
-    /// Give a real server no new connections
+    /// Give a real server no new connections from this director
     Drain {
-        /// The virtual server, as `steadfast status` names it
-        service: String,
-        /// The real server, as `steadfast status` names it
-        server: String,
+        /// The virtual server and the real server, as in the file or as `steadfast status` names them, with or without quotes
+        #[arg(required = true, num_args = 2.., value_names = ["SERVICE", "SERVER"])]
+        names: Vec<String>,
     },
     /// End the draining of a real server
     Undrain {
-        /// The virtual server
-        service: String,
-        /// The real server
-        server: String,
+        /// The virtual server and the real server
+        #[arg(required = true, num_args = 2.., value_names = ["SERVICE", "SERVER"])]
+        names: Vec<String>,
     },
     /// Check a configuration; exit status as with steadfastd -t, but 6 for a file that cannot be read
     Check {
@@ -110,12 +110,12 @@ fn main() {
     };
     std::process::exit(match cli.command {
         Command::Status { json, watch } => told(status(socket, json, watch)),
-        Command::Explain { instance } => told(explain(socket, &instance)),
+        Command::Explain { name } => told(explain(socket, &name)),
         Command::Reload { force } => reload(socket, force),
         Command::Upgrade => upgrade(socket),
         Command::Plan { file } => told(planned(socket, file)),
-        Command::Drain { service, server } => told(drain(socket, &service, &server, "on")),
-        Command::Undrain { service, server } => told(drain(socket, &service, &server, "off")),
+        Command::Drain { names } => told(drain(socket, &names, "on")),
+        Command::Undrain { names } => told(drain(socket, &names, "off")),
         Command::Check { file, json, config_id } => match file.map_or_else(|| usual(socket), Ok) {
             Ok(file) => check(&file, json, config_id),
             Err(e) => told(Err(e)),
@@ -168,13 +168,19 @@ fn status(socket: &Path, json: bool, watch: bool) -> Result<(), String> {
     }
 }
 
-fn explain(socket: &Path, name: &str) -> Result<(), String> {
+fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
+    let name = &words.join(" ");
+    if let Some(text) = explained_servers(&whole, words) {
+        closed(&plain_text(&text));
+        return Ok(());
+    }
+    let services = whole.checker.map(|c| c.services).unwrap_or_default();
     let vrrp = whole.vrrp.unwrap_or_default();
     let instances = vrrp.instances;
     let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
-    let Some(i) = instances.iter().find(|i| i.name == name) else {
-        if let Some(s) = sessions.iter().find(|s| s.name == name) {
+    let Some(i) = instances.iter().find(|i| i.name == *name) else {
+        if let Some(s) = sessions.iter().find(|s| s.name == *name) {
             let silence = whole.children.iter().find(|c| c.name == "bfd").and_then(show::silence);
             closed(&show::explain_session(s, silence, wall()));
             return Ok(());
@@ -186,9 +192,9 @@ fn explain(socket: &Path, name: &str) -> Result<(), String> {
         }
         let groups = vrrp.groups.iter().map(|(group, _)| group);
         let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));
-        let names: Vec<&str> = names.map(String::as_str).collect();
+        let names: Vec<String> = names.cloned().chain(services.iter().map(|s| servers::written(&s.name))).collect();
         return Err(format!(
-            "there is no vrrp_instance, vrrp_sync_group or bfd_instance {name}; there are: {}",
+            "there is no vrrp_instance, vrrp_sync_group, bfd_instance, virtual_server or real_server {name}; there are: {}",
             if names.is_empty() { "none".to_string() } else { names.join(", ") }
         ));
     };
@@ -199,6 +205,28 @@ fn explain(socket: &Path, name: &str) -> Result<(), String> {
     let scripts = config.map(|c| c.scripts).unwrap_or_default();
     closed(&plain_text(&show::explain(i, &instances, &scripts, silence, wall())));
     Ok(())
+}
+
+/// The sentences about virtual and real servers of this name, where no instance has it.
+fn explained_servers(whole: &Whole, words: &[String]) -> Option<String> {
+    let name = words.join(" ");
+    let vrrp = whole.vrrp.as_ref();
+    let known = vrrp
+        .is_some_and(|v| v.instances.iter().any(|i| i.name == name) || v.groups.iter().any(|g| g.0 == name))
+        || whole.bfd.as_ref().is_some_and(|b| b.sessions.iter().any(|s| s.name == name));
+    let all = whole.checker.as_ref().filter(|_| !known).map(|c| c.services.as_slice())?;
+    let silence = || whole.children.iter().find(|c| c.name == "checker").and_then(show::silence);
+    let found = servers::services(all, &name);
+    if !found.is_empty() {
+        let texts = found.into_iter().map(|s| servers::explain_service(s, whole, silence(), wall()));
+        return Some(texts.collect::<Vec<_>>().join("\n"));
+    }
+    let pairs = match servers::parted(all, words) {
+        Some((service, server)) => servers::servers(&servers::services(all, &service), &server),
+        None => servers::servers(&all.iter().collect::<Vec<_>>(), &name),
+    };
+    let texts = pairs.into_iter().map(|(s, r)| servers::explain_server(s, r, silence(), wall()));
+    Some(texts.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
 }
 
 /// Says why it was refused, where the file tells it, and what is new of what the file does not do.
@@ -315,58 +343,59 @@ fn upgrade(socket: &Path) -> i32 {
     silent_successor()
 }
 
-/// A name as people write it: without brackets, and with or without the protocol; marks and groups as in the file and as in logs.
-fn plain(name: &str) -> String {
-    let words: Vec<&str> = name.split_whitespace().collect();
-    match words.as_slice() {
-        ["fwmark" | "FWM", mark] => return format!("fwmark {mark}"),
-        ["group", group] => return (*group).to_string(),
-        _ => {}
-    }
-    if let Some((group, _)) = show::group(name) {
-        return group.to_string();
-    }
-    let name = words.join(":").replace(['[', ']'], "");
-    ["tcp", "udp", "sctp", "none"].iter().fold(name, |n, p| n.replace(&format!(":{p}:"), ":"))
-}
-
 /// A real server takes no new connections, or does again. Names as `status` shows them, or as in the configuration.
-fn drain(socket: &Path, service: &str, server: &str, on: &str) -> Result<(), String> {
+fn drain(socket: &Path, words: &[String], on: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
-    let services = whole.checker.map(|c| c.services).unwrap_or_default();
-    let pairs = chosen(&services, service, server)?;
-    let takes = |r: &Server| r.up && r.weight > 0 && !r.drained;
+    let all = whole.checker.map(|c| c.services).unwrap_or_default();
+    let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
+    let pairs = chosen(&all, words)?;
     for (s, r) in pairs {
         ask::order(socket, &["drain", &s.name, &r.name, on])?;
-        if on == "on" && takes(r) && !s.servers.iter().any(|other| other.name != r.name && takes(other)) {
-            let then = match &s.sorry {
-                Some((sorry, _)) => format!("the sorry server {sorry} serves if the quorum is lost by this"),
-                None => "and there is no sorry server".into(),
-            };
-            eprintln!("warning: {} has no other server that takes connections, {then}", show::written(&s.name));
+        let alone = !s.servers.iter().any(|other| other.name != r.name && servers::takes(other));
+        let lost = s.quorum && s.live_weight.saturating_sub(u64::from(r.weight)) < s.needed;
+        if on != "on" || !servers::takes(r) || !(alone || lost) {
+            continue;
         }
+        let name = servers::written(&s.name);
+        let mut then = if alone {
+            format!("{name} has no other server that takes connections, ")
+        } else {
+            format!("{name} loses its quorum by this, ")
+        };
+        then += &match &s.sorry {
+            Some((sorry, _)) if alone => format!("the sorry server {sorry} serves if the quorum is lost by this"),
+            Some((sorry, _)) => format!("and the sorry server {sorry} serves alone"),
+            None => "and there is no sorry server".into(),
+        };
+        if let Some(who) = servers::following(s, &instances).filter(|_| lost) {
+            then += &format!("; {who} (track_virtual_server)");
+        }
+        eprintln!("warning: {}", plain_text(&then));
     }
     Ok(())
 }
 
 /// The servers that are meant: those of just these names, else all that fit, as of a service of several protocols.
-fn chosen<'a>(services: &'a [Service], service: &str, server: &str) -> Result<Vec<(&'a Service, &'a Server)>, String> {
+fn chosen<'a>(services: &'a [Service], words: &[String]) -> Result<Vec<(&'a Service, &'a Server)>, String> {
     let listed = |names: Vec<String>| names.join(", ");
-    let named = |exact: bool, name: &str, wanted: &str| name == wanted || (!exact && plain(name) == plain(wanted));
-    let of = |exact| services.iter().filter(|s| named(exact, &s.name, service)).collect::<Vec<_>>();
-    let found = Some(of(true)).filter(|all| !all.is_empty()).unwrap_or_else(|| of(false));
     if services.is_empty() {
         return Err("there is no virtual server".into());
     }
-    if found.is_empty() {
-        let all = listed(services.iter().map(|s| show::written(&s.name)).collect());
-        return Err(format!("no virtual server {service}; there are: {all}"));
-    }
-    let within = |exact| {
-        let pairs = found.iter().flat_map(|s| s.servers.iter().map(|r| (*s, r)));
-        pairs.filter(|(_, r)| named(exact, &r.name, server)).collect::<Vec<_>>()
+    // Two words are two names; of more, as names in the file have blanks, nobody knows yet where the first one ends.
+    let (service, server) = match words {
+        [service, server] => (service.clone(), server.clone()),
+        _ => servers::parted(services, words).unwrap_or_else(|| {
+            let n = words.len().div_ceil(2);
+            (words[..n].join(" "), words[n..].join(" "))
+        }),
     };
-    let pairs = Some(within(true)).filter(|all| !all.is_empty()).unwrap_or_else(|| within(false));
+    let found = servers::services(services, &service);
+    if found.is_empty() {
+        let all = listed(services.iter().map(|s| servers::written(&s.name)).collect());
+        let hint = if words.len() > 2 { "; quotes show where a name with blanks ends" } else { "" };
+        return Err(format!("no virtual server {service}; there are: {all}{hint}"));
+    }
+    let pairs = servers::servers(&found, &server);
     if pairs.is_empty() {
         let all = listed(found.iter().flat_map(|s| s.servers.iter().map(|r| r.name.clone())).collect());
         return Err(format!("{service} has no real server {server}; it has: {all}"));
@@ -513,7 +542,7 @@ fn list(wanted: Option<&str>, tsv: bool) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, Service, chosen, plain};
+    use super::{Server, Service, chosen};
 
     #[test]
     fn the_server_that_is_named_is_meant_and_without_a_protocol_all_that_fit() {
@@ -531,41 +560,20 @@ mod tests {
             of("FWM 5", "[fd00::1]:none:80"),
         ];
         let names = |service: &str, server: &str| {
-            let all = chosen(&services, service, server).map(|all| all.iter().map(|(_, r)| r.name.clone()).collect());
+            let all = chosen(&services, &[service.into(), server.into()])
+                .map(|all| all.iter().map(|(_, r)| r.name.clone()).collect());
             all.unwrap_or_else(|e| vec![e])
         };
         assert_eq!(names("[10.9.0.9]:udp:53", "[127.0.0.1]:udp:53"), ["[127.0.0.1]:udp:53"]);
         assert_eq!(names("10.9.0.9 53", "127.0.0.1 53"), ["[127.0.0.1]:tcp:53", "[127.0.0.1]:udp:53"]);
         assert_eq!(names("group 10.9.0.3", "[127.0.0.1]:udp:53"), ["[127.0.0.1]:udp:53"]);
         assert_eq!(names("fwmark 5", "fd00::1 80"), ["[fd00::1]:none:80"]);
-        assert_eq!(chosen(&[], "a", "b").map(|_| ()), Err("there is no virtual server".to_string()));
+        assert_eq!(chosen(&[], &["a".into(), "b".into()]).map(|_| ()), Err("there is no virtual server".to_string()));
         let all = "[10.9.0.9]:tcp:53, [10.9.0.9]:udp:53, group 10.9.0.3, group 10.9.0.3, fwmark 5, fwmark 5";
         assert_eq!(names("fwmark 7", "x"), [format!("no virtual server fwmark 7; there are: {all}")]);
         assert_eq!(
             names("fwmark 5", "x"),
             ["fwmark 5 has no real server x; it has: [10.0.0.1]:none:80, [fd00::1]:none:80"]
         );
-    }
-
-    #[test]
-    fn names_of_the_file_and_of_the_logs_are_the_same() {
-        for (file, log) in [
-            ("192.0.2.10 80", "[192.0.2.10]:tcp:80"),
-            ("192.0.2.10:80", "[192.0.2.10]:udp:80"),
-            ("2001:db8::1 80", "[2001:db8::1]:tcp:80"),
-            ("fwmark 5", "FWM 5"),
-            ("group WEB", "[WEB]:0"),
-            ("WEB", "[WEB]:0"),
-            ("group WEB", "[WEB]:1"),
-            // A real server of a mark.
-            ("10.0.0.3 80", "[10.0.0.3]:none:80"),
-        ] {
-            assert_eq!(plain(file), plain(log), "{file}");
-        }
-        for (one, other) in
-            [("group WEB", "[WEB2]:0"), ("fwmark 5", "FWM 50"), ("192.0.2.10 80", "[192.0.2.10]:tcp:81")]
-        {
-            assert_ne!(plain(one), plain(other));
-        }
     }
 }

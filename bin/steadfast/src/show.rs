@@ -1,8 +1,9 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
+use crate::servers;
 use std::fmt::Write;
 use steadfast_config::model::VrrpScript;
-use steadfast_status::live::{Check, Child, Instance, Part, Rejected, Service, Session, Unproven, Whole};
+use steadfast_status::live::{Child, Instance, Part, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -12,13 +13,13 @@ impl Paint {
     fn with(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
-    fn good(self, text: &str) -> String {
+    pub fn good(self, text: &str) -> String {
         self.with("32", text)
     }
-    fn bad(self, text: &str) -> String {
+    pub fn bad(self, text: &str) -> String {
         self.with("31", text)
     }
-    fn quiet(self, text: &str) -> String {
+    pub fn quiet(self, text: &str) -> String {
         self.with("2", text)
     }
     fn state(self, state: &str, width: usize) -> String {
@@ -271,9 +272,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     if let Some(why) = w.checker.as_ref().and_then(|c| c.trouble.as_ref()) {
         let _ = writeln!(out, "\n{}", paint.bad(&format!("nothing is balanced: {why}")));
     }
+    let balanced = w.checker.as_ref().is_none_or(|c| c.trouble.is_none());
     for s in w.checker.iter().flat_map(|c| &c.services) {
         out.push('\n');
-        out.push_str(&service(s, now, paint));
+        out.push_str(&servers::service(s, balanced, now, paint));
     }
     out
 }
@@ -299,7 +301,7 @@ fn interval(seconds: f64) -> String {
 }
 
 /// A moment that has passed: `35 ms`, `1.5 s`.
-fn past(seconds: f64) -> String {
+pub fn past(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds.max(0.0) * 1e3) } else { span(seconds) }
 }
 
@@ -363,88 +365,6 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     }
     lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
     lines.join("\n") + "\n"
-}
-
-/// The name of a virtual server as the file has it, where the log has another: `group WEB`, `fwmark 7`.
-pub fn written(name: &str) -> String {
-    if let Some(mark) = name.strip_prefix("FWM ") {
-        return format!("fwmark {mark}");
-    }
-    match group(name) {
-        Some((group, 0)) => format!("group {group}"),
-        // One more virtual server of the same group, of another protocol.
-        Some((group, n)) => format!("group {group} ({})", n + 1),
-        None => name.to_string(),
-    }
-}
-
-/// The group of a name as in logs, and which of its virtual servers it is: `[WEB]:0`. The names of all others have a protocol in them.
-pub fn group(name: &str) -> Option<(&str, usize)> {
-    let (group, n) = name.strip_prefix('[')?.rsplit_once("]:")?;
-    Some((group, n.parse().ok()?))
-}
-
-fn service(s: &Service, now: f64, paint: Paint) -> String {
-    let since = |at: Option<f64>| at.map_or_else(String::new, |at| format!(", since {}", span(now - at)));
-    let word = if s.quorum { paint.good("up    ") } else { paint.bad("down  ") };
-    let rest = match (s.active, s.panic) {
-        (false, _) => ", checks rest",
-        (_, true) => ", so many servers are down that all are kept",
-        _ => "",
-    };
-    let mut out = format!(
-        "{word} {}  weight {} of {} needed{}{rest}\n",
-        written(&s.name),
-        s.live_weight,
-        s.needed,
-        since(s.since)
-    );
-    if let Some(why) = &s.refused {
-        let _ = writeln!(out, "       {}", paint.bad(why));
-    }
-    let sorry = s.sorry.iter().map(|(name, _)| name.len());
-    let leaving = s.leaving.iter().map(|(name, _)| name.len());
-    let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).chain(leaving).max().unwrap_or(0);
-    for r in &s.servers {
-        let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
-        let drained = match (r.drained, r.agent_drains) {
-            (true, _) => ", drained",
-            (_, true) => ", drained by its agent",
-            _ => "",
-        };
-        let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
-        let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
-        let checks = match (r.checks.is_empty(), checks.is_empty()) {
-            (true, _) => "  no check".into(),
-            (_, true) => String::new(),
-            _ => format!("  {}", checks.join("; ")),
-        };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{}{checks}", r.name, since(r.since));
-        if let Some(why) = &r.refused {
-            let _ = writeln!(out, "         {}", paint.bad(why));
-        }
-        for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
-            let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
-        }
-    }
-    for (name, left) in &s.leaving {
-        let _ = writeln!(out, "  {} {name:<wide$}  left the file, gone in {}", paint.quiet("drains"), span(*left));
-    }
-    if let Some((name, serves)) = &s.sorry {
-        let word = if *serves { paint.bad("serves") } else { paint.quiet("      ") };
-        let _ = writeln!(out, "  {word} {name:<wide$}  sorry server");
-    }
-    out
-}
-
-/// What the last try of a check came to, how long a good one took, and when it was.
-fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
-    let when = c.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
-    if !c.good || c.reason.is_some() {
-        let why = c.reason.as_deref().unwrap_or("down");
-        return Some(format!("{}: {why}{}", c.kind, paint.quiet(&when)));
-    }
-    c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
 }
 
 /// What would put a backup's priority above its master's again: trackers that take something from it now.

@@ -328,6 +328,20 @@ impl Checker {
         }
     }
 
+    /// While it is good: failed tries in a row, and how many take it down.
+    pub fn failed(&self) -> Option<(u32, u32)> {
+        let CheckState { failures, bad, run, .. } = self.state;
+        let tries = if run { self.check.timing.retry.saturating_add(1) } else { 1 };
+        let failed = bad.saturating_mul(tries).saturating_add(failures);
+        let needed = self.check.timing.fall.max(1).saturating_mul(tries);
+        (self.works() && failed > 0 && !self.is_agent()).then_some((failed, needed))
+    }
+
+    /// While it is not: good rounds in a row, and how many bring it up.
+    pub fn risen(&self) -> Option<(u32, u32)> {
+        (!self.state.up && self.state.good > 0).then_some((self.state.good, self.check.timing.rise.max(1)))
+    }
+
     /// It has nothing against its servers being used.
     pub const fn works(&self) -> bool {
         self.state.up && !self.state.advice.maintenance

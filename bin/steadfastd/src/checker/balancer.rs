@@ -27,7 +27,7 @@ pub struct Settings {
 }
 
 /// Then nothing of ours is in the kernel, either.
-const NO_BALANCER: &str = "this kernel has no load balancer (module ip_vs)";
+pub const NO_BALANCER: &str = "this kernel has no load balancer (module ip_vs)";
 
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {

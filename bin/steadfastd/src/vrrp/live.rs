@@ -315,7 +315,10 @@ impl Role {
             ..Default::default()
         };
         let scripts = self.router.script_states().into_iter().map(|(name, good, _)| {
-            let known = self.results.get(name).cloned().unwrap_or_default();
+            let mut known = self.results.get(name).cloned().unwrap_or_default();
+            if let Some((n, of)) = self.router.script_streak(name).filter(|_| known.at.is_some()) {
+                known.result += &format!(", {n} of {of} {}", if good { "failures" } else { "successes" });
+            }
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
         // One that only a FILE_CHECK reads is no tracker of these.
