@@ -1,7 +1,9 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
+use crate::servers;
 use std::fmt::Write;
-use steadfast_status::live::{Check, Child, Instance, Rejected, Service, Session, Unproven, Whole};
+use steadfast_config::model::VrrpScript;
+use steadfast_status::live::{Child, Instance, Part, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -11,13 +13,13 @@ impl Paint {
     fn with(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
-    fn good(self, text: &str) -> String {
+    pub fn good(self, text: &str) -> String {
         self.with("32", text)
     }
-    fn bad(self, text: &str) -> String {
+    pub fn bad(self, text: &str) -> String {
         self.with("31", text)
     }
-    fn quiet(self, text: &str) -> String {
+    pub fn quiet(self, text: &str) -> String {
         self.with("2", text)
     }
     fn state(self, state: &str, width: usize) -> String {
@@ -231,8 +233,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("script {name} is left out: {why}")));
             }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
-            let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
-            let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}{closed}", i.addresses.join(", "))));
+            let closed =
+                if i.closed && i.holds { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
+            let held = if i.holds || i.addresses.is_empty() { "" } else { "not held: " };
+            let held = format!("{held}{}{on}{closed}", i.addresses.join(", "));
+            if !held.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(held.trim_start()));
+            }
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {
@@ -265,9 +272,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     if let Some(why) = w.checker.as_ref().and_then(|c| c.trouble.as_ref()) {
         let _ = writeln!(out, "\n{}", paint.bad(&format!("nothing is balanced: {why}")));
     }
+    let balanced = w.checker.as_ref().is_none_or(|c| c.trouble.is_none());
     for s in w.checker.iter().flat_map(|c| &c.services) {
         out.push('\n');
-        out.push_str(&service(s, now, paint));
+        out.push_str(&servers::service(s, balanced, now, paint));
     }
     out
 }
@@ -293,7 +301,7 @@ fn interval(seconds: f64) -> String {
 }
 
 /// A moment that has passed: `35 ms`, `1.5 s`.
-fn past(seconds: f64) -> String {
+pub fn past(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds.max(0.0) * 1e3) } else { span(seconds) }
 }
 
@@ -359,92 +367,42 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     lines.join("\n") + "\n"
 }
 
-/// The name of a virtual server as the file has it, where the log has another: `group WEB`, `fwmark 7`.
-pub fn written(name: &str) -> String {
-    if let Some(mark) = name.strip_prefix("FWM ") {
-        return format!("fwmark {mark}");
+/// What would put a backup's priority above its master's again: trackers that take something from it now.
+fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
+    let (_, theirs) = i.master.as_ref().filter(|(_, p)| *p > i.priority && i.preempt)?;
+    // What is good adds a positive weight, and a negative one takes nothing.
+    let lost =
+        |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
+    let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
+    let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
+    // What it has now may be a bound that the sum lies below.
+    let base = i64::from(i.set_priority.unwrap_or(i.base_priority));
+    let then = (base + i.parts.iter().map(|p| p.change).sum::<i64>() + back).clamp(1, 254);
+    if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
+        return None;
     }
-    match group(name) {
-        Some((group, 0)) => format!("group {group}"),
-        // One more virtual server of the same group, of another protocol.
-        Some((group, n)) => format!("group {group} ({})", n + 1),
-        None => name.to_string(),
-    }
+    let list: Vec<String> = lost.iter().map(|p| format!("{} is good again{}", p.what, runs(p, scripts))).collect();
+    Some(format!(
+        "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
+        list.join(" and ")
+    ))
 }
 
-/// The group of a name as in logs, and which of its virtual servers it is: `[WEB]:0`. The names of all others have a protocol in them.
-pub fn group(name: &str) -> Option<(&str, usize)> {
-    let (group, n) = name.strip_prefix('[')?.rsplit_once("]:")?;
-    Some((group, n.parse().ok()?))
-}
-
-fn service(s: &Service, now: f64, paint: Paint) -> String {
-    let since = |at: Option<f64>| at.map_or_else(String::new, |at| format!(", since {}", span(now - at)));
-    let word = if s.quorum { paint.good("up    ") } else { paint.bad("down  ") };
-    let rest = match (s.active, s.panic) {
-        (false, _) => ", checks rest",
-        (_, true) => ", so many servers are down that all are kept",
-        _ => "",
-    };
-    let mut out = format!(
-        "{word} {}  weight {} of {} needed{}{rest}\n",
-        written(&s.name),
-        s.live_weight,
-        s.needed,
-        since(s.since)
-    );
-    if let Some(why) = &s.refused {
-        let _ = writeln!(out, "       {}", paint.bad(why));
+/// How often the script of a tracker has to succeed to be good again, in brackets; nothing of other trackers.
+fn runs(p: &Part, scripts: &[VrrpScript]) -> String {
+    let name = p.what.strip_prefix("script ");
+    let Some(script) = name.and_then(|name| scripts.iter().find(|s| s.name == name)) else { return String::new() };
+    let each = script.interval.map_or(1.0, |d| d.as_secs_f64());
+    match script.rise {
+        1 => format!(" (one good run, one each {})", span(each)),
+        n => format!(" ({n} good runs in a row, one each {}: about {})", span(each), span(each * f64::from(n))),
     }
-    let sorry = s.sorry.iter().map(|(name, _)| name.len());
-    let leaving = s.leaving.iter().map(|(name, _)| name.len());
-    let wide = s.servers.iter().map(|r| r.name.len()).chain(sorry).chain(leaving).max().unwrap_or(0);
-    for r in &s.servers {
-        let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
-        let drained = match (r.drained, r.agent_drains) {
-            (true, _) => ", drained",
-            (_, true) => ", drained by its agent",
-            _ => "",
-        };
-        let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
-        let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
-        let checks = match (r.checks.is_empty(), checks.is_empty()) {
-            (true, _) => "  no check".into(),
-            (_, true) => String::new(),
-            _ => format!("  {}", checks.join("; ")),
-        };
-        let _ = writeln!(out, "  {word} {:<wide$}  weight {weight}{drained}{}{checks}", r.name, since(r.since));
-        if let Some(why) = &r.refused {
-            let _ = writeln!(out, "         {}", paint.bad(why));
-        }
-        for c in r.checks.iter().filter(|c| !c.said.is_empty()) {
-            let _ = writeln!(out, "         {}", paint.quiet(&format!("{}: {}", c.kind, c.said)));
-        }
-    }
-    for (name, left) in &s.leaving {
-        let _ = writeln!(out, "  {} {name:<wide$}  left the file, gone in {}", paint.quiet("drains"), span(*left));
-    }
-    if let Some((name, serves)) = &s.sorry {
-        let word = if *serves { paint.bad("serves") } else { paint.quiet("      ") };
-        let _ = writeln!(out, "  {word} {name:<wide$}  sorry server");
-    }
-    out
-}
-
-/// What the last try of a check came to, how long a good one took, and when it was.
-fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
-    let when = c.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
-    if !c.good || c.reason.is_some() {
-        let why = c.reason.as_deref().unwrap_or("down");
-        return Some(format!("{}: {why}{}", c.kind, paint.quiet(&when)));
-    }
-    c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
 }
 
 /// `steadfast explain`: in sentences.
 ///
-/// `all`: the instances, itself among them; `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64) -> String {
+/// `all`: the instances, itself among them; `scripts`: those of the configuration; `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -521,6 +479,9 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
                 }
                 None => say("No master has been heard.".into()),
             }
+            if let Some(text) = returns(i, scripts) {
+                say(text);
+            }
             if let Some(u) = recent(i).filter(|u| u.holds) {
                 say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
             } else if let Some(s) = due("takes over") {
@@ -534,6 +495,12 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             say("It takes no part, because:".into());
             i.faults.iter().for_each(|f| say(format!("  - {f}")));
             say("It returns by itself when none of this holds any more.".into());
+            for p in i.parts.iter().filter(|p| p.weight == 0 && p.good == Some(false) && !p.reverse) {
+                let runs = runs(p, scripts);
+                if !runs.is_empty() {
+                    say(format!("  - {} has to be good again{runs}", p.what));
+                }
+            }
         }
         _ => say("It has not begun yet.".into()),
     }

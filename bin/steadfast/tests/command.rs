@@ -72,3 +72,40 @@ fn no_line_of_the_keywords_ends_with_a_blank() {
     let (_, text) = steadfast(&["keywords"], "");
     assert!(text.lines().count() > 500 && text.lines().all(|l| l.trim_end() == l), "{text}");
 }
+
+/// A key is root's alone, as it should be.
+#[test]
+fn who_is_not_root_is_not_told_that_he_cannot_read_a_key() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let folder = std::env::temp_dir().join(format!("steadfast-key-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("folder");
+    let key = folder.join("key.pem");
+    std::fs::write(&key, "no key").expect("file");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("mode");
+    // The program may stand where nobody else comes to.
+    let program = folder.join("steadfast");
+    std::fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).expect("program");
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("mode");
+    let conf = folder.join("a.conf");
+    let key = key.display();
+    let one = "virtual_server 192.0.2.1 80 {\n protocol TCP\n lb_algo rr\n lb_kind NAT\n real_server 192.0.2.2 80 {\n TCP_CHECK {\n }\n }\n}\n";
+    std::fs::write(&conf, format!("SSL {{\n certificate {key}\n key {key}\n}}\n{one}")).expect("file");
+    let said = |user: Option<u32>| {
+        let mut command = Command::new(&program);
+        command.arg("check").arg(&conf);
+        if let Some(user) = user {
+            command.uid(user);
+        }
+        command.output().map(|out| String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    let (ours, others) = (said(None), said(Some(65534)));
+    std::fs::remove_dir_all(&folder).expect("folder");
+    let ours = ours.expect("answer");
+    assert!(ours.contains("no private key in PEM form"), "{ours}");
+    // Who is not root cannot be somebody else.
+    match others {
+        Ok(others) => assert!(!others.contains("Permission denied"), "{others}"),
+        Err(e) => assert_eq!(e.kind(), std::io::ErrorKind::PermissionDenied),
+    }
+}

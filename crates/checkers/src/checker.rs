@@ -64,6 +64,8 @@ pub(crate) struct Checker {
     /// Boxed: of many checks few are under way.
     pub probe: Option<Box<Probe>>,
     pub dying: Option<Box<Dying>>,
+    /// What is under way asks what the check asked before it was worded anew.
+    pub former: bool,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,
     /// Why the last try failed.
@@ -115,6 +117,7 @@ impl Checker {
             grid: Time::ZERO,
             probe: None,
             dying: None,
+            former: false,
             chain: 0,
             reason: None,
             said: Box::default(),
@@ -172,8 +175,18 @@ impl Checker {
     /// A round begins: asks for all pages unless the check is up and has been asked before.
     pub fn begin_round(&mut self) {
         if self.state.failures == 0 {
-            self.chain = if self.state.up && self.state.run { 0 } else { self.pages() - 1 };
+            self.begin_chain();
         }
+    }
+
+    /// Which pages are to be asked for.
+    pub fn begin_chain(&mut self) {
+        self.chain = if self.state.up && self.state.run { 0 } else { self.pages() - 1 };
+    }
+
+    /// What was remarked was about other words.
+    pub fn forget_remarks(&mut self) {
+        (self.said, self.remarked) = (Box::default(), 0);
     }
 
     /// When the next round is due: the first instant of the grid after now.
@@ -315,6 +328,20 @@ impl Checker {
         }
     }
 
+    /// While it is good: failed tries in a row, and how many take it down.
+    pub fn failed(&self) -> Option<(u32, u32)> {
+        let CheckState { failures, bad, run, .. } = self.state;
+        let tries = if run { self.check.timing.retry.saturating_add(1) } else { 1 };
+        let failed = bad.saturating_mul(tries).saturating_add(failures);
+        let needed = self.check.timing.fall.max(1).saturating_mul(tries);
+        (self.works() && failed > 0 && !self.is_agent()).then_some((failed, needed))
+    }
+
+    /// While it is not: good rounds in a row, and how many bring it up.
+    pub fn risen(&self) -> Option<(u32, u32)> {
+        (!self.state.up && self.state.good > 0).then_some((self.state.good, self.check.timing.rise.max(1)))
+    }
+
     /// It has nothing against its servers being used.
     pub const fn works(&self) -> bool {
         self.state.up && !self.state.advice.maintenance
@@ -358,7 +385,15 @@ impl Checker {
     }
 }
 
-/// A number that stays the same for an equal check from one process to the next (64-bit FNV-1a).
+/// Bits of a fingerprint that say how often is asked; the others say what.
+const TIMES: u32 = 16;
+
+/// What a fingerprint says of the question alone.
+pub(crate) const fn question(fingerprint: u64) -> u64 {
+    fingerprint >> TIMES
+}
+
+/// A number that stays the same for an equal check from one process to the next (64-bit FNV-1a, of the question and of its times).
 pub(crate) fn fingerprint(check: &Check) -> u64 {
     struct Fnv(u64);
     impl Hasher for Fnv {
@@ -371,7 +406,13 @@ pub(crate) fn fingerprint(check: &Check) -> u64 {
             }
         }
     }
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    check.hash(&mut hasher);
-    hasher.finish()
+    let sum = |part: &dyn Fn(&mut Fnv)| {
+        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+        part(&mut hasher);
+        hasher.finish()
+    };
+    let (kind, timing) = (sum(&|h| check.kind.hash(h)), sum(&|h| check.timing.hash(h)));
+    // the upper bits of the sum are the better ones of a short input, so the others are folded into them
+    let fold = |sum: u64| (sum ^ (sum << 32)) >> (u64::BITS - TIMES);
+    (kind << TIMES) | fold(timing)
 }

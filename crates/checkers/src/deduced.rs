@@ -35,11 +35,13 @@ fn of_service(v: &VirtualServer, present: &[(&ServiceKey, &Destinations)], all: 
         let server = DestinationKey { address: r.address, port: r.port };
         let weight = found(server, r.forward).map(|d| d.weight);
         // Of one that is to stay with weight 0 while it is down nobody can tell whether it is.
-        let up = weight.is_some_and(|w| w > 0 || !r.inhibit || r.weight == 0);
+        // Whoever has no checks never is; he is not there because the sorry server serves.
+        let up = r.checks.is_empty() || weight.is_some_and(|w| w > 0 || !r.inhibit || r.weight == 0);
         // A part of its weight is the kernel's while it comes back slowly; for the quorum it counts with the whole.
         live += match weight {
             Some(w) if up && w > 0 && !r.slow_start.is_zero() => u64::from(w.max(r.weight)),
             Some(w) if up => u64::from(w),
+            None if up => u64::from(r.weight),
             _ => 0,
         };
         all.push(Snapshot::Server {

@@ -167,3 +167,22 @@ fn who_comes_back_slowly_counts_whole() {
     let heard = heir.heard();
     assert!(heard.iter().all(|l| is_quiet(l)), "{heard:?}");
 }
+
+/// It is the sorry server that is in the table, and not that somebody died who is asked by no check.
+#[test]
+fn who_has_no_check_is_up_beside_a_sorry_server() {
+    let sorry = || {
+        let sorry =
+            SorryServer { address: "10.0.0.9".parse().unwrap(), port: 80, forward: Forward::Nat, inhibit: false };
+        let unasked = RealServer { checks: vec![], ..server(A, 1, tcp(A)) };
+        VirtualServer { quorum: 2, sorry: Some(sorry), ..service(vec![unasked, server(B, 1, tcp(B))]) }
+    };
+    let w = former(sorry());
+    assert_eq!(w.table(), "10.0.0.9:80=1");
+    let mut heir = orphan(config(sorry()), &w);
+    heir.manner(B, Manner::Refuses);
+    heir.run(3.0);
+    assert_eq!(heir.table(), w.table());
+    let heard = heir.heard();
+    assert!(heard.iter().all(|l| is_quiet(l)), "{heard:?}");
+}

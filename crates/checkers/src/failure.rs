@@ -60,6 +60,13 @@ pub enum Failure {
     Agent(&'static str, Box<str>),
 }
 
+impl Failure {
+    /// Whatever the server was asked, it did not say anything whole.
+    pub(crate) const fn is_no_answer(&self) -> bool {
+        matches!(self, Failure::ConnectTimeout | Failure::Timeout | Failure::Transport(_) | Failure::Closed)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

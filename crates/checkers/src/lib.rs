@@ -42,6 +42,9 @@ mod random_tests;
 mod reload;
 #[cfg(test)]
 mod reload_tests;
+mod renew;
+#[cfg(test)]
+mod renew_tests;
 mod search;
 mod smtp;
 mod spread;

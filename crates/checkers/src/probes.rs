@@ -57,6 +57,14 @@ impl Pool {
         let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::as_mut) else { return };
         checker.active = false;
         checker.state.failures = 0;
+        self.cut(c, out);
+        self.timers.cancel(Key::Next(c));
+    }
+
+    /// What is under way ends, unheard.
+    pub(crate) fn cut(&mut self, c: u32, out: &mut Vec<Output>) {
+        let Some(checker) = self.checkers.get_mut(c as usize).and_then(Option::as_mut) else { return };
+        checker.former = false;
         let programs = checker.dying.take().map(|d| d.id);
         let probe = checker.probe.take();
         for id in programs.into_iter().chain(probe.map(|p| p.id)) {
@@ -65,7 +73,7 @@ impl Pool {
             }
             out.push(Output::Close(id));
         }
-        for key in [Key::Next(c), Key::Limit(c), Key::Dying(c)] {
+        for key in [Key::Limit(c), Key::Dying(c)] {
             self.timers.cancel(key);
         }
     }
@@ -95,6 +103,7 @@ impl Pool {
         let id = ProbeId((self.probes << PLACE_BITS) | u64::from(c));
         let random = self.rng.next_u64();
         let Some(checker) = self.checker(c) else { return };
+        checker.former = false;
         let begun = begin(checker, random);
         let (exchange, transport) = match begun {
             Ok(begun) => begun,
@@ -329,6 +338,10 @@ impl Pool {
             return;
         }
         let Some(checker) = self.checker(c) else { return };
+        // Who did not answer the former words would not have answered these; what else was said is about the former ones.
+        if std::mem::take(&mut checker.former) && !result.as_ref().is_err_and(Failure::is_no_answer) {
+            return self.start(c, now, out);
+        }
         let (before, page) = (checker.state, checker.state.url);
         let result = result.map_err(|failure| checker.of_page(failure));
         let known = checker.reason.is_some();

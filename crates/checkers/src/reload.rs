@@ -1,13 +1,13 @@
 //! Taking in a configuration, at start and at reload. What is configured as before keeps its state: virtual servers by id, real
-//! servers by address and port, checks by all that they say.
+//! servers by address and port, checks by all that they say (crate::renew has those that say something else).
 
 use crate::checker::{Checker, User};
-use crate::failure::Failure;
 use crate::health::{Cause, Real, Sums, Virtual, server_name, slot};
 use crate::kept::Leaver;
 use crate::pool::{Key, Life, Pool};
+use crate::renew::{Former, Origin};
 use crate::{
-    Check, CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, Snapshot, VirtualServer, VirtualServerGroup,
+    CheckKind, Config, Output, Range, RealServer, Rule, ServiceId, Snapshot, VirtualServer, VirtualServerGroup,
 };
 use log::Level;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -28,6 +28,10 @@ struct Intake {
     fates: HashMap<u32, (bool, bool)>,
     /// Checkers that are new.
     added: Vec<u32>,
+    /// Checkers whose words are new.
+    reworded: Vec<u32>,
+    /// What is known of checks.
+    former: Former,
 }
 
 impl Pool {
@@ -66,7 +70,8 @@ impl Pool {
             }
         }
         let groups: HashMap<&str, &VirtualServerGroup> = config.groups.iter().map(|g| (g.name.as_str(), g)).collect();
-        let (mut order, mut seen, mut intake) = (Vec::new(), HashSet::new(), Intake::default());
+        let (mut order, mut seen) = (Vec::new(), HashSet::new());
+        let mut intake = Intake { former: self.former(&config), ..Intake::default() };
         let mut of_group: HashMap<String, u32> = HashMap::new();
         for mut service in config.services {
             let mut name = service.id.to_string();
@@ -101,7 +106,7 @@ impl Pool {
                 }
             };
             for server in servers {
-                self.place(s, &mut v, server, &mut intake, out);
+                self.place(s, &mut v, server, &mut intake, now, out);
             }
             v.servers.shrink_to_fit();
             v.let_go(|(key, ..)| intake.present.contains(key), out);
@@ -123,7 +128,15 @@ impl Pool {
     }
 
     /// Puts one real server into a virtual server, with the state of its predecessor.
-    fn place(&mut self, s: u32, v: &mut Virtual, config: RealServer, intake: &mut Intake, out: &mut Vec<Output>) {
+    fn place(
+        &mut self,
+        s: u32,
+        v: &mut Virtual,
+        config: RealServer,
+        intake: &mut Intake,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         let name = server_name(&v.config, config.address, config.port).into_boxed_str();
         let mut real = Real {
             name,
@@ -144,12 +157,12 @@ impl Pool {
             out.push(Output::Log(Level::Warn, line));
             return;
         }
-        let mut fate = None;
+        let (mut fate, mut places) = (None, Box::default());
         if let Some(old) = intake.gone.remove(&key) {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
             (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
             (real.told, real.since) = (old.told || old.up, old.since);
-            fate = Some(old.up);
+            (fate, places) = (Some(old.up), old.checks);
         } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
             (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
             (real.told, real.since) = (true, old.since);
@@ -157,10 +170,12 @@ impl Pool {
         }
         let i = v.servers.len() as u32;
         let mut checks = Vec::new();
-        for check in std::mem::take(&mut real.config.checks) {
-            let (c, new) = self.intern(check);
-            if new {
-                intake.added.push(c);
+        for (place, check) in std::mem::take(&mut real.config.checks).into_iter().enumerate() {
+            let (c, origin) = self.intern(check, places.get(place).copied(), &mut intake.former, now, out);
+            match origin {
+                Origin::New => intake.added.push(c),
+                Origin::Reworded => intake.reworded.push(c),
+                Origin::Known => {}
             }
             if let Some(up) = fate {
                 let f = intake.fates.entry(c).or_default();
@@ -171,34 +186,6 @@ impl Pool {
         }
         real.checks = checks.into();
         v.servers.push(real);
-    }
-
-    /// The checker of this check, and whether it is new.
-    fn intern(&mut self, mut check: Check) -> (u32, bool) {
-        if let Some(c) = self.by_check.get(&check) {
-            return (*c, false);
-        }
-        if let CheckKind::Http(http) = &mut check.kind {
-            match self.pages.get(&http.urls) {
-                Some(pages) => http.urls = pages.clone(),
-                None => drop(self.pages.insert(http.urls.clone())),
-            }
-        }
-        let check = Arc::new(check);
-        let mut checker = Checker::new(check.clone(), &mut self.rules);
-        let known = self.heritage.checks.get(&checker.state.fingerprint).copied();
-        if let Some(state) = known {
-            checker.restore(state);
-            let before = self.heritage.reasons.get(&state.fingerprint).filter(|_| !checker.works());
-            checker.reason = before.map(|text| Failure::Former(text.clone()));
-        }
-        let c = self.free_checkers.pop().unwrap_or_else(|| {
-            self.checkers.push(None);
-            self.checkers.len() as u32 - 1
-        });
-        self.checkers[c as usize] = Some(checker);
-        self.by_check.insert(check, c);
-        (c, known.is_none())
     }
 
     /// Who uses which checker now; those that nobody uses end. A new checker of a server that exists starts with the server's
@@ -212,6 +199,14 @@ impl Pool {
                 // sake alone is taken out by its first answer, which is no first answer of the server where none is dead.
                 checker.state.up = up;
                 checker.state.run = up && !down;
+            }
+        }
+        for c in &intake.reworded {
+            if let (Some((up, down)), Some(checker)) = (intake.fates.get(c).copied(), self.checker(*c)) {
+                checker.begin_reworded(up, down);
+                if !checker.works() {
+                    out.push(Output::Keep(checker.kept_reason()));
+                }
             }
         }
         for c in 0..self.checkers.len() as u32 {

@@ -188,7 +188,7 @@ fn a_changed_check_of_a_live_server_has_its_retries() {
     s.servers[1].checks[0].timing.delay_loop = Duration::from_secs(2);
     w.reload(config(s));
     w.manner(B, Manner::Refuses);
-    w.run(0.3);
+    w.run(0.9);
     assert_eq!(w.table(), "10.0.0.2:80=3", "the first try is not the last");
     w.run(0.5);
     assert_eq!(w.table(), "");

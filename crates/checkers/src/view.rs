@@ -1,7 +1,7 @@
 //! The pool as seen from outside.
 
 use crate::health::{server_name, slot};
-use crate::pool::Pool;
+use crate::pool::{Key, Pool};
 use crate::{Check, RealServer, Slot, VirtualServer};
 use std::time::Duration;
 use steadfast_core::Time;
@@ -73,6 +73,12 @@ pub struct CheckView<'a> {
     pub ago: Option<Duration>,
     /// What its program wrote last.
     pub said: &'a str,
+    /// While it is good: failed tries in a row, and how many take it down. No agent, whose word counts at once, has them.
+    pub failed: Option<(u32, u32)>,
+    /// While it is not: good rounds in a row, and how many bring it up.
+    pub risen: Option<(u32, u32)>,
+    /// In how long it asks again; `None`: it is asking, or does not ask.
+    pub next: Option<Duration>,
 }
 
 impl Pool {
@@ -94,6 +100,7 @@ impl Pool {
     fn view(&self, s: u32, now: Time) -> Option<ServiceView<'_>> {
         let v = self.service(s)?;
         let ago = |tenths: u32| (tenths > 0).then(|| now.since(Time::from_nanos(u64::from(tenths) * 100_000_000)));
+        let next = |c: &u32| self.timers.get(Key::Next(*c)).map(|at| at.since(now));
         let servers = v.servers.iter().map(|r| ServerView {
             config: &r.config,
             name: &r.name,
@@ -103,14 +110,18 @@ impl Pool {
             weight: r.weight,
             rising: r.recovering.map(|_| r.ramped(now)).filter(|w| *w < r.weight),
             agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
-            checks: (r.advices(&self.checkers))
-                .map(|c| CheckView {
+            checks: (r.checks.iter())
+                .filter_map(|place| Some((place, self.checkers.get(*place as usize)?.as_ref()?)))
+                .map(|(place, c)| CheckView {
                     check: &c.check,
                     good: c.works(),
                     reason: c.reason.as_ref().map(ToString::to_string),
                     took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
                     ago: ago(c.ended),
                     said: &c.said,
+                    failed: c.failed(),
+                    risen: c.risen(),
+                    next: next(place),
                 })
                 .collect(),
         });

@@ -217,7 +217,7 @@ const LARGEST: u64 = 4 << 20;
 /// A file of certificates or keys. What is wanting here is told as it is.
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let lacks = |e: &io::Error| matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM));
-    let named = |e: io::Error| if lacks(&e) { e } else { told(path, &e) };
+    let named = |e: io::Error| if lacks(&e) { e } else { io::Error::new(e.kind(), told(path, &e)) };
     // A pipe would keep whoever opens it, and a device has no end.
     let about = std::fs::metadata(path).map_err(named)?;
     let why = match (about.is_file(), about.len()) {
@@ -254,7 +254,10 @@ pub fn faults(
     password: Option<&Secret>,
 ) -> Vec<(&'static str, String)> {
     let told = |word, e: io::Error| (word, plain(&e.to_string()).into_owned());
-    let mut all: Vec<_> = ca.and_then(|path| authorities(path).err()).map(|e| told("ca", e)).into_iter().collect();
+    // Who checks is root: that somebody else cannot read a key is as it should be.
+    let fault = |e: &io::Error| e.kind() != io::ErrorKind::PermissionDenied || nix::unistd::geteuid().is_root();
+    let ca = ca.and_then(|path| authorities(path).err()).filter(fault);
+    let mut all: Vec<_> = ca.map(|e| told("ca", e)).into_iter().collect();
     let Some((certificate, key)) = certificate.zip(key) else { return all };
     let password = password.map(|p| String::from_utf8_lossy(p.bytes()));
     let (chain, opened) = (certificates(certificate), private_key(key, password.as_deref()));
@@ -266,8 +269,8 @@ pub fn faults(
             }
         }
         (chain, opened) => {
-            all.extend(chain.err().map(|e| told("certificate", e)));
-            all.extend(opened.err().map(|e| told("key", e)));
+            all.extend(chain.err().filter(fault).map(|e| told("certificate", e)));
+            all.extend(opened.err().filter(fault).map(|e| told("key", e)));
         }
     }
     all

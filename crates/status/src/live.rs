@@ -257,6 +257,18 @@ pub struct Service {
     /// Why the kernel's table does not have it, or has it as it was before.
     #[serde(default)]
     pub refused: Option<String>,
+    /// The same of its sorry server.
+    #[serde(default)]
+    pub sorry_refused: Option<String>,
+    /// As instances that track it name it.
+    #[serde(default)]
+    pub tracked_as: String,
+    /// Why its checks do not run.
+    #[serde(default)]
+    pub rests: Option<String>,
+    /// When more than this many per cent of its servers have failed, all are kept.
+    #[serde(default)]
+    pub panic_threshold: Option<u8>,
 }
 
 /// A real server.
@@ -276,6 +288,9 @@ pub struct Server {
     /// Its agent wants it to get no new connections.
     #[serde(default)]
     pub agent_drains: bool,
+    /// Its weight in the file, or as SNMP has set it.
+    #[serde(default)]
+    pub written_weight: u32,
     pub checks: Vec<Check>,
     /// What the kernel counts, where it was asked.
     #[serde(default)]
@@ -316,6 +331,15 @@ pub struct Check {
     /// What its program wrote last.
     #[serde(default)]
     pub said: String,
+    /// While it is good: failed tries in a row, and how many take it down.
+    #[serde(default)]
+    pub failed: Option<(u32, u32)>,
+    /// While it is not: good rounds in a row, and how many bring it up.
+    #[serde(default)]
+    pub risen: Option<(u32, u32)>,
+    /// Seconds until it asks again; none: it is asking, or does not ask.
+    #[serde(default)]
+    pub next: Option<f64>,
 }
 
 /// What the BFD child says.

@@ -74,6 +74,16 @@ impl Script {
         self.verdict
     }
 
+    /// Results in a row that speak against its verdict, and how many of them change it.
+    pub fn streak(&self) -> Option<(u32, u32)> {
+        let (rise, fall) = (self.config.rise.max(1), self.config.fall.max(1));
+        let (against, needed) = match self.verdict? {
+            true => (rise.saturating_add(fall) - 1 - self.counter, fall),
+            false => (self.counter, rise),
+        };
+        (self.seen && against > 0).then_some((against, needed))
+    }
+
     /// No run has ended yet.
     pub fn pending(&self) -> bool {
         !self.seen

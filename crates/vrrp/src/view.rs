@@ -220,6 +220,11 @@ impl Router {
         scripts.map(|s| (s.config.name.as_str(), s.verdict() == Some(true), s.running())).collect()
     }
 
+    /// Of a script: results in a row that speak against what it counts as, and how many of them change it.
+    pub fn script_streak(&self, name: &str) -> Option<(u32, u32)> {
+        self.trackers.scripts.iter().find(|s| s.config.name == name)?.streak()
+    }
+
     /// Processes counted by each process tracker, whether they are as required, and whether the end of a delay will change that.
     pub fn process_states(&self) -> impl Iterator<Item = (&ProcessConfig, Option<u32>, bool, bool)> {
         self.trackers.processes.iter().map(|p| (&p.config, p.count, p.ok, p.waits()))

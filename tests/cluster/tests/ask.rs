@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use steadfast_test_cluster::daemon::{file, send, steadfastd};
+use steadfast_test_cluster::daemon::{Ended, file, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 fn seconds(n: u64) -> Duration {
@@ -153,7 +153,27 @@ fn reload_and_plan_tell_what_comes_of_them() {
     assert_eq!(said(&steadfast(&d, &["plan"])), plan);
     std::fs::write(d.path("conf"), text).expect("file");
     assert_eq!(said(&steadfast(&d, &["plan"])), "nothing would change\n");
-    assert_eq!(said(&steadfast(&d, &["reload"])), "");
+    let reload = said(&steadfast(&d, &["reload"]));
+    assert!(!reload.contains("warning") && reload.lines().count() == 1, "{reload}");
+    // A script that is not there is told of by the plan and by the reload that brings it, and then that there is such a thing.
+    let absent = conf(folder.path(), 160).replace("10.77.0.8 80", "10.77.0.7 80");
+    let absent = absent.replace("priority 160", "notify_master /nowhere/told\n priority 160");
+    std::fs::write(d.path("conf"), &absent).expect("file");
+    let plan = steadfast(&d, &["plan"]);
+    let told = |o: &Output| {
+        String::from_utf8_lossy(&o.stderr).contains("notify_master script '/nowhere/told' does not exist now")
+    };
+    assert!(plan.status.success() && told(&plan), "{}", said(&plan));
+    assert!(plan.stdout.starts_with(b"~ vrrp_instance ONE > notify_master: none -> "), "{}", said(&plan));
+    // One that is refused is no file before.
+    std::fs::write(d.path("conf"), absent.replace("priority 160", "prioritty 160")).expect("file");
+    assert!(!steadfast(&d, &["reload"]).status.success());
+    std::fs::write(d.path("conf"), &absent).expect("file");
+    let reload = steadfast(&d, &["reload"]);
+    assert!(reload.status.success() && told(&reload), "{}", said(&reload));
+    let again = steadfast(&d, &["reload"]);
+    assert!(again.status.success() && !told(&again), "{}", said(&again));
+    assert!(said(&again).contains("reports on the file as before; `steadfast check"), "{}", said(&again));
     // Draining by hand.
     let drain = steadfast(&d, &["drain", "[10.77.0.100]:tcp:80", "[10.77.0.7]:tcp:80"]);
     assert!(drain.status.success(), "{}", said(&drain));
@@ -214,6 +234,59 @@ fn a_daemon_is_found_by_its_process_and_a_long_answer_arrives_whole() {
     assert!(!blind(&std::process::id().to_string()).status.success());
     let o = ask(&["--pid", &d.pid_of("vrrp.pid").expect("pid").to_string()], "1");
     assert!(!o.status.success() && said(&o).contains("is no daemon that can be asked"), "{}", said(&o));
+    // No number of a process is as large.
+    let o = ask(&["--pid", "4194305"], "1");
+    assert!(!o.status.success() && said(&o).contains("there is no process 4194305"), "{}", said(&o));
+    // Others than root learn that it is for that.
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("steadfast");
+    std::fs::copy(steadfastd().with_file_name("steadfast"), &program).expect("copy");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    std::fs::set_permissions(d.folder.path(), std::fs::Permissions::from_mode(0o700)).expect("mode");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+    let o = command.args(["--pid", &pid, "status"]).stdin(Stdio::null()).output().expect("setpriv");
+    assert!(!o.status.success() && said(&o).contains(&format!("process {pid}: only root may ask")), "{}", said(&o));
+}
+
+#[test]
+fn a_daemon_with_a_mount_namespace_of_its_own_is_found_by_its_process() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path().display().to_string();
+    file(folder.path(), "conf", "");
+    std::fs::create_dir(folder.path().join("own")).expect("folder");
+    let text = conf(folder.path(), 150);
+    let inner = format!(
+        "mount --make-rprivate / && mount -t tmpfs none {at}/own && cat >{at}/own/conf && exec {program} -n -l -f {at}/own/conf -p {at}/own/pid -r {at}/own/v \
+         -c {at}/own/c -b {at}/own/b",
+        program = steadfastd().display()
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let mut command = lan.hosts[0].command("unshare");
+    command.args(["--mount", "sh", "-c", &inner]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+    let mut daemon = Ended(command.spawn().expect("unshare"));
+    std::io::Write::write_all(&mut daemon.0.stdin.take().expect("pipe"), text.as_bytes()).expect("configuration");
+    let pid = daemon.0.id().to_string();
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+        command.args(["--pid", &pid]).args(words).stdin(Stdio::null()).output().expect("steadfast")
+    };
+    let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    let there = || said(&ask(&["status"])).contains("FAULT  TWO");
+    assert!(eventually(seconds(10), there), "{}\n{}", said(&ask(&["status"])), log());
+    // Its file is not what we see by that name.
+    for words in [["plan"], ["check"]] {
+        let o = ask(&words);
+        assert!(!o.status.success() && said(&o).contains("does not see"), "{words:?}: {}", said(&o));
+    }
+    let wanted = file(folder.path(), "wanted", &conf(folder.path(), 160));
+    assert!(said(&ask(&["plan", &wanted])).contains("priority: 150 -> 160"), "{}", said(&ask(&["plan", &wanted])));
+    let o = ask(&["reload"]);
+    assert!(o.status.success(), "{}", said(&o));
+    send(daemon.0.id() as i32, nix::sys::signal::Signal::SIGTERM);
+    assert!(eventually(seconds(15), || daemon.0.try_wait().expect("wait").is_some()), "{}", log());
 }
 
 #[test]
@@ -292,14 +365,14 @@ fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_
     shows("MISC_CHECK: timed out after 1 s");
     shows("MISC_CHECK: asking");
     assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.contains(" ms ")), "{}", status());
-    assert!(!status().contains("serves"), "{}", status());
+    assert!(!status().contains("would serve"), "{}", status());
     // The last one that takes connections.
     let drain = steadfast(&d, &["drain", "group WEB", "10.77.0.9 80"]);
     assert!(drain.status.success(), "{}", said(&drain));
     assert!(said(&drain).contains("warning: group WEB has no other server that takes connections"), "{}", said(&drain));
-    shows("serves [10.77.0.7]:tcp:80  sorry server");
+    shows("[10.77.0.7]:tcp:80  sorry server, would serve");
     assert!(steadfast(&d, &["undrain", "group WEB", "10.77.0.9 80"]).status.success());
-    assert!(eventually(seconds(5), || !status().contains("serves")), "{}", status());
+    assert!(eventually(seconds(5), || !status().contains("would serve")), "{}", status());
     let drain = steadfast(&d, &["drain", "fwmark 5", "10.77.0.9 80"]);
     assert!(drain.status.success() && said(&drain).contains("no sorry server"), "{}", said(&drain));
     assert!(steadfast(&d, &["undrain", "FWM 5", "10.77.0.9 80"]).status.success());
@@ -341,4 +414,54 @@ fn a_reload_of_a_daemon_that_stands_still_says_so_and_ends() {
     assert!(begun.elapsed() < seconds(40), "{:?}", begun.elapsed());
     send(parent, Signal::SIGCONT);
     d.wait_log("Reload complete", seconds(10));
+}
+
+/// What is known of a failure that does not count yet, why a virtual server has no quorum, and who follows it.
+#[test]
+fn virtual_and_real_servers_are_explained_and_drained_by_names_without_quotes() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let (gone, path) = (folder.path().join("gone"), folder.path().join("probe"));
+    std::fs::write(&path, format!("#!/bin/sh\n[ ! -e {} ]\n", gone.display())).expect("script");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let path = path.display();
+    let check = format!("MISC_CHECK {{\n misc_path {path}\n retry 3\n delay_before_retry 120\n }}");
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script {path}\n interval 1\n fall 100\n weight -5\n}}\n\
+         vrrp_instance ONE {{\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n \
+         track_script {{\n chk\n }}\n track_virtual_server {{\n 10.77.0.100 80\n }}\n}}\n\
+         virtual_server 10.77.0.100 80 {{\n delay_loop 1\n warmup 0.1\n quorum 2\n lb_kind NAT\n protocol TCP\n \
+         real_server 10.77.0.9 80 {{\n {check}\n }}\n real_server 10.77.0.8 80 {{\n weight 1\n }}\n}}\n"
+    );
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &text);
+    let says = |question: &[&str], words: &[&str]| {
+        let has = || words.iter().all(|w| said(&steadfast(&d, question)).contains(w));
+        assert!(eventually(seconds(15), has), "{words:?}: {}\n{}", said(&steadfast(&d, question)), d.log());
+    };
+    says(&["explain", "ONE"], &["is MASTER"]);
+    let quorum =
+        ["has its quorum", "and it keeps it with 2.", "vrrp_instance ONE goes to FAULT (track_virtual_server)"];
+    says(&["explain", "10.77.0.100 80"], &quorum);
+    says(&["explain", "10.77.0.100", "80", "10.77.0.9", "80"], &["MISC_CHECK is good"]);
+    says(&["explain", "10.77.0.7 80"], &["there is no", "ONE, [10.77.0.100]:tcp:80"]);
+    // It has not failed often enough.
+    std::fs::write(&gone, "").expect("file");
+    says(
+        &["status"],
+        &["MISC_CHECK: exited with status 1, 1 of 4 failures", "script chk: exit status 1, ", " of 100 failures"],
+    );
+    says(&["explain", "10.77.0.9 80"], &["is up", "(1 of the 4 failures that take it down)", "it asks again in"]);
+    let drain = steadfast(&d, &["drain", "10.77.0.100", "80", "10.77.0.8", "80"]);
+    let warning = "warning: [10.77.0.100]:tcp:80 loses its quorum by this, and there is no sorry server; \
+                   vrrp_instance ONE goes to FAULT (track_virtual_server)";
+    assert!(drain.status.success() && said(&drain).contains(warning), "{}", said(&drain));
+    says(&["explain", "10.77.0.100", "80"], &["has no quorum", "[10.77.0.8]:tcp:80 is up", "drained by the operator"]);
+    says(&["explain", "10.77.0.8 80"], &["`steadfast undrain \"[10.77.0.100]:tcp:80\" \"[10.77.0.8]:tcp:80\"`"]);
+    says(&["explain", "ONE"], &["is FAULT"]);
+    assert!(steadfast(&d, &["undrain", "10.77.0.100", "80", "10.77.0.8", "80"]).status.success());
+    says(&["explain", "10.77.0.100 80"], &["has its quorum"]);
+    let wrong = said(&steadfast(&d, &["drain", "10.77.0.1", "80", "10.77.0.8", "80"]));
+    assert!(wrong.contains("no virtual server 10.77.0.1 80; there are: [10.77.0.100]:tcp:80; quotes show"), "{wrong}");
+    assert_eq!(d.stop(), Some(0));
 }

@@ -252,8 +252,13 @@ impl Director {
     }
 
     /// An orderly stop.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
         sh(&format!("kill -TERM {}", self.pid("pid")));
+        self.stop_begun();
+    }
+
+    /// The end of one that has been asked for.
+    pub fn stop_begun(mut self) {
         let mut child = self.child.take().expect("child");
         assert!(eventually(seconds(10), || child.try_wait().is_ok_and(|s| s.is_some())), "{}", self.log());
         let status = child.wait().expect("status");

@@ -3,80 +3,6 @@
 use super::*;
 
 #[test]
-fn servers_show_what_their_checks_came_to() {
-    use steadfast_status::live::Server;
-    let check = |kind: &str, good, reason: Option<&str>, said: &str| Check {
-        kind: kind.into(),
-        good,
-        reason: reason.map(Into::into),
-        took: Some(0.0012),
-        at: Some(999.6),
-        said: said.into(),
-    };
-    let server = |name: &str, up, checks| Server {
-        name: name.into(),
-        up,
-        since: Some(700.0),
-        weight: 1,
-        checks,
-        ..Server::default()
-    };
-    let mut s = Service {
-        name: "[192.0.2.1]:tcp:80".into(),
-        needed: 1,
-        since: Some(990.0),
-        active: true,
-        sorry: Some(("[10.0.0.9]:tcp:80".into(), true)),
-        servers: vec![
-            server("[10.0.0.1]:tcp:80", true, vec![check("TCP_CHECK", true, None, "")]),
-            server("[10.0.0.2]:tcp:80", false, vec![check("MISC_CHECK", false, Some("timed out after 3 s"), "asking")]),
-        ],
-        ..Service::default()
-    };
-    s.servers[0].agent_drains = true;
-    s.servers[0].weight = 10;
-    s.servers[0].rising = Some(3);
-    assert_eq!(
-        service(&s, 1000.0, Paint(false)),
-        "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed, since 10 s\n  \
-         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms 0.4 s ago\n  \
-         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
-         serves [10.0.0.9]:tcp:80  sorry server\n"
-    );
-    // Who is well and gets no connection.
-    s.refused = Some("in the kernel's table as before: No such file or directory".into());
-    s.servers[0].refused = Some("not in the kernel's table: Numerical result out of range".into());
-    let shown = service(&s, 1000.0, Paint(false));
-    assert!(
-        shown.contains("since 10 s\n       in the kernel's table as before: No such file or directory\n"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("0.4 s ago\n         not in the kernel's table: Numerical result out of range\n"),
-        "{shown}"
-    );
-    // Nobody looks whether it lives.
-    s.servers = vec![server("[10.0.0.3]:tcp:80", true, Vec::new())];
-    assert!(service(&s, 1000.0, Paint(false)).contains("weight 1, since 5 min  no check\n"));
-    s.sorry = s.sorry.map(|(name, _)| (name, false));
-    s.leaving = vec![("[10.0.0.3]:tcp:80".into(), 4.0)];
-    assert!(service(&s, 1000.0, Paint(false)).contains("\n  drains [10.0.0.3]:tcp:80  left the file, gone in 4.0 s\n"));
-    assert!(service(&s, 1000.0, Paint(false)).ends_with("         [10.0.0.9]:tcp:80  sorry server\n"));
-}
-
-#[test]
-fn services_have_the_names_of_the_file() {
-    for (log, file) in [
-        ("FWM 7", "fwmark 7"),
-        ("[WEB]:0", "group WEB"),
-        ("[WEB]:1", "group WEB (2)"),
-        ("[10.0.0.1]:tcp:80", "[10.0.0.1]:tcp:80"),
-    ] {
-        assert_eq!(written(log), file);
-    }
-}
-
-#[test]
 fn durations() {
     for (seconds, text) in
         [(0.25, "0.2 s"), (59.0, "59 s"), (300.0, "5 min"), (7800.0, "2 h 10 min"), (273_600.0, "3 d 4 h")]
@@ -103,7 +29,7 @@ fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
         }),
         ..Instance::default()
     };
-    let text = explain(&i, &[], None, 0.0);
+    let text = explain(&i, &[], &[], None, 0.0);
     for words in [
         "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
         "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
@@ -114,7 +40,7 @@ fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
     if let Some(u) = &mut i.unproven {
         u.last = 60.0;
     }
-    let text = explain(&i, &[], None, 0.0);
+    let text = explain(&i, &[], &[], None, 0.0);
     assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
 }
 
@@ -157,7 +83,7 @@ fn a_member_of_a_group_names_it_and_the_group_its_members() {
         ..Instance::default()
     };
     let mut all = vec![of("W4", "MASTER"), of("W6", "MASTER")];
-    let text = explain(&all[1], &all, None, 0.0);
+    let text = explain(&all[1], &all, &[], None, 0.0);
     for words in [
         "It is in sync group SG, together with W4.",
         "fails, at a stop, or when W4 of sync group SG does.",
@@ -205,7 +131,7 @@ fn a_backup_is_explained() {
         due: vec![("takes over unless an advert is heard".into(), 3.4)],
         ..Instance::default()
     };
-    let text = explain(&i, &[], None, 10.0);
+    let text = explain(&i, &[], &[], None, 10.0);
     for words in [
         "VI (vrid 51 on eth0) is BACKUP since 10 s.",
         "The master is 192.0.2.2 with priority 140, which is above its own 130.",
@@ -234,7 +160,7 @@ fn the_sum_of_a_priority_holds_and_what_counts_the_other_way_round_is_said_to() 
     };
     let low = of(100, 1, vec![part("BFD session peer", -150, true)]);
     assert_eq!(sum(&low), "1 = 100 - 150 (BFD session peer), but at least 1");
-    let text = explain(&low, &[], None, 0.0);
+    let text = explain(&low, &[], &[], None, 0.0);
     assert!(text.contains("BFD session peer is good (weight 150 reverse, now -150)"), "{text}");
     assert_eq!(
         sum(&of(200, 254, vec![part("a", 30, false), part("b", 40, false)])),
@@ -273,4 +199,59 @@ fn a_session_is_explained() {
     s.up = false;
     s.diag = "Control Detection Time Expired".into();
     assert!(explain_session(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
+}
+
+#[test]
+fn a_backup_that_a_tracker_lowered_is_told_what_brings_it_back() {
+    let part =
+        |what: &str, weight, good, change| Part { what: what.into(), good: Some(good), weight, change, reverse: false };
+    let script = VrrpScript {
+        name: "chk".into(),
+        rise: 3,
+        interval: Some(std::time::Duration::from_secs(5)),
+        ..VrrpScript::default()
+    };
+    let mut i = Instance {
+        name: "VI".into(),
+        state: "BACKUP".into(),
+        base_priority: 200,
+        priority: 90,
+        preempt: true,
+        master: Some(("192.0.2.2".into(), 100)),
+        parts: vec![part("script chk", -100, false, -100), part("file level", 20, false, -10)],
+        addresses: vec!["192.0.2.1/24".into()],
+        ..Instance::default()
+    };
+    let told = |i: &Instance| explain(i, &[], std::slice::from_ref(&script), None, 0.0);
+    let words = "It returns by itself when script chk is good again (3 good runs in a row, one each 5.0 s: about 15 s) and file level is good again: \
+                 its priority is 220 then, above the master's 100.";
+    assert!(told(&i).contains(words), "{}", told(&i));
+    // What it has now is no less than 1, whatever the sum is.
+    i.priority = 1;
+    i.parts = vec![part("script chk", -210, false, -210)];
+    assert!(told(&i).contains("its priority is 200 then"), "{}", told(&i));
+    // Where it is a fault, that is what it waits for.
+    let fault = Instance {
+        state: "FAULT".into(),
+        faults: vec!["script chk failed".into()],
+        parts: vec![part("script chk", 0, false, 0)],
+        ..i.clone()
+    };
+    let words = "none of this holds any more.\n  - script chk has to be good again (3 good runs in a row, one each 5.0 s: about 15 s)\n";
+    assert!(told(&fault).contains(words), "{}", told(&fault));
+    // Where that is not enough, or it may not.
+    i.master = Some(("192.0.2.2".into(), 220));
+    assert!(!told(&i).contains("It returns"), "{}", told(&i));
+    i.master = Some(("192.0.2.2".into(), 100));
+    i.preempt = false;
+    assert!(!told(&i).contains("It returns"), "{}", told(&i));
+    let shown = |i: &Instance| {
+        let vrrp = steadfast_status::live::Vrrp { instances: vec![i.clone()], ..Default::default() };
+        status(&Whole { vrrp: Some(vrrp), ..Whole::default() }, 0.0, Paint(false))
+    };
+    assert!(shown(&i).contains("\n       not held: 192.0.2.1/24\n"), "{}", shown(&i));
+    i.holds = true;
+    assert!(shown(&i).contains("\n       192.0.2.1/24\n"), "{}", shown(&i));
+    i.addresses.clear();
+    assert!(!shown(&i).lines().any(|l| !l.is_empty() && l.trim().is_empty()), "{}", shown(&i));
 }

@@ -1,5 +1,6 @@
 //! The kernel's table, as the pool wants it.
 
+use super::limits::{self, Limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
@@ -26,7 +27,7 @@ pub struct Settings {
 }
 
 /// Then nothing of ours is in the kernel, either.
-const NO_BALANCER: &str = "this kernel has no load balancer (module ip_vs)";
+pub const NO_BALANCER: &str = "this kernel has no load balancer (module ip_vs)";
 
 /// The kernel's load balancer, or the lack of it.
 pub struct Balancer {
@@ -58,12 +59,9 @@ pub struct Balancer {
     running: Vec<Daemon>,
     /// The parent was told that they are ours.
     told_of_daemons: bool,
-    /// Time limits that the kernel had before ours, while ours hold; and what the parent was told of them.
+    /// Time limits that ours took the place of, while these hold; and what the parent was told of them.
     found: [Option<Limits>; 2],
 }
-
-/// Time limits in seconds: TCP, TCP after FIN, UDP.
-pub type Limits = [u32; 3];
 
 impl Balancer {
     /// Connects and reads what there is. Without IPVS checks go on all the same. `ours` is what a predecessor put there,
@@ -156,18 +154,16 @@ impl Balancer {
     /// Empties the kernel's table where that is due, and learns the time limits that ours take the place of, so that they are kept before
     /// they are gone. `anew`: the kernel's load balancer may be another one.
     fn prepare(&mut self, anew: bool) {
-        // Whoever has none in the file any more gives back what was there.
-        self.due[1] |= self.found[0].is_some() && self.settings.timeouts.is_none();
-        let ours = self.limits();
+        // What the file does not name any more is given back.
+        let wanted = self.settings.timeouts;
+        self.due[1] |= limits::left(wanted, self.found[0]) != self.found[0];
         let Some(ipvs) = &mut self.ipvs else { return };
-        if self.due[1] && self.settings.timeouts.is_some() && (anew || self.found[0].is_none()) {
+        if self.due[1] && wanted.is_some() && (anew || limits::unknown(wanted, self.found[0])) {
             match ipvs.ask(&Request::GetTimeouts, Family::V4) {
                 Ok(replies) => {
                     let all = replies.into_iter().find_map(|r| if let Reply::Timeouts(t) = r { Some(t) } else { None });
-                    let now = all.map(|t| [t.tcp, t.tcp_fin, t.udp]);
-                    // With our own it is the same one.
-                    if self.found[0].is_none() || now != ours {
-                        self.found[0] = now;
+                    if let Some(t) = all {
+                        self.found[0] = limits::learnt(wanted, self.found[0], [t.tcp, t.tcp_fin, t.udp]);
                     }
                 }
                 Err(e) => log::error!("IPVS: cannot read the kernel's time limits: {e}"),
@@ -182,23 +178,15 @@ impl Balancer {
         }
     }
 
-    /// The time limits that are to hold: those of the file, and where it has none those that were there before.
-    fn limits(&self) -> Option<Limits> {
-        let (wanted, found) = (self.settings.timeouts.unwrap_or_default(), self.found[0].unwrap_or_default());
-        let both = [0, 1, 2].map(|n| if wanted[n] > 0 { wanted[n] } else { found[n] });
-        (both != [0; 3]).then_some(both)
-    }
-
     /// Tells the kernel the time limits that are due.
     fn set_limits(&mut self) {
-        let limits = self.limits();
+        let due = limits::due(self.settings.timeouts, self.found[0]);
         let Some(ipvs) = self.ipvs.as_mut().filter(|_| std::mem::take(&mut self.due[1])) else { return };
-        let set = limits
-            .map(|[tcp, tcp_fin, udp]| ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4));
+        let set =
+            due.map(|[tcp, tcp_fin, udp]| ipvs.ask(&Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }), Family::V4));
         match set {
             Some(Err(e)) => log::error!("IPVS: the kernel refused lvs_timeouts: {e}"),
-            _ if self.settings.timeouts.is_none() => self.found[0] = None,
-            _ => {}
+            _ => self.found[0] = limits::left(self.settings.timeouts, self.found[0]),
         }
     }
 

@@ -16,6 +16,10 @@ impl Role {
         for message in brother.hear() {
             match message {
                 Message::Instance { name, state, .. } => {
+                    self.leaving.instance(&name, state == State::Master);
+                    if self.leaving.asked() {
+                        continue;
+                    }
                     self.balancer.instance(&name, state == State::Master);
                     self.pool.handle(t, Input::Instance(&name, state == State::Master), &mut self.out);
                 }
@@ -83,10 +87,12 @@ impl Role {
                     self.pool.handle(t, weigh, &mut self.out);
                 }
                 Order::Message(Message::Stop { .. }) => {
-                    log::info!("Stopping Healthcheck child process");
-                    self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
+                    if !self.leaving.asked() {
+                        log::info!("Stopping Healthcheck child process");
+                    }
+                    self.leaving.order(t);
                 }
-                Order::Gone => self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out),
+                Order::Gone => self.leaving.abandoned(t),
                 Order::Message(_) => {}
             }
         }

@@ -1,7 +1,8 @@
 //! What a life of this role leaves in the kernel: services, marks of groups, the daemon that copies connections. The parent keeps it
 //! for a successor, a record for the case that the parent dies, too; where nobody comes, a short-lived process takes it away.
 
-use super::balancer::{Balancer, Limits};
+use super::balancer::{Balancer, NO_BALANCER};
+use super::limits::Limits;
 use super::marks::{self, Groups};
 use super::translate;
 use crate::record::{self, place};
@@ -111,8 +112,9 @@ impl Left {
         let buffer = crate::vrrp::plan_of(config).checker_buffers.command;
         let ours = self.services.len();
         let mut balancer = Balancer::open(self.services, self.sync, self.limits, buffer);
-        if let Some(why) = balancer.trouble().filter(|_| ours > 0 || self.sync) {
-            log::warn!("IPVS: {why}; {ours} virtual servers of ours cannot be taken away");
+        // Where there is no load balancer there is nothing of ours either.
+        if let Some(why) = balancer.trouble().filter(|why| *why != NO_BALANCER && (ours > 0 || self.sync)) {
+            log::warn!("IPVS: {why}; services of ours that cannot be taken away: {ours}");
         }
         balancer.configure(translate::balancer(config), false);
         let all = balancer.stop(false);

@@ -1,8 +1,8 @@
 //! What the role says of itself when it is asked.
 
-use super::Role;
 use super::traffic::Ages;
-use steadfast_checkers::{CheckKind, ServiceView};
+use super::{Role, translate};
+use steadfast_checkers::{CheckKind, ServiceView, Suspend};
 use steadfast_core::Time;
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
@@ -61,6 +61,15 @@ impl Role {
             leaving: s.leaving.into_iter().map(|(name, left)| (name, left.as_secs_f64())).collect(),
             traffic: self.counted.service(&self.balancer, s.slot),
             refused: self.balancer.refusal(s.slot).map(Into::into),
+            sorry_refused: (s.config.sorry.as_ref())
+                .and_then(|x| self.balancer.refusal_of(s.slot, x.address, x.port))
+                .map(Into::into),
+            tracked_as: translate::tracked(&s.config.id),
+            rests: (!s.active).then(|| match &s.config.suspend {
+                Suspend::WithoutInstance(name) => format!("vrrp_instance {name} is not master (ha_suspend)"),
+                _ => "none of its addresses is on this host (ha_suspend)".into(),
+            }),
+            panic_threshold: s.config.panic_threshold,
             servers: (s.servers.into_iter())
                 .map(|r| live::Server {
                     name: r.name.to_string(),
@@ -72,6 +81,7 @@ impl Role {
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
                     refused: self.balancer.refusal_of(s.slot, r.config.address, r.config.port).map(Into::into),
                     agent_drains: r.agent_drains,
+                    written_weight: r.config.weight,
                     checks: (r.checks.into_iter())
                         .map(|c| live::Check {
                             kind: kind(&c.check.kind).into(),
@@ -80,6 +90,9 @@ impl Role {
                             took: c.took.map(|d| d.as_secs_f64()),
                             at: clock(c.ago),
                             said: c.said.into(),
+                            failed: c.failed,
+                            risen: c.risen,
+                            next: c.next.map(|d| d.as_secs_f64()),
                         })
                         .collect(),
                 })

@@ -4,7 +4,9 @@ mod balancer;
 mod done;
 mod dump;
 mod heard;
+mod leaving;
 mod left;
+mod limits;
 mod live;
 pub mod marks;
 mod probes;
@@ -17,6 +19,7 @@ use crate::programs::Programs;
 use crate::vrrp::plan::Plan;
 use crate::vrrp::tell::Teller;
 use balancer::Balancer;
+use leaving::Leaving;
 pub use left::WHOLE;
 use left::{Left, Record, enter_namespace};
 use marks::Groups;
@@ -96,6 +99,7 @@ struct Role {
     /// Addresses of this host, as told to the pool.
     addresses: BTreeSet<IpAddr>,
     out: Vec<Output>,
+    leaving: Leaving,
     stopped: bool,
     /// -u.
     mask: Option<u32>,
@@ -270,6 +274,7 @@ impl Role {
             numbers: Numbers::default(),
             addresses: BTreeSet::new(),
             out,
+            leaving: Leaving::default(),
             stopped: false,
             mask: options.umask,
             keep_tables: options.keep_ipvs,
@@ -397,6 +402,7 @@ impl Role {
         self.turn(now(), &ready);
         while !self.stopped {
             let due = self.pool.poll_at().unwrap_or(Time::FAR).max(self.polled + GAP).min(self.beat).min(self.audit);
+            let due = due.min(self.leaving.at());
             let due = if self.probes.waits() { due.min(self.rested) } else { due };
             if let Err(e) = self.reactor.wait(Some(due), self.more_addresses, &mut ready) {
                 log::error!("event loop: {e}");
@@ -470,6 +476,10 @@ impl Role {
             let end = now();
             self.rested = end + end.since(t).min(REST);
         }
+        if self.leaving.is_due(t) {
+            self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
+            self.act(t);
+        }
         // What has come is read before anybody is judged by what has not.
         if !self.stopped {
             self.pool.hold_scripts(self.programs.unknown(t), t);
@@ -520,7 +530,7 @@ impl Role {
         while let Some(signal) = self.signals.next() {
             if signal == 15 {
                 self.parent.mourn();
-                self.pool.handle(t, Input::Stop { keep_tables: self.keep_tables }, &mut self.out);
+                self.leaving.signal(t);
             }
         }
     }

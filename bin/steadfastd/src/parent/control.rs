@@ -51,6 +51,10 @@ pub(super) struct Control {
     pub last_reading: Option<(f64, bool)>,
     /// Why it was not.
     refused: Option<String>,
+    /// What it reported: of bounded length, as the loader sees to.
+    pub reports: Vec<u8>,
+    /// The same of the last one that was taken over.
+    pub running_reports: Vec<u8>,
     /// Readings begun.
     pub reading: u64,
     /// Processes that answer for children that do not.
@@ -170,6 +174,12 @@ impl Daemon {
             ["faults"] => {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
+            }
+            // What the last reading reported, whether it was taken over or not, or the one that runs.
+            ["reports", which @ ("last" | "running")] => {
+                let of = if *which == "last" { &self.control.reports } else { &self.control.running_reports };
+                let answer = [b"reports\n", of.as_slice()].concat();
+                self.answer(at, answer);
             }
             // What runs, and what was read last.
             ["fixed"] => {

@@ -122,6 +122,8 @@ struct Daemon {
     stopping: Option<(i32, Time)>,
     /// Children were told a second time to stop.
     pressed: bool,
+    /// In a stop: the checker was told that the VRRP child is gone.
+    released: bool,
     killed: bool,
     pid_file: Option<PidFile>,
     /// No other daemon is there: what is beside the pid file is ours.
@@ -222,6 +224,7 @@ pub fn run(options: Box<Options>) -> i32 {
         adopted: false,
         stopping: None,
         pressed: false,
+        released: false,
         killed: false,
         pid_file: None,
         begun_in_order: false,
@@ -598,6 +601,11 @@ impl Daemon {
             self.end_runners();
             run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs, || false);
             return Some(status);
+        }
+        // Whose tables were needed as long as there were addresses need not wait for a child that is gone.
+        if !self.roles.iter().any(|r| r.name == "vrrp" && r.lives()) && !std::mem::replace(&mut self.released, true) {
+            let keeps = self.options.keeps("checker");
+            self.roles.iter_mut().filter(|r| r.name == "checker").for_each(|r| r.tell(|w| w.stop(keeps)));
         }
         // Who still serves because no successor is heard is told not to wait any more, while there is time to leave in order.
         let patience = Duration::from_secs(self.facts.child_wait.max(2));

@@ -145,6 +145,7 @@ impl Daemon {
         {
             log::warn!("reload_check_config: cannot write {path}: {e}");
         }
+        self.control.reports = l.reports;
         if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
             scheduled::save(std::path::Path::new(directory), &l.saved);
         }
@@ -184,6 +185,7 @@ impl Daemon {
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;
+                self.control.running_reports.clone_from(&self.control.reports);
                 self.permit(l.programs);
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
@@ -267,7 +269,13 @@ impl Daemon {
             }
             match (wanted, runs) {
                 (true, true) => role.tell(|w| w.configure(&config)),
-                (false, true) => role.tell(|w| w.stop(keep)),
+                (false, true) => {
+                    role.tell(|w| w.stop(keep));
+                    // Masters stay, and the checker is not to wait for them.
+                    if role.name == "checker" {
+                        role.tell(|w| w.stop(keep));
+                    }
+                }
                 (false, false) => role.ward.is_not_due(),
                 (true, false) => {}
             }

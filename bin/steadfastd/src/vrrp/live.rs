@@ -11,8 +11,16 @@ use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
 /// Lines that say what is done about a change.
-const CONSEQUENCES: [&str; 6] =
-    ["setting V", "removing V", "setting Virtual", "removing Virtual", "sent 0 priority", "Sending/queueing"];
+const CONSEQUENCES: [&str; 7] = [
+    "setting V",
+    "removing V",
+    "setting Virtual",
+    "removing Virtual",
+    "sent 0 priority",
+    "Sending/queueing",
+    // A priority alone changes no state: what is heard, or a timer, does.
+    "Changing effective priority",
+];
 /// Bytes of a cause.
 const CAUSE: usize = 300;
 
@@ -307,7 +315,10 @@ impl Role {
             ..Default::default()
         };
         let scripts = self.router.script_states().into_iter().map(|(name, good, _)| {
-            let known = self.results.get(name).cloned().unwrap_or_default();
+            let mut known = self.results.get(name).cloned().unwrap_or_default();
+            if let Some((n, of)) = self.router.script_streak(name).filter(|_| known.at.is_some()) {
+                known.result += &format!(", {n} of {of} {}", if good { "failures" } else { "successes" });
+            }
             live::Tracker { kind: "script".into(), name: name.into(), good: known.at.map(|_| good), ..known }
         });
         // One that only a FILE_CHECK reads is no tracker of these.
@@ -403,6 +414,9 @@ mod tests {
         assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
         let free = ["(V) still in FAULT state: no usable source address", "(V) Entering BACKUP STATE"];
         assert_eq!(cause(&mut h, &free, Notice::Backup, &[]), "nothing is at fault any more");
+        let reloaded = ["(V) Changing effective priority from 200 to 100", "(V) Entering BACKUP STATE"];
+        assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
+        assert_eq!(cause(&mut h, &reloaded, Notice::Backup, &[]), "nothing is at fault any more");
         assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
     }
 

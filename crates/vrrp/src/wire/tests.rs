@@ -139,7 +139,9 @@ proptest! {
 
     #[test]
     fn one_changed_bit_is_noticed((advert, family) in any_advert(), at: prop::sample::Index, bit in 0u8..8) {
-        prop_assume!(family == Family::V4 && advert.version == Version::V2);
+        if family != Family::V4 || advert.version != Version::V2 {
+            return Ok(());
+        }
         let (source, group) = (v4(10, 0, 0, 1), v4(224, 0, 0, 18));
         let mut bytes = advert.emit(ChecksumForm::Plain, source, group);
         let i = at.index(bytes.len());

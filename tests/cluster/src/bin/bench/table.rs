@@ -1,5 +1,6 @@
 //! The first table of a large site, on a kernel with IPVS: a user-mode Linux, which is a program of this host and runs at its pace but
-//! for the system calls. Its root is this host's, read only.
+//! for system calls and page faults. It has one processor and stays on one of the host's: each switch between two of its programs would
+//! otherwise wake another processor, and what is measured would be how deep that one sleeps. Its root is this host's, read only.
 
 use crate::{Figure, row};
 use std::fs;
@@ -48,7 +49,8 @@ pub fn table(kinds: &[Kind], quick: bool) {
 /// Starts that kernel for one daemon.
 fn boot(program: &Path) -> Option<f64> {
     let own = std::env::current_exe().ok()?;
-    let out = Command::new(KERNEL)
+    let out = Command::new("taskset")
+        .args(["-c", &last_processor(), KERNEL])
         .args(["rootfstype=hostfs", "rootflags=/", "ro", "mem=1G", "con=null", "con0=fd:0,fd:1", "quiet"])
         .arg(format!("init={}", own.display()))
         .args(["--", INSIDE])
@@ -60,6 +62,13 @@ fn boot(program: &Path) -> Option<f64> {
     let text = String::from_utf8_lossy(&out.stdout);
     let taken = text.lines().find_map(|l| l.split_once(TAKEN))?;
     taken.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The last processor that this process may use.
+fn last_processor() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or("0").trim();
+    list.rsplit([',', '-']).next().unwrap_or("0").to_owned()
 }
 
 fn run(words: &str) -> bool {

@@ -10,6 +10,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("timeouts_and_flushes", timeouts_and_flushes),
     ("a_reader_can_write_nothing", a_reader_can_write_nothing),
     ("a_refused_step", a_refused_step),
+    ("who_has_the_address_balances_to_the_end", who_has_the_address_balances_to_the_end),
     ("a_daemon_of_the_operator", a_daemon_of_the_operator),
     ("a_module_that_is_loaded_late", a_module_that_is_loaded_late),
 ];
@@ -101,9 +102,12 @@ fn timeouts_and_flushes(_: &mut Lab) {
     // All processes are killed: the next daemon knows it from the record.
     let d = Director::start(None, &format!("{}{one}", globals("lvs_timeouts tcp 1000")), &[]);
     wait_limits(&d, &format!("1000 {} {}", was[1], was[2]));
+    // What the file never named is the operator's.
+    sh("ipvsadm --set 0 0 66");
     d.kill_all();
     let d = Director::start(None, &format!("{}{one}", globals("lvs_flush_on_stop")), &[]);
-    wait_limits(&d, &original);
+    wait_limits(&d, &format!("{} {} 66", was[0], was[1]));
+    sh(&format!("ipvsadm --set 0 0 {}", was[2]));
     wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
@@ -113,6 +117,45 @@ fn timeouts_and_flushes(_: &mut Lab) {
     wait_table("10.2.0.3:80", true);
     d.stop();
     assert_eq!(table(), "");
+}
+
+/// A master that stops serves until its successor is heard, and so do its tables: clients come to the address meanwhile.
+fn who_has_the_address_balances_to_the_end(_: &mut Lab) {
+    let text = format!(
+        "vrrp_instance VI {{\n interface br-s\n virtual_router_id 5\n priority 1\n advert_int 2\n virtual_ipaddress {{\n \
+         10.2.0.200/24\n }}\n}}\n{}",
+        service("10.2.0.200 80", "lb_kind NAT\n protocol TCP", &three(""))
+    );
+    // Pairs of: services, addresses, in that order, until the address is gone.
+    let seen = || {
+        sh("for n in $(seq 500); do t=$(ipvsadm -Sn | grep -c -- '-A -t 10.2.0.200:80'); \
+            a=$(ip -o addr show dev br-s | grep -c 10.2.0.200/); echo $t$a; [ $a = 0 ] && break; done")
+    };
+    for killed in [false, true] {
+        let d = Director::start(None, &text, &[]);
+        d.wait_log("Entering MASTER STATE");
+        wait_table("-t 10.2.0.200:80 -r 10.2.0.3:80", true);
+        sh(&format!("kill -{} {}", if killed { "KILL" } else { "TERM" }, d.pid("pid")));
+        let seen = seen();
+        let served = seen.lines().filter(|l| *l == "11").count();
+        assert!(!seen.contains("01") && served > 1, "killed {killed}: {seen}{}", d.log());
+        // And not much longer.
+        assert!(eventually(seconds(6), || !table().contains("10.2.0.200")), "killed {killed}: {}", table());
+        if killed {
+            d.kill();
+            assert!(eventually(seconds(6), || sh("pgrep -c steadfastd || true").trim() == "0"));
+        } else {
+            d.stop_begun();
+        }
+    }
+    // A file without services ends them at once, whoever is master.
+    let d = Director::start(None, &text, &[]);
+    wait_table("-t 10.2.0.200:80 -r 10.2.0.3:80", true);
+    d.wait_log("Entering MASTER STATE");
+    let alone = text.split("virtual_server").next().unwrap_or_default();
+    d.reload_silently(alone);
+    assert!(eventually(seconds(2), || table().is_empty()), "{}{}", table(), d.log());
+    d.stop();
 }
 
 /// What the kernel refuses is said, and stops nobody.
