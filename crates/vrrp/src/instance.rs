@@ -149,6 +149,8 @@ pub(crate) struct Instance {
     pub guard: Memory,
     /// State that a former process handed over.
     pub restored: Option<State>,
+    /// When the delay of a preemption is over that it had begun.
+    pub preempts: Option<Time>,
     /// All processes of an earlier daemon died at once, and its addresses are still in the kernel.
     pub orphaned: bool,
     logged: u32,
@@ -197,6 +199,7 @@ impl Instance {
             adjusted: (None, None),
             guard: Memory::default(),
             restored: None,
+            preempts: None,
             orphaned: false,
             logged: 0,
             rearm: Limit::default(),

@@ -149,6 +149,7 @@ impl Router {
             if let Some(s) = former.get(instance.config.name.as_str()) {
                 instance.restored = Some(s.state);
                 router.succeeds = true;
+                instance.preempts = (s.preempts > 0).then(|| Time::from_nanos(s.preempts));
                 instance.old_checksum = s.old_checksum;
                 (instance.counters.become_master, instance.counters.release_master) = s.mastership;
                 if instance.config.keyed() {

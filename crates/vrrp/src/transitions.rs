@@ -231,8 +231,25 @@ impl Router {
                         let down = x.master_down();
                         self.set_timer(*m, Which::Down, now + down);
                     }
+                    if restored == Some(State::Backup) {
+                        self.resume_delay(*m, now);
+                    }
                 }
             }
+        }
+    }
+
+    /// A preemption waits no longer than it would have in the former process.
+    fn resume_delay(&mut self, i: u32, now: Time) {
+        let Some(x) = self.slot_mut(i).filter(|x| x.delay == Delay::Idle) else { return };
+        let latest = now + x.config.preempt_delay;
+        match x.preempts.take().map(|at| at.min(latest)) {
+            Some(at) if at > now => {
+                x.delay = Delay::Running;
+                self.set_timer(i, Which::Delay, at);
+            }
+            Some(_) => x.delay = Delay::Over,
+            None => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::instance::Instance;
 use crate::keys::{Key, Which};
+use crate::machine::Delay;
 use crate::router::{NAMED, Router};
 use crate::{Auth, InstanceConfig, Listen, ProcessConfig, Snapshot, Tracked, View};
 use std::collections::HashMap;
@@ -53,7 +54,8 @@ impl Router {
 
     /// What a successor process needs to go on.
     pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> + '_ {
-        self.instances().map(|x| Snapshot {
+        self.numbered().map(|(i, x)| Snapshot {
+            preempts: self.preempts(i, x),
             name: x.config.name.to_string(),
             state: told_state(x),
             master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
@@ -84,11 +86,24 @@ impl Router {
         })
     }
 
+    fn numbered(&self) -> impl Iterator<Item = (u32, &Instance)> {
+        self.order.iter().filter_map(|i| Some((*i, self.slot(*i)?)))
+    }
+
+    fn preempts(&self, i: u32, x: &Instance) -> u64 {
+        match x.delay {
+            Delay::None | Delay::Idle => 0,
+            Delay::Running => self.timer(i, Which::Delay).map_or(0, Time::as_nanos),
+            // Any moment that has passed.
+            Delay::Over => 1,
+        }
+    }
+
     /// A digest of what [`Router::snapshots`] tells: while it is the same nothing need be told again. At rest this is all that is done.
     pub fn fingerprint(&self) -> u64 {
         let mut h = DefaultHasher::new();
-        for x in self.instances() {
-            let (state, heard) = ((told_state(x), x.old_checksum), (x.master_interval, x.master));
+        for (i, x) in self.numbered() {
+            let (state, heard) = ((told_state(x), x.old_checksum, self.preempts(i, x)), (x.master_interval, x.master));
             (state, heard, x.counters.become_master, x.counters.release_master).hash(&mut h);
             x.guard.stamps().hash(&mut h);
         }

@@ -483,7 +483,14 @@ fn a_reload_may_name_files_in_any_folder() {
         )
     };
     let peer = Daemon::start(&lan.hosts[1], Kind::Steadfast, &text("", 50, ""));
-    let d = Daemon::start(host, Kind::Steadfast, &text("", 200, ""));
+    // One that is open from the start.
+    let own = home();
+    nix::unistd::mkfifo(&own.path().join("all"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::fcntl::OFlag::O_NONBLOCK.bits());
+    let mut heard = options.read(true).write(true).open(own.path().join("all")).expect("fifo");
+    let all = format!(" notify_fifo {}/all\n", own.path().display());
+    let d = Daemon::start(host, Kind::Steadfast, &text(&all, 200, ""));
     d.wait_log("(VI) Entering MASTER STATE", seconds(10));
     d.wait_log("Startup complete", seconds(10));
     peer.wait_log("(VI) Entering BACKUP STATE", seconds(10));
@@ -497,7 +504,7 @@ fn a_reload_may_name_files_in_any_folder() {
     let at = |name: &str| elsewhere.path().join(name);
     let globals = format!(
         " state_dump_file {0}/data\n stats_dump_file {0}/stats\n vrrp_notify_fifo {0}/fifo\n lvs_notify_fifo {0}/lvs\n \
-         fifo_write_vrrp_states_on_reload\n",
+         fifo_write_vrrp_states_on_reload\n{all}",
         elsewhere.path().display()
     );
     let tracked = format!("vrrp_track_file one {{\n file {}\n init_file 3\n}}\n", at("one").display());
@@ -527,6 +534,11 @@ fn a_reload_may_name_files_in_any_folder() {
         "{:?}",
         String::from_utf8_lossy(&line[..n])
     );
+    // The other one heard of it at the start, and once at the reload.
+    let mut lines = [0; 4096];
+    let n = std::io::Read::read(&mut heard, &mut lines).expect("lines");
+    let lines = String::from_utf8_lossy(&lines[..n]);
+    assert_eq!(lines.matches("\"VI\" MASTER").count(), 2, "{lines}");
     // A tracked file that somebody has written since is his.
     std::fs::write(at("one"), "7\n").expect("file");
     let before = pids();

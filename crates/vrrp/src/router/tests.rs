@@ -23,11 +23,15 @@ fn two_routers_elect_take_over_and_release() {
 }
 
 fn restored(config: Config, snapshots: &[Snapshot]) -> Solo {
+    restored_at(config, snapshots, t(0))
+}
+
+fn restored_at(config: Config, snapshots: &[Snapshot], now: Time) -> Solo {
     let mut out = Vec::new();
-    let router = Router::restore(config, snapshots, 1, t(0), &mut out);
-    let mut solo = Solo { router, out, now: t(0) };
+    let router = Router::restore(config, snapshots, 1, now, &mut out);
+    let mut solo = Solo { router, out, now };
     solo.input(Input::Link(link(2, "eth0", true, &[addr(0, 0), ip("10.0.0.151")])));
-    solo.router.poll(t(0), &mut solo.out);
+    solo.router.poll(now, &mut solo.out);
     solo
 }
 
@@ -90,6 +94,7 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
         old_checksum: false,
+        preempts: 0,
     };
     let mut solo = restored(config, &[snapshot]);
     assert_eq!(sent(&solo.take()), [120]);
@@ -113,6 +118,47 @@ fn a_restored_instance_without_its_virtual_server_stays_in_fault() {
         next.input(Input::Service("web", true));
         assert_ne!(next.state(), State::Fault);
     }
+}
+
+/// The delay of a preemption goes on where the former process was with it; one that was over is over.
+#[test]
+fn a_restored_backup_waits_for_the_rest_of_its_preempt_delay() {
+    let mut c = instance("VI", 0, 51, 100);
+    c.preempt_delay = Duration::from_secs(10);
+    let hear = |solo: &mut Solo, seconds: u64| {
+        for _ in 0..seconds {
+            solo.hear(PEER, 50);
+            solo.run_ms(1000);
+        }
+    };
+    for (seconds, delay, rest) in [(6, 10, 4), (6, 2, 2), (1, 10, 9)] {
+        let mut solo = Solo::new(one(c.clone()));
+        hear(&mut solo, seconds);
+        let snapshots: Vec<_> = solo.router.snapshots().collect();
+        c.preempt_delay = Duration::from_secs(delay);
+        let mut next = restored_at(one(c.clone()), &snapshots, solo.now);
+        hear(&mut next, rest - 1);
+        assert_eq!(next.state(), State::Backup, "after {seconds} s");
+        hear(&mut next, 2);
+        assert_eq!(next.state(), State::Master, "after {seconds} s");
+        c.preempt_delay = Duration::from_secs(10);
+    }
+    // None had begun; and one that comes to its end between two processes.
+    let mut solo = Solo::new(one(c.clone()));
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
+    let mut next = restored_at(one(c.clone()), &snapshots, solo.now);
+    hear(&mut next, 9);
+    assert_eq!(next.state(), State::Backup);
+    hear(&mut solo, 9);
+    let snapshots: Vec<_> = solo.router.snapshots().collect();
+    let mut next = restored_at(one(c), &snapshots, solo.now + Duration::from_secs(3));
+    hear(&mut next, 1);
+    assert_eq!(next.state(), State::Master);
+    // That it is over is told, though nothing else has changed.
+    let before = solo.router.fingerprint();
+    hear(&mut solo, 1);
+    assert_eq!(solo.state(), State::Backup);
+    assert_ne!(before, solo.router.fingerprint());
 }
 
 #[test]
@@ -141,6 +187,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         mastership: (1, 0),
         stamps: crate::Stamps::default(),
         old_checksum: false,
+        preempts: 0,
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);
