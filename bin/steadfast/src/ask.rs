@@ -20,24 +20,80 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub const SILENT: &str = "is there, but does not answer";
 
 /// The control socket that a daemon (its parent process) listens at, wherever its configuration put it.
-fn of_process(pid: u32) -> Option<PathBuf> {
+fn of_process(pid: u32) -> Result<PathBuf, String> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    if !process.exists() {
+        return Err(format!("there is no process {pid}"));
+    }
     // Its own list: it may live in another network namespace.
-    let list = std::fs::read_to_string(format!("/proc/{pid}/net/unix")).ok()?;
+    let list = std::fs::read_to_string(process.join("net/unix")).unwrap_or_default();
     let sockets = list.lines().filter_map(|l| {
         let mut fields = l.split_whitespace();
         let inode = fields.nth(6)?;
         Some((inode, PathBuf::from(fields.next().filter(|p| p.ends_with(".control"))?)))
     });
-    let mut sockets: Vec<(&str, PathBuf)> = sockets.collect();
     // What it has open is shown to those who may trace it, which systemd may have taken from us.
-    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let all = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     let held: Vec<PathBuf> = all.filter_map(|fd| std::fs::read_link(fd.path()).ok()).collect();
+    let here = |path: &Path| if sees_another(pid, path) { seen_by(pid, path) } else { path.to_path_buf() };
     let mine = |inode: &str, path: &Path| match held.is_empty() {
         false => held.contains(&PathBuf::from(format!("socket:[{inode}]"))),
         true => is_beside_its_pid_file(path, pid),
     };
-    let found = sockets.iter().position(|(inode, path)| mine(inode, path));
-    found.map(|n| sockets.swap_remove(n).1)
+    let mut sockets = sockets.map(|(inode, path)| (inode, here(&path)));
+    let found = sockets.find(|(inode, path)| mine(inode, path)).map(|(_, path)| path);
+    found.ok_or_else(|| {
+        let who = std::fs::metadata("/proc/self").map_or(0, |m| std::os::unix::fs::MetadataExt::uid(&m));
+        match held.is_empty() && who != 0 {
+            true => format!("process {pid}: only root may ask"),
+            false => format!("process {pid} is no daemon that can be asked"),
+        }
+    })
+}
+
+/// False also where nobody tells us.
+fn namespaces_differ(pid: u32, kind: &str) -> bool {
+    let of = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/{kind}")).ok();
+    of(&pid.to_string()).is_some_and(|theirs| Some(theirs) != of("self"))
+}
+
+/// What a process means by a path.
+fn seen_by(pid: u32, path: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// It means another file by the path than we do, as one in a container. Nobody may tell us.
+fn sees_another(pid: u32, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    let theirs = of(&seen_by(pid, path));
+    theirs.is_some() && theirs != of(path)
+}
+
+/// The process through whose eyes the socket's path is seen.
+fn through(socket: &Path) -> Option<u32> {
+    let mut parts = socket.strip_prefix("/proc").ok()?.iter().map(|p| p.to_str());
+    let pid = parts.next()??.parse().ok()?;
+    (parts.next()? == Some("root")).then_some(pid)
+}
+
+/// The daemon's file, of which a command that stands elsewhere may see another.
+pub fn own_file(socket: &Path) -> Result<PathBuf, String> {
+    let (whole, _) = status(socket)?;
+    let pid = through(socket).unwrap_or(whole.pid.unsigned_abs());
+    let file = PathBuf::from(&whole.file);
+    if !sees_another(pid, &file) {
+        return Ok(file);
+    }
+    Err(format!(
+        "process {pid} does not see the {} that is here: give this command a file, or run it where that process is (nsenter -t {pid} -m)",
+        file.display()
+    ))
+}
+
+/// The daemon, of this number where it lives, has another namespace of this kind than we have.
+pub fn lives_elsewhere(socket: &Path, pid: i32, kind: &str) -> bool {
+    namespaces_differ(through(socket).unwrap_or(pid.unsigned_abs()), kind)
 }
 
 /// A file of the same name, but for its end, has the number of the process.
@@ -58,7 +114,7 @@ pub fn socket(named: Option<PathBuf>, pid: Option<u32>) -> Result<PathBuf, Strin
     // systemd tells commands of a unit the unit's process.
     let pid = pid.or_else(|| std::env::var("MAINPID").ok()?.parse().ok());
     if let Some(pid) = pid {
-        return of_process(pid).ok_or_else(|| format!("process {pid} is no daemon that can be asked"));
+        return of_process(pid);
     }
     let usual = PathBuf::from("/run/keepalived.control");
     if usual.exists() {
@@ -146,7 +202,7 @@ fn hear(path: &Path, what: &str, stream: &mut UnixStream, answer: &mut Vec<u8>) 
 }
 
 /// It answers a question that costs it nothing.
-fn lives(path: &Path) -> bool {
+pub fn lives(path: &Path) -> bool {
     let ask = || {
         let mut stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(LOOK))?;
@@ -204,10 +260,37 @@ pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }
 }
 
-/// Since when the daemon runs, whether its children have said something, and its number: understood of every version.
-pub fn begun(socket: &Path) -> Result<(f64, bool, u64), String> {
+/// What the daemon reported of a configuration: the `last` that it read, or the `running` one; an older one does not say.
+pub fn reports(socket: &Path, which: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(&ask(socket, &["reports", which]).ok()?).into_owned();
+    text.strip_prefix("reports\n").map(str::to_string)
+}
+
+/// Which program answers.
+pub struct Begun {
+    /// Since when it runs, by the clock.
+    pub since: f64,
+    /// Its children have said something.
+    pub said: bool,
+    /// Its number.
+    pub pid: u64,
+    children: Vec<u64>,
+}
+
+impl Begun {
+    /// The clock may have been set between two answers, and one child may have got a successor: but not both.
+    pub fn is_another(&self, before: &Begun) -> bool {
+        let later = self.since > before.since + 0.05;
+        later && !self.children.iter().any(|pid| before.children.contains(pid))
+    }
+}
+
+/// The program that answers: understood of every version.
+pub fn begun(socket: &Path) -> Result<Begun, String> {
     let text = ask(socket, &["status"])?;
     let whole: serde_json::Value = serde_json::from_slice(&text).map_err(|e| format!("no answer to read: {e}"))?;
     let said = ["vrrp", "checker", "bfd"].iter().any(|child| whole[child].is_object());
-    Ok((whole["since"].as_f64().unwrap_or(0.0), said, whole["pid"].as_u64().unwrap_or(0)))
+    let children = whole["children"].as_array().into_iter().flatten().filter_map(|c| c["pid"].as_u64()).collect();
+    let (since, pid) = (whole["since"].as_f64().unwrap_or(0.0), whole["pid"].as_u64().unwrap_or(0));
+    Ok(Begun { since, said, pid, children })
 }

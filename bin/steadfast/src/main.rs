@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod news;
 mod plan;
 mod servers;
 mod show;
 
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use steadfast_config::diag::{json, render};
+use steadfast_config::model::Config;
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
 use steadfast_core::text::plain as plain_text;
@@ -113,7 +116,10 @@ fn main() {
         Command::Plan { file } => told(planned(socket, file)),
         Command::Drain { names } => told(drain(socket, &names, "on")),
         Command::Undrain { names } => told(drain(socket, &names, "off")),
-        Command::Check { file, json, config_id } => check(&file.unwrap_or_else(|| usual(socket)), json, config_id),
+        Command::Check { file, json, config_id } => match file.map_or_else(|| usual(socket), Ok) {
+            Ok(file) => check(&file, json, config_id),
+            Err(e) => told(Err(e)),
+        },
         Command::Keywords { section, tsv } => list(section.as_deref(), tsv),
     });
 }
@@ -139,7 +145,7 @@ fn closed(text: &str) -> bool {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
 }
 
-fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), String> {
+fn status(socket: &Path, json: bool, watch: bool) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     loop {
         let (whole, text) = match ask::status(socket) {
@@ -147,7 +153,7 @@ fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), Strin
             Err(e) if watch => {
                 // It may come back.
                 eprintln!("steadfast: {e}");
-                std::thread::sleep(std::time::Duration::from_secs(1));
+                std::thread::sleep(Duration::from_secs(1));
                 continue;
             }
             Err(e) => return Err(e),
@@ -158,11 +164,11 @@ fn status(socket: &std::path::Path, json: bool, watch: bool) -> Result<(), Strin
         if closed(&format!("{clear}{shown}")) || !watch {
             return Ok(());
         }
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(1));
     }
 }
 
-fn explain(socket: &std::path::Path, words: &[String]) -> Result<(), String> {
+fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let name = &words.join(" ");
     if let Some(text) = explained_servers(&whole, words) {
@@ -193,7 +199,11 @@ fn explain(socket: &std::path::Path, words: &[String]) -> Result<(), String> {
         ));
     };
     let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
-    closed(&plain_text(&show::explain(i, &instances, silence, wall())));
+    // What only makes a sentence longer: a daemon of another version does without.
+    let config: Option<Config> =
+        ask::ask(socket, &["config"]).ok().and_then(|bytes| steadfast_ipc::decode(&bytes).ok());
+    let scripts = config.map(|c| c.scripts).unwrap_or_default();
+    closed(&plain_text(&show::explain(i, &instances, &scripts, silence, wall())));
     Ok(())
 }
 
@@ -219,28 +229,74 @@ fn explained_servers(whole: &Whole, words: &[String]) -> Option<String> {
     Some(texts.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
 }
 
-/// Says why, where the file tells it.
-fn reload(socket: &std::path::Path, force: bool) -> i32 {
+/// Says why it was refused, where the file tells it, and what is new of what the file does not do.
+fn reload(socket: &Path, force: bool) -> i32 {
     let words: &[&str] = if force { &["reload", "force"] } else { &["reload"] };
-    let Err(e) = ask::order(socket, words) else {
-        if let Some([runs, read]) = ask::fixed(socket) {
-            plan::fixed(&runs, &read)
-                .iter()
-                .for_each(|l| eprintln!("steadfast: warning: {}", l.trim_start_matches("~ ")));
+    // One that stands still is asked for nothing but the reload.
+    let lives = ask::lives(socket);
+    let before = Some(socket).filter(|_| lives).and_then(|s| ask::begun(s).ok());
+    let reports = before.as_ref().and_then(|_| ask::reports(socket, "running"));
+    if let Err(e) = ask::order(socket, words) {
+        eprintln!("steadfast: {e}");
+        show_faults(socket, &e);
+        return 1;
+    }
+    // Where the program's file was replaced meanwhile, another one has answered the next question.
+    if let Some(before) = before {
+        match successor(socket, &before) {
+            Some(Some(whole)) => {
+                closed(&format!(
+                    "{}: the program's file had been replaced, so the reload was an upgrade\n",
+                    taken(&whole)
+                ));
+            }
+            Some(None) => {}
+            None => return silent_successor(),
         }
-        return 0;
-    };
-    eprintln!("steadfast: {e}");
-    show_faults(socket, &e);
+    }
+    // What a manager of services asks for is in its journal, from the daemon's log.
+    if std::env::var_os("MAINPID").is_none()
+        && let (Some(before), Some(now)) = (reports, ask::reports(socket, "last"))
+    {
+        let file = ask::status(socket).map(|(whole, _)| whole.file).unwrap_or_default();
+        news::told(&before, &now, &file).iter().for_each(|l| eprintln!("steadfast: {}", plain_text(l)));
+    }
+    if let Some([runs, read]) = ask::fixed(socket) {
+        plan::fixed(&runs, &read).iter().for_each(|l| eprintln!("steadfast: warning: {}", l.trim_start_matches("~ ")));
+    }
+    0
+}
+
+/// Who answers after a reload: nobody within half a minute, the program that was asked (`Some(None)`), or the one that took over from it.
+fn successor(socket: &Path, before: &ask::Begun) -> Option<Option<Whole>> {
+    let (process, until) = (ask::Process::find(before.pid), Instant::now() + Duration::from_secs(30));
+    while Instant::now() < until && process.as_ref().is_none_or(ask::Process::lives) {
+        match ask::begun(socket) {
+            Ok(now) if !now.is_another(before) => return Some(None),
+            Ok(now) if now.said => return ask::status(socket).ok().map(|(whole, _)| Some(whole)),
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+    None
+}
+
+fn taken(whole: &Whole) -> String {
+    format!("steadfast {} has taken over, pid {}", whole.version, whole.pid)
+}
+
+fn silent_successor() -> i32 {
+    eprintln!("steadfast: the new program does not answer");
     1
 }
 
 /// What is wrong with the daemon's file, where that is why it refused it.
-fn show_faults(socket: &std::path::Path, refusal: &str) {
-    if refusal.contains("new configuration")
-        && let Ok((whole, _)) = ask::status(socket)
-    {
-        check(std::path::Path::new(&whole.file), false, None);
+fn show_faults(socket: &Path, refusal: &str) {
+    if !refusal.contains("new configuration") {
+        return;
+    }
+    match ask::own_file(socket) {
+        Ok(file) => _ = check(&file, false, None),
+        Err(_) => _ = closed(&plain_text(&ask::reports(socket, "last").unwrap_or_default())),
     }
 }
 
@@ -248,13 +304,13 @@ fn show_faults(socket: &std::path::Path, refusal: &str) {
 const REFUSED: i32 = 3;
 
 /// Waits until the new program answers, at most half a minute. Exit status: 0, 3 when the old one goes on, 1 without an answer.
-fn upgrade(socket: &std::path::Path) -> i32 {
+fn upgrade(socket: &Path) -> i32 {
     let fail = |e: String, status| {
         eprintln!("steadfast: {e}");
         status
     };
     let (before, process) = match ask::begun(socket) {
-        Ok((since, _, pid)) => (since, ask::Process::find(pid)),
+        Ok(begun) => (begun.since, ask::Process::find(begun.pid)),
         Err(e) => return fail(e, 1),
     };
     if let Err(e) = ask::order(socket, &["upgrade"])
@@ -267,27 +323,28 @@ fn upgrade(socket: &std::path::Path) -> i32 {
         show_faults(socket, &e);
         return status;
     }
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while std::time::Instant::now() < until {
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
         // Another daemon may be there by now, whose since is later as well.
         if process.as_ref().is_some_and(|p| !p.lives()) {
             return fail("the daemon has ended instead: its log, or that of the new program, says why".into(), 1);
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        if let Ok((since, true, _)) = ask::begun(socket)
-            && since > before + 0.001
+        std::thread::sleep(Duration::from_millis(100));
+        if let Ok(now) = ask::begun(socket)
+            && now.said
+            && now.since > before + 0.001
         {
             if let Ok((w, _)) = ask::status(socket) {
-                closed(&format!("steadfast {} has taken over, pid {}\n", w.version, w.pid));
+                closed(&format!("{}\n", taken(&w)));
             }
             return 0;
         }
     }
-    fail("the new program does not answer".into(), 1)
+    silent_successor()
 }
 
 /// A real server takes no new connections, or does again. Names as `status` shows them, or as in the configuration.
-fn drain(socket: &std::path::Path, words: &[String], on: &str) -> Result<(), String> {
+fn drain(socket: &Path, words: &[String], on: &str) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
     let all = whole.checker.map(|c| c.services).unwrap_or_default();
     let instances = whole.vrrp.map(|v| v.instances).unwrap_or_default();
@@ -346,10 +403,10 @@ fn chosen<'a>(services: &'a [Service], words: &[String]) -> Result<Vec<(&'a Serv
     Ok(pairs)
 }
 
-fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String> {
+fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
     let file = match file {
         Some(file) => file,
-        None => ask::status(socket)?.0.file.into(),
+        None => ask::own_file(socket)?,
     };
     let file = file.as_path();
     let bytes = ask::ask(socket, &["config"])?;
@@ -370,8 +427,9 @@ fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String
         lines.extend(plan::fixed(&runs, &wanted));
     }
     // What managers have set is not in the running file, and a reload ends it.
-    let live = ask::status(socket).map(|(whole, _)| whole.vrrp.map(|v| v.instances).unwrap_or_default());
-    for i in live.unwrap_or_default() {
+    let (whole, _) = ask::status(socket)?;
+    let elsewhere = ask::lives_elsewhere(socket, whole.pid, "net");
+    for i in whole.vrrp.map(|v| v.instances).unwrap_or_default() {
         let Some(wanted) = c.instances.iter().find(|w| w.name == i.name) else { continue };
         let preempt = |on: bool| if on { "enabled" } else { "disabled" };
         let priority = i.set_priority.zip(wanted.priority).filter(|(set, file)| set != file);
@@ -394,21 +452,27 @@ fn planned(socket: &std::path::Path, file: Option<PathBuf>) -> Result<(), String
         closed(&format!("with --force:\n{text}"));
         return Err(format!("{} has new faults: a reload would change nothing", file.display()));
     }
+    if let Some(before) = ask::reports(socket, "running") {
+        eprint!("{}", news::shown(&before, &outcome, file, elsewhere, std::io::stderr().is_terminal()));
+    }
     closed(&text);
     Ok(())
 }
 
 /// The file of the running daemon, else the usual one.
-fn usual(socket: &std::path::Path) -> PathBuf {
+fn usual(socket: &Path) -> Result<PathBuf, String> {
     let usual = PathBuf::from("/etc/keepalived/keepalived.conf");
-    let own = ask::status(socket).map_or_else(|_| usual.clone(), |(whole, _)| whole.file.into());
+    if ask::status(socket).is_err() {
+        return Ok(usual);
+    }
+    let own = ask::own_file(socket)?;
     if own != usual {
         eprintln!("the running daemon's file: {}", own.display());
     }
-    own
+    Ok(own)
 }
 
-fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::Outcome {
+fn read(file: &Path, config_id: Option<String>) -> steadfast_config::Outcome {
     let config_id = config_id.unwrap_or_else(|| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or("").to_string()
@@ -422,7 +486,7 @@ fn read(file: &std::path::Path, config_id: Option<String>) -> steadfast_config::
     outcome
 }
 
-fn check(file: &std::path::Path, as_json: bool, config_id: Option<String>) -> i32 {
+fn check(file: &Path, as_json: bool, config_id: Option<String>) -> i32 {
     let outcome = read(file, config_id);
     let mut out = std::io::stdout().lock();
     // A reader that closes the pipe early is no error.

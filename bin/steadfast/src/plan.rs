@@ -1,5 +1,7 @@
 //! What a reload would do, object by object: the configuration that runs beside that of a file, in words of the file.
 
+mod special;
+
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,10 +111,12 @@ fn plain(v: &Value) -> String {
         Value::Null => "none".into(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
+        Value::String(s) if s.is_empty() => "none".into(),
         Value::String(s) => s.clone(),
         Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Object(o) => {
-            let parts = o.iter().filter(|(_, v)| !v.is_null());
+            let empty = |v: &Value| v.is_null() || v.as_array().is_some_and(Vec::is_empty);
+            let parts = o.iter().filter(|(_, v)| !empty(v));
             parts.map(|(k, v)| format!("{k} {}", plain(v))).collect::<Vec<_>>().join(" ")
         }
         Value::Number(n) => n.to_string(),
@@ -141,12 +145,14 @@ fn check(o: &Map<String, Value>) -> Option<Value> {
     let mut all = Map::new();
     for (key, value) in fields.as_object()? {
         match (key.as_str(), value) {
-            ("pace" | "reach", Value::Object(inner)) => all.extend(inner.clone()),
-            ("tls", Value::Bool(_)) => {}
+            // This one is told by the check's word.
+            ("tls", Value::Bool(_)) if kind == "Http" => {}
             _ => drop(all.insert(key.clone(), value.clone())),
         }
     }
-    let word = if fields.get("tls") == Some(&Value::Bool(true)) { "SSL_GET" } else { word };
+    let tls = kind == "Http" && fields.get("tls") == Some(&Value::Bool(true));
+    let word = if tls { "SSL_GET" } else { word };
+    special::spread(&mut all);
     all.insert("name".into(), word.into());
     Some(Value::Object(all))
 }
@@ -166,14 +172,13 @@ fn masked(v: &Value) -> Option<String> {
 
 /// What stands for one word or a few in the file, as those. `None`: it has parts of its own.
 fn words(key: &str, v: &Value) -> Option<String> {
+    if let Some(text) = special::written(key, v) {
+        return Some(text);
+    }
     match v {
         Value::Object(o) => {
             if let Some(text) = read_object(v) {
                 return Some(text);
-            }
-            if ["use_vmac", "use_ipvlan"].contains(&key) {
-                let there = o.values().filter(|v| !v.is_null());
-                return Some(there.map(plain).collect::<Vec<_>>().join(" "));
             }
             let number = |k: &str| o.get(k).and_then(Value::as_u64);
             if let (2, Some(secs), Some(nanos)) = (o.len(), number("secs"), number("nanos")) {
@@ -181,7 +186,7 @@ fn words(key: &str, v: &Value) -> Option<String> {
                 return Some(format!("{} s", d.as_secs_f64()));
             }
             if let (2, Some(uid), Some(gid)) = (o.len(), number("uid"), number("gid")) {
-                return Some(format!("{uid}:{gid}"));
+                return Some(special::account(uid, gid));
             }
             if let (Some(text), true) = (o.get("text").and_then(Value::as_str), o.contains_key("argv")) {
                 let user = o.get("user").filter(|u| !u.is_null()).and_then(|u| words("user", u));
@@ -201,6 +206,9 @@ fn words(key: &str, v: &Value) -> Option<String> {
             ("ttl", [least, most]) => Some(format!("min_ttl {least} max_ttl {most}")),
             // An address, whether it was given with a prefix, and where.
             (_, [first, Value::Bool(_), _]) if first.get("cidr").is_some() => words(key, first),
+            (_, [first, Value::String(group)]) if read_object(first).is_some() => {
+                read_object(first).map(|o| format!("{o} track_group {group}"))
+            }
             // A list has members of one kind: this is none.
             (_, [first, rest @ ..]) => {
                 let scalar = |v: &Value| !matches!(v, Value::Object(_) | Value::Array(_));
@@ -213,9 +221,11 @@ fn words(key: &str, v: &Value) -> Option<String> {
             _ => None,
         },
         Value::String(s) => match (key, s.as_str()) {
-            ("method", "Nat") => Some("NAT".into()),
-            ("method", "Direct") => Some("DR".into()),
-            ("method", _) => Some("TUN".into()),
+            ("method" | "sorry_server_lvs_method", method) => Some(match method {
+                "Nat" => "NAT".into(),
+                "Direct" => "DR".into(),
+                _ => "TUN".into(),
+            }),
             ("state" | "auth_type" | "protocol", word) => Some(word.to_uppercase()),
             _ => None,
         },
@@ -244,9 +254,8 @@ fn simplify(key: &str, v: &mut Value) {
     }
     match v {
         Value::Object(o) => {
-            o.remove("place");
-            o.remove("left_out");
-            o.remove("line");
+            o.retain(|key, _| !special::is_derived(key));
+            special::spread(o);
             o.iter_mut().for_each(|(k, v)| simplify(k, v));
         }
         Value::Array(a) => {
@@ -269,14 +278,23 @@ fn simplify(key: &str, v: &mut Value) {
 fn keyword(section: &[String], field: &str) -> String {
     let within = section.last().map_or("(root)", String::as_str);
     let same = |path: &str| path.rsplit(" > ").next().is_some_and(|last| last.split(" / ").any(|w| w == within));
+    if let Some(word) = special::word(within, field) {
+        return word.into();
+    }
     let mut all = steadfast_config::keywords();
     match all.find(|k| k.field == field && same(k.section) && !k.word.starts_with('(')) {
         // What a word takes away has the name of what there is then not.
         Some(k) if k.word.strip_prefix("no_") == Some(field) => field.to_string(),
-        Some(k) if field != "statics" => k.word.to_string(),
-        _ if field == "statics" => "static".into(),
-        _ => field.to_string(),
+        Some(k) => k.word.to_string(),
+        None => field.to_string(),
     }
+}
+
+/// There is a word that takes this away, so that it is not the same to say nothing.
+fn has_opposite(section: &[String], field: &str) -> bool {
+    let within = section.iter().rev().nth(1).map_or("(root)", String::as_str);
+    let no = format!("no_{field}");
+    steadfast_config::keywords().any(|k| k.word == no && k.field == field && k.section == within)
 }
 
 /// Where a difference is: words and names as they are shown, and the words alone.
@@ -290,7 +308,8 @@ impl At {
     fn field(&self, field: &str) -> At {
         let word = keyword(&self.section, field);
         let mut next = self.clone();
-        if word == "checkers" {
+        // Lines without a word of their own.
+        if ["checkers", "ranges", "marks", "flags"].contains(&word.as_str()) {
             return next;
         }
         next.shown += if self.shown.is_empty() { "" } else { " > " };
@@ -343,11 +362,25 @@ fn compare(at: &At, field: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
             }
         }
         (Value::Array(x), Value::Array(y)) => {
-            x.iter().filter(|v| !y.contains(v)).for_each(|v| out.push(format!("- {path} {}", plain(v))));
-            y.iter().filter(|v| !x.contains(v)).for_each(|v| out.push(format!("+ {path} {}", plain(v))));
+            x.iter()
+                .filter(|v| !y.contains(v))
+                .for_each(|v| out.push(format!("- {path} {}", plain(v)).trim_end().into()));
+            y.iter()
+                .filter(|v| !x.contains(v))
+                .for_each(|v| out.push(format!("+ {path} {}", plain(v)).trim_end().into()));
             if x.len() == y.len() && x.iter().all(|v| y.contains(v)) {
                 out.push(format!("~ {path}: another order"));
             }
+        }
+        // A whole section, or a word without a value.
+        (Value::Null, Value::Object(_)) => out.push(format!("+ {path}")),
+        (Value::Object(_), Value::Null) => out.push(format!("- {path}")),
+        (Value::Null | Value::Bool(_), Value::Null | Value::Bool(_)) if has_opposite(&at.section, field) => {
+            let word = |v: &Value| {
+                path.strip_suffix(field).map(|p| p.to_string() + if *v == true { "" } else { "no_" } + field)
+            };
+            let lines = [("-", a), ("+", b)].into_iter().filter(|(_, v)| !v.is_null());
+            out.extend(lines.filter_map(|(sign, v)| Some(format!("{sign} {}", word(v)?))));
         }
         _ => out.push(format!("~ {path}: {} -> {}", plain(a), plain(b))),
     }
@@ -432,7 +465,15 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
             let [from, to] = [i, w].map(|i| source(i).map_or("multicast".into(), |a| format!("unicast from {a}")));
             out.push(format!("~ vrrp_instance {} > adverts: {from} -> {to}{ANEW}", i.name));
         }
-        let password = |i: &VrrpInstance| i.authentication.as_ref().and_then(|a| a.auth_pass.clone());
+        // One source is told once, by the word that it was given by.
+        let by = ["unicast_src_ip", "use_ipvlan"].map(|word| format!("~ vrrp_instance {} > {word}: ", i.name));
+        if out.iter().any(|l| by.iter().any(|by| l.starts_with(by))) {
+            let same = format!("~ vrrp_instance {} > mcast_src_ip: ", i.name);
+            out.retain(|l| !l.starts_with(&same));
+        }
+        // All of a section that comes or goes does.
+        let both = i.authentication.is_some() == w.authentication.is_some();
+        let password = |i: &VrrpInstance| i.authentication.as_ref().and_then(|a| a.auth_pass.clone()).filter(|_| both);
         let keys = |i: &VrrpInstance| i.auth_hmac.as_ref().map(|h| h.keys.clone()).unwrap_or_default();
         // One that comes or goes has its line.
         let wanted_keys = keys(w);
@@ -443,7 +484,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         }
     }
     let passphrase = |c: &Config| c.ssl.as_ref().and_then(|s| s.password.clone());
-    if passphrase(running) != passphrase(wanted) {
+    if passphrase(running).is_some() && passphrase(wanted).is_some() && passphrase(running) != passphrase(wanted) {
         out.push("~ SSL > password: another".into());
     }
     out

@@ -2,7 +2,8 @@
 
 use crate::servers;
 use std::fmt::Write;
-use steadfast_status::live::{Child, Instance, Rejected, Session, Unproven, Whole};
+use steadfast_config::model::VrrpScript;
+use steadfast_status::live::{Child, Instance, Part, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -232,8 +233,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("script {name} is left out: {why}")));
             }
             let on = by_link(i).map(|l| format!(" on {l}")).unwrap_or_default();
-            let closed = if i.closed { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
-            let _ = writeln!(out, "       {}", paint.quiet(&format!("{}{on}{closed}", i.addresses.join(", "))));
+            let closed =
+                if i.closed && i.holds { "; what is sent to them is dropped (no_accept or strict_mode)" } else { "" };
+            let held = if i.holds || i.addresses.is_empty() { "" } else { "not held: " };
+            let held = format!("{held}{}{on}{closed}", i.addresses.join(", "));
+            if !held.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(held.trim_start()));
+            }
             let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
         }
         for (group, state) in &v.groups {
@@ -361,10 +367,42 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     lines.join("\n") + "\n"
 }
 
+/// What would put a backup's priority above its master's again: trackers that take something from it now.
+fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
+    let (_, theirs) = i.master.as_ref().filter(|(_, p)| *p > i.priority && i.preempt)?;
+    // What is good adds a positive weight, and a negative one takes nothing.
+    let lost =
+        |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
+    let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
+    let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
+    // What it has now may be a bound that the sum lies below.
+    let base = i64::from(i.set_priority.unwrap_or(i.base_priority));
+    let then = (base + i.parts.iter().map(|p| p.change).sum::<i64>() + back).clamp(1, 254);
+    if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
+        return None;
+    }
+    let list: Vec<String> = lost.iter().map(|p| format!("{} is good again{}", p.what, runs(p, scripts))).collect();
+    Some(format!(
+        "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
+        list.join(" and ")
+    ))
+}
+
+/// How often the script of a tracker has to succeed to be good again, in brackets; nothing of other trackers.
+fn runs(p: &Part, scripts: &[VrrpScript]) -> String {
+    let name = p.what.strip_prefix("script ");
+    let Some(script) = name.and_then(|name| scripts.iter().find(|s| s.name == name)) else { return String::new() };
+    let each = script.interval.map_or(1.0, |d| d.as_secs_f64());
+    match script.rise {
+        1 => format!(" (one good run, one each {})", span(each)),
+        n => format!(" ({n} good runs in a row, one each {}: about {})", span(each), span(each * f64::from(n))),
+    }
+}
+
 /// `steadfast explain`: in sentences.
 ///
-/// `all`: the instances, itself among them; `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64) -> String {
+/// `all`: the instances, itself among them; `scripts`: those of the configuration; `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -441,6 +479,9 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
                 }
                 None => say("No master has been heard.".into()),
             }
+            if let Some(text) = returns(i, scripts) {
+                say(text);
+            }
             if let Some(u) = recent(i).filter(|u| u.holds) {
                 say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
             } else if let Some(s) = due("takes over") {
@@ -454,6 +495,12 @@ pub fn explain(i: &Instance, all: &[Instance], silence: Option<String>, now: f64
             say("It takes no part, because:".into());
             i.faults.iter().for_each(|f| say(format!("  - {f}")));
             say("It returns by itself when none of this holds any more.".into());
+            for p in i.parts.iter().filter(|p| p.weight == 0 && p.good == Some(false) && !p.reverse) {
+                let runs = runs(p, scripts);
+                if !runs.is_empty() {
+                    say(format!("  - {} has to be good again{runs}", p.what));
+                }
+            }
         }
         _ => say("It has not begun yet.".into()),
     }

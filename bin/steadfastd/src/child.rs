@@ -93,6 +93,8 @@ pub struct Parent {
     pid: i32,
     /// Nobody hears us any more.
     gone: bool,
+    /// Its death was told of.
+    mourned: bool,
 }
 
 impl Parent {
@@ -105,7 +107,15 @@ impl Parent {
             link: Link::new(options.epoch),
             pid: options.parent,
             gone: false,
+            mourned: false,
         })
+    }
+
+    /// Who ends because its parent is gone says so, once: nothing else tells of it.
+    pub fn mourn(&mut self) {
+        if !self.lives() && !std::mem::replace(&mut self.mourned, true) {
+            log::warn!("the parent process (pid {}) has died: leaving in order", self.pid);
+        }
     }
 
     /// Says what waits, of who ends without a loop of its own.
@@ -160,6 +170,7 @@ impl Parent {
                 Packet::Empty => return orders,
                 Packet::Closed => {
                     self.gone = true;
+                    self.mourn();
                     orders.push(Order::Gone);
                     return orders;
                 }

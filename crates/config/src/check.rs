@@ -43,7 +43,10 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
             if early { Class::General } else { Class::Security },
             None,
             "scripts are configured, but script security is not enabled",
-            Some("put enable_script_security into global_defs".into()),
+            Some(
+                "put enable_script_security into global_defs, and script_user with the account that scripts run as"
+                    .into(),
+            ),
         );
     }
 }

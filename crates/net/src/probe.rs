@@ -94,6 +94,16 @@ fn permit_echo() -> bool {
     }
 }
 
+/// What a route of this host forbids: the kernel says the same of it as of an argument that is wrong.
+fn in_words(e: io::Error) -> io::Error {
+    let text = match e.raw_os_error() {
+        Some(libc::EINVAL) => "cannot connect: Invalid argument (a blackhole route of this host?)",
+        Some(libc::EACCES) => "cannot connect: Permission denied (a route or a rule of this host forbids it)",
+        _ => return e,
+    };
+    io::Error::new(e.kind(), text)
+}
+
 impl Probe {
     /// Opens the socket and begins to connect.
     pub fn open(kind: Kind, route: &Route) -> io::Result<Probe> {
@@ -126,7 +136,7 @@ impl Probe {
         let connecting = match socket.connect(&SockAddr::from(route.to)) {
             Ok(()) => false,
             Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => true,
-            Err(e) => return Err(e),
+            Err(e) => return Err(in_words(e)),
         };
         Ok(Probe { socket, kind, connecting, waiting: Vec::new(), tls: None, ended: false })
     }
@@ -285,6 +295,13 @@ impl Probe {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    #[test]
+    fn a_route_that_forbids_a_connection_is_told_of_and_a_want_stays_what_it_is() {
+        let of = |errno| in_words(io::Error::from_raw_os_error(errno));
+        assert_eq!(of(libc::EINVAL).to_string(), "cannot connect: Invalid argument (a blackhole route of this host?)");
+        assert_eq!(of(libc::EMFILE).raw_os_error(), Some(libc::EMFILE));
+    }
 
     #[test]
     fn a_server_that_takes_none_of_what_it_asks_for_is_told_of_in_words() {

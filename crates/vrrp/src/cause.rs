@@ -4,10 +4,17 @@
 use crate::Output;
 use crate::instance::Instance;
 use crate::router::Router;
+use std::net::IpAddr;
 use steadfast_core::Time;
 
 /// Of a first BACKUP.
-pub(crate) const BEGINS: &str = "an instance begins as BACKUP";
+pub(crate) const BEGINS: &str = "it was started, and each instance begins by listening";
+
+/// A master that was heard, beside what we had then.
+fn announced(master: IpAddr, theirs: u8, ours: u8) -> String {
+    let beside = if theirs < ours { "below" } else { "beside" };
+    format!("{master} announced priority {theirs}, {beside} our {ours}")
+}
 
 impl Router {
     /// Keeps the cause of the next change of an instance.
@@ -41,12 +48,10 @@ impl Router {
     pub(crate) fn takeover_cause(&self, i: u32, now: Time) -> Option<String> {
         let x = self.slot(i)?;
         if let (Some((lower, p)), None, None) = (x.beats(now), x.zero_heard, x.fast) {
-            return Some(format!("{lower} announced priority {p}, its own was {}", x.priority()));
+            return Some(announced(lower, p, x.priority()));
         }
         match (x.master, x.zero_heard, x.fast) {
-            (Some((master, p)), None, Some(_)) => {
-                Some(format!("{master} announced priority {p}, its own was {}", x.priority()))
-            }
+            (Some((master, p)), None, Some(_)) => Some(announced(master, p, x.priority())),
             (Some((master, _)), Some(_), _) => Some(format!("{master} said that it leaves (priority 0)")),
             (Some((master, p)), None, None) => {
                 let silence = now.since(x.last_heard?).as_secs_f64();

@@ -23,6 +23,15 @@ pub(crate) struct Newer {
     alone: u8,
 }
 
+/// The number of a kind of authentication as the file has it.
+fn kind(number: u8) -> &'static str {
+    match number {
+        0 => "no authentication",
+        1 => "auth_type PASS",
+        _ => "auth_type AH",
+    }
+}
+
 impl Instance {
     /// Header and trailer of authentication by keys: the message without its trailer, and the stamp.
     pub(crate) fn check_proof<'a>(
@@ -179,7 +188,7 @@ impl Instance {
                 |c| &mut c.invalid_authtype,
                 packet.source,
                 out,
-                || format!("unknown authentication type {theirs}"),
+                || format!("unknown authentication type {theirs}, expected {}", kind(ours)),
             )?;
         }
         if theirs != ours {
@@ -188,7 +197,7 @@ impl Instance {
                 |c| &mut c.authtype_mismatch,
                 packet.source,
                 out,
-                || format!("authentication type {theirs}, expected {ours}"),
+                || format!("{}, expected {}", kind(theirs), kind(ours)),
             )?;
         }
         // Over IPv6 none are sent.

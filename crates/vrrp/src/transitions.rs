@@ -212,8 +212,11 @@ impl Router {
                     self.become_master(*m, now, out);
                 }
                 _ => {
-                    self.begin(*m, out);
-                    if restored != Some(State::Backup) {
+                    if restored == Some(State::Backup) {
+                        // A former process entered it.
+                        self.log(Level::Info, *m, format_args!("continuing in BACKUP state"), out);
+                    } else {
+                        self.begin(*m, out);
                         self.clean_up(*m, out);
                     }
                     let master = self.slot(*m).and_then(|x| x.master);

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use steadfast_test_cluster::daemon::{file, send, steadfastd};
+use steadfast_test_cluster::daemon::{Ended, file, send, steadfastd};
 use steadfast_test_cluster::{Daemon, Kind, Lan, eventually, require};
 
 fn seconds(n: u64) -> Duration {
@@ -153,7 +153,27 @@ fn reload_and_plan_tell_what_comes_of_them() {
     assert_eq!(said(&steadfast(&d, &["plan"])), plan);
     std::fs::write(d.path("conf"), text).expect("file");
     assert_eq!(said(&steadfast(&d, &["plan"])), "nothing would change\n");
-    assert_eq!(said(&steadfast(&d, &["reload"])), "");
+    let reload = said(&steadfast(&d, &["reload"]));
+    assert!(!reload.contains("warning") && reload.lines().count() == 1, "{reload}");
+    // A script that is not there is told of by the plan and by the reload that brings it, and then that there is such a thing.
+    let absent = conf(folder.path(), 160).replace("10.77.0.8 80", "10.77.0.7 80");
+    let absent = absent.replace("priority 160", "notify_master /nowhere/told\n priority 160");
+    std::fs::write(d.path("conf"), &absent).expect("file");
+    let plan = steadfast(&d, &["plan"]);
+    let told = |o: &Output| {
+        String::from_utf8_lossy(&o.stderr).contains("notify_master script '/nowhere/told' does not exist now")
+    };
+    assert!(plan.status.success() && told(&plan), "{}", said(&plan));
+    assert!(plan.stdout.starts_with(b"~ vrrp_instance ONE > notify_master: none -> "), "{}", said(&plan));
+    // One that is refused is no file before.
+    std::fs::write(d.path("conf"), absent.replace("priority 160", "prioritty 160")).expect("file");
+    assert!(!steadfast(&d, &["reload"]).status.success());
+    std::fs::write(d.path("conf"), &absent).expect("file");
+    let reload = steadfast(&d, &["reload"]);
+    assert!(reload.status.success() && told(&reload), "{}", said(&reload));
+    let again = steadfast(&d, &["reload"]);
+    assert!(again.status.success() && !told(&again), "{}", said(&again));
+    assert!(said(&again).contains("reports on the file as before; `steadfast check"), "{}", said(&again));
     // Draining by hand.
     let drain = steadfast(&d, &["drain", "[10.77.0.100]:tcp:80", "[10.77.0.7]:tcp:80"]);
     assert!(drain.status.success(), "{}", said(&drain));
@@ -214,6 +234,59 @@ fn a_daemon_is_found_by_its_process_and_a_long_answer_arrives_whole() {
     assert!(!blind(&std::process::id().to_string()).status.success());
     let o = ask(&["--pid", &d.pid_of("vrrp.pid").expect("pid").to_string()], "1");
     assert!(!o.status.success() && said(&o).contains("is no daemon that can be asked"), "{}", said(&o));
+    // No number of a process is as large.
+    let o = ask(&["--pid", "4194305"], "1");
+    assert!(!o.status.success() && said(&o).contains("there is no process 4194305"), "{}", said(&o));
+    // Others than root learn that it is for that.
+    let folder = tempfile::tempdir().expect("folder");
+    let program = folder.path().join("steadfast");
+    std::fs::copy(steadfastd().with_file_name("steadfast"), &program).expect("copy");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    std::fs::set_permissions(d.folder.path(), std::fs::Permissions::from_mode(0o700)).expect("mode");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+    let o = command.args(["--pid", &pid, "status"]).stdin(Stdio::null()).output().expect("setpriv");
+    assert!(!o.status.success() && said(&o).contains(&format!("process {pid}: only root may ask")), "{}", said(&o));
+}
+
+#[test]
+fn a_daemon_with_a_mount_namespace_of_its_own_is_found_by_its_process() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path().display().to_string();
+    file(folder.path(), "conf", "");
+    std::fs::create_dir(folder.path().join("own")).expect("folder");
+    let text = conf(folder.path(), 150);
+    let inner = format!(
+        "mount --make-rprivate / && mount -t tmpfs none {at}/own && cat >{at}/own/conf && exec {program} -n -l -f {at}/own/conf -p {at}/own/pid -r {at}/own/v \
+         -c {at}/own/c -b {at}/own/b",
+        program = steadfastd().display()
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let mut command = lan.hosts[0].command("unshare");
+    command.args(["--mount", "sh", "-c", &inner]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+    let mut daemon = Ended(command.spawn().expect("unshare"));
+    std::io::Write::write_all(&mut daemon.0.stdin.take().expect("pipe"), text.as_bytes()).expect("configuration");
+    let pid = daemon.0.id().to_string();
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(steadfastd().with_file_name("steadfast"));
+        command.args(["--pid", &pid]).args(words).stdin(Stdio::null()).output().expect("steadfast")
+    };
+    let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    let there = || said(&ask(&["status"])).contains("FAULT  TWO");
+    assert!(eventually(seconds(10), there), "{}\n{}", said(&ask(&["status"])), log());
+    // Its file is not what we see by that name.
+    for words in [["plan"], ["check"]] {
+        let o = ask(&words);
+        assert!(!o.status.success() && said(&o).contains("does not see"), "{words:?}: {}", said(&o));
+    }
+    let wanted = file(folder.path(), "wanted", &conf(folder.path(), 160));
+    assert!(said(&ask(&["plan", &wanted])).contains("priority: 150 -> 160"), "{}", said(&ask(&["plan", &wanted])));
+    let o = ask(&["reload"]);
+    assert!(o.status.success(), "{}", said(&o));
+    send(daemon.0.id() as i32, nix::sys::signal::Signal::SIGTERM);
+    assert!(eventually(seconds(15), || daemon.0.try_wait().expect("wait").is_some()), "{}", log());
 }
 
 #[test]

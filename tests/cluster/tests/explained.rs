@@ -68,7 +68,7 @@ fn a_cause_names_who_led() {
         )
     };
     let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &group(150));
-    says(&a, &["explain", "ONE"], &["is MASTER", " BACKUP  an instance begins as BACKUP"]);
+    says(&a, &["explain", "ONE"], &["is MASTER", " BACKUP  it was started, and each instance begins by listening"]);
     let led = |d: &Daemon| {
         let both = ["ONE", "TWO"].map(|i| ask(d, &["explain", i])).concat();
         both.contains("because of this: ONE of sync group G: ")
@@ -76,11 +76,15 @@ fn a_cause_names_who_led() {
     };
     assert!(eventually(seconds(10), || led(&a)), "{}", ask(&a, &["explain", "TWO"]));
     let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &group(100));
-    says(&b, &["explain", "ONE"], &["because of this: an instance begins as BACKUP.", "The master is 10.77.0.1"]);
+    says(
+        &b,
+        &["explain", "ONE"],
+        &["because of this: it was started, and each instance begins by listening.", "The master is 10.77.0.1"],
+    );
     // The master's priority falls below that of the backup, which says what it heard.
     a.reload(&group(80));
     let both = || ["ONE", "TWO"].map(|i| ask(&b, &["explain", i])).concat();
-    let heard = "10.77.0.1 announced priority 80, its own was 100.";
+    let heard = "10.77.0.1 announced priority 80, below our 100.";
     assert!(eventually(seconds(10), || both().matches(heard).count() == 2), "{}", both());
     assert!(both().contains("of sync group G: 10.77.0.1 announced priority 80"), "{}", both());
     // A planned stop is no silence.

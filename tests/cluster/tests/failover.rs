@@ -65,13 +65,37 @@ fn a_killed_parent_costs_as_little_as_an_orderly_stop() {
     holds(&lan.hosts[0], 10);
     let ping = lan.hosts[2].ping(VIP);
     std::thread::sleep(Duration::from_millis(300));
-    send(a.pid_of("pid").expect("pid"), Signal::SIGKILL);
+    let parent = a.pid_of("pid").expect("pid");
+    send(parent, Signal::SIGKILL);
     holds(&lan.hosts[1], 5);
     std::thread::sleep(Duration::from_millis(300));
     let gap = ping.longest_gap();
     println!("gap when the parent is killed: {gap:?}");
     assert!(gap < Duration::from_millis(400), "{gap:?}, as long as a skew: {}", a.log());
     assert!(eventually(seconds(5), || !lan.hosts[0].has(VIP)), "{}", a.log());
+    // Nobody else is left to say what happened.
+    a.wait_log("Stopped VRRP child process", seconds(5));
+    let why = format!("the parent process (pid {parent}) has died: leaving in order");
+    assert_eq!(a.log().matches(&why).count(), 1, "{}", a.log());
+}
+
+/// Its successor enters no state: it is in it.
+#[test]
+fn a_backup_whose_process_is_killed_begins_no_second_time() {
+    require!();
+    let lan = Lan::new(2);
+    let mut a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(200, ""));
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(100, ""));
+    b.wait_log("master set to", seconds(10));
+    send(b.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    b.wait_log("(VI) continuing in BACKUP state", seconds(5));
+    assert_eq!(b.log().matches("Entering").count(), 1, "{}", b.log());
+    assert_eq!(b.stop(), Some(0));
+    a.signal(Signal::SIGTERM);
+    assert_eq!(a.ended(), Some(0));
+    for process in ["VRRP child process", "Keepalived"] {
+        assert_eq!(a.log().matches(&format!("Stopped {process}")).count(), 1, "{}", a.log());
+    }
 }
 
 #[test]

@@ -164,10 +164,10 @@ const PLANNED: &str = r#"~ bfd_instance B > min_rx: 100 -> 200
 ~ global_defs > router_id: a -> b
 ~ global_defs > smtp_connect_timeout: 10 -> 11
 ~ global_defs > smtp_server: 192.0.2.25 25 -> 192.0.2.25 26
-~ vrrp_instance V > accept: none -> no
++ vrrp_instance V > no_accept
 ~ vrrp_instance V > advert_int: 1 s -> 0.5 s
 ~ vrrp_instance V > nopreempt: yes -> no
-~ vrrp_instance V > notify_master: "/bin/true a" -> "/bin/true b" as 65534:65534
+~ vrrp_instance V > notify_master: "/bin/true a" -> "/bin/true b" as nobody
 ~ vrrp_instance V > preempt_delay: none -> 6.5 s
 ~ vrrp_instance V > state: none -> BACKUP
 ~ vrrp_instance V > track_script chk > weight: 5 -> 7
@@ -374,4 +374,53 @@ fn a_key_that_is_added_is_told_and_one_that_stays_is_not() {
     assert_eq!(told(&key(1, "a"), &(key(1, "a") + &key(2, "b"))), ["+ vrrp_instance A > auth_hmac > key 2 ***"]);
     assert_eq!(told(&key(1, "a"), &key(1, "c")), ["~ vrrp_instance A > auth_hmac > key 1: another"]);
     assert_eq!(told(&(key(1, "a") + &key(2, "b")), &key(1, "a")), ["- vrrp_instance A > auth_hmac > key 2 ***"]);
+}
+
+#[test]
+fn what_is_kept_in_another_shape_is_told_as_the_file_has_it() {
+    let host = steadfast_config::host::FakeHost { all_interfaces: true, ..Default::default() };
+    let read = |text: &str| steadfast_config::load_text(text, &Options::default(), &host).config;
+    let told = |a: &str, b: &str| plan(&read(a), &read(b));
+    let instance = |line: &str| {
+        format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n 192.0.2.1\n }}\n {line}\n}}\n"
+        )
+    };
+    let globals = |line: &str| format!("global_defs {{\n {line}\n}}\n{}", instance(""));
+    for (lines, words) in [
+        ("lvs_sync_daemon eth1 id 61 inst V", "lvs_sync_daemon: none -> eth1 inst V id 61"),
+        ("lvs_timeouts tcp 7 udp 5", "lvs_timeouts: none -> tcp 7 udp 5"),
+        ("script_user root", "script_user: none -> root"),
+        ("max_auto_priority 7", "max_auto_priority: 0 -> 7"),
+        ("vrrp_process_name other", "vrrp_process_name: none -> other"),
+        ("vrrp_garp_extra_if all 7", "vrrp_garp_extra_if: none -> all 7"),
+        ("vrrp_rx_bufs_policy MTU", "vrrp_rx_bufs_policy: none -> MTU"),
+    ] {
+        let line = format!("~ global_defs > {words}");
+        let all = told(&globals(""), &globals(lines));
+        assert!(all.contains(&line), "{line}: {all:?}");
+    }
+    let with = |a: &str, b: &str| told(&instance(a), &instance(b));
+    let at = "vrrp_instance V >";
+    assert_eq!(with("", "no_accept"), [format!("+ {at} no_accept")]);
+    assert_eq!(with("no_accept", ""), [format!("- {at} no_accept")]);
+    assert_eq!(with("no_accept", "accept"), [format!("- {at} no_accept"), format!("+ {at} accept")]);
+    assert_eq!(with("", "mcast_src_ip 192.0.2.2"), [format!("~ {at} mcast_src_ip: none -> 192.0.2.2")]);
+    let secret = "authentication {\n auth_type PASS\n auth_pass secret\n }";
+    assert_eq!(with("", secret), [format!("+ {at} authentication")]);
+    assert_eq!(
+        with("use_vmac other", "use_vmac other 02:00:5e:00:01:07"),
+        [format!("~ {at} use_vmac: other -> other 02:00:5e:00:01:07")]
+    );
+    let service = |check: &str| {
+        format!("virtual_server 192.0.2.1 80 {{\n protocol TCP\n real_server 10.0.0.1 80 {{\n {check}\n }}\n}}\n")
+    };
+    assert_eq!(
+        told(&service("GRPC_CHECK {\n }"), &service("GRPC_CHECK {\n tls\n }")),
+        ["~ virtual_server 192.0.2.1 80 > real_server 10.0.0.1 80 > GRPC_CHECK > tls: none -> yes"]
+    );
+    let group = |line: &str| {
+        format!("virtual_server_group G {{\n 10.0.0.1 80\n {line}\n}}\nvirtual_server group G {{\n protocol TCP\n}}\n")
+    };
+    assert_eq!(told(&group(""), &group("10.0.0.2-4 81")), ["+ virtual_server_group G 10.0.0.2-10.0.0.4 81"]);
 }

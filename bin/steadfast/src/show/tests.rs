@@ -29,7 +29,7 @@ fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
         }),
         ..Instance::default()
     };
-    let text = explain(&i, &[], None, 0.0);
+    let text = explain(&i, &[], &[], None, 0.0);
     for words in [
         "It does not take over while 192.0.2.9 is heard, whose adverts prove nothing.",
         "Adverts of 192.0.2.9 fail authentication (unknown key): 21 within 20 s, the last 0.5 s ago.",
@@ -40,7 +40,7 @@ fn a_router_that_proves_nothing_is_explained_while_it_is_heard() {
     if let Some(u) = &mut i.unproven {
         u.last = 60.0;
     }
-    let text = explain(&i, &[], None, 0.0);
+    let text = explain(&i, &[], &[], None, 0.0);
     assert!(text.contains("It takes over in 3.4 s") && !text.contains("192.0.2.9"), "{text}");
 }
 
@@ -83,7 +83,7 @@ fn a_member_of_a_group_names_it_and_the_group_its_members() {
         ..Instance::default()
     };
     let mut all = vec![of("W4", "MASTER"), of("W6", "MASTER")];
-    let text = explain(&all[1], &all, None, 0.0);
+    let text = explain(&all[1], &all, &[], None, 0.0);
     for words in [
         "It is in sync group SG, together with W4.",
         "fails, at a stop, or when W4 of sync group SG does.",
@@ -131,7 +131,7 @@ fn a_backup_is_explained() {
         due: vec![("takes over unless an advert is heard".into(), 3.4)],
         ..Instance::default()
     };
-    let text = explain(&i, &[], None, 10.0);
+    let text = explain(&i, &[], &[], None, 10.0);
     for words in [
         "VI (vrid 51 on eth0) is BACKUP since 10 s.",
         "The master is 192.0.2.2 with priority 140, which is above its own 130.",
@@ -160,7 +160,7 @@ fn the_sum_of_a_priority_holds_and_what_counts_the_other_way_round_is_said_to() 
     };
     let low = of(100, 1, vec![part("BFD session peer", -150, true)]);
     assert_eq!(sum(&low), "1 = 100 - 150 (BFD session peer), but at least 1");
-    let text = explain(&low, &[], None, 0.0);
+    let text = explain(&low, &[], &[], None, 0.0);
     assert!(text.contains("BFD session peer is good (weight 150 reverse, now -150)"), "{text}");
     assert_eq!(
         sum(&of(200, 254, vec![part("a", 30, false), part("b", 40, false)])),
@@ -199,4 +199,59 @@ fn a_session_is_explained() {
     s.up = false;
     s.diag = "Control Detection Time Expired".into();
     assert!(explain_session(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
+}
+
+#[test]
+fn a_backup_that_a_tracker_lowered_is_told_what_brings_it_back() {
+    let part =
+        |what: &str, weight, good, change| Part { what: what.into(), good: Some(good), weight, change, reverse: false };
+    let script = VrrpScript {
+        name: "chk".into(),
+        rise: 3,
+        interval: Some(std::time::Duration::from_secs(5)),
+        ..VrrpScript::default()
+    };
+    let mut i = Instance {
+        name: "VI".into(),
+        state: "BACKUP".into(),
+        base_priority: 200,
+        priority: 90,
+        preempt: true,
+        master: Some(("192.0.2.2".into(), 100)),
+        parts: vec![part("script chk", -100, false, -100), part("file level", 20, false, -10)],
+        addresses: vec!["192.0.2.1/24".into()],
+        ..Instance::default()
+    };
+    let told = |i: &Instance| explain(i, &[], std::slice::from_ref(&script), None, 0.0);
+    let words = "It returns by itself when script chk is good again (3 good runs in a row, one each 5.0 s: about 15 s) and file level is good again: \
+                 its priority is 220 then, above the master's 100.";
+    assert!(told(&i).contains(words), "{}", told(&i));
+    // What it has now is no less than 1, whatever the sum is.
+    i.priority = 1;
+    i.parts = vec![part("script chk", -210, false, -210)];
+    assert!(told(&i).contains("its priority is 200 then"), "{}", told(&i));
+    // Where it is a fault, that is what it waits for.
+    let fault = Instance {
+        state: "FAULT".into(),
+        faults: vec!["script chk failed".into()],
+        parts: vec![part("script chk", 0, false, 0)],
+        ..i.clone()
+    };
+    let words = "none of this holds any more.\n  - script chk has to be good again (3 good runs in a row, one each 5.0 s: about 15 s)\n";
+    assert!(told(&fault).contains(words), "{}", told(&fault));
+    // Where that is not enough, or it may not.
+    i.master = Some(("192.0.2.2".into(), 220));
+    assert!(!told(&i).contains("It returns"), "{}", told(&i));
+    i.master = Some(("192.0.2.2".into(), 100));
+    i.preempt = false;
+    assert!(!told(&i).contains("It returns"), "{}", told(&i));
+    let shown = |i: &Instance| {
+        let vrrp = steadfast_status::live::Vrrp { instances: vec![i.clone()], ..Default::default() };
+        status(&Whole { vrrp: Some(vrrp), ..Whole::default() }, 0.0, Paint(false))
+    };
+    assert!(shown(&i).contains("\n       not held: 192.0.2.1/24\n"), "{}", shown(&i));
+    i.holds = true;
+    assert!(shown(&i).contains("\n       192.0.2.1/24\n"), "{}", shown(&i));
+    i.addresses.clear();
+    assert!(!shown(&i).lines().any(|l| !l.is_empty() && l.trim().is_empty()), "{}", shown(&i));
 }

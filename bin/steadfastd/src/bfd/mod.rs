@@ -232,7 +232,7 @@ impl Role {
             }
         }
         self.parent.flush();
-        log::info!("Stopped");
+        log::info!("Stopped BFD child process");
         0
     }
 
@@ -308,6 +308,7 @@ impl Role {
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
             if signal == 15 {
+                self.parent.mourn();
                 self.sessions.handle(t, Input::Stop, &mut self.out);
             }
         }
@@ -361,7 +362,7 @@ impl Role {
             Message::Survey => self.report(t),
             Message::Dump(Dump::Data) => self.dump(t),
             Message::Stop { .. } => {
-                log::info!("Stopping");
+                log::info!("Stopping BFD child process");
                 self.sessions.handle(t, Input::Stop, &mut self.out);
             }
             _ => {}

@@ -88,7 +88,7 @@ impl Role {
                 }
                 Order::Message(Message::Stop { .. }) => {
                     if !self.leaving.asked() {
-                        log::info!("Stopping");
+                        log::info!("Stopping Healthcheck child process");
                     }
                     self.leaving.order(t);
                 }

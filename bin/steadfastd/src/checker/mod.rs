@@ -431,7 +431,7 @@ impl Role {
                 break;
             }
         }
-        log::info!("Stopped");
+        log::info!("Stopped Healthcheck child process");
         0
     }
 
@@ -529,6 +529,7 @@ impl Role {
     fn take_signals(&mut self, t: Time) {
         while let Some(signal) = self.signals.next() {
             if signal == 15 {
+                self.parent.mourn();
                 self.leaving.signal(t);
             }
         }

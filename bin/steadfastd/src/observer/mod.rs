@@ -109,7 +109,10 @@ fn live_as<B: Body>(options: &Options, signals: Signals, needs: &Needs) -> io::R
         }
         let mut over = false;
         while let Some(signal) = signals.next() {
-            over |= signal == 15;
+            if signal == 15 {
+                house.parent.mourn();
+                over = true;
+            }
         }
         for order in house.parent.orders() {
             match order {

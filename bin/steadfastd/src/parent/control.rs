@@ -28,6 +28,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Tokens of clients begin here; the listener has the one before.
 pub(super) const CONTROL: usize = 100;
 
+/// What goes on where a file was refused.
+pub(super) const CONFIGURATION: &str = "the running configuration stays";
+/// The same of a program.
+pub(super) const PROGRAM: &str = "the running program goes on";
+
 /// What a client waits for.
 enum Wish {
     Nothing,
@@ -46,6 +51,10 @@ pub(super) struct Control {
     pub last_reading: Option<(f64, bool)>,
     /// Why it was not.
     refused: Option<String>,
+    /// What it reported: of bounded length, as the loader sees to.
+    pub reports: Vec<u8>,
+    /// The same of the last one that was taken over.
+    pub running_reports: Vec<u8>,
     /// Readings begun.
     pub reading: u64,
     /// Processes that answer for children that do not.
@@ -166,6 +175,12 @@ impl Daemon {
                 let faults: Vec<String> = self.facts.faults.iter().map(u32::to_string).collect();
                 self.answer(at, format!("{}\n", faults.join(" ")).into_bytes());
             }
+            // What the last reading reported, whether it was taken over or not, or the one that runs.
+            ["reports", which @ ("last" | "running")] => {
+                let of = if *which == "last" { &self.control.reports } else { &self.control.running_reports };
+                let answer = [b"reports\n", of.as_slice()].concat();
+                self.answer(at, answer);
+            }
             // What runs, and what was read last.
             ["fixed"] => {
                 let answer = serde_json::json!([self.fixed, self.facts.fixed]);
@@ -196,15 +211,15 @@ impl Daemon {
         }
     }
 
-    /// A reading of the configuration has ended; `refused`: why it was not taken over.
-    pub(super) fn reading_ended(&mut self, refused: Option<&str>) {
+    /// A reading of the configuration has ended; `refused`: why it was not taken over, and what goes on.
+    pub(super) fn reading_ended(&mut self, refused: Option<(&str, &str)>) {
         self.control.last_reading = Some((files::wall_clock(), refused.is_none()));
-        self.control.refused = refused.map(str::to_string);
+        self.control.refused = refused.map(|(why, _)| why.to_string());
         let reading = self.control.reading;
         let waiting: Vec<usize> = self.waiting(|w| matches!(w, Wish::Reload(n) if *n <= reading));
         for at in waiting {
             match refused {
-                Some(why) => self.answer(at, format!("failed: {why}: the running configuration stays\n").into_bytes()),
+                Some((why, stays)) => self.answer(at, format!("failed: {why}: {stays}\n").into_bytes()),
                 None => self.wish(at, Wish::Effect(now() + EFFECT)),
             }
         }

@@ -12,6 +12,9 @@ const LINES: usize = 1000;
 /// Characters of a line that are told.
 const LINE: usize = 500;
 
+/// Before a line that is no log line.
+const FOREIGN: &str = "the new program says: ";
+
 /// The output of a new program.
 pub(super) struct Newcomer {
     output: Option<Output>,
@@ -19,13 +22,15 @@ pub(super) struct Newcomer {
     part: Vec<u8>,
     heard: usize,
     lines: usize,
+    /// The last one of them, as it was told.
+    last: String,
     /// It is its rehearsal: whatever it writes is not said of processes that serve.
     rehearsal: bool,
 }
 
 impl Newcomer {
     pub fn new(output: Output, rehearsal: bool) -> Self {
-        Newcomer { output: Some(output), part: Vec::new(), heard: 0, lines: 0, rehearsal }
+        Newcomer { output: Some(output), part: Vec::new(), heard: 0, lines: 0, last: String::new(), rehearsal }
     }
 
     /// The descriptor to watch.
@@ -49,13 +54,14 @@ impl Newcomer {
         }
     }
 
-    /// It has ended.
-    pub fn end(mut self) {
+    /// It has ended; its last line.
+    pub fn end(mut self) -> String {
         self.hear();
         self.take(b"\n");
         if self.lines > LINES {
             log::warn!("the new program wrote {} more lines", self.lines - LINES);
         }
+        self.last
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -68,6 +74,7 @@ impl Newcomer {
                     self.lines += 1;
                     if self.lines <= LINES {
                         let (level, text) = told(&line);
+                        self.last = text.strip_prefix(FOREIGN).unwrap_or(&text).to_string();
                         let of = if self.rehearsal { "rehearsal of the new program: " } else { "" };
                         log::log!(level, "{of}{text}");
                     }
@@ -96,7 +103,7 @@ fn told(line: &str) -> (Level, String) {
         }
         _ => (Level::Warn, None),
     };
-    let prefix = if own.is_some() { "" } else { "the new program says: " };
+    let prefix = if own.is_some() { "" } else { FOREIGN };
     let shown = own.unwrap_or(line).chars().take(LINE).map(|c| if c.is_control() { '.' } else { c });
     (level, prefix.chars().chain(shown).collect())
 }

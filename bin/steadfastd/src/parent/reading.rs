@@ -1,5 +1,6 @@
 //! Readings of the configuration: the loader is started, its answer taken over or refused.
 
+use super::control::{CONFIGURATION, PROGRAM};
 use super::newcomer::Newcomer;
 use super::*;
 use std::collections::BTreeSet;
@@ -89,7 +90,8 @@ impl Daemon {
         let what = if upgrade { "the new program" } else { "the loader" };
         let goes_on = if upgrade { ", the running one goes on" } else { "" };
         log::error!("{what} cannot be started ({why}){goes_on}");
-        self.reading_ended(Some(&format!("{what} cannot be started ({why})")));
+        let stays = if upgrade { PROGRAM } else { CONFIGURATION };
+        self.reading_ended(Some((&format!("{what} cannot be started ({why})"), stays)));
         schedule::tell_manager(Tell::Ready);
         if !reload {
             self.stop(1);
@@ -125,12 +127,13 @@ impl Daemon {
         self.read_loader();
         let l = self.loading.take()?;
         self.reactor.forget(l.reader.fd());
+        let mut said = String::new();
         if let Some(newcomer) = l.newcomer {
             newcomer.fd().into_iter().for_each(|fd| self.reactor.forget(fd));
-            newcomer.end();
+            said = newcomer.end();
         }
         if l.upgrade && self.stopping.is_none() {
-            self.upgrade(end, l.spoke, l.overdue, l.rehearsal);
+            self.upgrade(end, (l.spoke, &said), l.overdue, l.rehearsal);
             if std::mem::take(&mut self.reload_again) {
                 self.signal(SIGHUP);
             }
@@ -142,6 +145,7 @@ impl Daemon {
         {
             log::warn!("reload_check_config: cannot write {path}: {e}");
         }
+        self.control.reports = l.reports;
         if let Some(directory) = l.facts.as_ref().and_then(|f| f.save_dir.as_ref()) {
             scheduled::save(std::path::Path::new(directory), &l.saved);
         }
@@ -181,6 +185,7 @@ impl Daemon {
                 self.unmark_reload();
                 self.watch_reload_time();
                 self.config = config;
+                self.control.running_reports.clone_from(&self.control.reports);
                 self.permit(l.programs);
                 self.trim = Some(now() + SETTLED);
                 self.readings += 1;
@@ -244,7 +249,7 @@ impl Daemon {
         };
         log::error!(MESSAGE_ID = events::RELOAD_REFUSED, REASON = why;
             "the new configuration {why}, keeping the running one{kept}{hint}");
-        self.reading_ended(Some(&format!("the new configuration {why}{so}")));
+        self.reading_ended(Some((&format!("the new configuration {why}{so}"), CONFIGURATION)));
         schedule::tell_manager(Tell::Ready);
     }
 

@@ -4,6 +4,7 @@
 //! a word to anybody, as after a crash: masters stay masters, tables stay as they are.
 
 use super::Daemon;
+use super::control::PROGRAM;
 use crate::cli::COMPATIBLE;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -64,7 +65,9 @@ pub(super) fn program() -> Option<(PathBuf, bool)> {
 }
 
 /// Why a new program is not taken, by how its loader, or its rehearsal, ended.
-fn fault(end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) -> Option<String> {
+/// `said`: whether it has said something to its parent, and the last line that it wrote.
+fn fault(end: spawn::End, (spoke, said): (bool, &str), overdue: bool, rehearsal: bool) -> Option<String> {
+    let last = if said.is_empty() { String::new() } else { format!(", its last words: {said}") };
     match end {
         spawn::End::Exited(0) if spoke => None,
         _ if overdue => Some("did not answer within a minute and was ended".into()),
@@ -72,7 +75,8 @@ fn fault(end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) -> Option
         // It knows no rehearsal: an older one. Its loader has read the file.
         spawn::End::Exited(1) if rehearsal && !spoke => None,
         _ if rehearsal => Some(format!("cannot take over (its rehearsal {end})")),
-        _ => Some(format!("cannot read the configuration (it {end})")),
+        _ if !spoke => Some(format!("does not answer (it {end}{last})")),
+        _ => Some(format!("cannot read the configuration (it {end}{last})")),
     }
 }
 
@@ -109,14 +113,14 @@ impl Daemon {
 
     fn refuse_program(&mut self, why: &str) {
         log::error!("the new program {why}, the running one goes on");
-        self.reading_ended(Some(&format!("the new program {why}")));
+        self.reading_ended(Some((&format!("the new program {why}"), PROGRAM)));
         schedule::tell_manager(Tell::Ready);
         self.trim = Some(now() + super::SETTLED);
     }
 
     /// The new program's loader ended, or then its rehearsal. This call does not return when the new program starts.
-    pub(super) fn upgrade(&mut self, end: spawn::End, spoke: bool, overdue: bool, rehearsal: bool) {
-        if let Some(why) = fault(end, spoke, overdue, rehearsal) {
+    pub(super) fn upgrade(&mut self, end: spawn::End, said: (bool, &str), overdue: bool, rehearsal: bool) {
+        if let Some(why) = fault(end, said, overdue, rehearsal) {
             return self.refuse_program(&why);
         }
         let Some((program, _)) = program() else {
@@ -186,14 +190,20 @@ mod tests {
 
     #[test]
     fn a_program_that_hangs_is_not_said_to_have_ended_by_itself() {
-        let hung = fault(End::Signalled(9), false, true, false);
+        let (silent, spoke) = ((false, ""), (true, ""));
+        let hung = fault(End::Signalled(9), silent, true, false);
         assert_eq!(hung.as_deref(), Some("did not answer within a minute and was ended"));
         assert!(
-            fault(End::Signalled(9), true, false, false).is_some_and(|w| w.ends_with("(it exited due to signal 9)"))
+            fault(End::Signalled(9), spoke, false, false).is_some_and(|w| w.ends_with("(it exited due to signal 9)"))
         );
-        assert!(fault(End::Exited(0), false, false, true).is_some_and(|w| w.starts_with("is no steadfastd")));
-        assert_eq!(fault(End::Exited(0), true, true, true), None);
-        assert_eq!(fault(End::Exited(1), false, false, true), None, "an older program");
-        assert!(fault(End::Exited(1), true, false, true).is_some_and(|w| w.starts_with("cannot take over")));
+        assert!(fault(End::Exited(0), silent, false, true).is_some_and(|w| w.starts_with("is no steadfastd")));
+        assert_eq!(fault(End::Exited(0), spoke, true, true), None);
+        assert_eq!(fault(End::Exited(1), silent, false, true), None, "an older program");
+        assert!(fault(End::Exited(1), spoke, false, true).is_some_and(|w| w.starts_with("cannot take over")));
+        let rubbish = fault(End::Exited(127), (false, "no: not found"), false, false);
+        assert_eq!(
+            rubbish.as_deref(),
+            Some("does not answer (it exited with status 127, its last words: no: not found)")
+        );
     }
 }

@@ -231,7 +231,7 @@ impl Role {
         self.wait(Duration::from_millis(150), |role| role.teller.readers_gone());
         self.teller.stop_readers(&mut self.programs);
         self.wait(LAST_WORDS, |role| role.parent.flush());
-        log::info!("Stopped");
+        log::info!("Stopped VRRP child process");
     }
 
     /// Waits until something is done, at most for a time.

@@ -11,8 +11,16 @@ use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
 /// Lines that say what is done about a change.
-const CONSEQUENCES: [&str; 6] =
-    ["setting V", "removing V", "setting Virtual", "removing Virtual", "sent 0 priority", "Sending/queueing"];
+const CONSEQUENCES: [&str; 7] = [
+    "setting V",
+    "removing V",
+    "setting Virtual",
+    "removing Virtual",
+    "sent 0 priority",
+    "Sending/queueing",
+    // A priority alone changes no state: what is heard, or a timer, does.
+    "Changing effective priority",
+];
 /// Bytes of a cause.
 const CAUSE: usize = 300;
 
@@ -406,6 +414,9 @@ mod tests {
         assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
         let free = ["(V) still in FAULT state: no usable source address", "(V) Entering BACKUP STATE"];
         assert_eq!(cause(&mut h, &free, Notice::Backup, &[]), "nothing is at fault any more");
+        let reloaded = ["(V) Changing effective priority from 200 to 100", "(V) Entering BACKUP STATE"];
+        assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
+        assert_eq!(cause(&mut h, &reloaded, Notice::Backup, &[]), "nothing is at fault any more");
         assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
     }
 

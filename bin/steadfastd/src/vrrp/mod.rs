@@ -458,6 +458,9 @@ impl Role {
             // does not want it to wait for its successor; but of its death the kernel tells once for each thread that the parent had.
             let lives = self.parent.lives();
             let stop = |l: &mut leaving::Leaving| if lives { l.signal() } else { l.abandoned() };
+            if signal == 15 {
+                self.parent.mourn();
+            }
             if signal == 15 && stop(&mut self.leaving) {
                 self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
             }
@@ -532,7 +535,7 @@ impl Role {
     fn obey(&mut self, message: Message, t: Time) {
         match message {
             Message::Stop { keep_objects } => {
-                log::info!("Stopping");
+                log::info!("Stopping VRRP child process");
                 self.keep_objects = keep_objects;
                 if keep_objects {
                     // Nobody will renew them.
@@ -569,7 +572,6 @@ impl Role {
     /// A stop that nobody ordered: the parent is gone. One that is under way goes on as it is.
     fn stop(&mut self, t: Time) {
         if self.leaving.abandoned() {
-            log::error!("the parent process is gone: leaving in order");
             self.router.handle(t, Input::Stop { keep_objects: self.keep_objects }, &mut self.out);
         }
     }

@@ -7,7 +7,7 @@ use steadfast_ipc::{decode, encode};
 use steadfast_status::live::Change;
 
 /// Words that many changes share, by number. New ones come at the end: what an upgrade reads keeps its number.
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 10] = [
     "INIT",
     "BACKUP",
     "MASTER",
@@ -17,6 +17,7 @@ const WORDS: [&str; 9] = [
     "Receive advertisement timeout",
     "nothing is at fault any more",
     "an instance begins as BACKUP",
+    "it was started, and each instance begins by listening",
 ];
 
 #[derive(Serialize, Deserialize)]

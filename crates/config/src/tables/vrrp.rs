@@ -37,7 +37,7 @@ section! {
             c.some_int(v, 1, 255);
             // A mistyped number is the default, never what `state MASTER` would make of no number: an address owner.
             if v.is_none() && c.word(1).is_some() {
-                c.report(Class::Note, "the priority cannot be used, 100 is");
+                c.report(Class::Note, "this is no priority: 100, the default, is used instead");
                 *v = Some(100);
             }
         };

@@ -65,7 +65,7 @@ fn a_takeover_tells_what_was_heard_of_the_master() {
         solo.run_ms(50);
     }
     let got = causes(&solo.take());
-    assert_eq!(pairs(&got), [("VI MASTER", "10.0.0.9 announced priority 80, its own was 100")]);
+    assert_eq!(pairs(&got), [("VI MASTER", "10.0.0.9 announced priority 80, below our 100")]);
     let mut solo = Solo::new(one(instance("VI", 0, 51, 100)));
     solo.hear("10.0.0.9", 200);
     solo.run_ms(4000);
@@ -130,6 +130,6 @@ fn a_takeover_from_a_master_that_is_lower_says_so_however_slow_it_is() {
         solo.hear("10.0.0.9", 50);
     }
     let got = causes(&solo.take());
-    assert_eq!(got.last().map(|(_, c)| c.as_str()), Some("10.0.0.9 announced priority 50, its own was 100"));
+    assert_eq!(got.last().map(|(_, c)| c.as_str()), Some("10.0.0.9 announced priority 50, below our 100"));
     assert_eq!(solo.router.new_master("VI"), NewMaster::Preempted);
 }
