@@ -301,11 +301,14 @@ fn service(
         (_, Some(g)) => !g.ranges.is_empty(),
         _ => false,
     };
-    if let Some(six) = v.ip_family.filter(|_| addresses)
+    // A mark without a family of its own has the one that is said here.
+    let marked = group.is_some_and(|g| g.ranges.is_empty() && g.marks.iter().all(|(_, six)| six.is_some()));
+    if let Some(six) = v.ip_family.filter(|_| addresses || marked)
         && !v.families(group).contains(&six)
     {
         let family = if six { "inet6" } else { "inet" };
-        say(Class::General, format!("ip_family {family} conflicts with its addresses, ignoring it"));
+        let what = if marked { "the families of its marks" } else { "its addresses" };
+        say(Class::General, format!("ip_family {family} conflicts with {what}, ignoring it"));
         v.ip_family = None;
     }
     if let Some(mark) = group.filter(|_| v.ip_family.is_none()).and_then(ServerGroup::ambiguous) {

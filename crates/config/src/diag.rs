@@ -320,10 +320,18 @@ fn masked(line: &str) -> String {
     shown
 }
 
+/// What other words of the language have people expect.
+const HABITS: &[(&str, &str)] =
+    &[("HTTP_CHECK", "HTTP_GET"), ("HTTPS_CHECK", "SSL_GET"), ("HTTPS_GET", "SSL_GET"), ("SSL_CHECK", "SSL_GET")];
+
 /// The known word nearest to a misspelt one, if one is near, else the only one that a word cut short begins.
 pub fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     let all: Vec<&str> = candidates.collect();
+    let habit = HABITS.iter().find(|(written, _)| *written == word).and_then(|(_, c)| all.iter().find(|x| *x == c));
+    if habit.is_some() {
+        return habit.copied();
+    }
     let near = all.iter().map(|c| (distance(word, c), *c)).filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d);
     let mut longer = all.iter().filter(|c| word.len() >= 3 && c.starts_with(word));
     near.map(|(_, c)| c).or_else(|| longer.next().copied().filter(|_| longer.next().is_none()))

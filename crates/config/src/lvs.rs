@@ -203,6 +203,24 @@ pub(crate) fn method(c: &mut Cx<'_>, v: &mut Option<Method>) {
     }
 }
 
+/// What a virtual server has in place of a word that is none, where no line before it has said: one fault, one report.
+pub(crate) fn instead<T>(v: &mut Option<T>, usual: T, name: &str) -> String {
+    let none = v.is_none();
+    v.get_or_insert(usual);
+    if none { format!(", using {name}") } else { String::new() }
+}
+
+/// `lb_kind`.
+pub(crate) fn kind(c: &mut Cx<'_>, v: &mut Option<Method>) {
+    match c.word(1) {
+        Some(w) if !["NAT", "DR", "TUN"].contains(&w.text.as_str()) => {
+            let text = format!("'{}' is neither NAT, DR nor TUN{}", w.text, instead(v, Method::Nat, "NAT"));
+            c.report_at(Class::General, w, text);
+        }
+        _ => method(c, v),
+    }
+}
+
 /// `lb_algo`.
 pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
     let Some(w) = c.value() else { return };
@@ -210,7 +228,7 @@ pub(crate) fn scheduler(c: &mut Cx<'_>, v: &mut Option<String>) {
         *v = Some(w.text.to_string());
     } else {
         let help = crate::diag::suggest(&w.text, SCHEDULERS.iter().copied()).map(|s| format!("did you mean `{s}`?"));
-        let text = format!("'{}' is no known scheduler", w.text);
+        let text = format!("'{}' is no known scheduler{}", w.text, instead(v, "wlc".into(), "wlc"));
         c.diagnostics.push_help(Class::General, Some(w.span), text, help);
     }
 }
@@ -287,9 +305,11 @@ pub(crate) fn real_server(c: &mut Cx<'_>, v: &mut Vec<RealServer>) {
 /// `HTTP_GET` and `SSL_GET`.
 pub(crate) fn http(c: &mut Cx<'_>, s: &mut RealServer, tls: bool) {
     let mut x = HttpCheck { tls, ..Default::default() };
+    let at = c.place();
     block(&mut x, c);
     if x.url.is_empty() {
-        c.report(Class::General, "HTTP_GET or SSL_GET without a url, ignoring it");
+        let name = if tls { "SSL_GET" } else { "HTTP_GET" };
+        c.diagnostics.push(Class::General, at, format!("{name} without a url, ignoring it"));
         c.drop_check();
     } else {
         s.checkers.push(Checker::Http(x));

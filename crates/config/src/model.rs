@@ -287,7 +287,10 @@ fn tracks_of(c: &mut Cx<'_>, v: &mut Vec<Track>, limit: i64, head: fn(&mut Cx<'_
                     n += 1;
                     match c.word(n) {
                         Some(value) => {
-                            if let Some(x) = c.number(value, -254, 254) {
+                            // The one beyond is lowered, and the others are refused, as by keepalived.
+                            let beyond = matches!(value.text.trim_start_matches(['+', '-']), "254");
+                            let most = if beyond { 254 } else { limit };
+                            if let Some(x) = c.number(value, -most, most) {
                                 if x.abs() > limit {
                                     c.report_at(
                                         Class::General,

@@ -209,11 +209,11 @@ checker! {
         live "tls_compliant" "[BOOL]" "-" "off" => tls_compliant: Option<bool> = None, |c, v| c.boolean(v);
         /// A page.
         live "url" "{ ... }" "-" "at least one" => url: Vec<UrlCheck> = Vec::new(), |c, v| {
-            let mut u = UrlCheck::default();
+            let (mut u, at) = (UrlCheck::default(), c.place());
             block(&mut u, c);
             crate::lvs::pattern(c, &u);
             if u.path.is_none() {
-                c.report(Class::General, "url without path, ignoring it");
+                c.diagnostics.push(Class::General, at, "url without path, ignoring it");
             } else {
                 v.push(u);
             }

@@ -165,7 +165,7 @@ section! {
         /// One packet, one connection.
         live "ops" "-" "-" "off" => ops: bool = false, |c, v| c.flag(v);
         /// How packets reach servers.
-        live "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::method(c, v);
+        live "lb_kind" "NAT|DR|TUN [type ipip|gue|gre] [port P] [nocsum|csum|remcsum]" "-" "NAT" => method: Option<Method> = None, |c, v| crate::lvs::kind(c, v);
         /// Persistence engine.
         live "persistence_engine" "NAME" "sip" "none" => persistence_engine: Option<String> = None, |c, v| crate::lvs::engine(c, v);
         /// How long a client stays with its server.
@@ -181,7 +181,10 @@ section! {
                 "TCP" => *v = Some(6),
                 "UDP" => *v = Some(17),
                 "SCTP" => *v = Some(132),
-                other => c.report_at(Class::General, w, format!("'{other}' is no protocol of a virtual server")),
+                other => {
+                    let text = format!("'{other}' is no protocol of a virtual server{}", crate::lvs::instead(v, 17, "UDP"));
+                    c.report_at(Class::General, w, text);
+                }
             }
         };
         /// Checks rest while the address is not on this host; with a name (steadfast's own) while that vrrp_instance is not master.
@@ -227,7 +230,7 @@ section! {
         /// Scheduler, by another name.
         live "lvs_sched" "as lb_algo" "-" "wlc" => |c, s| crate::lvs::scheduler(c, &mut s.scheduler);
         /// How packets reach servers, by another name.
-        live "lvs_method" "as lb_kind" "-" "NAT" => |c, s| crate::lvs::method(c, &mut s.method);
+        live "lvs_method" "as lb_kind" "-" "NAT" => |c, s| crate::lvs::kind(c, &mut s.method);
         /// The sorry server stays in the table with weight 0.
         live "sorry_server_inhibit" "-" "after sorry_server" "off" => |c, s| {
             if s.sorry_server.is_none() {

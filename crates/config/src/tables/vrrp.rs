@@ -89,7 +89,7 @@ section! {
         /// Ignore the state of the own interface.
         live "dont_track_primary" "-" "-" "off" => dont_track_primary: bool = false, |c, v| c.flag(v);
         /// Tracked interfaces.
-        live "track_interface" "{ IF [weight N [reverse|noreverse]] ... }" "-254-254" "weight 0" => track_interface: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
+        live "track_interface" "{ IF [weight N [reverse|noreverse]] ... }" "-253-253" "weight 0" => track_interface: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
         /// Tracked scripts.
         live "track_script" "{ NAME [weight N [reverse|noreverse]] ... }" "-253-253" "the script's" => track_script: Vec<Track> = Vec::new(), |c, v| tracks(c, v, 253);
         /// Tracked files.
