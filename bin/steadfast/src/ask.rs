@@ -96,6 +96,16 @@ pub fn lives_elsewhere(socket: &Path, pid: i32, kind: &str) -> bool {
     namespaces_differ(through(socket).unwrap_or(pid.unsigned_abs()), kind)
 }
 
+/// The daemon's process, where it can be told: its own number means another one to us where it lives in a container.
+pub fn process_of(socket: &Path, pid: u64) -> Option<Process> {
+    if let Some(pid) = through(socket) {
+        return Process::find(pid.into());
+    }
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = program.file_name()?.to_string_lossy().into_owned();
+    ["steadfastd", "keepalived"].iter().any(|own| name.starts_with(own)).then(|| Process::find(pid)).flatten()
+}
+
 /// A file of the same name, but for its end, has the number of the process.
 fn is_beside_its_pid_file(socket: &Path, pid: u32) -> bool {
     let same = |path: &Path| path != socket && path.file_stem() == socket.file_stem() && path.is_file();

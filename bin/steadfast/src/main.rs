@@ -269,7 +269,7 @@ fn reload(socket: &Path, force: bool) -> i32 {
 
 /// Who answers after a reload: nobody within half a minute, the program that was asked (`Some(None)`), or the one that took over from it.
 fn successor(socket: &Path, before: &ask::Begun) -> Option<Option<Whole>> {
-    let (process, until) = (ask::Process::find(before.pid), Instant::now() + Duration::from_secs(30));
+    let (process, until) = (ask::process_of(socket, before.pid), Instant::now() + Duration::from_secs(30));
     while Instant::now() < until && process.as_ref().is_none_or(ask::Process::lives) {
         match ask::begun(socket) {
             Ok(now) if !now.is_another(before) => return Some(None),
@@ -310,7 +310,7 @@ fn upgrade(socket: &Path) -> i32 {
         status
     };
     let (before, process) = match ask::begun(socket) {
-        Ok(begun) => (begun.since, ask::Process::find(begun.pid)),
+        Ok(begun) => (begun.since, ask::process_of(socket, begun.pid)),
         Err(e) => return fail(e, 1),
     };
     if let Err(e) = ask::order(socket, &["upgrade"])

@@ -190,6 +190,8 @@ pub struct Brother {
     outbox: Outbox,
     /// It has been heard. Until then nothing is kept for it: whoever begins asks for all that there is to know.
     there: bool,
+    /// Neither it nor the parent, which would start another one, has its end of the pipe any more.
+    gone: bool,
 }
 
 impl Brother {
@@ -201,6 +203,7 @@ impl Brother {
             writer: Writer::inherited(fd(1)).ok()?,
             outbox: Outbox::default(),
             there: false,
+            gone: false,
         };
         brother.say(Message::Hello);
         Some(brother)
@@ -215,6 +218,11 @@ impl Brother {
     /// It has been heard: what it is told is no waste.
     pub fn is_there(&self) -> bool {
         self.there
+    }
+
+    /// It has ended, and so has the parent.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Says something. While the pipe is full the latest state of each object waits.
@@ -245,10 +253,17 @@ impl Brother {
     pub fn hear(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut buffer = [0; PACKET];
-        while let Packet::Data(n) = self.reader.read(&mut buffer) {
-            match parse(buffer.get(..n).unwrap_or_default()) {
-                Ok(e) => messages.push(e.message),
-                Err(e) => log::error!("message from the other child: {e}"),
+        loop {
+            match self.reader.read(&mut buffer) {
+                Packet::Data(n) => match parse(buffer.get(..n).unwrap_or_default()) {
+                    Ok(e) => messages.push(e.message),
+                    Err(e) => log::error!("message from the other child: {e}"),
+                },
+                Packet::Closed => {
+                    self.gone = true;
+                    break;
+                }
+                Packet::Empty => break,
             }
         }
         if messages.is_empty() {

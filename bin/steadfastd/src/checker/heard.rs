@@ -13,7 +13,11 @@ impl Role {
     pub(super) fn hear_brother(&mut self, t: Time) {
         let Some(brother) = &mut self.brother else { return };
         brother.flush();
-        for message in brother.hear() {
+        let heard = brother.hear();
+        if brother.is_gone() {
+            self.leaving.alone();
+        }
+        for message in heard {
             match message {
                 Message::Instance { name, state, .. } => {
                     self.leaving.instance(&name, state == State::Master);

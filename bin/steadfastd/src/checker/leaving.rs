@@ -52,6 +52,11 @@ impl Leaving {
         }
     }
 
+    /// The VRRP child is gone and comes back no more: nobody holds an address.
+    pub fn alone(&mut self) {
+        self.masters.clear();
+    }
+
     /// It has been asked for.
     pub const fn asked(&self) -> bool {
         self.until.is_some()
@@ -109,5 +114,7 @@ mod tests {
         l.signal(at(10));
         l.abandoned(at(10));
         assert!(!l.is_due(at(12)));
+        l.alone();
+        assert!(l.is_due(at(12)));
     }
 }

@@ -133,6 +133,7 @@ impl Role {
                 None => (State::Init, 0, Some(Ended::Deleted)),
             };
             self.parent.say(Message::News(News::Instance { name: name.clone(), state, priority, end }));
+            self.tell_brother(name.clone(), priority);
         }
     }
 
@@ -184,6 +185,8 @@ impl Role {
         if !std::mem::take(&mut self.dirty) {
             return;
         }
+        // What is looked at later is compared with what is told now.
+        self.kept = self.known();
         // A host with many links has more of them than fit into one message; so has an instance with many peers or scripts.
         let settings = encode(&self.system.settings).unwrap_or_default();
         let settings = settings.chunks(PART).enumerate().map(|(n, part)| (format!("{SETTINGS} {n:04}"), part.to_vec()));

@@ -157,7 +157,7 @@ struct Role {
     /// The program's pages were fetched for a takeover, and not given back since.
     fetched: bool,
     dirty: bool,
-    /// What a successor would be told, as it was when it was last looked for changes.
+    /// A digest of what a successor would be told, as it was when that was said last.
     kept: u64,
     out: Vec<Output>,
     stopped: bool,
@@ -413,8 +413,7 @@ impl Role {
             // What is learned without a change of state (a master's interval) is kept, too, now and then.
             self.beats = self.beats.wrapping_add(1);
             if self.beats.is_multiple_of(5) {
-                let known = self.known();
-                self.dirty |= std::mem::replace(&mut self.kept, known) != known;
+                self.dirty |= self.known() != self.kept;
             }
             if std::mem::take(&mut self.listen_again) {
                 self.sockets();
