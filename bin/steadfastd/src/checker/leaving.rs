@@ -103,5 +103,11 @@ mod tests {
         l.abandoned(at(10));
         l.abandoned(at(20));
         assert!(!l.is_due(at(69)) && l.is_due(at(70)) && l.at() == at(70));
+        // a signal, and then the parent dies
+        let mut l = Leaving::default();
+        l.instance("A", true);
+        l.signal(at(10));
+        l.abandoned(at(10));
+        assert!(!l.is_due(at(12)));
     }
 }

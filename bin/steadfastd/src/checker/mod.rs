@@ -530,7 +530,12 @@ impl Role {
         while let Some(signal) = self.signals.next() {
             if signal == 15 {
                 self.parent.mourn();
-                self.leaving.signal(t);
+                // Of the parent's death the kernel tells once for each thread that it had: that is nobody's impatience.
+                if self.parent.lives() {
+                    self.leaving.signal(t);
+                } else {
+                    self.leaving.abandoned(t);
+                }
             }
         }
     }
