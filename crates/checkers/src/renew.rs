@@ -15,6 +15,8 @@ use steadfast_core::Time;
 struct Known {
     state: CheckState,
     reason: Option<Failure>,
+    /// It has an answer, which is no memory of before it rested.
+    fresh: bool,
 }
 
 /// Checks of the configuration that another one takes the place of.
@@ -37,18 +39,21 @@ pub(crate) enum Origin {
 }
 
 impl Former {
-    fn learn(&mut self, state: CheckState, reason: impl FnOnce() -> Option<Failure>) {
+    fn learn(&mut self, state: CheckState, active: bool, reason: impl FnOnce() -> Option<Failure>) {
         let works = |s: &CheckState| s.up && !s.advice.maintenance;
+        let fresh = state.run && active;
         let Some(known) = self.known.get_mut(&question(state.fingerprint)) else {
-            self.known.insert(question(state.fingerprint), Known { state, reason: reason() });
+            self.known.insert(question(state.fingerprint), Known { state, reason: reason(), fresh });
             return;
         };
-        // Asked at several intervals it may have several verdicts. Who lives goes on, as far as his first answer.
+        // Asked at several intervals it may have several verdicts. Who has an answer is believed, and of those who lives goes on, as far
+        // as his first answer.
         let (a, b) = (works(&known.state), works(&state));
-        if (b, state.fingerprint) > (a, known.state.fingerprint) {
-            *known = Known { state, reason: reason() };
+        let both = known.fresh == fresh;
+        if (fresh, b, state.fingerprint) > (known.fresh, a, known.state.fingerprint) {
+            *known = Known { state, reason: reason(), fresh };
         }
-        known.state.run &= a == b;
+        known.state.run &= !both || a == b;
     }
 
     /// Takes a checker that nobody else needs.
@@ -70,7 +75,7 @@ impl Pool {
     pub(crate) fn former(&self, config: &Config) -> Former {
         let mut former = Former::default();
         for state in self.heritage.checks.values() {
-            former.learn(*state, || self.heritage.reasons.get(&state.fingerprint).cloned().map(Failure::Former));
+            former.learn(*state, true, || self.heritage.reasons.get(&state.fingerprint).cloned().map(Failure::Former));
         }
         if self.by_check.is_empty() {
             return former;
@@ -79,7 +84,7 @@ impl Pool {
         let wanted: HashSet<&Check> = servers.flat_map(|r| &r.checks).collect();
         for (c, checker) in self.checkers.iter().enumerate() {
             let Some(checker) = checker else { continue };
-            former.learn(checker.state, || checker.reason.clone());
+            former.learn(checker.state, checker.active, || checker.reason.clone());
             if !wanted.contains(&*checker.check) {
                 former.free.entry(question(checker.state.fingerprint)).or_default().push(c as u32);
             }
@@ -109,7 +114,8 @@ impl Pool {
         let print = fingerprint(&check);
         let mut known = former.known.get(&question(print)).cloned();
         if let Some(state) = self.heritage.checks.get(&print).copied() {
-            known = Some(Known { state, reason: self.heritage.reasons.get(&print).cloned().map(Failure::Former) });
+            let reason = self.heritage.reasons.get(&print).cloned().map(Failure::Former);
+            known = Some(Known { state, reason, fresh: true });
         } else if let Some(c) = former.take(question(print)) {
             self.retime(c, check, known, now, out);
             return (c, Origin::Known);
@@ -119,7 +125,7 @@ impl Pool {
         }
         let mut checker = Checker::new(check.clone(), &mut self.rules);
         let origin = if known.is_some() { Origin::Known } else { Origin::New };
-        if let Some(Known { state, reason }) = known {
+        if let Some(Known { state, reason, .. }) = known {
             checker.restore(CheckState { fingerprint: print, ..state });
             checker.reason = reason.filter(|_| !checker.works());
         }
@@ -167,7 +173,7 @@ impl Pool {
     fn retime(&mut self, c: u32, check: Arc<Check>, known: Option<Known>, now: Time, out: &mut Vec<Output>) {
         let print = fingerprint(&check);
         let Some(checker) = self.rename(c, &check, out) else { return };
-        if let Some(Known { state, reason }) = known {
+        if let Some(Known { state, reason, .. }) = known {
             checker.restore(CheckState { fingerprint: print, ..state });
             checker.reason = reason;
         }

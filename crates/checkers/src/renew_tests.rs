@@ -3,6 +3,8 @@
 use crate::testkit::*;
 use crate::*;
 use std::time::Duration;
+use steadfast_core::Family;
+use steadfast_core::ipvs::ServiceKey;
 
 /// A server whose page is asked for by this header, every six seconds, with a retry after three.
 fn page(host: &str, timeout: Duration) -> VirtualServer {
@@ -163,4 +165,31 @@ fn a_program_that_is_worded_anew_is_ended_and_has_its_failures() {
     w.run(2.0);
     w.check_probes();
     assert_eq!(w.table(), "10.0.0.1:80=1");
+}
+
+/// Two virtual servers ask the same question of one server, one of them seldom, and has no answer yet.
+#[test]
+fn other_times_do_not_bring_a_dead_server_back_that_another_one_has_not_asked_yet() {
+    let of = |often: u64| {
+        let asked = |delay: u64, warmup: u64| {
+            let mut check = tcp(A);
+            check.timing.delay_loop = Duration::from_secs(delay);
+            check.timing.warmup = Duration::from_secs(warmup);
+            check.timing.fall = 3;
+            check.timing.retry = 0;
+            service(vec![server(A, 1, check)])
+        };
+        let seldom =
+            VirtualServer { id: ServiceId::One(ServiceKey::Mark { mark: 7, family: Family::V4 }), ..asked(60, 60) };
+        Config { services: vec![asked(often, 1), seldom], ..Config::default() }
+    };
+    let mut w = World::new(of(5));
+    w.manner(A, Manner::Refuses);
+    w.run(20.0);
+    let dead = w.pool.services()[0].servers[0].up;
+    w.reload(of(6));
+    let after = w.pool.services()[0].servers[0].up;
+    assert_eq!((dead, after), (false, false));
+    w.run(9.0);
+    assert!(!w.pool.services()[0].servers[0].up, "and stays so");
 }
