@@ -128,6 +128,21 @@ const MOST: usize = 2000;
 /// Fingerprints of others at most.
 const DROPPED: usize = 10_000;
 
+/// Bytes of a message at most: a word of the file may be as long as definitions make it.
+const LONGEST: usize = 2000;
+/// Of a longer one so many are kept at its end.
+const TAIL: usize = 400;
+
+/// Leaves out the middle of a text that is too long.
+fn bound(text: &mut String) {
+    let length = text.len();
+    if length > LONGEST {
+        let end = text.get(text.ceil_char_boundary(length - TAIL)..).unwrap_or_default().to_owned();
+        text.truncate(text.floor_char_boundary(LONGEST - TAIL));
+        *text += &format!("... ({length} bytes) ...{end}");
+    }
+}
+
 impl Diagnostics {
     /// Adds a report.
     pub fn push(&mut self, class: Class, span: Option<Span>, message: impl Into<String>) {
@@ -140,6 +155,10 @@ impl Diagnostics {
     }
 
     fn add(&mut self, mut d: Diagnostic) {
+        bound(&mut d.message);
+        if let Some(help) = &mut d.help {
+            bound(help);
+        }
         if let std::borrow::Cow::Owned(text) = steadfast_core::text::plain(&d.message) {
             d.message = text;
         }
@@ -463,6 +482,15 @@ pub fn json(diagnostics: &Diagnostics, files: &Files) -> Vec<JsonDiagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_bounded_however_long_a_word_is() {
+        let mut all = Diagnostics::default();
+        all.push(Class::UnknownKeyword, None, format!("'{}' does not exist now", "ü".repeat(1_000_000)));
+        let message = &all.list[0].message;
+        assert!(message.len() < 2100 && message.contains("(2000021 bytes)"), "{message}");
+        assert!(message.starts_with("'ü") && message.ends_with("ü' does not exist now"));
+    }
 
     #[test]
     fn secrets_of_a_line_are_stars_and_columns_stay() {
