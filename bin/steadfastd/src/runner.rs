@@ -520,7 +520,9 @@ impl Runner {
     fn end_probes_but_those_that_leave(&mut self, t: Time) {
         self.end_those(|p| p.probe && p.until.is_none());
         for program in self.running.values_mut() {
-            program.until = program.until.map(|until| until.min(t + FAREWELL));
+            if let Some(until) = &mut program.until {
+                *until = (*until).min(t + FAREWELL);
+            }
         }
     }
 

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// An instant: nanoseconds since an arbitrary epoch that is the same for one run (CLOCK_MONOTONIC in the daemon, zero in the
 /// simulator). Arithmetic saturates; time never wraps. It is kept as one more than that number: a time that may be missing takes no
 /// more room.
+///
+/// A time that may be missing is not to be mapped by `min` and then matched for being missing: optimized code of rustc 1.95 takes the
+/// missing one, which is the number 0 and so the least, for one that is there. Take it apart first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Time(NonZeroU64);
 

@@ -242,7 +242,7 @@ impl Router {
     /// A preemption waits no longer than it would have in the former process.
     fn resume_delay(&mut self, i: u32, now: Time) {
         let Some(x) = self.slot_mut(i).filter(|x| x.delay == Delay::Idle) else { return };
-        // In one match with a guard the compiler (1.95, optimized, incremental) takes what is not there for what has passed.
+        // Not by a map, see Time.
         let Some(at) = x.preempts.take() else { return };
         let at = at.min(now + x.config.preempt_delay);
         if at > now {
