@@ -110,7 +110,9 @@ pub fn plain(name: &str) -> String {
 
 /// Those of just this name, else all that it fits, as services of several protocols at one address.
 fn named<'a, T>(all: impl Iterator<Item = T> + Clone, name: impl Fn(&T) -> &'a str, wanted: &str) -> Vec<T> {
-    let exact: Vec<T> = all.clone().filter(|x| name(x) == wanted).collect();
+    // `group WEB` is all of the group, `group WEB (2)` the second one.
+    let shown = |x: &T| wanted.ends_with(')') && written(name(x)) == wanted;
+    let exact: Vec<T> = all.clone().filter(|x| name(x) == wanted || shown(x)).collect();
     if exact.is_empty() { all.filter(|x| plain(name(x)) == plain(wanted)).collect() } else { exact }
 }
 
@@ -244,12 +246,15 @@ fn standing(s: &Service, r: &Server, now: f64) -> String {
     let against: Vec<String> =
         r.checks.iter().filter(|c| !c.good || c.failed.is_some()).map(|c| trouble(c, now)).collect();
     let against = if against.is_empty() { String::new() } else { format!(": {}", against.join("; ")) };
-    format!("{} is {word}{}, {weight}{against}.", r.name, since(r.since, now))
+    let refused = r.refused.as_ref().map_or_else(String::new, |why| format!(", but {why}"));
+    format!("{} is {word}{}, {weight}{refused}{against}.", r.name, since(r.since, now))
 }
 
 /// What a check has against a server, or begins to have.
 fn trouble(c: &Check, now: f64) -> String {
-    let why = c.reason.as_deref().unwrap_or("it has had no good answer");
+    let rises = c.risen.is_some_and(|(n, _)| n > 0);
+    let nothing = if rises { "its last answer was good" } else { "it has had no good answer" };
+    let why = c.reason.as_deref().unwrap_or(nothing);
     let when = c.at.map_or_else(String::new, |at| format!(", {} ago", past(now - at)));
     let count = match (c.failed, c.risen) {
         (Some((n, of)), _) => format!(" ({n} of the {of} failures that take it down)"),
@@ -269,9 +274,6 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
     say(format!("Of {}: {}", written(&s.name), standing(s, r, now)));
     if let Some(why) = &silence {
         say(format!("What follows is what was said last: {why}."));
-    }
-    if let Some(why) = &r.refused {
-        say(format!("It is {why}."));
     }
     for c in &r.checks {
         let took = c.took.filter(|_| c.good && c.failed.is_none());

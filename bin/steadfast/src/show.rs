@@ -252,8 +252,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 None => paint.quiet("      "),
             };
             let when = t.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
-            let result = if t.result.is_empty() { "not known yet" } else { &t.result };
-            let _ = writeln!(out, "{word} {} {}: {result}{when}", t.kind, t.name);
+            let result = match t.good {
+                // Of a process that does not answer the verdict is known, and not what it came of.
+                Some(_) if t.result.is_empty() => String::new(),
+                None if t.result.is_empty() => ": not known yet".into(),
+                _ => format!(": {}", t.result),
+            };
+            let _ = writeln!(out, "{word} {} {}{result}{when}", t.kind, t.name);
             if !t.said.is_empty() {
                 let _ = writeln!(out, "       {}", paint.quiet(&t.said));
             }

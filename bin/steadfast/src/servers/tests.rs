@@ -247,3 +247,29 @@ fn names_of_the_file_and_of_the_logs_are_the_same() {
         assert_ne!(plain(one), plain(other));
     }
 }
+
+/// Each is found by the name that a status has for it, and all of a group by the group's.
+#[test]
+fn the_second_virtual_server_of_a_group_is_found_by_the_name_that_is_shown() {
+    let all: Vec<Service> =
+        ["[WEB]:0", "[WEB]:1"].map(|name| Service { name: name.into(), ..Service::default() }).into();
+    let found = |wanted: &str| services(&all, wanted).iter().map(|s| s.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(found(&written("[WEB]:1")), ["[WEB]:1"]);
+    assert_eq!(found("group WEB"), ["[WEB]:0", "[WEB]:1"]);
+    assert_eq!(found("[WEB]:0"), ["[WEB]:0"]);
+}
+
+#[test]
+fn what_a_server_lacks_is_said_with_it() {
+    let mut w = whole();
+    let s = first(&mut w);
+    s.servers[0].refused = Some("not in the kernel's table: Numerical result out of range".into());
+    s.servers[1].checks[0] = Check { risen: Some((2, 4)), reason: None, ..refused() };
+    let said = explain_service(&w.checker.as_ref().expect("checker").services[0], &w, None, 100.0);
+    for words in [
+        "[10.77.0.11]:tcp:80 is up since 10 s, of weight 2, but not in the kernel's table: Numerical result",
+        "its last answer was good, 500 ms ago (2 of the 4 good answers that bring it back)",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
