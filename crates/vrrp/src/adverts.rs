@@ -64,6 +64,7 @@ impl Router {
             Action::AcceptAndDelay => {
                 x.delay = Delay::Running;
                 let at = now + x.config.preempt_delay;
+                self.learned = true;
                 self.set_timer(i, Which::Delay, at);
                 self.accept(i, now, seen, out);
             }

@@ -225,5 +225,25 @@ impl<A: Aes> MessageDecrypter for Decrypter<A> {
     }
 }
 
+/// One input of the fuzzer: a record as it would come, and one whose blocks are these bytes after deciphering, so that padding and MAC are
+/// looked at. True: something was taken for a record.
+pub(super) fn drive(bytes: &[u8]) -> bool {
+    let cipher: [u8; 16] = [3; 16];
+    let mut decrypter = AES_128_SHA.decrypter([7; 32].into(), &cipher);
+    let mut open = |record: &mut [u8]| {
+        let (typ, version) = (rustls::ContentType::ApplicationData, rustls::ProtocolVersion::TLSv1_2);
+        decrypter.decrypt(InboundOpaqueMessage::new(typ, version, record), 0).is_ok()
+    };
+    let raw = open(&mut bytes.to_vec());
+    let whole = bytes.len() / BLOCK * BLOCK;
+    let vector = Block::<Aes128>::from([5; BLOCK]);
+    let mut record = [&vector[..], bytes.get(..whole).unwrap_or_default()].concat();
+    let blocks = record.get_mut(BLOCK..).unwrap_or_default();
+    let keys = AES_128_SHA.keys(&[7; 32].into(), &cipher);
+    let sealed = cbc::Encryptor::inner_iv_init(keys.cipher, &vector).encrypt_padded_mut::<NoPadding>(blocks, whole);
+    let made = sealed.is_ok() && open(&mut record);
+    raw || made
+}
+
 #[cfg(test)]
 mod tests;

@@ -133,7 +133,9 @@ fn a_restored_backup_waits_for_the_rest_of_its_preempt_delay() {
     };
     for (seconds, delay, rest) in [(6, 10, 4), (6, 2, 2), (1, 10, 9)] {
         let mut solo = Solo::new(one(c.clone()));
+        solo.router.take_learned();
         hear(&mut solo, seconds);
+        assert!(solo.router.take_learned(), "its beginning is to be kept at once");
         let snapshots: Vec<_> = solo.router.snapshots().collect();
         c.preempt_delay = Duration::from_secs(delay);
         let mut next = restored_at(one(c.clone()), &snapshots, solo.now);
