@@ -204,6 +204,9 @@ pub fn explain_service(s: &Service, w: &Whole, silence: Option<String>, now: f64
         say(format!("  {name} has left the file, and drains for another {}.", span(*left)));
     }
     match &s.sorry {
+        Some((sorry, true)) if w.checker.as_ref().is_some_and(|c| c.trouble.is_some()) => {
+            say(format!("The sorry server {sorry} would serve until the quorum is there."));
+        }
         Some((sorry, true)) => say(format!("The sorry server {sorry} serves until the quorum is there.")),
         Some((sorry, false)) => say(format!("The sorry server {sorry} serves when the quorum is lost.")),
         None if !s.quorum && s.live_weight == 0 => say("There is no sorry server, and clients are refused.".into()),
@@ -296,6 +299,8 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
     }
     if r.checks.is_empty() {
         say("It has no check, and counts as up always.".into());
+    } else if r.checks.iter().any(|c| c.reason.as_deref().is_some_and(|why| why.starts_with("agent says maint"))) {
+        say("It comes back when its agent says `ready`.".into());
     } else if !r.up {
         say("It comes back when each of its checks is good.".into());
     }

@@ -93,7 +93,7 @@ fn a_virtual_server_is_explained_with_what_would_change_it() {
         "Its checks rest, and its servers are as they were when they last ran: vrrp_instance VI is not master",
         "up since 10 s, drained by the operator",
         "down, and in service nevertheless, since 10 s",
-        "The sorry server [10.77.0.9]:tcp:80 serves until the quorum is there.",
+        "The sorry server [10.77.0.9]:tcp:80 would serve until the quorum is there.",
         "The sorry server is not in the kernel's table: Invalid argument.",
         "servers with a weight of 2 come up",
     ] {
@@ -272,4 +272,14 @@ fn what_a_server_lacks_is_said_with_it() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    let w = {
+        let s = first(&mut w);
+        s.servers[1].checks[0].reason = Some("agent says maint: rolling".into());
+        s.sorry = Some(("[10.77.0.19]:tcp:80".into(), true));
+        w.checker.as_mut().expect("checker").trouble = Some("no module".into());
+        w
+    };
+    let s = &w.checker.as_ref().expect("checker").services[0];
+    assert!(explain_server(s, &s.servers[1], None, 100.0).contains("It comes back when its agent says `ready`."));
+    assert!(explain_service(s, &w, None, 100.0).contains("[10.77.0.19]:tcp:80 would serve until"));
 }
