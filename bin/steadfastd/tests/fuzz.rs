@@ -33,6 +33,8 @@ mod mail;
 mod netlink;
 #[path = "../../../tests/fuzz/drive/packet.rs"]
 mod packet;
+#[path = "../../../tests/fuzz/drive/records.rs"]
+mod records;
 #[path = "../../../tests/fuzz/drive/smtp.rs"]
 mod smtp;
 
@@ -56,6 +58,7 @@ const TARGETS: &[(&str, Drive)] = &[
     ("mail", mail::drive),
     ("netlink", netlink::drive),
     ("packet", packet::drive),
+    ("records", records::drive),
     ("smtp", smtp::drive),
 ];
 
