@@ -55,8 +55,8 @@ pub(super) fn program() -> Option<(PathBuf, bool)> {
         _ => true,
     };
     let other = path.exists() && !same(Path::new("/proc/self/exe"), &path);
-    // A link by which it was started may lead to a program of that name elsewhere by now.
-    let named = std::env::args_os().next().map(PathBuf::from).filter(|named| named.is_absolute());
+    // A link by which it was started may lead to a program of that name elsewhere by now. A bare name was looked for in PATH.
+    let named = std::env::args_os().next().map(PathBuf::from).filter(|named| named.components().count() > 1);
     let leads = named.and_then(|named| std::fs::canonicalize(named).ok());
     match leads.filter(|there| !other && there.file_name() == path.file_name()) {
         Some(there) if !same(Path::new("/proc/self/exe"), &there) => Some((there, true)),
