@@ -62,6 +62,7 @@ impl Daemon {
         self.set_core_pattern();
         self.await_former();
         self.prepare_records();
+        crate::dumps::prepare();
         let mut told = Vec::new();
         if !self.adopted {
             let cut = || {
