@@ -9,7 +9,7 @@ use crate::child::SETTLED;
 use crate::cli::Options;
 use crate::heard::Listener;
 use crate::permits::Permits;
-use crate::programs::safe_program;
+use crate::programs::{Unsafe, safe_program};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -354,8 +354,9 @@ impl Runner {
         let place = if probe { self.places.take() } else { None };
         self.running.insert(id, Running { probe, place, queue, pid: None, early: None, until: None });
         let (tell, wake, groups) = (self.tell.clone(), self.wake.clone(), self.places.groups.clone());
+        let by_descriptor = self.permits.by_descriptor;
         let work = move || {
-            let begun = begin(&job);
+            let begun = begin(&job, by_descriptor);
             if let (Some(groups), Some(place), Ok((pid, _))) = (groups, place, &begun) {
                 groups.put(place, *pid);
             }
@@ -545,7 +546,7 @@ impl Runner {
 }
 
 /// Starts a program; why not.
-fn begin(job: &Job) -> Begun {
+fn begin(job: &Job, by_descriptor: bool) -> Begun {
     if job.argv.is_empty() {
         return Err(JobEnd::NotStarted("there is no command".into()));
     }
@@ -553,10 +554,16 @@ fn begin(job: &Job) -> Begun {
     let argv0 = argv.first().cloned();
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
+    let mut opened = None;
     if let (true, Some(file)) = (job.safe, argv.first_mut()) {
-        *file = safe_program(&job.argv).map_err(JobEnd::NotStarted)?.into();
+        let safe = safe_program(&job.argv).map_err(|why| match why {
+            Unsafe::Refused(why) => JobEnd::NotStarted(why),
+            Unsafe::Unknown(e) => not_begun(&e),
+        })?;
+        *file = safe.path.into();
+        opened = safe.opened.filter(|_| by_descriptor);
     }
-    let spec = Spec { argv, argv0, user: job.user, group: true, clean_environment: true, ..Default::default() };
+    let spec = Spec { argv, argv0, opened, user: job.user, group: true, clean_environment: true, ..Default::default() };
     spawn::keep_supplementary_groups(job.groups);
     let begun = if job.heard {
         spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))

@@ -2,12 +2,16 @@
 //!
 //! A blocked signal mask is inherited through exec, so every program is started here, where it is cleared.
 
+use crate::opened::{Exec, Opened};
 use crate::schedule;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+
+/// What of our environment is not for scripts.
+const OURS: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
 
 /// Accounts keep their supplementary groups (set_supplementary_groups).
 static SUPPLEMENTARY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
@@ -36,6 +40,8 @@ pub struct Spec {
     pub argv: Vec<OsString>,
     /// Another name in argv[0].
     pub argv0: Option<OsString>,
+    /// Started in place of the file by that name.
+    pub opened: Option<Opened>,
     /// User and group; `None` keeps ours.
     pub user: Option<(u32, u32)>,
     /// A process group of its own, so that all of it can be ended.
@@ -97,13 +103,23 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }
     if spec.clean_environment {
-        for name in ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"] {
+        for name in OURS {
             command.env_remove(name);
         }
     }
     if spec.group {
         command.process_group(0);
     }
+    let exec = match &spec.opened {
+        Some(opened) => {
+            let mut words = spec.argv.clone();
+            if let (Some(first), Some(name)) = (words.first_mut(), &spec.argv0) {
+                first.clone_from(name);
+            }
+            Some(Exec::new(opened.clone(), &words, if spec.clean_environment { &OURS } else { &[] })?)
+        }
+        None => None,
+    };
     let keep = spec.keep.clone();
     let user = spec.user;
     // Before the fork: after it nothing may be asked of the system's library.
@@ -147,7 +163,8 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
                     return Err(e);
                 }
             }
-            Ok(())
+            // What is returned is the error of the start.
+            exec.as_ref().map_or(Ok(()), |exec| Err(exec.run()))
         });
     }
     let child = command.spawn().map_err(|e| explained(e, user))?;

@@ -314,6 +314,54 @@ fn a_script_that_becomes_unsafe_is_not_run_any_more() {
     assert!(d.log().contains("is writable by everybody"), "{}", d.log());
 }
 
+/// A script sees by its $0 which way it was started. It is the same for those of the parent.
+#[test]
+fn what_was_looked_at_is_what_is_started_where_that_is_wanted() {
+    require!();
+    let lan = Lan::new(1);
+    for (words, by_descriptor) in [
+        ("enable_script_security\n scripts_by_descriptor", true),
+        ("enable_script_security", false),
+        // Nothing is looked at, so there is nothing to start.
+        ("scripts_by_descriptor", false),
+    ] {
+        let folder = home();
+        let at = folder.path().display().to_string();
+        let script = |name: &str, text: &str| {
+            let path = file(folder.path(), name, text);
+            std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+            path
+        };
+        let say =
+            |to: &str| format!("#!/bin/sh\necho \"$0 $*\" > {at}/out/{to}.new; mv {at}/out/{to}.new {at}/out/{to}\n");
+        let (check, begun, told) =
+            (script("check", &say("check")), script("begun", &say("begun")), script("told", &say("told")));
+        let nowhere = script("nowhere", "#!/no/such/interpreter\n");
+        let text = format!(
+            "global_defs {{\n {words}\n script_user root\n startup_script \"{begun} a\"\n}}\n\
+             vrrp_script chk {{\n script \"{check} a b\"\n interval 1\n}}\nvrrp_script nowhere {{\n script {nowhere}\n interval 1\n weight 1\n}}\n\
+             vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n \
+             track_script {{\n chk\n nowhere\n }}\n notify_master \"{told} c d\"\n}}\n"
+        );
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+        assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+        for (name, path, arguments) in [("check", &check, "a b"), ("begun", &begun, "a"), ("told", &told, "c d")] {
+            let said = || std::fs::read_to_string(d.path("out").join(name)).unwrap_or_default();
+            assert!(eventually(seconds(5), || !said().is_empty()), "{name}: {}", d.log());
+            let said = said();
+            let (own, rest) = said.trim_end().split_once(' ').expect("words");
+            assert_eq!(rest, arguments, "{name}");
+            match own.strip_prefix("/dev/fd/") {
+                Some(number) => assert!(by_descriptor && number.parse::<u32>().is_ok(), "{words}: {said}"),
+                None => assert!(!by_descriptor && own == path, "{words}: {said}"),
+            }
+        }
+        d.wait_log("VRRP_Script(nowhere) cannot be started: No such file or directory", seconds(5));
+        assert_eq!(d.stop(), Some(0));
+    }
+}
+
 /// Who may trace a process is shown its program. Where that is refused for want of nothing but the process's own consent, there is no
 /// core file, either.
 fn may_be_dumped(pid: i32) -> bool {

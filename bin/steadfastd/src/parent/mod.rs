@@ -599,7 +599,12 @@ impl Daemon {
                 self.withdraw_dead(n);
             }
             self.end_runners();
-            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs, || false);
+            run_script(
+                "shutdown_script",
+                &self.facts.shutdown,
+                (self.facts.safe_programs, self.facts.by_descriptor),
+                || false,
+            );
             return Some(status);
         }
         // Whose tables were needed as long as there were addresses need not wait for a child that is gone.

@@ -9,18 +9,24 @@ use steadfast_sys::now;
 use steadfast_sys::spawn::{self, Spec};
 
 /// A script that the parent runs and waits for, with a limit, and until it is `cut` short.
-pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: bool, mut cut: impl FnMut() -> bool) {
+/// `safe`: whether root's must be, and whether what was looked at is what is started.
+pub(super) fn run_script(name: &str, script: &Option<ParentScript>, safe: (bool, bool), mut cut: impl FnMut() -> bool) {
     let Some((argv, user, limit)) = script else { return };
     let as_root = user.is_none_or(|(uid, _)| uid == 0);
     let mut words: Vec<OsString> = argv.iter().map(Into::into).collect();
     let argv0 = words.first().cloned();
-    if let (true, Some(file)) = (safe && as_root, words.first_mut()) {
+    let mut opened = None;
+    if let (true, Some(file)) = (safe.0 && as_root, words.first_mut()) {
         match safe_program(argv) {
-            Ok(path) => *file = path.into(),
+            Ok(found) => {
+                *file = found.path.into();
+                opened = found.opened.filter(|_| safe.1);
+            }
             Err(why) => return log::error!("{name} is not run: {why}"),
         }
     }
-    let spec = Spec { argv: words, argv0, user: *user, group: true, clean_environment: true, ..Default::default() };
+    let spec =
+        Spec { argv: words, argv0, opened, user: *user, group: true, clean_environment: true, ..Default::default() };
     let pid = match spawn::spawn(&spec) {
         Ok(pid) => pid,
         Err(e) => {

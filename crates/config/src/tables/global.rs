@@ -120,6 +120,9 @@ section! {
         };
         /// Refuse root scripts that others could change.
         live "enable_script_security" "-" "-" "off" => enable_script_security: bool = false, |c, v| c.flag(v);
+        /// With enable_script_security: programs that run as root are started by the very descriptor that was looked at, not by their path
+        /// (steadfast's own). A script's $0 is /dev/fd/N then.
+        live "scripts_by_descriptor" "[BOOL]" "-" "off" => scripts_by_descriptor: Option<bool> = None, |c, v| c.boolean(v);
         /// Hold all instances after start.
         live "vrrp_startup_delay" "SECS" "0.001-4294" "0" => startup_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
         /// Log adverts of unknown router ids.
