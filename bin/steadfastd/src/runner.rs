@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, frames, parse};
-use steadfast_sys::groups::Groups;
+use steadfast_sys::groups::{Groups, Place};
 use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
@@ -356,7 +356,9 @@ impl Runner {
         let (tell, wake, groups) = (self.tell.clone(), self.wake.clone(), self.places.groups.clone());
         let by_descriptor = self.permits.by_descriptor;
         let work = move || {
-            let begun = begin(&job, by_descriptor);
+            // One that is killed meanwhile leaves nothing that nobody knows of: the group is written down before there is a program.
+            let its = groups.as_ref().zip(place).map(|(groups, place)| groups.place(place));
+            let begun = begin(&job, by_descriptor, its);
             if let (Some(groups), Some(place), Ok((pid, _))) = (groups, place, &begun) {
                 groups.put(place, *pid);
             }
@@ -546,7 +548,7 @@ impl Runner {
 }
 
 /// Starts a program; why not.
-fn begin(job: &Job, by_descriptor: bool) -> Begun {
+fn begin(job: &Job, by_descriptor: bool, place: Option<Place>) -> Begun {
     if job.argv.is_empty() {
         return Err(JobEnd::NotStarted("there is no command".into()));
     }
@@ -563,7 +565,8 @@ fn begin(job: &Job, by_descriptor: bool) -> Begun {
         *file = safe.path.into();
         opened = safe.opened.filter(|_| by_descriptor);
     }
-    let spec = Spec { argv, argv0, opened, user: job.user, group: true, clean_environment: true, ..Default::default() };
+    let spec =
+        Spec { argv, argv0, opened, user: job.user, place, group: true, clean_environment: true, ..Default::default() };
     spawn::keep_supplementary_groups(job.groups);
     let begun = if job.heard {
         spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))

@@ -2,6 +2,7 @@
 //!
 //! A blocked signal mask is inherited through exec, so every program is started here, where it is cleared.
 
+use crate::groups::Place;
 use crate::opened::{Exec, Opened};
 use crate::schedule;
 use std::ffi::OsString;
@@ -52,6 +53,8 @@ pub struct Spec {
     pub output: bool,
     /// The program gets SIGTERM when we end.
     pub die_with_us: bool,
+    /// Where the process writes down its group before it is a program.
+    pub place: Option<Place>,
     /// Remove IFS, LD_PRELOAD and LD_LIBRARY_PATH from the environment.
     pub clean_environment: bool,
 }
@@ -124,11 +127,12 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
     let user = spec.user;
     // Before the fork: after it nothing may be asked of the system's library.
     let groups = user.map(|(uid, gid)| groups(uid, gid)).unwrap_or_default();
-    let die_with_us = spec.die_with_us;
+    let (die_with_us, place) = (spec.die_with_us, spec.place);
     let descriptors = crate::schedule::usual_descriptors();
     // SAFETY: between fork and exec only async-signal-safe calls are made, on memory prepared before the fork.
     unsafe {
         command.pre_exec(move || {
+            place.into_iter().for_each(Place::take);
             let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());

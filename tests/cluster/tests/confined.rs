@@ -210,6 +210,67 @@ fn what_a_killed_runner_had_under_way_for_an_answer_ends_with_it() {
     telling.into_iter().for_each(|pid| send(pid, Signal::SIGKILL));
 }
 
+/// When all of a daemon is killed at once nobody is left to end them: the next one does, which begins them anew.
+#[test]
+fn what_runners_had_under_way_for_an_answer_ends_with_the_next_start() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let script = |name: &str| {
+        let path = file(folder.path(), name, &format!("#!/bin/sh\ntail -f {at}/{name} >/dev/null & wait\n"));
+        std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        path
+    };
+    let (track, misc, tells) = (script("track"), script("misc"), script("tells"));
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"{track}\"\n interval 60\n timeout 60\n init_fail\n weight 1\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n track_script {{\n chk\n }}\n notify_master \"{tells}\"\n}}\n\
+         virtual_server {VIP} 80 {{\n delay_loop 60\n protocol TCP\n real_server 10.77.0.1 80 {{\n weight 1\n MISC_CHECK {{\n \
+         misc_path \"{misc}\"\n misc_timeout 60\n warmup 0\n }}\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let mut d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    let all = || [&track, &misc].map(|of| processes(of));
+    let under_way = || all().iter().all(|of| of.len() == 2) && processes(&tells).len() == 2;
+    assert!(eventually(seconds(15), under_way), "{:?} {}", all(), d.log());
+    let (before, telling) = (all(), processes(&tells));
+    let parent = d.pid_of("pid").expect("pid");
+    let mut every = runners(parent);
+    every.extend([parent, d.pid_of("vrrp.pid").expect("pid"), d.pid_of("check.pid").expect("pid")]);
+    // Who notices the end of another would take his leave.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        every.iter().for_each(|pid| send(*pid, signal));
+    }
+    d.ended();
+    assert_eq!(all(), before, "nobody is left");
+    let log = std::fs::File::create(d.path("log")).expect("log");
+    let mut next = lan.hosts[0].command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
+    next.args(["-n", "-l", "-D", "-f"])
+        .arg(d.path("conf"))
+        .arg("-p")
+        .arg(d.path("pid"))
+        .arg("-r")
+        .arg(d.path("vrrp.pid"));
+    next.arg("-c").arg(d.path("check.pid")).stdin(std::process::Stdio::null()).stderr(log);
+    let mut next = steadfast_test_cluster::daemon::Ended(next.spawn().expect("start"));
+    let anew = || {
+        let now = all();
+        now.iter().zip(&before).all(|(now, before)| now.len() == 2 && now.iter().all(|pid| !before.contains(pid)))
+    };
+    assert!(eventually(seconds(10), anew), "{before:?}, now {:?} {}", all(), d.log());
+    d.wait_log("2 programs of an earlier run, whose answer nobody waits for any more, are ended", seconds(1));
+    // What tells of a change goes on, whoever has died.
+    assert!(telling.iter().all(|pid| processes(&tells).contains(pid)), "{}", d.log());
+    send(next.0.id() as i32, Signal::SIGTERM);
+    assert!(eventually(seconds(15), || next.0.try_wait().is_ok_and(|s| s.is_some())), "{}", d.log());
+    assert!(all().iter().all(Vec::is_empty), "{:?} {}", all(), d.log());
+    let pid_file = d.path("pid").display().to_string().trim_matches('/').replace('/', "!");
+    assert!(!std::path::Path::new(&format!("/run/steadfast-runners/{pid_file}.0")).exists(), "its file goes with it");
+    processes(&tells).into_iter().for_each(|pid| send(pid, Signal::SIGKILL));
+}
+
 /// The script of the newest change is the one that waits.
 #[test]
 fn a_script_that_waits_when_its_runner_dies_is_run_by_the_next_one() {

@@ -63,6 +63,7 @@ impl Daemon {
         self.await_former();
         self.prepare_records();
         crate::dumps::prepare();
+        self.end_left_groups();
         let mut told = Vec::new();
         if !self.adopted {
             let cut = || {
