@@ -662,6 +662,73 @@ fn a_reload_may_name_files_in_any_folder() {
     assert!(["other", "lvs"].iter().all(|f| !at(f).exists()), "FIFOs go with who made them");
 }
 
+/// A reload names a FIFO that the process cannot open any more. What it is to hear waits for the successor, also where that comes early.
+#[test]
+fn a_fifo_that_is_opened_late_hears_all_that_came_before() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    for killed in [false, true] {
+        let elsewhere = home();
+        let fifo = elsewhere.path().join("fifo");
+        let text = |globals: &str| {
+            format!(
+                "global_defs {{\n{globals}}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n \
+                 advert_int 0.1\n version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+            )
+        };
+        let d = Daemon::start(host, Kind::Steadfast, &text(""));
+        d.wait_log("(VI) Entering MASTER STATE", seconds(10));
+        let child = d.pid_of("vrrp.pid").expect("pid");
+        let named = text(&format!(" vrrp_notify_fifo {}\n fifo_write_vrrp_states_on_reload\n", fifo.display()));
+        d.reload(&named);
+        d.wait_log("Reload complete", seconds(10));
+        if !d.log().contains("is not open yet: a successor opens it") {
+            println!("SKIPPED: there is no Landlock, or the process was old already");
+            assert!(fifo.exists(), "{}", d.log());
+            return;
+        }
+        host.ip("link set eth0 down");
+        d.wait_log("Entering FAULT STATE", seconds(5));
+        host.ip("link set eth0 up");
+        assert!(eventually(seconds(10), || d.log().matches("Entering MASTER STATE").count() == 2), "{}", d.log());
+        // Said once, not by each reload.
+        d.reload(&named);
+        assert!(eventually(seconds(10), || d.log().matches("Reload complete").count() == 2), "{}", d.log());
+        assert_eq!(d.log().matches("is not open yet").count(), 1, "{}", d.log());
+        if killed {
+            send(child, Signal::SIGKILL);
+        }
+        assert!(eventually(seconds(15), || fifo.exists()), "{}", d.log());
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::fcntl::OFlag::O_NONBLOCK.bits());
+        let mut reader = options.read(true).open(&fifo).expect("FIFO");
+        let (mut said, mut bytes) = (String::new(), [0; 4096]);
+        let mut heard = |all: &[&str]| {
+            if let Ok(n) = std::io::Read::read(&mut reader, &mut bytes) {
+                said += &String::from_utf8_lossy(&bytes[..n]);
+            }
+            let states: Vec<_> = said.lines().filter_map(|l| l.split(' ').nth(2)).map(str::to_string).collect();
+            (states == all, said.clone())
+        };
+        // The reload's, what followed, and the second reload's.
+        let all = ["MASTER", "FAULT", "BACKUP", "MASTER", "MASTER"];
+        assert!(eventually(seconds(5), || heard(&all).0), "{:?} {}", heard(&all).1, d.log());
+        // None of it comes again.
+        let (next, continued) =
+            (d.pid_of("vrrp.pid").expect("pid"), || d.log().matches("continuing in MASTER").count());
+        assert_ne!(next, child);
+        if !killed {
+            let before = continued();
+            send(next, Signal::SIGKILL);
+            assert!(eventually(seconds(10), || continued() > before), "{}", d.log());
+        }
+        assert_eq!(d.stop(), Some(0));
+        let whole = ["MASTER", "FAULT", "BACKUP", "MASTER", "MASTER", "STOP"];
+        assert!(eventually(seconds(5), || heard(&whole).0), "{:?}", heard(&whole).1);
+    }
+}
+
 /// What no process can open is said at each reload, and costs no more than that, also with -R.
 #[test]
 fn a_fifo_that_nobody_can_open_costs_no_process() {
