@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A process of the daemon's name, and its pid file.
 struct Daemon(tempfile::TempDir, Child);
@@ -49,8 +49,15 @@ fn end(child: Child) -> (Option<i32>, String) {
 
 /// Answers a question after the other until one is a reload, which `answer` is for: nothing closes the connection.
 fn serve(listener: &UnixListener, answer: &str) {
+    listener.set_nonblocking(true).expect("mode");
+    let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let (mut stream, _) = listener.accept().expect("a client");
+        let Ok((mut stream, _)) = listener.accept() else {
+            assert!(Instant::now() < until, "nobody asks");
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        stream.set_nonblocking(false).expect("mode");
         let mut line = String::new();
         BufReader::new(stream.try_clone().expect("stream")).read_line(&mut line).expect("a question");
         let is_reload = line.starts_with("reload");
