@@ -21,7 +21,7 @@ use crate::events;
 use control::{CONTROL, Control};
 use paths::{is_child, is_orphan};
 use role::Role;
-use script::run_script;
+use script::{Manner, run_script};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
@@ -374,6 +374,11 @@ impl Daemon {
         }
     }
 
+    /// How the daemon's own scripts are started.
+    fn manner(&self) -> Manner {
+        Manner { safe: self.facts.safe_programs, host: self.options.host_scripts }
+    }
+
     /// What the log's identifier ends with: where the daemon lives, and what it is called.
     fn ident(&self) -> String {
         let namespace = self.facts.namespace.as_ref().or(self.options.namespace.as_ref());
@@ -599,7 +604,7 @@ impl Daemon {
                 self.withdraw_dead(n);
             }
             self.end_runners();
-            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs, || false);
+            run_script("shutdown_script", &self.facts.shutdown, &self.manner(), || false);
             return Some(status);
         }
         // Whose tables were needed as long as there were addresses need not wait for a child that is gone.

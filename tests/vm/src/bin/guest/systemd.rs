@@ -212,7 +212,7 @@ fn the_strict_drop_in_takes_nothing_from_the_daemon() {
 }
 
 /// Numbers of linux/capability.h, as systemd calls them.
-const POWERS: [(u64, &str); 16] = [
+const POWERS: [(u64, &str); 17] = [
     (0, "cap_chown"),
     (1, "cap_dac_override"),
     (2, "cap_dac_read_search"),
@@ -224,6 +224,7 @@ const POWERS: [(u64, &str); 16] = [
     (12, "cap_net_admin"),
     (13, "cap_net_raw"),
     (14, "cap_ipc_lock"),
+    (18, "cap_sys_chroot"),
     (19, "cap_sys_ptrace"),
     (21, "cap_sys_admin"),
     (23, "cap_sys_nice"),
