@@ -10,6 +10,9 @@ use steadfast_test_cluster::{Lan, eventually, require};
 
 const SOON: Duration = Duration::from_secs(15);
 
+/// What the unit has beside its command.
+const UNIT: &str = "env STEADFAST_SCRIPTS=--host-scripts";
+
 /// Ends what a test leaves.
 struct Killed(Child);
 
@@ -35,7 +38,7 @@ impl Service {
         std::fs::create_dir(service.folder.path().join("out")).expect("folder");
         std::fs::copy(steadfastd(), service.folder.path().join("steadfastd")).expect("program");
         let script = format!("{at}/tell");
-        std::fs::write(&script, format!("#!/bin/sh\npwd >{at}/out/$1\n")).expect("script");
+        std::fs::write(&script, format!("#!/bin/sh\n(pwd; env | grep STEADFAST_) >{at}/out/$1\n")).expect("script");
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("mode");
         let conf = format!(
             "global_defs {{\n script_user root\n enable_script_security\n startup_script \"{script} startup\"\n shutdown_script \"{script} shutdown\"\n}}\n\
@@ -110,7 +113,7 @@ impl Service {
 #[test]
 fn scripts_that_are_the_hosts_are_so_for_as_long_as_the_daemon_runs() {
     require!();
-    let mut service = Service::start("--host-scripts", "");
+    let mut service = Service::start("--host-scripts", UNIT);
     for what in ["startup", "master"] {
         assert!(eventually(SOON, || service.told(what)), "{what}: {}", service.log());
     }
@@ -144,13 +147,20 @@ fn scripts_that_are_the_hosts_are_so_for_as_long_as_the_daemon_runs() {
 #[test]
 fn scripts_see_what_the_daemon_sees_where_nobody_asked_for_more() {
     require!();
-    let mut service = Service::start("", "");
+    let mut service = Service::start("", UNIT);
     for what in ["startup", "master"] {
         assert!(eventually(SOON, || service.told_inside(what)), "{what}: {}", service.log());
         assert!(!service.told(what), "{what}");
     }
     service.end();
     assert!(!service.told("shutdown"), "{}", service.log());
+    let said = "STEADFAST_SCRIPTS asks for --host-scripts, and ExecStart= does not hand it on";
+    assert_eq!(
+        service.log().matches(said).count(),
+        1,
+        "a unit's own command is not to go unnoticed: {}",
+        service.log()
+    );
 }
 
 #[test]

@@ -192,6 +192,7 @@ pub fn run(options: Box<Options>) -> i32 {
     log::info!("Running on {}", schedule::kernel());
     log::info!("Command line: {}", quoted.join(" "));
     log::info!("Configuration file {}", options.file.display());
+    script::heed_unit(options.host_scripts);
     if let Some(name) = &options.namespace
         && let Err(e) = schedule::enter_network_namespace(name)
     {

@@ -5,7 +5,7 @@ use crate::programs::{lack_of_view, safe_program};
 use std::ffi::OsString;
 use std::time::Duration;
 use steadfast_ipc::ParentScript;
-use steadfast_sys::spawn::{self, Spec};
+use steadfast_sys::spawn::{self, Spec, UNITS_WISH};
 use steadfast_sys::{now, view};
 
 /// Which programs the parent starts, and how.
@@ -14,6 +14,16 @@ pub(super) struct Manner {
     pub safe: bool,
     /// They see files as process 1 does.
     pub host: bool,
+}
+
+/// Says so where the unit wishes for something that its command does not hand on: one of before that word, or of somebody who does not
+/// know it.
+pub(super) fn heed_unit(host: bool) {
+    if !host && std::env::var_os(UNITS_WISH).is_some_and(|words| !words.is_empty()) {
+        log::warn!(
+            "{UNITS_WISH} asks for --host-scripts, and ExecStart= does not hand it on: scripts see files as the daemon does"
+        );
+    }
 }
 
 /// A script that the parent runs and waits for, with a limit, and until it is `cut` short.
