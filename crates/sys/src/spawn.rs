@@ -11,8 +11,11 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// The variable by which a unit says what options it wants for scripts. It is nobody else's.
+pub const UNITS_WISH: &str = "STEADFAST_SCRIPTS";
+
 /// What of our environment is not for scripts.
-const OURS: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+const OURS: [&str; 4] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH", UNITS_WISH];
 
 /// Accounts keep their supplementary groups (set_supplementary_groups).
 static SUPPLEMENTARY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
@@ -55,7 +58,7 @@ pub struct Spec {
     pub die_with_us: bool,
     /// Where the process writes down its group before it is a program.
     pub place: Option<Place>,
-    /// Remove IFS, LD_PRELOAD and LD_LIBRARY_PATH from the environment.
+    /// Remove IFS, LD_PRELOAD, LD_LIBRARY_PATH and [`UNITS_WISH`] from the environment.
     pub clean_environment: bool,
 }
 

@@ -21,7 +21,7 @@ use crate::events;
 use control::{CONTROL, Control};
 use paths::{is_child, is_orphan};
 use role::Role;
-use script::run_script;
+use script::{Manner, run_script};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
@@ -192,6 +192,7 @@ pub fn run(options: Box<Options>) -> i32 {
     log::info!("Running on {}", schedule::kernel());
     log::info!("Command line: {}", quoted.join(" "));
     log::info!("Configuration file {}", options.file.display());
+    script::heed_unit(options.host_scripts);
     if let Some(name) = &options.namespace
         && let Err(e) = schedule::enter_network_namespace(name)
     {
@@ -371,6 +372,15 @@ impl Daemon {
             output: true,
             die_with_us: true,
             ..Default::default()
+        }
+    }
+
+    /// How the daemon's own scripts are started.
+    fn manner(&self) -> Manner {
+        Manner {
+            safe: self.facts.safe_programs,
+            by_descriptor: self.facts.by_descriptor,
+            host: self.options.host_scripts,
         }
     }
 
@@ -599,12 +609,7 @@ impl Daemon {
                 self.withdraw_dead(n);
             }
             self.end_runners();
-            run_script(
-                "shutdown_script",
-                &self.facts.shutdown,
-                (self.facts.safe_programs, self.facts.by_descriptor),
-                || false,
-            );
+            run_script("shutdown_script", &self.facts.shutdown, &self.manner(), || false);
             return Some(status);
         }
         // Whose tables were needed as long as there were addresses need not wait for a child that is gone.
