@@ -3,7 +3,7 @@
 use crate::servers;
 use std::fmt::Write;
 use steadfast_config::model::VrrpScript;
-use steadfast_status::live::{Child, Instance, Part, Rejected, Session, Unproven, Whole};
+use steadfast_status::live::{Child, Instance, Mismatch, Part, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -104,6 +104,30 @@ fn rejected(i: &Instance) -> impl Iterator<Item = &Rejected> {
     let told = recent(i).map(|u| &u.source);
     let heard = move |r: &&Rejected| r.last < 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
     i.rejected.iter().chain(&i.also_rejected).filter(heard).filter(move |r| told != Some(&r.source))
+}
+
+/// Who leads hears nobody below itself: what it heard before is told for so long.
+const HOUR: f64 = 3600.0;
+
+/// Who names other addresses and is heard, or was before this one led.
+fn mismatches(i: &Instance) -> impl Iterator<Item = &Mismatch> {
+    let heard = 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
+    let known = if i.state == "MASTER" { HOUR } else { heard };
+    i.mismatches.iter().filter(move |m| m.last < known)
+}
+
+/// What it names otherwise: `also 192.0.2.8, but not 192.0.2.7`.
+fn otherwise(m: &Mismatch) -> String {
+    let list = |all: &[String]| match all.split_at_checked(5) {
+        Some((shown, more)) if !more.is_empty() => format!("{} and {} more", shown.join(", "), more.len()),
+        _ => all.join(", "),
+    };
+    match (m.theirs.as_slice(), m.ours.as_slice()) {
+        ([], []) => "the same ones, some of them more than once".into(),
+        (theirs, []) => format!("also {}", list(theirs)),
+        ([], ours) => format!("not {}", list(ours)),
+        (theirs, ours) => format!("also {}, but not {}", list(theirs), list(ours)),
+    }
 }
 
 /// Why it is in its state, what is due, and what it counts; `stale`: what was due is no more.
@@ -220,6 +244,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             for r in rejected(i) {
                 let two = if i.state == "MASTER" { "; where that is a master, there are two" } else { "" };
                 let text = format!("adverts of {} are thrown away: {}{two}", r.source, r.why);
+                let _ = writeln!(out, "       {}", paint.bad(&text));
+            }
+            for m in mismatches(i) {
+                let named = if i.state == "MASTER" { "named" } else { "name" };
+                let text = format!("adverts of {} {named} other addresses: {}", m.source, otherwise(m));
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
             for o in &i.missing {
@@ -541,6 +570,17 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
         } else {
             "Where that one is the master, it is not heard as such: both have to be configured alike.".into()
         });
+    }
+    for m in mismatches(i) {
+        say(format!(
+            "Adverts of {} name other addresses than this host's: {}; the last was {} ago.",
+            m.source,
+            otherwise(m),
+            span(m.last)
+        ));
+    }
+    if mismatches(i).next().is_some() {
+        say("What one of the two does not name nobody serves while that one is the master: both have to be configured alike.".into());
     }
     say(format!("Its priority is {}{}.", sum(i), set(i)));
     for p in &i.parts {

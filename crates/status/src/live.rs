@@ -162,6 +162,23 @@ pub struct Instance {
     /// Others, and the same for other reasons.
     #[serde(default)]
     pub also_rejected: Vec<Rejected>,
+    /// Routers whose adverts count, and name other addresses than this one's.
+    #[serde(default)]
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A router that serves other addresses for the same router id.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Mismatch {
+    pub source: String,
+    /// What it names and this one does not.
+    pub theirs: Vec<String>,
+    /// What this one names and it does not.
+    pub ours: Vec<String>,
+    /// Seconds since the first and the last advert of that kind.
+    pub since: f64,
+    pub last: f64,
 }
 
 /// A router whose adverts are thrown away: where it is a master, there are two.

@@ -150,6 +150,7 @@ impl Router {
             protocol_error: x.protocol_error,
             offender: x.offender,
             rejected: x.rejected.all(),
+            mismatches: &x.mismatches,
             group: x.group.and_then(|g| self.groups.get(g as usize)).map(|g| g.config.name.as_str()),
             adjusted: x.adjusted,
         }

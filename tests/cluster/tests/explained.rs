@@ -50,6 +50,28 @@ fn two_masters_by_another_password_or_version_are_told_of() {
     assert!(eventually(seconds(10), quiet), "{}", ask(&a, &["explain", "VI"]));
 }
 
+/// Half of the addresses are served by nobody, and the router that knows it says so.
+#[test]
+fn a_peer_with_other_addresses_is_told_of() {
+    require!();
+    let lan = Lan::new(2);
+    let addresses = |all: &str| conf(100, "").replace("10.77.0.100/24", all);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, ""));
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", a.log());
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &addresses("10.77.0.100/24\n 10.77.0.101/24"));
+    says(&b, &["status"], &["BACKUP VI", "adverts of 10.77.0.1 name other addresses: not 10.77.0.101"]);
+    says(&b, &["explain", "VI"], &["Adverts of 10.77.0.1 name other addresses than this host's: not 10.77.0.101"]);
+    let told: serde_json::Value = serde_json::from_str(&ask(&b, &["status", "--json"])).expect("json");
+    let mismatch = &told["vrrp"]["instances"][0]["mismatches"][0];
+    assert_eq!((mismatch["source"].as_str(), mismatch["ours"][0].as_str()), (Some("10.77.0.1"), Some("10.77.0.101")));
+    b.reload(&addresses("10.77.0.102/24"));
+    says(&b, &["status"], &["name other addresses: also 10.77.0.100, but not 10.77.0.102"]);
+    // It ends by itself when they agree, whichever of the two was changed.
+    a.reload(&addresses("10.77.0.102/24").replace("priority 100", "priority 150"));
+    let quiet = || !ask(&b, &["status"]).contains("other addresses");
+    assert!(eventually(seconds(10), quiet), "{}", ask(&b, &["status"]));
+}
+
 #[test]
 fn a_cause_names_who_led() {
     require!();

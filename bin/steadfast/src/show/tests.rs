@@ -255,3 +255,20 @@ fn a_backup_that_a_tracker_lowered_is_told_what_brings_it_back() {
     i.addresses.clear();
     assert!(!shown(&i).lines().any(|l| !l.is_empty() && l.trim().is_empty()), "{}", shown(&i));
 }
+
+#[test]
+fn who_leads_says_what_it_heard_before() {
+    let m =
+        Mismatch { source: "192.0.2.9".into(), theirs: vec!["192.0.2.101".into()], last: 300.0, ..Mismatch::default() };
+    let mut i = Instance { name: "VI".into(), state: "MASTER".into(), mismatches: vec![m], ..Instance::default() };
+    let of = |i: &Instance| {
+        let vrrp = steadfast_status::live::Vrrp { instances: vec![i.clone()], ..Default::default() };
+        status(&Whole { vrrp: Some(vrrp), ..Whole::default() }, 0.0, Paint(false)) + &explain(i, &[], &[], None, 0.0)
+    };
+    let text = of(&i);
+    assert!(text.contains("adverts of 192.0.2.9 named other addresses: also 192.0.2.101\n"), "{text}");
+    assert!(text.contains("than this host's: also 192.0.2.101; the last was 5 min ago."), "{text}");
+    // A backup would hear it.
+    i.state = "BACKUP".into();
+    assert!(!of(&i).contains("192.0.2.9"), "{}", of(&i));
+}

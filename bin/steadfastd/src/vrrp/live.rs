@@ -2,11 +2,12 @@
 
 use super::{Role, past};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::files;
-use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
+use steadfast_vrrp::{Counters, Mismatch, Notice, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
@@ -179,6 +180,17 @@ fn thrown_away(k: &Counters) -> Vec<(String, u64)> {
     all.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| (what.to_string(), n)).collect()
 }
 
+fn mismatch(m: &Mismatch, t: Time) -> live::Mismatch {
+    let texts = |all: &[IpAddr]| all.iter().map(ToString::to_string).collect();
+    live::Mismatch {
+        source: m.source.to_string(),
+        theirs: texts(&m.theirs),
+        ours: texts(&m.ours),
+        since: t.since(m.since).as_secs_f64(),
+        last: t.since(m.last).as_secs_f64(),
+    }
+}
+
 impl Role {
     /// Says how the role is.
     pub(super) fn say_status(&mut self, t: Time) {
@@ -286,6 +298,7 @@ impl Role {
                     .map(|l| (l.clone(), self.system.mirror.by_name(l).map(|l| l.mac.to_string()))),
                 rejected: rejected.next(),
                 also_rejected: rejected.collect(),
+                mismatches: v.mismatches.iter().map(|m| mismatch(m, t)).collect(),
                 unproven: v.sighting.map(|s| live::Unproven {
                     source: s.source.to_string(),
                     why: s.why.to_string(),
