@@ -83,7 +83,7 @@ pub fn service(s: &Service, balanced: bool, now: f64, paint: Paint) -> String {
 
 /// What the last try of a check came to, how long a good one took, and when it was.
 fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
-    let when = c.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
+    let when = c.at.map_or_else(String::new, |at| format!(", {} ago", span(now - at)));
     if !c.good || c.reason.is_some() {
         let why = c.reason.as_deref().unwrap_or("down");
         let counted = c.failed.map_or_else(String::new, |(n, of)| format!(", {n} of {of} failures"));
@@ -114,6 +114,15 @@ fn named<'a, T>(all: impl Iterator<Item = T> + Clone, name: impl Fn(&T) -> &'a s
     let shown = |x: &T| wanted.ends_with(')') && written(name(x)) == wanted;
     let exact: Vec<T> = all.clone().filter(|x| name(x) == wanted || shown(x)).collect();
     if exact.is_empty() { all.filter(|x| plain(name(x)) == plain(wanted)).collect() } else { exact }
+}
+
+/// Those at an address whose port was left out, where they have one name.
+pub fn at<'a, T>(all: impl Iterator<Item = T>, name: impl Fn(&T) -> &'a str, wanted: &str) -> Vec<T> {
+    let wanted = plain(wanted);
+    let of = |x: &T| plain(name(x)).rsplit_once(':').is_some_and(|(address, _)| address == wanted);
+    let found: Vec<T> = all.filter(of).collect();
+    let one = found.iter().all(|x| found.first().is_some_and(|first| name(first) == name(x)));
+    if one { found } else { Vec::new() }
 }
 
 /// The virtual servers of a name.
@@ -159,8 +168,12 @@ pub fn following(s: &Service, instances: &[Instance]) -> Option<String> {
     let said = |names: Vec<&str>, what: &str| {
         (!names.is_empty()).then(|| format!("vrrp_instance {} {what}", names.join(", vrrp_instance ")))
     };
-    let all = [said(fault, "goes to FAULT"), said(weight, "has another priority")];
-    let all: Vec<String> = all.into_iter().flatten().collect();
+    let mut all: Vec<String> = said(fault, "goes to FAULT").into_iter().collect();
+    for name in weight {
+        let of = instances.iter().find(|i| i.name == name).into_iter().flat_map(|i| &i.parts);
+        let less = of.filter(|p| p.what == format!("virtual server {}", s.tracked_as)).map(|p| p.weight.unsigned_abs());
+        all.push(format!("vrrp_instance {name} has a priority that is lower by {}", less.sum::<u32>()));
+    }
     (!all.is_empty()).then(|| all.join(", "))
 }
 
@@ -228,7 +241,8 @@ pub fn explain_service(s: &Service, w: &Whole, silence: Option<String>, now: f64
         }
     }
     if let Some(who) = following(s, &w.vrrp.as_ref().map(|v| v.instances.clone()).unwrap_or_default()) {
-        say(format!("Without the quorum {who} (track_virtual_server)."));
+        let without = if s.quorum { "Without the quorum" } else { "As there is no quorum," };
+        say(format!("{without} {who} (track_virtual_server)."));
     }
     out
 }
@@ -274,7 +288,9 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
         out.push_str(&text);
         out.push('\n');
     };
-    say(format!("Of {}: {}", written(&s.name), standing(s, r, now)));
+    // What its checks have against it comes below, check by check.
+    let alone = Server { checks: Vec::new(), ..r.clone() };
+    say(format!("Of {}: {}", written(&s.name), standing(s, &alone, now)));
     if let Some(why) = &silence {
         say(format!("What follows is what was said last: {why}."));
     }

@@ -1,9 +1,9 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use crate::servers;
+use crate::trackers::{self, Around};
 use std::fmt::Write;
-use steadfast_config::model::VrrpScript;
-use steadfast_status::live::{Child, Instance, Mismatch, Part, Rejected, Session, Unproven, Whole};
+use steadfast_status::live::{Child, Instance, Mismatch, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -137,13 +137,14 @@ fn details(i: &Instance, stale: bool) -> String {
     let back = held.map(|u| format!("does not take over while {} is heard, whose adverts prove nothing", u.source));
     let due = i.due.iter().filter(|(what, _)| !(stale || held.is_some() && what.starts_with("takes over")));
     let due = back.into_iter().chain(due.map(|(what, s)| format!("{what} in {}", span(*s))));
-    let refused = if i.refused > 0 { format!(", thrown away {}", i.refused) } else { String::new() };
-    let master = times(i.became_master);
+    let master = times(i.became_master, "became master");
     // Of one that does not answer nobody knows.
-    let counted = i.adverts_sent + i.adverts_received > 0 || !stale;
-    let adverts = format!("adverts sent {}, heard {}{refused}; ", i.adverts_sent, i.adverts_received);
-    let told = counted || i.became_master > 0;
-    let counts = told.then(|| format!("{}became master {master}", if counted { adverts.as_str() } else { "" }));
+    let adverts = i.adverts_sent.zip(i.adverts_received).map(|(sent, heard)| {
+        let refused = i.refused.filter(|n| *n > 0).map(|n| format!(", thrown away {n}")).unwrap_or_default();
+        format!("adverts sent {sent}, heard {heard}{refused}; ")
+    });
+    let told = adverts.is_some() || i.became_master > 0;
+    let counts = told.then(|| format!("{}{master}", adverts.unwrap_or_default()));
     cause.map(|c| c.cause.clone()).into_iter().chain(due).chain(counts).collect::<Vec<_>>().join("; ")
 }
 
@@ -269,7 +270,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             if !held.is_empty() {
                 let _ = writeln!(out, "       {}", paint.quiet(held.trim_start()));
             }
-            let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
+            let more = details(i, stale);
+            if !more.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(&more));
+            }
         }
         for (group, state) in &v.groups {
             let _ = writeln!(out, "{} group {group}", paint.state(state, 6));
@@ -280,14 +284,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 Some(false) => paint.bad("failed"),
                 None => paint.quiet("      "),
             };
-            let when = t.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
-            let result = match t.good {
+            let result = match trackers::result(t, now) {
                 // Of a process that does not answer the verdict is known, and not what it came of.
-                Some(_) if t.result.is_empty() => String::new(),
-                None if t.result.is_empty() => ": not known yet".into(),
-                _ => format!(": {}", t.result),
+                text if text.is_empty() && t.good.is_some() => String::new(),
+                text if text.is_empty() => ": not known yet".into(),
+                text => format!(": {text}"),
             };
-            let _ = writeln!(out, "{word} {} {}{result}{when}", t.kind, t.name);
+            let _ = writeln!(out, "{word} {} {}{result}", t.kind, t.name);
             if !t.said.is_empty() {
                 let _ = writeln!(out, "       {}", paint.quiet(&t.said));
             }
@@ -339,11 +342,12 @@ pub fn past(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds.max(0.0) * 1e3) } else { span(seconds) }
 }
 
-fn times(n: u64) -> String {
+/// How often something was: `never became master`, `became master once`.
+fn times(n: u64, what: &str) -> String {
     match n {
-        0 => "never".into(),
-        1 => "once".into(),
-        _ => format!("{n} times"),
+        0 => format!("never {what}"),
+        1 => format!("{what} once"),
+        _ => format!("{what} {n} times"),
     }
 }
 
@@ -395,48 +399,16 @@ pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String
     };
     lines.push(format!("Its discriminator is {a:#x}, the peer's {b:#x}; {packets}."));
     if let (Some(ups), Some(downs)) = (s.ups, s.downs) {
-        lines.push(format!("Since its process began it came up: {}; it went down: {}.", times(ups), times(downs)));
+        lines.push(format!("Since its process began it {} and {}.", times(ups, "came up"), times(downs, "went down")));
     }
     lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
     lines.join("\n") + "\n"
 }
 
-/// What would put a backup's priority above its master's again: trackers that take something from it now.
-fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
-    let (_, theirs) = i.master.as_ref().filter(|(_, p)| *p > i.priority && i.preempt)?;
-    // What is good adds a positive weight, and a negative one takes nothing.
-    let lost =
-        |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
-    let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
-    let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
-    // What it has now may be a bound that the sum lies below.
-    let base = i64::from(i.set_priority.unwrap_or(i.base_priority));
-    let then = (base + i.parts.iter().map(|p| p.change).sum::<i64>() + back).clamp(1, 254);
-    if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
-        return None;
-    }
-    let list: Vec<String> = lost.iter().map(|p| format!("{} is good again{}", p.what, runs(p, scripts))).collect();
-    Some(format!(
-        "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
-        list.join(" and ")
-    ))
-}
-
-/// How often the script of a tracker has to succeed to be good again, in brackets; nothing of other trackers.
-fn runs(p: &Part, scripts: &[VrrpScript]) -> String {
-    let name = p.what.strip_prefix("script ");
-    let Some(script) = name.and_then(|name| scripts.iter().find(|s| s.name == name)) else { return String::new() };
-    let each = script.interval.map_or(1.0, |d| d.as_secs_f64());
-    match script.rise {
-        1 => format!(" (one good run, one each {})", span(each)),
-        n => format!(" ({n} good runs in a row, one each {}: about {})", span(each), span(each * f64::from(n))),
-    }
-}
-
 /// `steadfast explain`: in sentences.
 ///
-/// `all`: the instances, itself among them; `scripts`: those of the configuration; `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: Option<String>, now: f64) -> String {
+/// `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, around: &Around, silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -444,7 +416,7 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
     };
     let on = by_link(i).map(|l| format!(", by {l}")).unwrap_or_default();
     say(format!("{} (vrid {} on {}{on}) is {} since {}.", i.name, i.vrid, i.interface, i.state, span(now - i.since)));
-    let fellows = fellows(i, all);
+    let fellows = fellows(i, around.instances);
     if let Some((group, others)) = &fellows {
         say(format!("It is in sync group {group}, together with {}.", others.replace(" or ", ", ")));
     }
@@ -513,16 +485,24 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
                 }
                 None => say("No master has been heard.".into()),
             }
-            if let Some(text) = returns(i, scripts) {
+            if let Some(text) = trackers::returns(i, around.scripts) {
                 say(text);
             }
-            if let Some(u) = recent(i).filter(|u| u.holds) {
+            let held = recent(i).filter(|u| u.holds);
+            if let Some(u) = held {
                 say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
-            } else if let Some(s) = due("takes over") {
-                say(format!("It takes over in {s}, unless an advert is heard before."));
             }
-            if let Some(s) = due("preempts") {
-                say(format!("It waits for another {s} before it takes over from a master of lower priority."));
+            match (due("takes over").filter(|_| held.is_none()), due("preempts")) {
+                (Some(silent), Some(delay)) => say(format!(
+                    "It takes over from this master, of lower priority, when its preempt_delay ends in {delay}; and where no advert is heard for {silent} from now."
+                )),
+                (Some(silent), None) => say(format!("It takes over in {silent}, unless an advert is heard before.")),
+                (None, Some(delay)) => {
+                    say(format!(
+                        "Its preempt_delay, after which it takes over from a master of lower priority, ends in {delay}."
+                    ));
+                }
+                (None, None) => {}
             }
         }
         "FAULT" => {
@@ -530,10 +510,16 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             i.faults.iter().for_each(|f| say(format!("  - {f}")));
             say("It returns by itself when none of this holds any more.".into());
             for p in i.parts.iter().filter(|p| p.weight == 0 && p.good == Some(false) && !p.reverse) {
-                let runs = runs(p, scripts);
+                let runs = trackers::runs(p, around.scripts);
                 if !runs.is_empty() {
                     say(format!("  - {} has to be good again{runs}", p.what));
                 }
+            }
+            if i.preempt && i.preempt_delay > 0.0 {
+                let delay = span(i.preempt_delay);
+                say(format!(
+                    "Then it hears a master of lower priority for {delay} (preempt_delay) before it takes over from it."
+                ));
             }
         }
         _ => say("It has not begun yet.".into()),
@@ -589,20 +575,15 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             Some(true) => "is good",
             Some(false) => "is bad",
         };
-        let effect = match p.weight {
-            0 if p.reverse => "reverse: that it is good means FAULT".to_string(),
-            0 => "its failure means FAULT".to_string(),
-            w => format!("weight {w}{}, now {:+}", if p.reverse { " reverse" } else { "" }, p.change),
-        };
-        say(format!("  - {} {state} ({effect})", p.what));
+        say(format!("  - {} {state} ({}){}", p.what, trackers::effect(p), around.why(p, now)));
     }
     for (name, why) in &i.left_out {
         say(format!("  - script {name} is left out, and counts for nothing: {why}"));
     }
-    if i.refused > 0 {
+    if let Some(refused) = i.refused.filter(|n| *n > 0) {
         let kinds: Vec<String> = i.refused_by.iter().map(|(what, n)| format!("{what} {n}")).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(", by what was wrong: {}", kinds.join(", ")) };
-        say(format!("Packets that were thrown away: {}{kinds}.", i.refused));
+        say(format!("Packets that were thrown away: {refused}{kinds}."));
     }
     if i.history.len() > 1 {
         say("Its last changes:".into());

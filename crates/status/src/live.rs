@@ -119,6 +119,9 @@ pub struct Instance {
     pub advert_interval: f64,
     pub master_interval: f64,
     pub preempt: bool,
+    /// So long it hears a master of lower priority before it takes over from it.
+    #[serde(default)]
+    pub preempt_delay: f64,
     /// It said priority 0 and serves until a successor is heard.
     pub handing_over: bool,
     /// What is due next: what, in how many seconds.
@@ -127,11 +130,12 @@ pub struct Instance {
     pub holds: bool,
     pub addresses: Vec<String>,
     pub history: Vec<Change>,
-    pub adverts_sent: u64,
-    pub adverts_received: u64,
+    /// Absent where its process does not answer: nobody has counted for it.
+    pub adverts_sent: Option<u64>,
+    pub adverts_received: Option<u64>,
     pub became_master: u64,
-    /// Packets that were thrown away. An advert of other addresses is used.
-    pub refused: u64,
+    /// Packets that were thrown away. An advert of other addresses is used. Absent as those above.
+    pub refused: Option<u64>,
     /// By what was wrong with them.
     #[serde(default)]
     pub refused_by: Vec<(String, u64)>,

@@ -188,8 +188,8 @@ fn servers_show_what_their_checks_came_to() {
     assert_eq!(
         service(&s, true, 1000.0, Paint(false)),
         "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed, since 10 s\n  \
-         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms 0.4 s ago\n  \
-         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
+         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms, 0.4 s ago\n  \
+         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s, 0.4 s ago\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
     // Who is well and gets no connection.
@@ -282,4 +282,12 @@ fn what_a_server_lacks_is_said_with_it() {
     let s = &w.checker.as_ref().expect("checker").services[0];
     assert!(explain_server(s, &s.servers[1], None, 100.0).contains("It comes back when its agent says `ready`."));
     assert!(explain_service(s, &w, None, 100.0).contains("[10.77.0.19]:tcp:80 would serve until"));
+}
+
+#[test]
+fn an_address_alone_is_enough_where_it_is_of_one() {
+    let names = ["[192.0.2.1]:tcp:80", "[192.0.2.2]:tcp:80", "[192.0.2.2]:tcp:81", "[fd00::1]:tcp:80"];
+    let found = |wanted: &str| at(names.iter(), |n| n, wanted);
+    assert_eq!((found("192.0.2.1"), found("fd00::1")), (vec![&names[0]], vec![&names[3]]));
+    assert!(found("192.0.2.2").is_empty() && found("192.0.2").is_empty());
 }

@@ -7,12 +7,12 @@ use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::files;
-use steadfast_vrrp::{Counters, Mismatch, Notice, ScriptEnd, Tracked, Version};
+use steadfast_vrrp::{Counters, Mismatch, Notice, Output, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
 /// Lines that say what is done about a change.
-const CONSEQUENCES: [&str; 7] = [
+const CONSEQUENCES: [&str; 8] = [
     "setting V",
     "removing V",
     "setting Virtual",
@@ -21,6 +21,7 @@ const CONSEQUENCES: [&str; 7] = [
     "Sending/queueing",
     // A priority alone changes no state: what is heard, or a timer, does.
     "Changing effective priority",
+    "start preempt delay",
 ];
 /// Bytes of a cause.
 const CAUSE: usize = 300;
@@ -202,7 +203,7 @@ impl Role {
     pub(super) fn testify(&mut self, verdicts: &HashMap<&str, bool>, t: Time) {
         let mut status = self.status(t);
         for i in &mut status.instances {
-            (i.adverts_sent, i.adverts_received) = (0, 0);
+            (i.adverts_sent, i.adverts_received, i.refused) = (None, None, None);
             i.due.clear();
         }
         for tracker in status.trackers.iter_mut().filter(|t| t.kind == "script") {
@@ -277,15 +278,16 @@ impl Role {
                 advert_interval: c.advert_interval.as_secs_f64(),
                 master_interval: v.master_interval.as_secs_f64(),
                 preempt: c.preempt,
+                preempt_delay: c.preempt_delay.as_secs_f64(),
                 handing_over: leaving.contains(&c.name.as_str()),
                 due: due.map(|(what, at)| (what.to_string(), at.since(t).as_secs_f64())).collect(),
                 holds: v.objects_set,
                 addresses: c.addresses.iter().chain(&c.excluded).map(|a| a.cidr.to_string()).collect(),
                 history: self.history.changes(&c.name).into(),
-                adverts_sent: k.advert_sent,
-                adverts_received: k.advert_rcvd,
+                adverts_sent: Some(k.advert_sent),
+                adverts_received: Some(k.advert_rcvd),
                 became_master: k.become_master,
-                refused: refused_by.iter().map(|(_, n)| n).sum(),
+                refused: Some(refused_by.iter().map(|(_, n)| n).sum()),
                 refused_by,
                 missing: not_taken(&c.name, false),
                 unchanged: not_taken(&c.name, true),
@@ -374,14 +376,14 @@ impl Role {
         all
     }
 
-    /// A script has ended.
+    /// A script has ended: what is to be logged beside what the machine says of it.
     pub(super) fn keep_result(
         &mut self,
         name: &str,
         end: &ScriptEnd,
         overran: Option<std::time::Duration>,
         said: String,
-    ) {
+    ) -> Option<Output> {
         let result = match (end, overran) {
             (_, Some(limit)) => format!("timed out after {} s", limit.as_secs()),
             (ScriptEnd::Exited(status), _) => format!("exit status {status}"),
@@ -391,9 +393,17 @@ impl Role {
         };
         let at = Some(files::wall_clock());
         let known = self.plan.probes.contains_key(name);
+        // The log says that it failed, keepalived's way; what it wrote says why, once until it is another result.
+        let mut wrote = None;
+        let good = *end == ScriptEnd::Exited(0);
+        let another = self.results.get(name).is_none_or(|last| last.result != result || last.said.is_empty());
+        if known && !good && another && !said.is_empty() && !matches!(end, ScriptEnd::NotStarted | ScriptEnd::Unable) {
+            wrote = Some(Output::Log(log::Level::Info, format!("VRRP_Script({name}) wrote: {said}")));
+        }
         if known {
             self.results.insert(name.into(), live::Tracker { result, at, said, ..Default::default() });
         }
+        wrote
     }
 }
 

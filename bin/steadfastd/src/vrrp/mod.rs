@@ -489,10 +489,9 @@ impl Role {
                     // The result of another run is waited for, which was begun since.
                     continue;
                 }
-                if !unwanted {
-                    self.keep_result(&name, &end, overran, said);
-                }
+                let wrote = if unwanted { None } else { self.keep_result(&name, &end, overran, said) };
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
+                self.out.extend(wrote);
             }
         }
     }
