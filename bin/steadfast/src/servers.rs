@@ -84,6 +84,9 @@ pub fn service(s: &Service, balanced: bool, now: f64, paint: Paint) -> String {
 /// What the last try of a check came to, how long a good one took, and when it was.
 fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
     let when = c.at.map_or_else(String::new, |at| format!(", {} ago", span(now - at)));
+    if c.borrowed {
+        return Some(format!("{}: {}", c.kind, unasked(c)));
+    }
     if !c.good || c.reason.is_some() {
         let why = c.reason.as_deref().unwrap_or("down");
         let counted = c.failed.map_or_else(String::new, |(n, of)| format!(", {n} of {of} failures"));
@@ -91,6 +94,11 @@ fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
         return Some(format!("{}: {why}{counted}{risen}{}", c.kind, paint.quiet(&when)));
     }
     c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
+}
+
+/// Of a check that a reload has worded anew.
+fn unasked(c: &Check) -> String {
+    format!("not asked yet since the reload; {} as before it", if c.good { "up" } else { "down" })
 }
 
 /// A name as people write it: without brackets, and with or without the protocol; marks and groups as in the file and as in logs.
@@ -269,6 +277,9 @@ fn standing(s: &Service, r: &Server, now: f64) -> String {
 
 /// What a check has against a server, or begins to have.
 fn trouble(c: &Check, now: f64) -> String {
+    if c.borrowed {
+        return format!("{}: {}", c.kind, unasked(c));
+    }
     let rises = c.risen.is_some_and(|(n, _)| n > 0);
     let nothing = if rises { "its last answer was good" } else { "it has had no good answer" };
     let why = c.reason.as_deref().unwrap_or(nothing);
@@ -297,6 +308,7 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
     for c in &r.checks {
         let took = c.took.filter(|_| c.good && c.failed.is_none());
         let text = match took {
+            _ if c.borrowed => trouble(c, now),
             Some(took) => {
                 let when = c.at.map_or_else(String::new, |at| format!(", {} ago", past(now - at)));
                 format!("{} is good, in {}{when}", c.kind, past(took))

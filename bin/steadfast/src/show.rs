@@ -172,11 +172,19 @@ pub fn silence(c: &Child) -> Option<String> {
 /// `steadfast status`.
 pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "steadfast {}, pid {}, since {}, {}", w.version, w.pid, span(now - w.since), w.file);
+    // An upgrade is no restart.
+    let began = w.runs_since.filter(|began| w.since - began > 0.05);
+    let began = began.map_or_else(
+        || format!("since {}", span(now - w.since)),
+        |began| format!("upgraded {} ago, running since {}", span(now - w.since), span(now - began)),
+    );
+    let _ = writeln!(out, "steadfast {}, pid {}, {began}, {}", w.version, w.pid, w.file);
     for c in &w.children {
         let pid = c.pid.map_or_else(|| paint.bad("not running"), |p| format!("pid {p}"));
         let deaths = if c.deaths > 0 {
-            paint.bad(&format!(", died {}", if c.deaths == 1 { "once".into() } else { format!("{} times", c.deaths) }))
+            let last = c.last_death.as_ref().map(|(at, how)| format!(", {} ago: {how}", span(now - at)));
+            let last = last.map(|l| if c.deaths == 1 { l } else { l.replacen(", ", ", last ", 1) }).unwrap_or_default();
+            paint.bad(&format!(", {}{last}", times(c.deaths, "died")))
         } else {
             String::new()
         };
@@ -211,6 +219,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         let of_file = refused.contains("new configuration");
         let hint = if of_file { format!("; `steadfast check {}` shows its faults", w.file) } else { String::new() };
         let text = format!("the last {what} failed, {} ago{why}{hint}", span(now - at));
+        let _ = writeln!(out, "{}", paint.bad(&text));
+    }
+    if w.faults > 0 {
+        let n = if w.faults == 1 { "a fault".into() } else { format!("{} faults", w.faults) };
+        let text = format!("the configuration that runs has {n}; `steadfast check {}` shows the file's", w.file);
         let _ = writeln!(out, "{}", paint.bad(&text));
     }
     if let Some(v) = w.vrrp.as_ref().filter(|v| !v.instances.is_empty()) {

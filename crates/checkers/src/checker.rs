@@ -66,6 +66,8 @@ pub(crate) struct Checker {
     pub dying: Option<Box<Dying>>,
     /// What is under way asks what the check asked before it was worded anew.
     pub former: bool,
+    /// It counts as its servers did when a reload brought it, and has not been answered yet.
+    pub borrowed: bool,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,
     /// Why the last try failed.
@@ -118,6 +120,7 @@ impl Checker {
             probe: None,
             dying: None,
             former: false,
+            borrowed: false,
             chain: 0,
             reason: None,
             said: Box::default(),

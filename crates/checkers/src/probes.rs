@@ -342,6 +342,7 @@ impl Pool {
         if std::mem::take(&mut checker.former) && !result.as_ref().is_err_and(Failure::is_no_answer) {
             return self.start(c, now, out);
         }
+        checker.borrowed = false;
         let (before, page) = (checker.state, checker.state.url);
         let result = result.map_err(|failure| checker.of_page(failure));
         let known = checker.reason.is_some();

@@ -199,6 +199,7 @@ impl Pool {
                 // sake alone is taken out by its first answer, which is no first answer of the server where none is dead.
                 checker.state.up = up;
                 checker.state.run = up && !down;
+                checker.borrowed = !checker.is_passive();
             }
         }
         for c in &intake.reworded {

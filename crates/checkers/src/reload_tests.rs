@@ -467,3 +467,28 @@ fn virtual_servers_of_one_group_have_names_of_their_own() {
     w.reload(with(vec![udp]));
     assert_eq!(names(&w), ["[G]:0"]);
 }
+
+/// What a check says that nobody has asked yet is what its server was.
+#[test]
+fn a_check_of_other_words_is_told_from_its_verdict_until_it_is_answered() {
+    let mut w = half_dead();
+    let unasked = |w: &World| {
+        let views = w.pool.services();
+        views[0].servers.iter().map(|r| (r.up, r.checks[0].borrowed)).collect::<Vec<_>>()
+    };
+    assert_eq!(unasked(&w), [(false, false), (true, false)]);
+    let mut s = two();
+    for server in &mut s.servers {
+        if let CheckKind::Tcp(target) = &mut server.checks[0].kind {
+            target.address.set_port(8081);
+        }
+    }
+    w.reload(config(s.clone()));
+    assert_eq!(unasked(&w), [(false, true), (true, true)]);
+    w.run(5.0);
+    assert!(unasked(&w).iter().all(|(_, borrowed)| !borrowed), "{:?}", unasked(&w));
+    // The same question at other times has been answered.
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.delay_loop = Duration::from_secs(9));
+    w.reload(config(s));
+    assert!(unasked(&w).iter().all(|(_, borrowed)| !borrowed), "{:?}", unasked(&w));
+}

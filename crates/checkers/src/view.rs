@@ -65,6 +65,8 @@ pub struct CheckView<'a> {
     pub check: &'a Check,
     /// It has nothing against its server being used.
     pub good: bool,
+    /// Nobody has asked it since the reload that brought its words: it counts as its servers did before.
+    pub borrowed: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
     /// How long the last try took.
@@ -116,6 +118,7 @@ impl Pool {
                     check: &c.check,
                     good: c.works(),
                     reason: c.reason.as_ref().map(ToString::to_string),
+                    borrowed: c.borrowed,
                     took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
                     ago: ago(c.ended),
                     said: &c.said,

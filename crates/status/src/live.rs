@@ -23,6 +23,12 @@ pub struct Whole {
     /// Why it was not.
     #[serde(default)]
     pub refused: Option<String>,
+    /// Since when a daemon runs without a stop: earlier than `since` where this program took over from another.
+    #[serde(default)]
+    pub runs_since: Option<f64>,
+    /// Faults of the configuration that runs.
+    #[serde(default)]
+    pub faults: u64,
     pub children: Vec<Child>,
     /// Absent where the VRRP child has never answered.
     pub vrrp: Option<Vrrp>,
@@ -41,8 +47,11 @@ pub struct Child {
     /// Absent while there is none.
     pub pid: Option<i32>,
     pub since: f64,
-    /// Times that it ended without being told to.
+    /// Times that it ended without being told to, under earlier programs, too.
     pub deaths: u64,
+    /// When it did last, and how.
+    #[serde(default)]
+    pub last_death: Option<(f64, String)>,
     /// How late its loop was at worst within the last second, in microseconds.
     pub late: u64,
     /// Resident memory in KiB.
@@ -341,6 +350,9 @@ pub struct Traffic {
 pub struct Check {
     pub kind: String,
     pub good: bool,
+    /// It has not been asked since the reload that brought its words, and counts as its servers did before.
+    #[serde(default)]
+    pub borrowed: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
     /// Seconds that the last try took.

@@ -328,6 +328,14 @@ fn trackers_tell_their_last_result_and_what_a_script_wrote() {
         .all(|w| now.contains(w))
     };
     assert!(eventually(seconds(10), told), "{}\n{}", status(), d.log());
+    assert_eq!(d.log().matches("VRRP_Script(chk) wrote: backend is gone").count(), 1, "{}", d.log());
+    let words = ["script chk is bad: exit status 3, ", "Its last line: backend is gone", "vrrp_instance ONE is "];
+    let chk = said(&steadfast(&d, &["explain", "chk"]));
+    assert!(words.iter().all(|w| chk.contains(w)), "{chk}");
+    let all = said(&steadfast(&d, &["explain"]));
+    assert!(all.starts_with("ONE    vrrp_instance, ") && all.contains("\nchk    script, bad\n"), "{all}");
+    let nobody = said(&steadfast(&d, &["explain", "one"]));
+    assert!(nobody.contains("nothing that is called one (did you mean ONE?); there are: ONE, chk, "), "{nobody}");
     // What cannot be started is said once, not at each interval.
     let runs = || std::fs::read_to_string(format!("{script}.runs")).unwrap_or_default().len();
     std::fs::remove_file(&other).expect("script");
@@ -364,7 +372,7 @@ fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_
     shows("MISC_CHECK: all 3 disks are there");
     shows("MISC_CHECK: timed out after 1 s");
     shows("MISC_CHECK: asking");
-    assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.contains(" ms ")), "{}", status());
+    assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.contains(" ms, ")), "{}", status());
     assert!(!status().contains("would serve"), "{}", status());
     // The last one that takes connections.
     let drain = steadfast(&d, &["drain", "group WEB", "10.77.0.9 80"]);

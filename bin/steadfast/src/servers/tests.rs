@@ -291,3 +291,19 @@ fn an_address_alone_is_enough_where_it_is_of_one() {
     assert_eq!((found("192.0.2.1"), found("fd00::1")), (vec![&names[0]], vec![&names[3]]));
     assert!(found("192.0.2.2").is_empty() && found("192.0.2").is_empty());
 }
+
+#[test]
+fn a_check_that_was_not_asked_yet_says_so() {
+    let check =
+        |good: bool| Check { kind: "TCP_CHECK".into(), good, borrowed: true, next: Some(0.2), ..Check::default() };
+    let service =
+        |up: bool| Service { servers: vec![server("[192.0.2.3]:tcp:80", up, check(up))], ..Service::default() };
+    for (up, words) in [(false, "down as before it"), (true, "up as before it")] {
+        let words = format!("TCP_CHECK: not asked yet since the reload; {words}");
+        let s = service(up);
+        let shown = super::service(&s, true, 10.0, Paint(false));
+        assert!(shown.contains(&words), "{shown}");
+        let told = explain_server(&s, &s.servers[0], None, 10.0);
+        assert!(told.contains(&format!("{words}; it asks again in 0.2 s.")), "{told}");
+    }
+}

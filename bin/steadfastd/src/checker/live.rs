@@ -86,9 +86,11 @@ impl Role {
                         .map(|c| live::Check {
                             kind: kind(&c.check.kind).into(),
                             good: c.good,
-                            reason: c.reason,
-                            took: c.took.map(|d| d.as_secs_f64()),
-                            at: clock(c.ago),
+                            borrowed: c.borrowed,
+                            // What was found by other words says nothing of these.
+                            reason: c.reason.filter(|_| !c.borrowed),
+                            took: c.took.filter(|_| !c.borrowed).map(|d| d.as_secs_f64()),
+                            at: clock(c.ago.filter(|_| !c.borrowed)),
                             said: c.said.into(),
                             failed: c.failed,
                             risen: c.risen,

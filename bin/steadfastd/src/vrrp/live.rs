@@ -47,6 +47,8 @@ pub struct History {
     causes: HashMap<String, String>,
     /// Why the change comes that is logged next.
     next: HashMap<String, String>,
+    /// Why those begin that have not begun yet, where a former life is gone with what it knew.
+    anew: Option<(String, BTreeSet<String>)>,
 }
 
 impl History {
@@ -76,8 +78,24 @@ impl History {
         self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
+    /// A former life has ended for a reason, and its states with it; at `withdrawn` what it held was taken away.
+    pub fn begins_anew<'a>(&mut self, names: impl Iterator<Item = &'a str>, withdrawn: Option<f64>, why: &str) {
+        let names: BTreeSet<String> = names.map(str::to_string).collect();
+        for name in names.iter().filter(|_| withdrawn.is_some()) {
+            let cause = format!("{why}; what it held was taken away");
+            self.add(name, live::Change { at: withdrawn.unwrap_or_default(), state: "FAULT".into(), cause });
+        }
+        self.anew = Some((why.to_string(), names));
+    }
+
     /// What the line before the next change does not say.
-    pub fn because(&mut self, name: String, cause: String) {
+    pub fn because(&mut self, name: String, mut cause: String) {
+        if let Some((why, names)) = &mut self.anew
+            && cause == past::STARTED
+            && names.remove(&name)
+        {
+            cause = format!("{why}; it begins anew, by listening");
+        }
         self.next.insert(name, cause);
     }
 
@@ -138,8 +156,12 @@ impl History {
         let mut cause = if faults.is_empty() { told } else { faults.join(", ") };
         // All of them fit into one message.
         cause.truncate((0..=CAUSE.min(cause.len())).rev().find(|at| cause.is_char_boundary(*at)).unwrap_or(0));
+        self.add(name, live::Change { at: wall, state: state.to_string(), cause });
+    }
+
+    fn add(&mut self, name: &str, change: live::Change) {
         let mut all = self.changes(name);
-        all.push_back(live::Change { at: wall, state: state.to_string(), cause });
+        all.push_back(change);
         if all.len() > CHANGES {
             all.pop_front();
         }
@@ -441,6 +463,21 @@ mod tests {
         assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
         assert_eq!(cause(&mut h, &reloaded, Notice::Backup, &[]), "nothing is at fault any more");
         assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
+    }
+
+    #[test]
+    fn a_life_that_begins_anew_says_what_became_of_the_one_before() {
+        let mut h = History::default();
+        cause(&mut h, &["(V) Receive advertisement timeout", "(V) Entering MASTER STATE"], Notice::Master, &[]);
+        h.begins_anew(["V"].into_iter(), Some(5.0), "its process died twice: signal 9");
+        h.because("V".into(), past::STARTED.into());
+        let begun = cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]);
+        assert_eq!(begun, "its process died twice: signal 9; it begins anew, by listening");
+        let all: Vec<_> = h.changes("V").iter().map(|c| (c.state.clone(), c.at)).collect();
+        assert_eq!(all[1], ("FAULT".to_string(), 5.0));
+        // One that a reload adds later is started like any.
+        h.because("V".into(), past::STARTED.into());
+        assert_eq!(cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]), past::STARTED);
     }
 
     #[test]

@@ -43,7 +43,7 @@ use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode
 use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
-use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED};
+use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED, WITHDRAWN};
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
