@@ -373,6 +373,12 @@ fn upgrade(socket: &Path) -> i32 {
         }
         let status = fail(e.clone(), REFUSED);
         show_faults(socket, &e);
+        // What the daemon's log says with it.
+        if e.contains("faults that the running one does not have") {
+            eprintln!(
+                "steadfast: `steadfast reload --force` takes the file over all the same, and the new program, where its file was replaced"
+            );
+        }
         return status;
     }
     let until = Instant::now() + Duration::from_secs(30);
@@ -403,6 +409,13 @@ fn drain(socket: &Path, words: &[String], on: &str) -> Result<(), String> {
     let pairs = chosen(&all, words)?;
     for (s, r) in pairs {
         ask::order(socket, &["drain", &s.name, &r.name, on])?;
+        let done = match (on == "on", r.drained) {
+            (true, false) => "is drained now: no new connections; `steadfast undrain` ends it".to_string(),
+            (true, true) => "was drained already".into(),
+            (false, true) => format!("is drained no more: its weight is {}", r.written_weight),
+            (false, false) => "was not drained".into(),
+        };
+        closed(&plain_text(&format!("{} of {} {done}\n", r.name, servers::written(&s.name))));
         let alone = !s.servers.iter().any(|other| other.name != r.name && servers::takes(other));
         let lost = s.quorum && s.live_weight.saturating_sub(u64::from(r.weight)) < s.needed;
         if on != "on" || !servers::takes(r) || !(alone || lost) {
@@ -502,7 +515,10 @@ fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
     if steadfast_ipc::new_faults(&known, &outcome.diagnostics.faults()) {
         eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
         closed(&format!("`steadfast reload --force` would do this:\n{text}"));
-        return Err(format!("{} has new faults: a reload would change nothing", file.display()));
+        return Err(format!(
+            "{} has faults that the running configuration does not have: without --force a reload, or an upgrade, changes nothing",
+            file.display()
+        ));
     }
     if let Some(before) = ask::reports(socket, "running") {
         eprint!("{}", news::shown(&before, &outcome, file, elsewhere, std::io::stderr().is_terminal()));

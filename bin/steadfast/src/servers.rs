@@ -48,9 +48,12 @@ pub fn service(s: &Service, balanced: bool, now: f64, paint: Paint) -> String {
     for r in &s.servers {
         let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
         let drained = match (r.drained, r.agent_drains) {
-            (true, _) => ", drained",
-            (_, true) => ", drained by its agent",
-            _ => "",
+            (true, _) => match r.drained_since {
+                Some(at) => format!(", drained {} ago", span(now - at)),
+                None => ", drained".into(),
+            },
+            (_, true) => ", drained by its agent".into(),
+            _ => String::new(),
         };
         let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
         let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
@@ -263,7 +266,10 @@ fn standing(s: &Service, r: &Server, now: f64) -> String {
         (false, false) => "down",
     };
     let weight = match (r.drained, r.agent_drains, r.rising) {
-        (true, ..) => "drained by the operator".to_string(),
+        (true, ..) => match r.drained_since {
+            Some(at) => format!("drained by the operator {} ago", span(now - at)),
+            None => "drained by the operator".to_string(),
+        },
         (_, true, _) => "drained by its agent".into(),
         (.., Some(part)) => format!("of weight {part} now, rising to {}", r.weight),
         _ => format!("of weight {}", r.weight),
@@ -335,6 +341,7 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
     if r.drained {
         let (service, server) = (written(&s.name), &r.name);
         let then = r.written_weight;
+        say("A stop and start of the daemon ends that, a reload or an upgrade does not.".into());
         say(format!("`steadfast undrain \"{service}\" \"{server}\"` gives it its weight of {then} back."));
     } else if r.agent_drains {
         say("Its agent takes that back by `ready`.".into());

@@ -48,6 +48,8 @@ pub struct ServerView<'a> {
     pub since: Option<Duration>,
     /// Drained by the operator.
     pub drained: bool,
+    /// For how long, where that is known.
+    pub drained_for: Option<Duration>,
     /// Weight, but for a slow start.
     pub weight: u32,
     /// Weight within a slow start.
@@ -109,6 +111,7 @@ impl Pool {
             up: r.up,
             since: ago(r.since),
             drained: r.drained,
+            drained_for: ago(r.drained_since),
             weight: r.weight,
             rising: r.recovering.map(|_| r.ramped(now)).filter(|w| *w < r.weight),
             agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),

@@ -315,6 +315,9 @@ pub struct Server {
     #[serde(default)]
     pub rising: Option<u32>,
     pub drained: bool,
+    /// Since when, by the clock.
+    #[serde(default)]
+    pub drained_since: Option<f64>,
     /// Its agent wants it to get no new connections.
     #[serde(default)]
     pub agent_drains: bool,

@@ -263,7 +263,7 @@ fn a_refused_reload_says_why() {
     says(&d, &["status"], &["VI"]);
     for (text, why) in [
         ("# nothing\n".to_string(), "the new configuration is empty"),
-        (conf(150, "prioritty 7"), "the new configuration has new faults"),
+        (conf(150, "prioritty 7"), "the new configuration has faults that the running one does not have"),
         (conf(150, "").replace("interface eth0", ""), "the new configuration"),
     ] {
         std::fs::write(d.path("conf"), text).expect("file");

@@ -133,7 +133,12 @@ fn a_reload_with_a_new_fault_changes_nothing() {
             .enumerate()
     {
         a.reload(&text.replace(what, with));
-        assert!(eventually(seconds(5), || a.log().matches("has new faults").count() == n + 1), "{with}: {}", a.log());
+        assert!(
+            eventually(seconds(5), || a.log().matches("has faults that the running one does not have").count()
+                == n + 1),
+            "{with}: {}",
+            a.log()
+        );
         assert!(lan.hosts[0].has(VIP), "{with}");
     }
     // Who wants it so gets it so; and a fault that runs is in nobody's way.

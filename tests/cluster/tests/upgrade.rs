@@ -242,9 +242,9 @@ fn a_new_program_that_does_not_start_changes_nothing() {
             "{n}: {said}"
         );
         let why = match n {
-            0 => "the new program does not answer (it exited with status 3)",
-            1 => "the new program does not answer (it exited with status 127, its last words: ",
-            _ => "the new program is no steadfastd (it exited with status 0)",
+            0 => "/steadfastd does not answer (it exited with status 3)",
+            1 => "/steadfastd does not answer (it exited with status 127, its last words: ",
+            _ => "/steadfastd is no steadfastd (it exited with status 0)",
         };
         assert!(said.contains(why), "{n}: {said}");
         assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
@@ -268,14 +268,14 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     let broken = file(a.folder.path(), "broken", &program);
     install(a.folder.path(), Path::new(&broken));
     let (fine, said) = steadfast(&a, &["upgrade"]);
-    assert!(!fine && said.contains("the new program cannot take over (its rehearsal exited with status 1)"), "{said}");
+    assert!(!fine && said.contains("/steadfastd cannot take over (its rehearsal exited with status 1)"), "{said}");
     // Lines go to the log by a thread of their own.
     a.wait_log("its vrrp process cannot begin (it exited with status 1)", seconds(5));
     assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     // None at all.
     std::fs::remove_file(a.path("steadfastd")).expect("removed");
     let (fine, said) = steadfast(&a, &["upgrade"]);
-    assert!(!fine && said.contains("the new program cannot be started"), "{said}");
+    assert!(!fine && said.contains("/steadfastd cannot be started"), "{said}");
     let (_, shown) = steadfast(&a, &["status"]);
     assert!(shown.contains("the last upgrade failed") && !shown.contains("shows its faults"), "{shown}");
     // A file that a reload would refuse does not come in by an upgrade, either.

@@ -78,6 +78,7 @@ impl Role {
                     weight: r.weight,
                     rising: r.rising,
                     drained: r.drained,
+                    drained_since: clock(r.drained_for),
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
                     refused: self.balancer.refusal_of(s.slot, r.config.address, r.config.port).map(Into::into),
                     agent_drains: r.agent_drains,

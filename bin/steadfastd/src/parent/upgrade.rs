@@ -124,8 +124,9 @@ impl Daemon {
     }
 
     fn refuse_program(&mut self, why: &str) {
-        log::error!("the new program {why}, the running one goes on");
-        self.reading_ended(Some((&format!("the new program {why}"), PROGRAM)));
+        let path = program().map(|(path, _)| format!("{} ", path.display())).unwrap_or_default();
+        log::error!("the new program {path}{why}, the running one goes on");
+        self.reading_ended(Some((&format!("the new program {path}{why}"), PROGRAM)));
         schedule::tell_manager(Tell::Ready);
         self.trim = Some(now() + super::SETTLED);
     }
