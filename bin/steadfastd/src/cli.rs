@@ -46,6 +46,8 @@ pub struct Options {
     pub core_pattern: Option<String>,
     /// Descriptor that gets what was read as one text.
     pub config_fd: Option<i32>,
+    /// Scripts see files as process 1 does.
+    pub host_scripts: bool,
     /// File of a test's report; stderr without.
     pub test_report: Option<PathBuf>,
     /// Internal: descriptors of a role, in its own order.
@@ -114,6 +116,7 @@ impl Default for Options {
             core_dump: false,
             core_pattern: None,
             config_fd: None,
+            host_scripts: false,
             test_report: None,
             descriptors: Vec::new(),
             epoch: 0,
@@ -198,6 +201,7 @@ const TABLE: &[(char, &str, Value, &str)] = &[
         Value::Yes,
         "descriptor that gets what was read as one text: no includes, variables, conditions",
     ),
+    ('\0', "host-scripts", Value::No, "scripts see files as process 1 does: for a unit that has a view of its own"),
     ('T', "genhash", Value::No, "as the first option: prints the digest of a page"),
     ('v', "version", Value::No, "version"),
     ('h', "help", Value::No, "this help"),
@@ -351,6 +355,7 @@ pub fn parse(arguments: &[String]) -> Request {
                     Ok(n) => o.config_fd = Some(n),
                     Err(_) => return Request::Print(format!("--config-fd takes a number, not '{text}'\n"), 1),
                 },
+                "host-scripts" => o.host_scripts = true,
                 "signum" => {
                     return match text.as_str() {
                         "STOP" => Request::Number(15),
@@ -439,6 +444,15 @@ mod tests {
         assert_eq!(options("keepalived -t=F").test_report, Some("=F".into()));
         assert_eq!(options("keepalived --config-test=F -f y").test_report, Some("F".into()));
         assert_eq!(options("keepalived -t -f y").test_report, None);
+    }
+
+    #[test]
+    fn scripts_are_the_hosts_where_that_is_asked_for_alone() {
+        assert!(!options("keepalived -n -l").host_scripts);
+        let o = options("keepalived --dont-fork --host-scripts -D --handover 7");
+        assert!(o.host_scripts && o.detail == 1);
+        // What a role is told, and the next program.
+        assert_eq!(o.words, ["--dont-fork", "--host-scripts", "-D"]);
     }
 
     #[test]

@@ -45,6 +45,20 @@ pub fn safe_program(argv: &[String]) -> Result<PathBuf, String> {
     }
 }
 
+/// Says, once, why programs have the daemon's own view of files where they were to have that of process 1.
+pub fn lack_of_view(why: &io::Error) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    let takes = match why.kind() {
+        io::ErrorKind::PermissionDenied => ", it takes CAP_SYS_ADMIN, CAP_SYS_CHROOT and CAP_SYS_PTRACE",
+        _ => "",
+    };
+    SAID.call_once(|| {
+        log::error!(
+            "scripts see files as the daemon does, and mount for it alone: the host's view cannot be had ({why}{takes})"
+        );
+    });
+}
+
 /// The link to the runner.
 pub struct Programs {
     link: Option<(Reader, Writer)>,

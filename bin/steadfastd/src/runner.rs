@@ -5,11 +5,11 @@
 //! the program does. When its client begins a new life the runner ends those programs whose answer only the old one wanted; when
 //! the client is gone for good it ends itself, too. When it is killed its parent does so, which finds their groups in memory that both have.
 
-use crate::child::SETTLED;
+use crate::child::{SETTLED, start_logging};
 use crate::cli::Options;
 use crate::heard::Listener;
 use crate::permits::Permits;
-use crate::programs::safe_program;
+use crate::programs::{lack_of_view, safe_program};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
 use steadfast_sys::spawn::{self, End, Output, Spec};
-use steadfast_sys::{Reactor, Ready, now, schedule};
+use steadfast_sys::{Reactor, Ready, now, schedule, view};
 
 const CLIENT: usize = 0;
 const ANSWERS: usize = 1;
@@ -132,8 +132,13 @@ pub fn run(options: &Options) -> i32 {
     let fd = |n: usize| options.descriptors.get(n).copied().unwrap_or(-1);
     // What is started may have secrets among its arguments.
     schedule::core_dumps(options.core_dump);
-    // Signals are blocked before there is a thread.
+    // Both before there is a thread.
+    let inside = options.host_scripts.then(view::enter_host).and_then(Result::err);
     let (Ok(signals), Ok(mut reactor)) = (Signals::new(), Reactor::new()) else { return 1 };
+    if let Some(e) = inside {
+        start_logging(options, "Keepalived");
+        lack_of_view(&e);
+    }
     let (Ok(reader), Ok(writer)) = (Reader::inherited(fd(0)), Writer::inherited(fd(1))) else { return 1 };
     let (Ok((woken, wake)), Ok(parent)) = (pipe::pair(), Reader::inherited(fd(2))) else { return 1 };
     let watched = reactor

@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod schedule;
 pub mod signals;
 pub mod spawn;
+pub mod view;
 
 pub use mio::Waker;
 pub use reactor::{Reactor, Ready, now};

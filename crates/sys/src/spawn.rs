@@ -9,6 +9,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// The variable by which a unit says what options it wants for scripts. It is nobody else's.
+pub const UNITS_WISH: &str = "STEADFAST_SCRIPTS";
+
 /// Accounts keep their supplementary groups (set_supplementary_groups).
 static SUPPLEMENTARY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
@@ -46,7 +49,7 @@ pub struct Spec {
     pub output: bool,
     /// The program gets SIGTERM when we end.
     pub die_with_us: bool,
-    /// Remove IFS, LD_PRELOAD and LD_LIBRARY_PATH from the environment.
+    /// Remove IFS, LD_PRELOAD, LD_LIBRARY_PATH and [`UNITS_WISH`] from the environment.
     pub clean_environment: bool,
 }
 
@@ -97,7 +100,7 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }
     if spec.clean_environment {
-        for name in ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"] {
+        for name in ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH", UNITS_WISH] {
             command.env_remove(name);
         }
     }

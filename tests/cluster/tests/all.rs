@@ -50,6 +50,7 @@ mod tracking;
 mod unnoticed;
 mod unseen;
 mod upgrade;
+mod views;
 mod vmac;
 mod words;
 

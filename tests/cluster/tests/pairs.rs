@@ -1,7 +1,7 @@
 //! Pairs in less usual arrangements: unicast over both families, preemption, groups, and what scripts and FIFOs are told.
 
 use std::time::{Duration, Instant};
-use steadfast_test_cluster::daemon::{file, keepalived};
+use steadfast_test_cluster::daemon::{ask, file, keepalived, send};
 use steadfast_test_cluster::{Daemon, Host, Kind, Lan, eventually, require};
 
 const VIP: &str = "10.77.0.100";
@@ -82,6 +82,33 @@ fn nopreempt_keeps_the_lower_master_and_preempt_delay_keeps_it_for_a_while() {
     holds(a, VIP, &da);
     assert!(begun.elapsed() >= seconds(3), "{:?}", begun.elapsed());
     assert!(eventually(seconds(5), || !b.has(VIP)), "{}", db.log());
+}
+
+/// In its first seconds nobody has written down yet how far a delay is.
+#[test]
+fn a_delay_of_preemption_is_not_cut_short_by_a_death_or_an_upgrade_in_its_first_seconds() {
+    require!();
+    let lan = Lan::new(2);
+    let (a, b) = (&lan.hosts[0], &lan.hosts[1]);
+    let text = |priority, more: &str| instance("P", 51, priority, "eth0", more, "10.77.0.100/24");
+    let db = Daemon::start(b, Kind::Steadfast, &text(100, ""));
+    holds(b, VIP, &db);
+    for how in ["death", "upgrade"] {
+        let da = Daemon::start(a, Kind::Steadfast, &text(200, "preempt_delay 6"));
+        da.wait_log("master set to", seconds(5));
+        let begun = Instant::now();
+        match how {
+            "death" => send(da.pid_of("vrrp.pid").expect("pid"), nix::sys::signal::Signal::SIGKILL),
+            _ => assert!(ask(&da, &["upgrade"]).contains("has taken over"), "{}", da.log()),
+        }
+        da.wait_log("continuing in BACKUP state", seconds(5));
+        holds(a, VIP, &da);
+        let waited = begun.elapsed();
+        // A machine that is busy is late; nobody is early.
+        assert!(waited >= Duration::from_millis(5500), "{how}: {waited:?}\n{}", da.log());
+        assert_eq!(da.stop(), Some(0));
+        holds(b, VIP, &db);
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Daemon {
                 told.extend(std::iter::from_fn(|| self.signals.next()));
                 told.iter().any(|s| *s == SIGTERM || *s == SIGINT && !self.options.ignore_sigint)
             };
-            run_script("startup_script", &self.facts.startup, self.facts.safe_programs, cut);
+            run_script("startup_script", &self.facts.startup, &self.manner(), cut);
         }
         // Of the script's own end it knows already.
         told.retain(|s| *s != SIGCHLD);

@@ -22,7 +22,7 @@ use crate::events;
 use control::{CONTROL, Control};
 use paths::{is_child, is_orphan};
 use role::Role;
-use script::run_script;
+use script::{Manner, run_script};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Dump, Envelope, Facts, Message, parse};
@@ -195,6 +195,7 @@ pub fn run(options: Box<Options>) -> i32 {
     log::info!("Running on {}", schedule::kernel());
     log::info!("Command line: {}", quoted.join(" "));
     log::info!("Configuration file {}", options.file.display());
+    script::heed_unit(options.host_scripts);
     if let Some(name) = &options.namespace
         && let Err(e) = schedule::enter_network_namespace(name)
     {
@@ -378,6 +379,11 @@ impl Daemon {
             die_with_us: true,
             ..Default::default()
         }
+    }
+
+    /// How the daemon's own scripts are started.
+    fn manner(&self) -> Manner {
+        Manner { safe: self.facts.safe_programs, host: self.options.host_scripts }
     }
 
     /// What the log's identifier ends with: where the daemon lives, and what it is called.
@@ -605,7 +611,7 @@ impl Daemon {
                 self.withdraw_dead(n);
             }
             self.end_runners();
-            run_script("shutdown_script", &self.facts.shutdown, self.facts.safe_programs, || false);
+            run_script("shutdown_script", &self.facts.shutdown, &self.manner(), || false);
             return Some(status);
         }
         // Whose tables were needed as long as there were addresses need not wait for a child that is gone.

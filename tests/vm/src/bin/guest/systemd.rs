@@ -9,6 +9,7 @@ use steadfast_test_vm::{eventually, seconds};
 pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
     ("its_processes_have_the_powers_that_are_written", its_processes_have_the_powers_that_are_written),
+    ("the_daemon_itself_changes_nothing_of_the_system", the_daemon_itself_changes_nothing_of_the_system),
     ("a_script_does_what_it_did_for_keepalived", a_script_does_what_it_did_for_keepalived),
     ("the_strict_drop_in_takes_nothing_from_the_daemon", the_strict_drop_in_takes_nothing_from_the_daemon),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
@@ -154,36 +155,132 @@ fn the_package_stands_in_for_keepalived() {
     assert!(line.contains("\"PRIORITY\":\"6\""), "{line}");
 }
 
+/// The file with a script that is run now and then, so that there is a process that runs it.
+fn tracked() -> String {
+    let script = "vrrp_script well {\n script /bin/true\n interval 60\n timeout 60\n}\n";
+    script.to_string() + &conf("").replace("advert_int 1\n", "advert_int 1\n track_script {\n well\n }\n")
+}
+
+/// The processes that run scripts.
+fn runners() -> Vec<String> {
+    let all = sh(&format!("pgrep -P {} -f -- '--role runner' || true", main_pid()));
+    all.split_whitespace().map(str::to_string).collect()
+}
+
+fn view_of(pid: &str) -> String {
+    std::fs::read_link(format!("/proc/{pid}/ns/mnt")).expect("a view").display().to_string()
+}
+
+/// The daemon's own processes can write where they have to, and nowhere else; those that run scripts see what the host sees.
+fn keeps_to_itself() {
+    assert!(eventually(seconds(10), || !runners().is_empty()), "{}", journal());
+    for own in [main_pid(), pid("vrrp.pid"), pid("checkers.pid")] {
+        assert_ne!(view_of(&own), view_of("1"), "{own}");
+        for folder in
+            ["/usr", "/usr/bin", "/etc", "/etc/keepalived", "/opt", "/root", "/home", "/boot", "/sys/fs/cgroup"]
+        {
+            let line = format!("nsenter -t {own} -m mkdir {folder}/of-the-daemon 2>&1; true");
+            let said = sh(&line);
+            assert!(said.contains("Read-only file system"), "{folder} of {own}: {said}");
+        }
+        for folder in ["/run", "/run/keepalived", "/var/lib", "/tmp"] {
+            sh(&format!("nsenter -t {own} -m mkdir {folder}/of-the-daemon; rmdir {folder}/of-the-daemon"));
+        }
+        for file in ["/dev/kmsg", "/proc/kmsg"] {
+            assert_eq!(sh(&format!("nsenter -t {own} -m stat -c %a {file}")).trim(), "0", "{file} of {own} is hidden");
+        }
+    }
+    for runner in runners() {
+        assert_eq!(view_of(&runner), view_of("1"), "{}", journal());
+    }
+}
+
+fn the_daemon_itself_changes_nothing_of_the_system() {
+    std::fs::write(FILE, tracked()).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
+    keeps_to_itself();
+    std::fs::write(FILE, conf("")).expect("configuration");
+    // Runs by the unit, and by hand.
+    assert!(works("systemctl reload steadfast") && works("steadfast reload"), "{}", journal());
+    // The file that a command sees is the daemon's.
+    assert!(works("steadfast plan && steadfast check"), "{}", sh("(steadfast plan; steadfast check) 2>&1 || true"));
+}
+
 /// What takes over a service with its address: it mounts, looks at devices, writes into the kernel's log, changes what belongs to the
-/// system. A unit that takes that away shows it at the first failover.
+/// system. A unit that takes that away shows it at the first failover. And what gives it up again: a volume that somebody still has
+/// mounted cannot be had by the peer.
 fn a_script_does_what_it_did_for_keepalived() {
-    let script = "/root/takeover.sh";
+    let (takes, gives) = ("/root/takeover.sh", "/root/giveup.sh");
     let text = "#!/bin/bash\nexec >/root/takeover.log 2>&1\nset -x\nmkdir -p /mnt/of-a-script /usr/local/share/of-a-script\n\
-                mount -t tmpfs none /mnt/of-a-script && touch /mnt/of-a-script/file\n\
+                mount -o loop /var/tmp/two /mnt/of-a-script && touch /mnt/of-a-script/file\n\
+                umount /mnt/before && umount /var/lib/before && umount /home && echo gone\n\
+                mkdir -p /var/lib/of-a-script && mount -o loop /var/tmp/three /var/lib/of-a-script && touch /var/lib/of-a-script/file\n\
+                mount -o loop /var/tmp/four /home && touch /home/file\n\
+                touch /opt/of-a-script /etc/of-a-script /usr/bin/of-a-script /root/takeover.file && echo written\n\
+                ls /lib/modules >/dev/null && echo seen\n\
                 head -c 512 /dev/vda | wc -c\necho of a script >/dev/kmsg\nchmod 2755 /usr/local/share/of-a-script\n\
                 hostname >/root/takeover.name\nmkdir /sys/fs/cgroup/of-a-script && rmdir /sys/fs/cgroup/of-a-script && echo a group\n\
-                su -s /bin/sh -c 'echo as $(id -un)' nobody\necho done\n";
-    std::fs::write(script, text).expect("script");
-    sh(&format!("chmod 755 {script}; hostname renamed"));
-    let with = conf("").replacen("priority 200", &format!("priority 200\n notify_master {script}"), 1);
+                su -s /bin/sh -c 'echo as $(id -un)' nobody\n\
+                cp /usr/bin/id /usr/bin/id-of-a-script && chmod 4755 /usr/bin/id-of-a-script\n\
+                su -s /bin/sh -c 'echo again $(id-of-a-script -un)' nobody\necho done\n";
+    std::fs::write(takes, text).expect("script");
+    let text = "#!/bin/bash\nexec >/root/giveup.log 2>&1\numount /mnt/of-a-script && umount /var/lib/of-a-script && umount /home && echo given up\n";
+    std::fs::write(gives, text).expect("script");
+    sh(&format!(
+        "chmod 755 {takes} {gives}; hostname renamed; modprobe loop; mkdir -p /mnt/before /var/lib/before
+         for n in one two three four five six; do truncate -s 4M /var/tmp/$n; mke2fs -q /var/tmp/$n; done
+         mount -o loop /var/tmp/one /mnt/before; mount -o loop /var/tmp/five /var/lib/before; mount -o loop /var/tmp/six /home"
+    ));
+    let with = conf("").replacen("priority 200", &format!("priority 200\n notify_fault {gives}"), 1);
+    std::fs::write(FILE, &with).expect("configuration");
+    // It begins with what is mounted by then.
+    sh("systemctl restart steadfast");
+    assert!(eventually(seconds(20), || holds(VIP)), "{}", journal());
+    let with = with.replacen("priority 200", &format!("priority 200\n notify_master {takes}"), 1);
     std::fs::write(FILE, &with).expect("configuration");
     assert!(works("systemctl reload steadfast"), "{}", journal());
-    sh("ip link set br0 down");
-    assert!(eventually(seconds(10), || !holds(VIP)), "{}", journal());
-    sh("ip link set br0 up");
+    let lose = || {
+        sh("ip link set br0 down");
+        assert!(eventually(seconds(10), || !holds(VIP)), "{}", journal());
+    };
+    lose();
+    sh("rm -f /root/giveup.log; ip link set br0 up");
     let said = || std::fs::read_to_string("/root/takeover.log").unwrap_or_default();
     assert!(eventually(seconds(15), || said().lines().any(|l| l == "done")), "{}\n{}", said(), journal());
     println!("{}", said());
     let has = |line: &str| said().lines().any(|l| l == line);
-    assert!(std::path::Path::new("/mnt/of-a-script/file").exists(), "what it mounts is mounted: {}", said());
+    for file in ["/mnt/of-a-script/file", "/var/lib/of-a-script/file", "/home/file"] {
+        assert!(std::path::Path::new(file).exists(), "what it mounts is mounted: {}", said());
+        // The daemon, whose configuration may name files there, sees it, too.
+        for own in [main_pid(), pid("vrrp.pid"), pid("checkers.pid")] {
+            assert!(works(&format!("nsenter -t {own} -m test -e {file}")), "{own} {file}");
+        }
+    }
+    assert!(has("written") && std::path::Path::new("/etc/of-a-script").exists(), "{}", said());
+    assert!(has("seen") && has("again root"), "{}", said());
     assert!(has("512"), "it reads a disk: {}", said());
     assert!(works("dmesg | grep -q 'of a script'"), "{}", said());
     assert_eq!(sh("stat -c %a /usr/local/share/of-a-script").trim(), "2755", "{}", said());
     assert_eq!(std::fs::read_to_string("/root/takeover.name").unwrap_or_default().trim(), "renamed", "{}", said());
     assert!(has("a group") && has("as nobody"), "{}", said());
-    sh("umount /mnt/of-a-script; rm -r /root/takeover.* /usr/local/share/of-a-script");
+    // A loop device goes with the last view that has its file system mounted.
+    let used = |volume: &&&str| sh("losetup -a").contains(&format!("/var/tmp/{volume}"));
+    let free = |volumes: &[&str]| eventually(seconds(10), || volumes.iter().filter(used).count() == 0);
+    let views = || sh("losetup -a; grep loop /proc/[0-9]*/mountinfo || true");
+    assert!(has("gone") && free(&["one", "five", "six"]), "{}\n{}", views(), said());
+    let mounted = ["two", "three", "four"];
+    assert_eq!(mounted.iter().filter(used).count(), 3, "{}", views());
+    lose();
+    let given = || std::fs::read_to_string("/root/giveup.log").unwrap_or_default();
+    assert!(eventually(seconds(15), || given().contains("given up")), "{}\n{}", given(), journal());
+    assert!(free(&mounted), "{}\n{}", views(), given());
     std::fs::write(FILE, conf("")).expect("configuration");
-    assert!(works("systemctl reload steadfast"), "{}", journal());
+    sh(
+        "rm -r /root/takeover.* /root/giveup.* /usr/local/share/of-a-script /opt/of-a-script /etc/of-a-script /usr/bin/*of-a-script /var/lib/of-a-script \
+        /var/lib/before /var/tmp/*; \
+        ip link set br0 up",
+    );
+    assert!(works("systemctl reload steadfast") && eventually(seconds(15), || holds(VIP)), "{}", journal());
 }
 
 /// The drop-in of the package, as its text says to use it: for scripts that do nothing of the kind, and not at the daemon's cost.
@@ -198,6 +295,12 @@ fn the_strict_drop_in_takes_nothing_from_the_daemon() {
     ));
     assert!(eventually(seconds(20), || holds(VIP)), "{}", journal());
     println!("{usual}with the drop-in: {}", exposed());
+    // Scripts have its limits, too.
+    std::fs::write(FILE, tracked()).expect("configuration");
+    assert!(works("systemctl reload steadfast") && eventually(seconds(10), || !runners().is_empty()), "{}", journal());
+    for own in [runners(), vec![pid("vrrp.pid")]].concat() {
+        assert_eq!(view_of(&own), view_of(&main_pid()), "{own}");
+    }
     std::fs::write(FILE, conf("10.5.0.99/24")).expect("configuration");
     assert!(works("systemctl reload steadfast") && eventually(seconds(10), || holds("10.5.0.99/24")), "{}", journal());
     assert!(works("ipvsadm -Sn | grep -q 10.5.0.100:80"), "{}", journal());
@@ -212,7 +315,7 @@ fn the_strict_drop_in_takes_nothing_from_the_daemon() {
 }
 
 /// Numbers of linux/capability.h, as systemd calls them.
-const POWERS: [(u64, &str); 16] = [
+const POWERS: [(u64, &str); 17] = [
     (0, "cap_chown"),
     (1, "cap_dac_override"),
     (2, "cap_dac_read_search"),
@@ -224,6 +327,7 @@ const POWERS: [(u64, &str); 16] = [
     (12, "cap_net_admin"),
     (13, "cap_net_raw"),
     (14, "cap_ipc_lock"),
+    (18, "cap_sys_chroot"),
     (19, "cap_sys_ptrace"),
     (21, "cap_sys_admin"),
     (23, "cap_sys_nice"),
@@ -279,11 +383,10 @@ fn systemctl_reloads_and_tells_what_came_of_it() {
 
 fn every_process_may_be_killed() {
     // One of each kind: sessions for the BFD child, a script for the runner.
-    let more = "bfd_instance away {\n neighbour_ip 10.5.0.77\n}\nvrrp_script well {\n script /bin/true\n interval 60\n timeout 60\n}\n";
-    let tracking = conf("").replace("advert_int 1\n", "advert_int 1\n track_script {\n well\n }\n");
-    std::fs::write(FILE, format!("{more}{tracking}")).expect("configuration");
+    let more = "bfd_instance away {\n neighbour_ip 10.5.0.77\n}\n";
+    std::fs::write(FILE, format!("{more}{}", tracked())).expect("configuration");
     assert!(works("systemctl reload steadfast"), "{}", journal());
-    let runner = || sh(&format!("pgrep -P {} -f -- '--role runner' | tail -1", main_pid())).trim().to_string();
+    let runner = || runners().pop().unwrap_or_default();
     let all = || !runner().is_empty() && !pid("bfd.pid").is_empty();
     assert!(eventually(seconds(15), all), "{}", journal());
     let before = runner();
@@ -307,6 +410,7 @@ fn every_process_may_be_killed() {
             journal()
         );
     }
+    keeps_to_itself();
     let before = main_pid();
     let said = || journal().matches("sent 0 priority").count();
     let told = said();
@@ -339,6 +443,8 @@ fn the_watchdog_ends_a_parent_that_hangs() {
 }
 
 fn a_new_package_takes_over_without_a_failover() {
+    std::fs::write(FILE, tracked()).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
     let (parent, vrrp) = (main_pid(), pid("vrrp.pid"));
     let installs = std::thread::spawn(|| sh("dpkg -i /share/steadfast.deb"));
     while !installs.is_finished() {
@@ -349,6 +455,9 @@ fn a_new_package_takes_over_without_a_failover() {
     assert!(holds(VIP) && main_pid() == parent, "{}", journal());
     assert!(journal().contains("continuing in MASTER state"), "{}", journal());
     assert!(works("systemctl is-active steadfast"));
+    keeps_to_itself();
+    std::fs::write(FILE, conf("")).expect("configuration");
+    assert!(works("systemctl reload steadfast"), "{}", journal());
 }
 
 fn a_purge_leaves_the_configuration_alone() {
