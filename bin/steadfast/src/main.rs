@@ -516,7 +516,7 @@ fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
         eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
         closed(&format!("`steadfast reload --force` would do this:\n{text}"));
         return Err(format!(
-            "{} has faults that the running configuration does not have: without --force a reload, or an upgrade, changes nothing",
+            "{} has faults that the running configuration does not have: a reload would change nothing, nor would an upgrade",
             file.display()
         ));
     }

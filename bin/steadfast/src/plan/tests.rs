@@ -429,7 +429,7 @@ fn what_is_kept_in_another_shape_is_told_as_the_file_has_it() {
 fn what_peers_compare_is_marked_and_a_script_that_vanished_is_told() {
     let of = |interval: u8, version: u8| {
         format!(
-            "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n version {version}\n advert_int {interval}\n}}\n"
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n 10.9.0.1\n }}\n version {version}\n advert_int {interval}\n}}\n"
         )
     };
     let line = "~ vrrp_instance V > advert_int: 1 s -> 2 s";
