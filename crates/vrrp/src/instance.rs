@@ -139,6 +139,8 @@ pub(crate) struct Instance {
     pub offender: Option<IpAddr>,
     /// Routers whose adverts are thrown away.
     pub rejected: Rows,
+    /// Its priority in the file of a former process.
+    pub former_base: Option<u8>,
     /// Routers whose last advert named other addresses.
     pub mismatches: Vec<Mismatch>,
     /// When the packet came that is being checked.
@@ -197,6 +199,7 @@ impl Instance {
             offender: None,
             rejected: Rows::default(),
             mismatches: Vec::new(),
+            former_base: None,
             checked: now,
             cause: None,
             adjusted: (None, None),

@@ -274,6 +274,8 @@ pub struct Snapshot {
     pub old_checksum: bool,
     /// When the delay of a preemption that has begun is over, in nanoseconds since the host's start; 0: none has begun.
     pub preempts: u64,
+    /// Its priority in the file; 0: an older program does not say.
+    pub base: u8,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics. Those of what went wrong are kept once something

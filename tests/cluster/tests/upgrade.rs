@@ -139,7 +139,26 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     // It is a whole daemon: it reloads, answers and stops.
     a.reload(&conf(200, a.folder.path()).replace(&format!("{VIP}/24"), &format!("{VIP}/24\n 10.77.0.101/24")));
     assert!(eventually(seconds(5), || lan.hosts[0].has("10.77.0.101")), "{}", a.log());
-    assert!(steadfast(&a, &["status"]).1.contains("MASTER VI"));
+    let (_, status) = steadfast(&a, &["status"]);
+    assert!(status.contains("MASTER VI"), "{status}");
+    // It is no restart, and a file that came with a program is told of as at a reload.
+    assert!(status.contains(", upgraded ") && status.contains(" ago, running since "), "{status}");
+    assert_eq!(a.log().matches("the program's file has been replaced, so the reload is an upgrade").count(), 2);
+    assert!(!a.log().contains("Changing effective priority"), "{}", a.log());
+    let text = std::fs::read_to_string(a.path("conf")).expect("configuration");
+    std::fs::write(a.path("conf"), text.replace("priority 200", "priority 190")).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["reload"]);
+    assert!(fine, "{said}");
+    a.wait_log("(VI) Changing effective priority from 200 to 190", seconds(10));
+    // A death says nothing of it again, and is known to the next program.
+    let vrrp = a.pid_of("vrrp.pid").expect("pid");
+    steadfast_test_cluster::daemon::send(vrrp, Signal::SIGKILL);
+    assert!(eventually(seconds(10), || a.log().matches("continuing in MASTER state").count() == 5), "{}", a.log());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    let (_, status) = steadfast(&a, &["status"]);
+    assert!(fine && status.contains(", died once, ") && status.contains(": signal 9 (SIGKILL)"), "{said}{status}");
+    assert_eq!(a.log().matches("Changing effective priority").count(), 1, "{}", a.log());
     assert_eq!(a.stop(), Some(0));
     assert!(!lan.hosts[0].has(VIP));
 }
