@@ -158,7 +158,10 @@ pub fn silence(c: &Child) -> Option<String> {
     let again = c.due.map_or_else(String::new, |s| format!(" and is started again in {}", span(s)));
     match (c.pid, quiet(c)) {
         (None, _) if c.withdrawn => {
-            Some(format!("its process died{again}; peers were told to take over, and its addresses were taken away"))
+            let how = c.last_death.as_ref().map_or_else(String::new, |(_, how)| format!(" ({how})"));
+            Some(format!(
+                "its process died{how}{again}; peers were told to take over, and its addresses were taken away"
+            ))
         }
         (None, _) => Some(format!("its process is not running{again}")),
         (Some(pid), Some(age)) => {

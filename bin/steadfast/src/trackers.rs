@@ -41,6 +41,7 @@ fn down(s: &Service) -> String {
     let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
     let which = match shown {
         [] => "it has no quorum".to_string(),
+        [one] => format!("{one} takes no connections"),
         _ => format!("{}{more} take no connections", shown.join(", ")),
     };
     format!("{which}; `steadfast explain {}` says why", servers::written(&s.name))

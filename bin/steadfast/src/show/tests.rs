@@ -110,7 +110,11 @@ fn a_member_of_a_group_names_it_and_the_group_its_members() {
 fn silence_is_counted_from_the_last_sign_of_life() {
     let c = Child { name: "vrrp".into(), pid: Some(7), age: Some(10.0), silent: Some(2.4), ..Child::default() };
     assert!(silence(&c).is_some_and(|text| text.contains("silent for 2.4 s")));
-    assert_eq!(silence(&Child { age: Some(1.0), ..c }), None);
+    assert_eq!(silence(&Child { age: Some(1.0), ..c.clone() }), None);
+    let dead =
+        Child { pid: None, withdrawn: true, last_death: Some((1.0, "signal 9 (SIGKILL)".into())), due: Some(1.0), ..c };
+    let words = "its process died (signal 9 (SIGKILL)) and is started again in 1.0 s; peers were told to take over";
+    assert!(silence(&dead).is_some_and(|text| text.starts_with(words)), "{:?}", silence(&dead));
 }
 
 #[test]
@@ -343,7 +347,7 @@ fn why_a_tracker_is_bad_is_said_with_the_instance_and_with_its_name() {
     let text = explain(&i, &around, None, 10.0);
     for words in [
         "script chk is bad (its failure means FAULT): exit status 2, 1 of 3 successes, 1.0 s ago\n      its last line: a line\n",
-        "): [192.0.2.3]:tcp:80 take no connections; `steadfast explain [192.0.2.80]:tcp:80` says why\n",
+        "): [192.0.2.3]:tcp:80 takes no connections; `steadfast explain [192.0.2.80]:tcp:80` says why\n",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
