@@ -1,6 +1,7 @@
 //! Where dumps go.
 
 use std::fmt::Write;
+use std::path::Path;
 use steadfast_config::Config;
 
 /// Paths of dumps.
@@ -19,13 +20,38 @@ pub struct Paths {
     pub json: String,
 }
 
+/// The daemon's own folder, which root alone can write to.
+pub const OWN: &str = "/run/keepalived";
+
+/// The folder of dumps that the configuration does not name, by the name under which the program was started and the variable TMPDIR.
+/// In /tmp anybody may put something first, so they are there only for who asked: keepalived heeds the variable, too, and who starts it
+/// by that name finds them where it had them.
+fn folder(name: &str, variable: Option<&str>) -> String {
+    let named = variable.filter(|t| t.starts_with('/')).map(|t| t.trim_end_matches('/').to_string());
+    let usual = if name.rsplit('/').next() == Some("keepalived") { "/tmp" } else { OWN };
+    named.unwrap_or_else(|| usual.into())
+}
+
+/// The same of this process. Roles and the program after an upgrade are started under the same name.
+fn usual_folder() -> String {
+    folder(&std::env::args().next().unwrap_or_default(), std::env::var("TMPDIR").ok().as_deref())
+}
+
+/// Makes the daemon's own folder, where dumps go there: a child that has confined itself cannot.
+pub fn prepare() {
+    if usual_folder() == OWN
+        && let Err(e) = steadfast_sys::files::make_open_folder(Path::new(OWN))
+    {
+        log::warn!("cannot make {OWN}, where dumps are to be: {e}");
+    }
+}
+
 /// As the configuration says: each process's data are beside the main file, `_WORD` before the extension, and after it
 /// `.NAMESPACE_INSTANCE` with data_use_instance.
 pub fn paths(c: &Config) -> Paths {
     let g = &c.globals;
-    // keepalived heeds this variable, too.
-    let folder = std::env::var("TMPDIR").ok().filter(|t| t.starts_with('/')).unwrap_or_else(|| "/tmp".into());
-    let usual = |name: &str| format!("{}/{name}", folder.trim_end_matches('/'));
+    let folder = usual_folder();
+    let usual = |name: &str| format!("{folder}/{name}");
     let data = &g.state_dump_file.clone().unwrap_or_else(|| usual("keepalived.data"));
     let own: Vec<&str> =
         [&c.process.net_namespace, &c.process.instance].into_iter().flatten().map(String::as_str).collect();
@@ -130,5 +156,26 @@ impl Written {
             return String::new();
         }
         format!("------< SSL definitions >------\n {}\n", self.ssl.join("\n "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dumps_are_in_tmp_only_for_who_asked() {
+        let cases = [
+            ("/usr/sbin/steadfastd", None, OWN),
+            ("steadfastd", Some("relative"), OWN),
+            ("/usr/sbin/keepalived", None, "/tmp"),
+            ("keepalived", Some(""), "/tmp"),
+            ("/opt/keepalived/steadfastd", None, OWN),
+            ("steadfastd", Some("/var/tmp/"), "/var/tmp"),
+            ("keepalived", Some("/var/tmp"), "/var/tmp"),
+        ];
+        for (name, variable, wanted) in cases {
+            assert_eq!(folder(name, variable), wanted, "{name} {variable:?}");
+        }
     }
 }

@@ -108,6 +108,7 @@ pub fn facts(outcome: &Outcome) -> Facts {
         checker: !c.virtual_servers.is_empty() || c.globals.lvs_sync_daemon.is_some(),
         bfd: !c.bfd.is_empty(),
         safe_programs: c.globals.enable_script_security,
+        by_descriptor: c.globals.scripts_by_descriptor == Some(true),
         dbus: c.globals.enable_dbus,
         snmp: wants_snmp(outcome),
         startup: script(&c.globals.startup_script, c.globals.startup_script_timeout),

@@ -14,8 +14,8 @@ pub const LISTS: usize = 4;
 /// A program: its words, its account, and whether more words follow.
 type Program = (Vec<String>, Option<(u32, u32)>, bool);
 
-/// Whether they must be safe (enable_script_security), and all of them.
-type List = (bool, Vec<Program>);
+/// Whether they must be safe (enable_script_security), whether those are started by what was looked at (scripts_by_descriptor), and all of them.
+type List = (bool, bool, Vec<Program>);
 
 /// The list of a configuration.
 pub fn list(c: &Config) -> Vec<u8> {
@@ -41,7 +41,8 @@ pub fn list(c: &Config) -> Vec<u8> {
         of_service(v, account).into_iter().for_each(|s| add(s, false));
     }
     // A list that cannot be written lets nothing be started, which is said for each program.
-    let list: List = (c.globals.enable_script_security, all.into_iter().collect());
+    let g = &c.globals;
+    let list: List = (g.enable_script_security, g.scripts_by_descriptor == Some(true), all.into_iter().collect());
     encode(&list).unwrap_or_default()
 }
 
@@ -67,13 +68,15 @@ pub struct Permits {
     lists: VecDeque<HashSet<u64>>,
     /// What runs as root must be such that only root can change it.
     pub safe: bool,
+    /// That is started by the descriptor that was looked at.
+    pub by_descriptor: bool,
 }
 
 impl Permits {
     /// Another list; false: it cannot be read.
     pub fn add(&mut self, bytes: &[u8]) -> bool {
-        let Ok((safe, programs)) = decode::<List>(bytes) else { return false };
-        self.safe = safe;
+        let Ok((safe, by_descriptor, programs)) = decode::<List>(bytes) else { return false };
+        (self.safe, self.by_descriptor) = (safe, by_descriptor);
         let list = programs.iter().map(|(argv, user, more)| self.number(argv, *user, *more)).collect();
         self.lists.push_back(list);
         if self.lists.len() > LISTS {
@@ -107,7 +110,7 @@ mod tests {
     type Short<'a> = (&'a str, Option<(u32, u32)>, bool);
 
     fn listed<const N: usize>(programs: [Short<'_>; N]) -> Vec<u8> {
-        let list: List = (true, programs.map(|(w, u, more)| (job(w, None).argv, u, more)).to_vec());
+        let list: List = (true, false, programs.map(|(w, u, more)| (job(w, None).argv, u, more)).to_vec());
         encode(&list).expect("bytes")
     }
 

@@ -14,6 +14,7 @@ use steadfast_config::host::{self, Host, SystemHost, unsafe_shell_text};
 use steadfast_config::model::{GlobalDefs, User};
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Job, JobEnd, Message, Outbox, encode, parse, pieces};
+use steadfast_sys::opened::{self, Closed, Opened};
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::{Reactor, now};
 
@@ -27,22 +28,51 @@ pub fn account(globals: &GlobalDefs) -> Option<User> {
     globals.script_user.or_else(|| SystemHost.user("keepalived_script").map(|(uid, gid)| User { uid, gid }))
 }
 
-/// The file of a program that may run as root; or why not: others could exchange it, or what the text of a shell names. It is that file that
-/// is to be started, whatever else has its name in PATH.
-pub fn safe_program(argv: &[String]) -> Result<PathBuf, String> {
+/// A program that may run as root.
+#[derive(Debug)]
+pub struct Safe {
+    /// Its file, whatever else has its name in PATH.
+    pub path: PathBuf,
+    /// What was looked at, where there is something.
+    pub opened: Option<Opened>,
+}
+
+/// Why one may not, or cannot.
+#[derive(Debug)]
+pub enum Unsafe {
+    /// Others could exchange it, or what the text of a shell names.
+    Refused(String),
+    /// Nobody knows: it could not be looked at.
+    Unknown(io::Error),
+}
+
+impl std::fmt::Display for Unsafe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unsafe::Refused(why) => f.write_str(why),
+            Unsafe::Unknown(e) => write!(f, "{e}"),
+        }
+    }
+}
+
+/// Looks at a program that is to run as root. What is looked at is held while it is.
+pub fn safe_program(argv: &[String]) -> Result<Safe, Unsafe> {
     let first = argv.first().map_or("", String::as_str);
-    let path = host::program(first).ok_or_else(|| format!("{first} was not found"))?;
-    // Also of one that is not there, or not executable, at this moment.
-    if let Some(why) = host::exchangeable(&path) {
-        return Err(format!("{first} is unsafe: {why}"));
+    let path = host::program(first).ok_or_else(|| Unsafe::Refused(format!("{first} was not found")))?;
+    let opened = match opened::open(&path, &host::changeable, host::LINKS, &host::too_many_links) {
+        Ok(opened) => Some(opened),
+        // Who may write to none of the folders on the way cannot put it there, either.
+        Err(Closed::Absent) => None,
+        Err(Closed::Refused(why)) => return Err(Unsafe::Refused(format!("{first} is unsafe: {why}"))),
+        Err(Closed::Failed(e)) => return Err(Unsafe::Unknown(e)),
+    };
+    if let [_, option, text, ..] = argv
+        && option == "-c"
+        && let Some(why) = unsafe_shell_text(&SystemHost, text)
+    {
+        return Err(Unsafe::Refused(format!("'{text}' is unsafe: {why}")));
     }
-    match argv {
-        [_, option, text, ..] if option == "-c" => match unsafe_shell_text(&SystemHost, text) {
-            Some(why) => Err(format!("'{text}' is unsafe: {why}")),
-            None => Ok(path),
-        },
-        _ => Ok(path),
-    }
+    Ok(Safe { path, opened })
 }
 
 /// Says, once, why programs have the daemon's own view of files where they were to have that of process 1.
@@ -264,7 +294,12 @@ mod tests {
     fn what_others_could_put_there_in_a_moment_does_not_run_as_root() {
         let folder = tempfile::tempdir().expect("folder");
         let at = |name: &str| folder.path().join(name);
-        let look = |path: PathBuf| safe_program(&[path.display().to_string()]);
+        let look = |path: PathBuf| {
+            let seen = safe_program(&[path.display().to_string()]);
+            // The check of a file and the start go by one rule.
+            assert_eq!(seen.is_err(), host::exchangeable(&path).is_some(), "{}", path.display());
+            seen.map(|safe| safe.path).map_err(|why| why.to_string())
+        };
         for (name, mode) in [("own", 0o755), ("his", 0o755), ("shared", 0o775), ("open", 0o777)] {
             std::fs::create_dir(at(name)).expect("folder");
             std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(mode)).expect("mode");
@@ -288,7 +323,7 @@ mod tests {
         assert!(look(at("own").join("there")).is_err());
         assert!(look(at("his").join("../own/plain")).is_err());
         assert!(safe_program(&["no such program of any name".into()]).is_err());
-        let found = safe_program(&["true".into()]).expect("it is in PATH");
+        let found = safe_program(&["true".into()]).expect("it is in PATH").path;
         assert!(found.is_absolute() && found.ends_with("true"));
     }
 }

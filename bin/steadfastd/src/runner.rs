@@ -9,7 +9,7 @@ use crate::child::{SETTLED, start_logging};
 use crate::cli::Options;
 use crate::heard::Listener;
 use crate::permits::Permits;
-use crate::programs::{lack_of_view, safe_program};
+use crate::programs::{Unsafe, lack_of_view, safe_program};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Assembler, Envelope, Job, JobEnd, Message, Outbox, decode, frames, parse};
-use steadfast_sys::groups::Groups;
+use steadfast_sys::groups::{Groups, Place};
 use steadfast_sys::lack::is_lack;
 use steadfast_sys::pipe::{self, PACKET, Packet, Reader, Writer};
 use steadfast_sys::signals::Signals;
@@ -359,8 +359,11 @@ impl Runner {
         let place = if probe { self.places.take() } else { None };
         self.running.insert(id, Running { probe, place, queue, pid: None, early: None, until: None });
         let (tell, wake, groups) = (self.tell.clone(), self.wake.clone(), self.places.groups.clone());
+        let by_descriptor = self.permits.by_descriptor;
         let work = move || {
-            let begun = begin(&job);
+            // One that is killed meanwhile leaves nothing that nobody knows of: the group is written down before there is a program.
+            let its = groups.as_ref().zip(place).map(|(groups, place)| groups.place(place));
+            let begun = begin(&job, by_descriptor, its);
             if let (Some(groups), Some(place), Ok((pid, _))) = (groups, place, &begun) {
                 groups.put(place, *pid);
             }
@@ -550,7 +553,7 @@ impl Runner {
 }
 
 /// Starts a program; why not.
-fn begin(job: &Job) -> Begun {
+fn begin(job: &Job, by_descriptor: bool, place: Option<Place>) -> Begun {
     if job.argv.is_empty() {
         return Err(JobEnd::NotStarted("there is no command".into()));
     }
@@ -558,10 +561,17 @@ fn begin(job: &Job) -> Begun {
     let argv0 = argv.first().cloned();
     // Whoever could put another file there between this look and the start could do so before, too: he is refused. So is one that
     // was harmless when the configuration was read.
+    let mut opened = None;
     if let (true, Some(file)) = (job.safe, argv.first_mut()) {
-        *file = safe_program(&job.argv).map_err(JobEnd::NotStarted)?.into();
+        let safe = safe_program(&job.argv).map_err(|why| match why {
+            Unsafe::Refused(why) => JobEnd::NotStarted(why),
+            Unsafe::Unknown(e) => not_begun(&e),
+        })?;
+        *file = safe.path.into();
+        opened = safe.opened.filter(|_| by_descriptor);
     }
-    let spec = Spec { argv, argv0, user: job.user, group: true, clean_environment: true, ..Default::default() };
+    let spec =
+        Spec { argv, argv0, opened, user: job.user, place, group: true, clean_environment: true, ..Default::default() };
     spawn::keep_supplementary_groups(job.groups);
     let begun = if job.heard {
         spawn::spawn_heard(&spec).map(|(pid, output)| (pid, Some(output)))

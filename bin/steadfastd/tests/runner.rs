@@ -63,7 +63,7 @@ fn a_runner_starts_what_the_configuration_names_and_nothing_else() {
     // The list is on its way when it is asked.
     ask(&job(1, ["/bin/touch", &at("named")], user));
     let programs = vec![(vec!["/bin/touch".to_string(), at("named")], user, false)];
-    say(&parent, &encode(&(false, programs)).expect("list"));
+    say(&parent, &encode(&(false, false, programs)).expect("list"));
     assert_eq!(end_of(1), JobEnd::Exited(0));
     assert!(Path::new(&at("named")).exists());
     for (id, words, user) in

@@ -35,6 +35,10 @@ pub(crate) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
     let of_checks = crate::check_lvs::check(config, host, at, d);
     any_script |= of_checks;
     crate::symlinks::resolve(config, host);
+    if config.globals.scripts_by_descriptor == Some(true) && !config.globals.enable_script_security {
+        let text = "scripts_by_descriptor does nothing without enable_script_security: no script is looked at";
+        d.push(Class::Note, at.of("global_defs", "", "scripts_by_descriptor"), text);
+    }
     if any_script && !config.globals.enable_script_security {
         // keepalived ends at an absent interface before it comes to this, and its exit status with it.
         let absent = |i: &VrrpInstance| i.interface.as_ref().is_none_or(|n| host.interface(n).is_none());

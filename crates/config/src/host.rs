@@ -110,13 +110,41 @@ pub fn program(word: &str) -> Option<PathBuf> {
     found().find(runs).or_else(|| found().next())
 }
 
+/// Most links on the way to a file, as the kernel.
+pub const LINKS: usize = 40;
+
+/// What is said of a path with more of them.
+pub fn too_many_links(path: &Path) -> String {
+    format!("'{}' has too many links", path.display())
+}
+
+/// Whether anybody but root could change what is at this place of a path, or put something else there, by its owner, its group and its mode
+/// (st_mode). Of a link the owner counts: what it leads to is looked at by itself.
+pub fn changeable(place: &Path, (owner, group): (u32, u32), mode: u32) -> Option<String> {
+    // As in stat(2): kind, folder, link.
+    const KIND: u32 = 0o170_000;
+    const FOLDER: u32 = 0o040_000;
+    const LINK: u32 = 0o120_000;
+    let sticky = mode & KIND == FOLDER && mode & 0o1000 != 0;
+    let why = if owner != 0 {
+        "is not owned by root"
+    } else if mode & KIND == LINK {
+        return None;
+    } else if mode & 0o002 != 0 && !sticky {
+        "is writable by everybody"
+    } else if mode & 0o020 != 0 && group != 0 && !sticky {
+        "is writable by its group"
+    } else {
+        return None;
+    };
+    Some(format!("'{}' {why} (mode {:04o})", place.display(), mode & 0o7777))
+}
+
 /// Whether anybody but root could put another file into this place: by the file itself, a folder above it, or a link on the way. The
 /// file need not be there: who may write to its folder could put it there in a moment.
 pub fn exchangeable(path: &Path) -> Option<String> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::MetadataExt;
     use std::path::Component;
-    /// As the kernel.
-    const LINKS: usize = 40;
     let names = |path: &Path| {
         let all = path.components().rev().map(|c| c.as_os_str().to_os_string());
         all.collect::<Vec<_>>()
@@ -134,21 +162,8 @@ pub fn exchangeable(path: &Path) -> Option<String> {
         }
         let next = here.join(&name);
         let Ok(m) = std::fs::symlink_metadata(&next) else { continue };
-        let mode = m.permissions().mode();
-        let sticky = m.is_dir() && mode & 0o1000 != 0;
-        let why = if m.uid() != 0 {
-            Some("is not owned by root")
-        } else if m.is_symlink() {
-            None
-        } else if mode & 0o002 != 0 && !sticky {
-            Some("is writable by everybody")
-        } else if mode & 0o020 != 0 && m.gid() != 0 && !sticky {
-            Some("is writable by its group")
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            return Some(format!("'{}' {why} (mode {:04o})", next.display(), mode & 0o7777));
+        if let Some(why) = changeable(&next, (m.uid(), m.gid()), m.mode()) {
+            return Some(why);
         }
         if !m.is_symlink() {
             here = next;
@@ -156,7 +171,7 @@ pub fn exchangeable(path: &Path) -> Option<String> {
         }
         links += 1;
         if links > LINKS {
-            return Some(format!("'{}' has too many links", path.display()));
+            return Some(too_many_links(path));
         }
         let Ok(target) = std::fs::read_link(&next) else { continue };
         if target.is_absolute() {

@@ -59,7 +59,7 @@ const SUBJECTS: &[(&str, &[(&str, &str)])] = &[
             ("The host", "router_id default_interface dynamic_interfaces random_seed iproute_*"),
             (
                 "Scripts and accounts",
-                "script_user enable_script_security use_symlink_paths set_supplementary_groups umask startup_* shutdown_*",
+                "script_user enable_script_security scripts_by_descriptor use_symlink_paths set_supplementary_groups umask startup_* shutdown_*",
             ),
             ("Mail", "smtp_* notification_* no_email_faults no_checker_emails"),
             ("Notification", "*notify_fifo *notify_fifo_script vrrp_notify_* fifo_* rs_init_notifies"),

@@ -59,6 +59,21 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
     );
 }
 
+#[test]
+fn a_start_of_what_nobody_looks_at_is_noted() {
+    let notes = |words: &str| {
+        let outcome = load_text(format!("global_defs {{\n {words}\n}}\n"), &Options::default(), &SystemHost);
+        let notes: Vec<_> =
+            outcome.diagnostics.iter().map(|d| (d.span.map_or(0, |s| s.line), d.message.clone())).collect();
+        notes.into_iter().filter(|(_, text)| text.contains("scripts_by_descriptor")).collect::<Vec<_>>()
+    };
+    let said = notes("script_user root\n scripts_by_descriptor");
+    assert_eq!(said.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3], "{said:?}");
+    assert!(said[0].1.contains("does nothing without enable_script_security"), "{said:?}");
+    assert!(notes("enable_script_security\n scripts_by_descriptor").is_empty());
+    assert!(notes("scripts_by_descriptor off").is_empty());
+}
+
 /// As keepalived 2.2.7 runs them, seen beside it; unquoted arguments, which it throws away, are arguments.
 #[test]
 fn commands_are_quoted_as_with_keepalived() {

@@ -66,6 +66,9 @@ pub struct Facts {
     /// Programs that run as root must be such that only root can change them (enable_script_security).
     #[serde(default)]
     pub safe_programs: bool,
+    /// Those are started by the descriptor that was looked at (scripts_by_descriptor).
+    #[serde(default)]
+    pub by_descriptor: bool,
     /// Run before children start.
     pub startup: Option<ParentScript>,
     /// Run after children stopped.

@@ -84,6 +84,12 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a folder that others may look into, where there is none. What leads there is made, too.
+pub fn make_open_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
 /// How long the system has been up.
 pub fn uptime() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();

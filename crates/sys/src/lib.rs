@@ -17,6 +17,7 @@ pub mod inotify;
 pub mod lack;
 pub mod logging;
 pub mod number;
+pub mod opened;
 pub mod pidfile;
 pub mod pipe;
 pub mod procs;

@@ -2,6 +2,8 @@
 //!
 //! A blocked signal mask is inherited through exec, so every program is started here, where it is cleared.
 
+use crate::groups::Place;
+use crate::opened::{Exec, Opened};
 use crate::schedule;
 use std::ffi::OsString;
 use std::io;
@@ -11,6 +13,9 @@ use std::process::{Command, Stdio};
 
 /// The variable by which a unit says what options it wants for scripts. It is nobody else's.
 pub const UNITS_WISH: &str = "STEADFAST_SCRIPTS";
+
+/// What of our environment is not for scripts.
+const OURS: [&str; 4] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH", UNITS_WISH];
 
 /// Accounts keep their supplementary groups (set_supplementary_groups).
 static SUPPLEMENTARY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
@@ -39,6 +44,8 @@ pub struct Spec {
     pub argv: Vec<OsString>,
     /// Another name in argv[0].
     pub argv0: Option<OsString>,
+    /// Started in place of the file by that name.
+    pub opened: Option<Opened>,
     /// User and group; `None` keeps ours.
     pub user: Option<(u32, u32)>,
     /// A process group of its own, so that all of it can be ended.
@@ -49,6 +56,8 @@ pub struct Spec {
     pub output: bool,
     /// The program gets SIGTERM when we end.
     pub die_with_us: bool,
+    /// Where the process writes down its group before it is a program.
+    pub place: Option<Place>,
     /// Remove IFS, LD_PRELOAD, LD_LIBRARY_PATH and [`UNITS_WISH`] from the environment.
     pub clean_environment: bool,
 }
@@ -100,22 +109,33 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }
     if spec.clean_environment {
-        for name in ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH", UNITS_WISH] {
+        for name in OURS {
             command.env_remove(name);
         }
     }
     if spec.group {
         command.process_group(0);
     }
+    let exec = match &spec.opened {
+        Some(opened) => {
+            let mut words = spec.argv.clone();
+            if let (Some(first), Some(name)) = (words.first_mut(), &spec.argv0) {
+                first.clone_from(name);
+            }
+            Some(Exec::new(opened.clone(), &words, if spec.clean_environment { &OURS } else { &[] })?)
+        }
+        None => None,
+    };
     let keep = spec.keep.clone();
     let user = spec.user;
     // Before the fork: after it nothing may be asked of the system's library.
     let groups = user.map(|(uid, gid)| groups(uid, gid)).unwrap_or_default();
-    let die_with_us = spec.die_with_us;
+    let (die_with_us, place) = (spec.die_with_us, spec.place);
     let descriptors = crate::schedule::usual_descriptors();
     // SAFETY: between fork and exec only async-signal-safe calls are made, on memory prepared before the fork.
     unsafe {
         command.pre_exec(move || {
+            place.into_iter().for_each(Place::take);
             let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
@@ -150,7 +170,8 @@ fn start(spec: &Spec, heard: Option<std::io::PipeWriter>) -> io::Result<i32> {
                     return Err(e);
                 }
             }
-            Ok(())
+            // What is returned is the error of the start.
+            exec.as_ref().map_or(Ok(()), |exec| Err(exec.run()))
         });
     }
     let child = command.spawn().map_err(|e| explained(e, user))?;

@@ -210,6 +210,67 @@ fn what_a_killed_runner_had_under_way_for_an_answer_ends_with_it() {
     telling.into_iter().for_each(|pid| send(pid, Signal::SIGKILL));
 }
 
+/// When all of a daemon is killed at once nobody is left to end them: the next one does, which begins them anew.
+#[test]
+fn what_runners_had_under_way_for_an_answer_ends_with_the_next_start() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let at = folder.path().display().to_string();
+    let script = |name: &str| {
+        let path = file(folder.path(), name, &format!("#!/bin/sh\ntail -f {at}/{name} >/dev/null & wait\n"));
+        std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+        path
+    };
+    let (track, misc, tells) = (script("track"), script("misc"), script("tells"));
+    let text = format!(
+        "global_defs {{\n script_user root\n}}\nvrrp_script chk {{\n script \"{track}\"\n interval 60\n timeout 60\n init_fail\n weight 1\n}}\n\
+         vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n \
+         virtual_ipaddress {{\n {VIP}/24\n }}\n track_script {{\n chk\n }}\n notify_master \"{tells}\"\n}}\n\
+         virtual_server {VIP} 80 {{\n delay_loop 60\n protocol TCP\n real_server 10.77.0.1 80 {{\n weight 1\n MISC_CHECK {{\n \
+         misc_path \"{misc}\"\n misc_timeout 60\n warmup 0\n }}\n }}\n}}\n"
+    );
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let mut d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+    let all = || [&track, &misc].map(|of| processes(of));
+    let under_way = || all().iter().all(|of| of.len() == 2) && processes(&tells).len() == 2;
+    assert!(eventually(seconds(15), under_way), "{:?} {}", all(), d.log());
+    let (before, telling) = (all(), processes(&tells));
+    let parent = d.pid_of("pid").expect("pid");
+    let mut every = runners(parent);
+    every.extend([parent, d.pid_of("vrrp.pid").expect("pid"), d.pid_of("check.pid").expect("pid")]);
+    // Who notices the end of another would take his leave.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        every.iter().for_each(|pid| send(*pid, signal));
+    }
+    d.ended();
+    assert_eq!(all(), before, "nobody is left");
+    let log = std::fs::File::create(d.path("log")).expect("log");
+    let mut next = lan.hosts[0].command(steadfast_test_cluster::daemon::steadfastd().to_str().expect("path"));
+    next.args(["-n", "-l", "-D", "-f"])
+        .arg(d.path("conf"))
+        .arg("-p")
+        .arg(d.path("pid"))
+        .arg("-r")
+        .arg(d.path("vrrp.pid"));
+    next.arg("-c").arg(d.path("check.pid")).stdin(std::process::Stdio::null()).stderr(log);
+    let mut next = steadfast_test_cluster::daemon::Ended(next.spawn().expect("start"));
+    let anew = || {
+        let now = all();
+        now.iter().zip(&before).all(|(now, before)| now.len() == 2 && now.iter().all(|pid| !before.contains(pid)))
+    };
+    assert!(eventually(seconds(10), anew), "{before:?}, now {:?} {}", all(), d.log());
+    d.wait_log("2 programs of an earlier run, whose answer nobody waits for any more, are ended", seconds(1));
+    // What tells of a change goes on, whoever has died.
+    assert!(telling.iter().all(|pid| processes(&tells).contains(pid)), "{}", d.log());
+    send(next.0.id() as i32, Signal::SIGTERM);
+    assert!(eventually(seconds(15), || next.0.try_wait().is_ok_and(|s| s.is_some())), "{}", d.log());
+    assert!(all().iter().all(Vec::is_empty), "{:?} {}", all(), d.log());
+    let pid_file = d.path("pid").display().to_string().trim_matches('/').replace('/', "!");
+    assert!(!std::path::Path::new(&format!("/run/steadfast-runners/{pid_file}.0")).exists(), "its file goes with it");
+    processes(&tells).into_iter().for_each(|pid| send(pid, Signal::SIGKILL));
+}
+
 /// The script of the newest change is the one that waits.
 #[test]
 fn a_script_that_waits_when_its_runner_dies_is_run_by_the_next_one() {
@@ -312,6 +373,54 @@ fn a_script_that_becomes_unsafe_is_not_run_any_more() {
     d.wait_log("is unsafe", seconds(5));
     d.wait_log("Entering FAULT STATE", seconds(5));
     assert!(d.log().contains("is writable by everybody"), "{}", d.log());
+}
+
+/// A script sees by its $0 which way it was started. It is the same for those of the parent.
+#[test]
+fn what_was_looked_at_is_what_is_started_where_that_is_wanted() {
+    require!();
+    let lan = Lan::new(1);
+    for (words, by_descriptor) in [
+        ("enable_script_security\n scripts_by_descriptor", true),
+        ("enable_script_security", false),
+        // Nothing is looked at, so there is nothing to start.
+        ("scripts_by_descriptor", false),
+    ] {
+        let folder = home();
+        let at = folder.path().display().to_string();
+        let script = |name: &str, text: &str| {
+            let path = file(folder.path(), name, text);
+            std::process::Command::new("chmod").args(["0755", &path]).status().expect("chmod");
+            path
+        };
+        let say =
+            |to: &str| format!("#!/bin/sh\necho \"$0 $*\" > {at}/out/{to}.new; mv {at}/out/{to}.new {at}/out/{to}\n");
+        let (check, begun, told) =
+            (script("check", &say("check")), script("begun", &say("begun")), script("told", &say("told")));
+        let nowhere = script("nowhere", "#!/no/such/interpreter\n");
+        let text = format!(
+            "global_defs {{\n {words}\n script_user root\n startup_script \"{begun} a\"\n}}\n\
+             vrrp_script chk {{\n script \"{check} a b\"\n interval 1\n}}\nvrrp_script nowhere {{\n script {nowhere}\n interval 1\n weight 1\n}}\n\
+             vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 100\n advert_int 0.1\n version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n \
+             track_script {{\n chk\n nowhere\n }}\n notify_master \"{told} c d\"\n}}\n"
+        );
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let d = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, log.into());
+        assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", d.log());
+        for (name, path, arguments) in [("check", &check, "a b"), ("begun", &begun, "a"), ("told", &told, "c d")] {
+            let said = || std::fs::read_to_string(d.path("out").join(name)).unwrap_or_default();
+            assert!(eventually(seconds(5), || !said().is_empty()), "{name}: {}", d.log());
+            let said = said();
+            let (own, rest) = said.trim_end().split_once(' ').expect("words");
+            assert_eq!(rest, arguments, "{name}");
+            match own.strip_prefix("/dev/fd/") {
+                Some(number) => assert!(by_descriptor && number.parse::<u32>().is_ok(), "{words}: {said}"),
+                None => assert!(!by_descriptor && own == path, "{words}: {said}"),
+            }
+        }
+        d.wait_log("VRRP_Script(nowhere) cannot be started: No such file or directory", seconds(5));
+        assert_eq!(d.stop(), Some(0));
+    }
 }
 
 /// Who may trace a process is shown its program. Where that is refused for want of nothing but the process's own consent, there is no
@@ -551,6 +660,73 @@ fn a_reload_may_name_files_in_any_folder() {
     assert!(!d.log().contains("died") && !d.log().contains("cannot"), "{}", d.log());
     assert_eq!((d.stop(), peer.stop()), (Some(0), Some(0)));
     assert!(["other", "lvs"].iter().all(|f| !at(f).exists()), "FIFOs go with who made them");
+}
+
+/// A reload names a FIFO that the process cannot open any more. What it is to hear waits for the successor, also where that comes early.
+#[test]
+fn a_fifo_that_is_opened_late_hears_all_that_came_before() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    for killed in [false, true] {
+        let elsewhere = home();
+        let fifo = elsewhere.path().join("fifo");
+        let text = |globals: &str| {
+            format!(
+                "global_defs {{\n{globals}}}\nvrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n \
+                 advert_int 0.1\n version 3\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+            )
+        };
+        let d = Daemon::start(host, Kind::Steadfast, &text(""));
+        d.wait_log("(VI) Entering MASTER STATE", seconds(10));
+        let child = d.pid_of("vrrp.pid").expect("pid");
+        let named = text(&format!(" vrrp_notify_fifo {}\n fifo_write_vrrp_states_on_reload\n", fifo.display()));
+        d.reload(&named);
+        d.wait_log("Reload complete", seconds(10));
+        if !d.log().contains("is not open yet: a successor opens it") {
+            println!("SKIPPED: there is no Landlock, or the process was old already");
+            assert!(fifo.exists(), "{}", d.log());
+            return;
+        }
+        host.ip("link set eth0 down");
+        d.wait_log("Entering FAULT STATE", seconds(5));
+        host.ip("link set eth0 up");
+        assert!(eventually(seconds(10), || d.log().matches("Entering MASTER STATE").count() == 2), "{}", d.log());
+        // Said once, not by each reload.
+        d.reload(&named);
+        assert!(eventually(seconds(10), || d.log().matches("Reload complete").count() == 2), "{}", d.log());
+        assert_eq!(d.log().matches("is not open yet").count(), 1, "{}", d.log());
+        if killed {
+            send(child, Signal::SIGKILL);
+        }
+        assert!(eventually(seconds(15), || fifo.exists()), "{}", d.log());
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::fcntl::OFlag::O_NONBLOCK.bits());
+        let mut reader = options.read(true).open(&fifo).expect("FIFO");
+        let (mut said, mut bytes) = (String::new(), [0; 4096]);
+        let mut heard = |all: &[&str]| {
+            if let Ok(n) = std::io::Read::read(&mut reader, &mut bytes) {
+                said += &String::from_utf8_lossy(&bytes[..n]);
+            }
+            let states: Vec<_> = said.lines().filter_map(|l| l.split(' ').nth(2)).map(str::to_string).collect();
+            (states == all, said.clone())
+        };
+        // The reload's, what followed, and the second reload's.
+        let all = ["MASTER", "FAULT", "BACKUP", "MASTER", "MASTER"];
+        assert!(eventually(seconds(5), || heard(&all).0), "{:?} {}", heard(&all).1, d.log());
+        // None of it comes again.
+        let (next, continued) =
+            (d.pid_of("vrrp.pid").expect("pid"), || d.log().matches("continuing in MASTER").count());
+        assert_ne!(next, child);
+        if !killed {
+            let before = continued();
+            send(next, Signal::SIGKILL);
+            assert!(eventually(seconds(10), || continued() > before), "{}", d.log());
+        }
+        assert_eq!(d.stop(), Some(0));
+        let whole = ["MASTER", "FAULT", "BACKUP", "MASTER", "MASTER", "STOP"];
+        assert!(eventually(seconds(5), || heard(&whole).0), "{:?}", heard(&whole).1);
+    }
 }
 
 /// What no process can open is said at each reload, and costs no more than that, also with -R.

@@ -100,6 +100,62 @@ fn dumps_are_for_root_and_never_written_through_a_link() {
     assert_eq!(d.stop(), Some(0));
 }
 
+/// Files in /tmp anybody may make first. There a daemon puts what it is asked for only where somebody asked for that, too.
+#[test]
+fn dumps_are_in_the_daemons_own_folder_but_for_who_asked_otherwise() {
+    require!();
+    let lan = Lan::new(1);
+    // /run and /tmp are the daemon's alone here, so its own files are elsewhere.
+    let folder = tempfile::tempdir_in("/var/tmp").expect("folder");
+    let at = folder.path().display().to_string();
+    std::fs::copy(steadfastd(), folder.path().join("steadfastd")).expect("program");
+    std::os::unix::fs::symlink("steadfastd", folder.path().join("keepalived")).expect("link");
+    let named = format!("state_dump_file {at}/state.data\n json_dump_file {at}/state.json\n");
+    let own = "/run/keepalived";
+    let cases = [
+        ("steadfastd", "", "", [own, own, own]),
+        ("keepalived", "", "", ["/tmp", "/tmp", "/tmp"]),
+        ("steadfastd", "TMPDIR=/tmp/mine", "", ["/tmp/mine", "/tmp/mine", "/tmp/mine"]),
+        ("steadfastd", "", named.as_str(), [at.as_str(), own, at.as_str()]),
+    ];
+    for (name, variable, keywords, places) in cases {
+        std::fs::write(folder.path().join("conf"), format!("global_defs {{\n {keywords}}}\n{}", conf("")))
+            .expect("conf");
+        let script = format!(
+            "mount -t tmpfs none /run && mount -t tmpfs none /tmp && mkdir /tmp/mine && \
+             ln -s {own}/keepalived.json /tmp/keepalived.json && exec env -u TMPDIR {variable} {at}/{name} -n -l -D -f {at}/conf"
+        );
+        let log = std::fs::File::create(folder.path().join("log")).expect("log");
+        let mut command = lan.hosts[0].command("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", &script]).stdin(Stdio::null()).stderr(log);
+        let mut daemon = Ended(command.spawn().expect("unshare"));
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(eventually(seconds(10), || lan.hosts[0].has(VIP)), "{}", log());
+        let pid = i32::try_from(daemon.0.id()).expect("pid");
+        let inside = |path: &str| std::path::PathBuf::from(format!("/proc/{pid}/root{path}"));
+        let base = if keywords.is_empty() { ["keepalived"; 3] } else { ["state", "keepalived", "state"] };
+        for (n, (signal, kind)) in [(10, "data"), (12, "stats"), (36, "json")].into_iter().enumerate() {
+            let path = format!("{}/{}.{kind}", places[n], base[n]);
+            super::clients::send_number(pid, signal);
+            let there =
+                || std::fs::symlink_metadata(inside(&path)).is_ok_and(|m| m.is_file() && m.mode() & 0o777 == 0o600);
+            assert!(eventually(seconds(5), there), "{name} {variable}: {path}: {}", log());
+            // Who wonders where it is finds it in the log, behind keepalived's words.
+            let line = log().lines().rfind(|l| l.contains("Printing VRRP ")).map(str::to_string).unwrap_or_default();
+            assert!(line.ends_with(&format!(" on signal: {path}")), "{line}");
+        }
+        // What the package puts there for exporters stays a link, unless it is the very name that was asked for.
+        let link = std::fs::symlink_metadata(inside("/tmp/keepalived.json")).expect("a link or a file");
+        assert_eq!(link.is_symlink(), places[2] != "/tmp", "{name} {variable}");
+        let made = std::fs::read_dir(inside("/tmp")).expect("folder").count();
+        let wanted = if places[0] == "/tmp" { 5 } else { 2 };
+        assert_eq!(made, wanted, "{name} {variable}");
+        assert_eq!(inside(own).exists(), places.contains(&own), "{name} {variable}");
+        send(pid, Signal::SIGTERM);
+        assert!(eventually(seconds(10), || daemon.0.try_wait().is_ok_and(|s| s.is_some())), "{}", log());
+    }
+}
+
 #[test]
 fn a_terminal_has_colours_and_a_picture_that_is_renewed() {
     require!();

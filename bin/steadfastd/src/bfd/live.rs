@@ -73,7 +73,7 @@ impl Role {
     /// The dump of SIGUSR1: keepalived's keys, without what is about its program alone.
     pub(super) fn dump(&mut self, t: Time) {
         let path = &self.settings.dump;
-        log::info!("Printing BFD data for process({}) on signal", schedule::pid());
+        log::info!("Printing BFD data for process({}) on signal: {}", schedule::pid(), path.display());
         let mut s = self.settings.written.heading();
         s.push_str("------< BFD Topology >------\n");
         let wall = files::wall_clock();

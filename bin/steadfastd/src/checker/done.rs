@@ -90,6 +90,7 @@ impl Role {
                     self.parent.prepare(Message::News(news));
                 }
                 self.teller.line(&line);
+                self.parent.say_all(self.teller.waiting());
             }
             Output::Quorum(id, _) => {
                 self.quorums.insert(translate::tracked(&id));

@@ -347,8 +347,8 @@ fn url(page: &mut Page, u: &Url) {
 impl Role {
     /// Writes it.
     pub(super) fn dump(&mut self) {
-        log::info!("Printing checker data for process({}) on signal", schedule::pid());
         let (path, written) = (&self.plan.checker_dump, &self.plan.written);
+        log::info!("Printing checker data for process({}) on signal: {}", schedule::pid(), path.display());
         let mut page = Page(written.heading() + &written.ssl());
         let services = self.pool.services();
         let balanced = self.balancer.trouble().is_none();

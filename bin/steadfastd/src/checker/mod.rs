@@ -176,7 +176,7 @@ impl Role {
                         config = Some(decode(&bytes).map_err(io::Error::other)?);
                         configs += 1;
                     }
-                    Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
+                    Order::Message(Message::Keep { key, bytes }) if teller.inherit(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) if left.adopt(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) => match decode_kept::<Snapshot>(&bytes) {
                         Ok(snapshot) => {

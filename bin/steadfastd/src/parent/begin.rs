@@ -62,6 +62,8 @@ impl Daemon {
         self.set_core_pattern();
         self.await_former();
         self.prepare_records();
+        crate::dumps::prepare();
+        self.end_left_groups();
         let mut told = Vec::new();
         if !self.adopted {
             let cut = || {

@@ -383,7 +383,11 @@ impl Daemon {
 
     /// How the daemon's own scripts are started.
     fn manner(&self) -> Manner {
-        Manner { safe: self.facts.safe_programs, host: self.options.host_scripts }
+        Manner {
+            safe: self.facts.safe_programs,
+            by_descriptor: self.facts.by_descriptor,
+            host: self.options.host_scripts,
+        }
     }
 
     /// What the log's identifier ends with: where the daemon lives, and what it is called.

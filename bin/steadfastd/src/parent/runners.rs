@@ -2,12 +2,16 @@
 
 use super::Daemon;
 use crate::permits::LISTS;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{Envelope, Outbox, pieces};
-use steadfast_sys::groups::Groups;
+use steadfast_sys::groups::{self, Groups};
 use steadfast_sys::pipe::{self, Reader, Writer};
 use steadfast_sys::{files, now, spawn};
+
+/// Where the groups are written down that runners have under way. No child may write there: what is named there is ended.
+const GROUPS: &str = "/run/steadfast-runners";
 
 /// The first so many roles have programs to run.
 const WITH_PROGRAMS: usize = 2;
@@ -83,6 +87,24 @@ impl Runner {
 }
 
 impl Daemon {
+    /// Where a later daemon of ours finds what a runner had under way, if it was killed together with this process.
+    fn groups_of(&self, runner: usize) -> Option<PathBuf> {
+        let pid = std::path::absolute(self.pid_path("keepalived", &self.options.pid)).ok()?;
+        Some(Path::new(GROUPS).join(format!("{}.{runner}", pid.to_str()?.trim_matches('/').replace('/', "!"))))
+    }
+
+    /// What an earlier daemon's runners had under way for an answer when all of it was killed; those of one that goes on are its own.
+    pub(super) fn end_left_groups(&self) {
+        if let Err(e) = files::make_folder(Path::new(GROUPS)) {
+            return log::debug!("cannot make {GROUPS}: {e}");
+        }
+        let left = (0..WITH_PROGRAMS).filter(|_| !self.adopted).filter_map(|n| self.groups_of(n));
+        let ended: usize = left.map(|path| groups::end_left(&path)).sum();
+        if ended > 0 {
+            log::info!("{ended} programs of an earlier run, whose answer nobody waits for any more, are ended");
+        }
+    }
+
     /// The pipes of all runners, once; without them programs are not run, and nothing else is lacking.
     pub(super) fn prepare_runners(&mut self) {
         while self.runners.len() < WITH_PROGRAMS {
@@ -110,6 +132,7 @@ impl Daemon {
         for n in 0..self.runners.len() {
             let wanted = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.wants_runner));
             let hangs = self.roles.get_mut(n).is_some_and(|r| std::mem::take(&mut r.ward.runner_hangs));
+            let name = self.groups_of(n);
             let Some(r) = self.runners.get_mut(n) else { continue };
             r.flush();
             if let Some(pid) = r.pid.filter(|_| hangs) {
@@ -134,7 +157,7 @@ impl Daemon {
                 continue;
             };
             // Without that memory a program that hangs outlives a runner that is killed, and nothing else is lacking.
-            let groups = Groups::new().ok();
+            let groups = name.and_then(|path| Groups::named(&path).ok()).or_else(|| Groups::new().ok());
             let descriptors = vec![r.own.0.fd(), r.own.1.fd(), reader.fd(), groups.as_ref().map_or(-1, Groups::fd)];
             self.epoch += 1;
             let spec = self.spec("runner", descriptors);
@@ -179,6 +202,7 @@ impl Daemon {
 
     /// Ends those whose children are gone for good.
     pub(super) fn end_runners(&mut self) {
+        let names: Vec<PathBuf> = (0..self.runners.len()).filter_map(|n| self.groups_of(n)).collect();
         for r in &mut self.runners {
             if let Some(pid) = r.pid.take() {
                 spawn::signal(pid, super::SIGTERM);
@@ -189,6 +213,9 @@ impl Daemon {
                 }
                 r.end_groups();
             }
+        }
+        for name in names {
+            let _ = std::fs::remove_file(name);
         }
     }
 

@@ -12,6 +12,8 @@ use steadfast_sys::{now, view};
 pub(super) struct Manner {
     /// Those that run as root must be such that only root can change them.
     pub safe: bool,
+    /// Those are started by the descriptor that was looked at.
+    pub by_descriptor: bool,
     /// They see files as process 1 does.
     pub host: bool,
 }
@@ -35,11 +37,11 @@ pub(super) fn run_script(name: &str, script: &Option<ParentScript>, manner: &Man
             if let Err(e) = entered {
                 lack_of_view(&e);
             }
-            start(argv, *user, manner.safe)
+            start(argv, *user, manner)
         });
         started.unwrap_or_else(|e| Err(format!("cannot be started: {e}")))
     } else {
-        start(argv, *user, manner.safe)
+        start(argv, *user, manner)
     };
     let pid = match started {
         Ok(pid) => pid,
@@ -67,13 +69,16 @@ pub(super) fn run_script(name: &str, script: &Option<ParentScript>, manner: &Man
 }
 
 /// Starts it, or says what is to be said after its name.
-fn start(argv: &[String], user: Option<(u32, u32)>, safe: bool) -> Result<i32, String> {
+fn start(argv: &[String], user: Option<(u32, u32)>, manner: &Manner) -> Result<i32, String> {
     let as_root = user.is_none_or(|(uid, _)| uid == 0);
     let mut words: Vec<OsString> = argv.iter().map(Into::into).collect();
     let argv0 = words.first().cloned();
-    if let (true, Some(file)) = (safe && as_root, words.first_mut()) {
-        *file = safe_program(argv).map_err(|why| format!("is not run: {why}"))?.into();
+    let mut opened = None;
+    if let (true, Some(file)) = (manner.safe && as_root, words.first_mut()) {
+        let found = safe_program(argv).map_err(|why| format!("is not run: {why}"))?;
+        *file = found.path.into();
+        opened = found.opened.filter(|_| manner.by_descriptor);
     }
-    let spec = Spec { argv: words, argv0, user, group: true, clean_environment: true, ..Default::default() };
+    let spec = Spec { argv: words, argv0, opened, user, group: true, clean_environment: true, ..Default::default() };
     spawn::spawn(&spec).map_err(|e| format!("cannot be started: {e}"))
 }

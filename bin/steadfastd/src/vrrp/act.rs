@@ -181,6 +181,7 @@ impl Role {
 
     /// Gives the parent what a successor needs, where it has changed.
     pub(super) fn keep(&mut self) {
+        self.parent.say_all(self.teller.waiting());
         self.dirty |= self.router.take_learned();
         if !std::mem::take(&mut self.dirty) {
             return;

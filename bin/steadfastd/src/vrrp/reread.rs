@@ -57,9 +57,7 @@ impl Role {
         self.configure();
         self.save_state("post", t);
         self.look_for_closed();
-        // A successor that is to open a FIFO tells them to all.
-        let later = self.succession.as_ref().is_some_and(|wanted| wanted.states);
-        if self.plan.machine.fifo_states_on_reload && !later {
+        if self.plan.machine.fifo_states_on_reload {
             self.tell_states();
         }
         self.dirty = true;

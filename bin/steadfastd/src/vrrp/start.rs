@@ -46,7 +46,7 @@ impl Role {
                         parts.extend(bytes);
                         keeping.inherited(key);
                     }
-                    Order::Message(Message::Keep { key, .. }) if teller.inherit(&key) => {}
+                    Order::Message(Message::Keep { key, bytes }) if teller.inherit(&key, &bytes) => {}
                     Order::Message(Message::Keep { key, bytes }) if key == succession::UNWRITTEN => {
                         unwritten = decode(&bytes).unwrap_or_default();
                         parent.say(Message::Keep { key, bytes: Vec::new() });

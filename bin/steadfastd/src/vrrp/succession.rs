@@ -19,7 +19,7 @@ pub const UNWRITTEN: &str = "\tunwritten";
 pub struct Unwritten {
     /// Tracked files that have no first value yet.
     pub files: BTreeSet<String>,
-    /// The states of all, into FIFOs.
+    /// The states of all, into FIFOs: of an older program, whose lines did not wait.
     pub states: bool,
 }
 
@@ -41,13 +41,16 @@ impl Role {
     /// After a reload: whether a successor is wanted.
     pub(super) fn look_for_closed(&mut self) {
         let saved = self.plan.save_dir.as_ref().is_some_and(|d| !steadfast_sys::sandbox::may_write(d));
-        let states = self.teller.is_refused();
-        let wanted = saved || states || !self.unwritten.is_empty() || places::lacks(self.written());
+        let wanted = saved || self.teller.is_refused() || !self.unwritten.is_empty() || places::lacks(self.written());
         if wanted {
-            let states = states && self.plan.machine.fifo_states_on_reload;
             let wanted = self.succession.get_or_insert_default();
             wanted.files.append(&mut self.unwritten);
-            wanted.states |= states;
+            // This process may die before it hands over.
+            if !wanted.files.is_empty()
+                && let Ok(bytes) = encode(wanted)
+            {
+                self.parent.say(Message::Keep { key: UNWRITTEN.to_string(), bytes });
+            }
         }
     }
 
@@ -69,6 +72,7 @@ impl Role {
         log::info!("The file names what this process has given up: a successor takes over");
         // What was counted is not lost with it.
         self.obey(Message::Save, t);
+        self.parent.say_all(self.teller.waiting());
         if let Ok(bytes) = encode(&unwritten) {
             self.parent.say(Message::Keep { key: UNWRITTEN.to_string(), bytes });
         }

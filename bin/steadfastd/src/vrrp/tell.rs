@@ -2,8 +2,9 @@
 
 use super::plan::{Command, Notify, Plan};
 use crate::programs::Programs;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::Path;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -17,6 +18,15 @@ const MAILS: usize = 256;
 
 /// Keys of what is kept of FIFOs that we made begin with this.
 const MADE: &str = "\tfifo ";
+
+/// Keys of lines for FIFOs that a successor opens: this, the path, and after a line break the number of the line.
+const LATE: &str = "\tline ";
+
+/// Lines that wait for a FIFO to be opened, at most; then the oldest are dropped.
+const LINES: usize = 256;
+
+/// Lines for a FIFO that is not open yet, with their numbers.
+type Lines = VecDeque<(u64, String)>;
 
 /// Who is told.
 #[derive(Default)]
@@ -32,8 +42,12 @@ pub struct Teller {
     names: HashMap<u64, String>,
     /// FIFOs that a predecessor made.
     made: BTreeSet<String>,
-    /// A FIFO could not be opened by this process any more.
-    refused: bool,
+    /// FIFOs that could not be opened by this process any more, but by a successor, and what they are to hear.
+    late: BTreeMap<PathBuf, Lines>,
+    /// The number of the last line.
+    last: u64,
+    /// There are more of them than the parent keeps.
+    later: bool,
     /// FIFOs that could not be opened while nothing was closed to it.
     hopeless: HashSet<std::path::PathBuf>,
     keeping: Keeping,
@@ -43,7 +57,6 @@ impl Teller {
     /// Opens FIFOs and starts their readers, or changes them after a reload.
     pub fn configure(&mut self, fifos: &[super::plan::Fifo], programs: &mut Programs) {
         self.stop_readers(programs);
-        self.refused = false;
         let paths: Vec<_> = fifos.iter().map(|f| f.path.clone()).collect();
         let (keep, gone): (Vec<Fifo>, Vec<Fifo>) =
             std::mem::take(&mut self.fifos).into_iter().partition(|f| paths.iter().any(|p| p == f.path()));
@@ -63,6 +76,7 @@ impl Teller {
             }
             wanted
         });
+        self.late.retain(|late, _| paths.contains(late));
         for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
@@ -70,10 +84,22 @@ impl Teller {
                         if self.made.remove(&*f.path.to_string_lossy()) {
                             open.adopt();
                         }
+                        self.late.remove(&f.path).into_iter().flatten().for_each(|(_, line)| open.line(line));
                         self.fifos.push(open);
                     }
-                    Err(_) if self.another_could(&f.path) => self.refused = true,
+                    Err(_) if self.another_could(&f.path) => {
+                        if let Entry::Vacant(new) = self.late.entry(f.path.clone()) {
+                            log::info!(
+                                "FIFO {} is not open yet: a successor opens it, and lines wait for that",
+                                f.path.display()
+                            );
+                            new.insert(Lines::new());
+                        }
+                        // Its reader would find nothing.
+                        continue;
+                    }
                     Err(e) => {
+                        self.late.remove(&f.path);
                         self.hopeless.insert(f.path.clone());
                         log::error!("{e}");
                     }
@@ -122,9 +148,7 @@ impl Teller {
             self.running.insert(job);
             self.names.insert(job, format!("notify script {}", command.quoted()));
         }
-        for fifo in &mut self.fifos {
-            fifo.line(fifo_line(subject, name, word, priority));
-        }
+        self.line(&fifo_line(subject, name, word, priority));
         if notify.mail
             && let Some(settings) = &plan.mail
             && !(plan.no_email_faults && notice == Notice::Fault)
@@ -135,7 +159,15 @@ impl Teller {
     }
 
     /// Something that is kept of a predecessor; false: it is not of this kind.
-    pub fn inherit(&mut self, key: &str) -> bool {
+    pub fn inherit(&mut self, key: &str, bytes: &[u8]) -> bool {
+        if let Some((path, number)) = key.strip_prefix(LATE).and_then(|late| late.rsplit_once('\n')) {
+            let number = u64::from_str_radix(number, 16).unwrap_or(0);
+            self.last = self.last.max(number);
+            let line = String::from_utf8_lossy(bytes).into_owned();
+            self.late.entry(path.into()).or_default().push_back((number, line));
+            self.keeping.inherited(key.to_string());
+            return true;
+        }
         let Some(path) = key.strip_prefix(MADE) else { return false };
         self.made.insert(path.to_string());
         self.keeping.inherited(key.to_string());
@@ -144,8 +176,19 @@ impl Teller {
 
     /// What a successor is to know of FIFOs, where it has changed: who is the last removes them.
     pub fn kept(&mut self) -> Vec<Message> {
+        self.later = false;
         let made = self.fifos.iter().filter(|f| f.is_ours());
-        self.keeping.difference(made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1])))
+        let made = made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1]));
+        let of = |(path, lines): (&PathBuf, &Lines)| {
+            let key = |number| format!("{LATE}{}\n{number:016x}", path.display());
+            lines.iter().map(|(number, line)| (key(number), line.clone().into_bytes())).collect::<Vec<_>>()
+        };
+        self.keeping.difference(made.chain(self.late.iter().flat_map(of)))
+    }
+
+    /// The same, where a line waits that the parent does not have yet: this process may die before it hands over.
+    pub fn waiting(&mut self) -> Vec<Message> {
+        if self.later { self.kept() } else { Vec::new() }
     }
 
     /// This process has given the folder up; one that has not yet might open it.
@@ -163,13 +206,22 @@ impl Teller {
 
     /// A FIFO could not be opened, which a successor can.
     pub fn is_refused(&self) -> bool {
-        self.refused
+        !self.late.is_empty()
     }
 
     /// A line for all FIFOs.
     pub fn line(&mut self, line: &str) {
         for fifo in &mut self.fifos {
             fifo.line(line.to_string());
+        }
+        for (path, lines) in &mut self.late {
+            if lines.len() >= LINES {
+                log::warn!("FIFO {}: a line was lost, too many wait until it is open", path.display());
+                lines.pop_front();
+            }
+            self.last += 1;
+            self.later = true;
+            lines.push_back((self.last, line.to_string()));
         }
     }
 

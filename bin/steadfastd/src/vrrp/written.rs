@@ -45,15 +45,15 @@ impl Role {
         let pid = schedule::pid();
         let (path, text) = match what {
             Dump::Data => {
-                log::info!("Printing VRRP data for process({pid}) on signal");
+                log::info!("Printing VRRP data for process({pid}) on signal: {}", data.display());
                 (data, Some(self.data(&snapshot, t)))
             }
             Dump::Stats | Dump::StatsClear => {
-                log::info!("Printing VRRP stats for process({pid}) on signal");
+                log::info!("Printing VRRP stats for process({pid}) on signal: {}", stats.display());
                 (stats, Some(steadfast_status::stats(&snapshot)))
             }
             Dump::Json => {
-                log::info!("Printing VRRP as json for process({pid}) on signal");
+                log::info!("Printing VRRP as json for process({pid}) on signal: {}", json.display());
                 (json, steadfast_status::json(&snapshot, self.plan.json_version))
             }
         };

@@ -120,6 +120,9 @@ section! {
         };
         /// Refuse root scripts that others could change.
         live "enable_script_security" "-" "-" "off" => enable_script_security: bool = false, |c, v| c.flag(v);
+        /// With enable_script_security: programs that run as root are started by the very descriptor that was looked at, not by their path
+        /// (steadfast's own). A script's $0 is /dev/fd/N then.
+        live "scripts_by_descriptor" "[BOOL]" "-" "off" => scripts_by_descriptor: Option<bool> = None, |c, v| c.boolean(v);
         /// Hold all instances after start.
         live "vrrp_startup_delay" "SECS" "0.001-4294" "0" => startup_delay: Option<Duration> = None, |c, v| c.seconds(v, 0.001, 4294.0);
         /// Log adverts of unknown router ids.
@@ -128,12 +131,12 @@ section! {
         live "vrrp_owner_ignore_adverts" "[BOOL]" "-" "off" => owner_ignore_adverts: Option<bool> = None, |c, v| c.boolean(v);
         /// Layout of the JSON dump.
         live "json_version" "1|2" "1-2" "1" => json_version: Option<u8> = None, |c, v| c.some_int(v, 1, 2);
-        /// Name of the data dump.
-        live "state_dump_file" "PATH" "-" "/tmp/keepalived.data" => state_dump_file: Option<String> = None, |c, v| c.text(v);
-        /// Name of the statistics dump.
-        live "stats_dump_file" "PATH" "-" "/tmp/keepalived.stats" => stats_dump_file: Option<String> = None, |c, v| c.text(v);
-        /// Name of the JSON dump.
-        live "json_dump_file" "PATH" "-" "/tmp/keepalived.json" => json_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Name of the data dump. Of a daemon that was started as keepalived it is in /tmp, and TMPDIR names another folder.
+        live "state_dump_file" "PATH" "-" "/run/keepalived/keepalived.data" => state_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Name of the statistics dump; else beside the usual data dump.
+        live "stats_dump_file" "PATH" "-" "/run/keepalived/keepalived.stats" => stats_dump_file: Option<String> = None, |c, v| c.text(v);
+        /// Name of the JSON dump; else beside the usual data dump.
+        live "json_dump_file" "PATH" "-" "/run/keepalived/keepalived.json" => json_dump_file: Option<String> = None, |c, v| c.text(v);
         /// Seed of ${_RANDOM}.
         live "random_seed" "N" "uint32" "time" => random_seed: Option<u64> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// File creation mask.

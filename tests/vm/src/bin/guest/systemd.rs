@@ -8,6 +8,7 @@ use steadfast_test_vm::{eventually, seconds};
 /// Every test, by name.
 pub const TESTS: &[(&str, fn())] = &[
     ("the_package_stands_in_for_keepalived", the_package_stands_in_for_keepalived),
+    ("exporters_find_dumps_by_the_links_of_the_package", exporters_find_dumps_by_the_links_of_the_package),
     ("its_processes_have_the_powers_that_are_written", its_processes_have_the_powers_that_are_written),
     ("the_daemon_itself_changes_nothing_of_the_system", the_daemon_itself_changes_nothing_of_the_system),
     ("a_script_does_what_it_did_for_keepalived", a_script_does_what_it_did_for_keepalived),
@@ -90,10 +91,12 @@ fn an_rpm_installs_starts_upgrades_and_goes() {
     println!("{}", upgrade.join().expect("rpm"));
     assert!(eventually(seconds(10), || pid("vrrp.pid") != vrrp), "{}", journal());
     assert!(holds(VIP) && main_pid() == parent && works("systemctl is-active steadfast"), "{}", journal());
+    assert_eq!(links(), DUMPS.len(), "{}", sh("ls -l /tmp"));
     rpm("-e steadfast");
     assert!(!holds(VIP) && !works("systemctl cat steadfast") && !works("pgrep steadfastd"), "{}", journal());
     assert!(std::path::Path::new(FILE).exists(), "the configuration stays");
     assert!(!works("ls /usr/sbin/steadfastd /usr/bin/steadfast /usr/lib/tmpfiles.d/steadfast.conf"));
+    assert_eq!(links(), 0, "{}", sh("ls -l /tmp"));
 }
 
 /// A command, and whether it worked.
@@ -130,6 +133,7 @@ fn the_package_stands_in_for_keepalived() {
     );
     std::fs::write(FILE, conf("")).expect("configuration");
     assert!(works("dpkg -s keepalived"), "keepalived was there before");
+    sh("echo of keepalived >/tmp/keepalived.data");
     sh("DEBIAN_FRONTEND=noninteractive apt-get install -y -o Dpkg::Use-Pty=0 /share/steadfast.deb");
     assert!(!works("dpkg -s keepalived | grep -q '^Status: install ok installed'"), "keepalived is gone");
     assert!(std::path::Path::new(FILE).exists(), "its file is not");
@@ -153,6 +157,40 @@ fn the_package_stands_in_for_keepalived() {
     let lines = sh("journalctl -u steadfast --no-pager -o json");
     let line = lines.lines().find(|l| l.contains("Entering MASTER STATE")).expect("a line");
     assert!(line.contains("\"PRIORITY\":\"6\""), "{line}");
+}
+
+/// Where exporters look for them.
+const DUMPS: [&str; 6] = [
+    "keepalived.data",
+    "keepalived_check.data",
+    "keepalived_bfd.data",
+    "keepalived_parent.data",
+    "keepalived.stats",
+    "keepalived.json",
+];
+
+fn links() -> usize {
+    DUMPS.iter().filter(|name| std::fs::symlink_metadata(format!("/tmp/{name}")).is_ok()).count()
+}
+
+fn exporters_find_dumps_by_the_links_of_the_package() {
+    // The links of the package have taken the place of what keepalived had left.
+    assert_eq!(links(), DUMPS.len(), "{}", sh("ls -l /tmp"));
+    for (signal, name, words) in [
+        ("USR1", "keepalived.data", "VRRP Instance = VI"),
+        ("USR2", "keepalived.stats", "VRRP Instance: VI"),
+        ("36", "keepalived.json", "\"VI\""),
+    ] {
+        sh(&format!("systemctl kill --kill-whom=main -s {signal} steadfast"));
+        let said = || std::fs::read_to_string(format!("/tmp/{name}")).unwrap_or_default();
+        assert!(eventually(seconds(10), || said().contains(words)), "{name}: {}\n{}", said(), journal());
+        let target = std::fs::read_link(format!("/tmp/{name}")).expect("still a link");
+        assert_eq!(target, std::path::Path::new("/run/keepalived").join(name));
+    }
+    assert!(
+        sh("cat /tmp/keepalived_check.data").contains("LVS")
+            && sh("cat /tmp/keepalived_parent.data").contains("Parent")
+    );
 }
 
 /// The file with a script that is run now and then, so that there is a process that runs it.
@@ -304,7 +342,7 @@ fn the_strict_drop_in_takes_nothing_from_the_daemon() {
     std::fs::write(FILE, conf("10.5.0.99/24")).expect("configuration");
     assert!(works("systemctl reload steadfast") && eventually(seconds(10), || holds("10.5.0.99/24")), "{}", journal());
     assert!(works("ipvsadm -Sn | grep -q 10.5.0.100:80"), "{}", journal());
-    sh("rm -f /tmp/keepalived.data; systemctl kill --kill-whom=main -s USR1 steadfast");
+    sh("rm -f /run/keepalived/keepalived.data; systemctl kill --kill-whom=main -s USR1 steadfast");
     assert!(eventually(seconds(10), || std::path::Path::new("/tmp/keepalived.data").exists()), "{}", journal());
     let said = journal().lines().skip(before).collect::<Vec<_>>().join("\n");
     assert!(!said.contains("died") && !said.contains("cannot") && !said.contains("ermission"), "{said}");
@@ -477,6 +515,7 @@ fn a_purge_leaves_the_configuration_alone() {
     assert!(!holds(VIP), "{}", sh("ip addr show dev br0"));
     assert!(!works("systemctl cat steadfast"));
     assert!(std::path::Path::new(FILE).exists());
+    assert_eq!(links(), 0, "{}", sh("ls -l /tmp"));
     let left = sh("ls /run/*.pid /run/*.control 2>/dev/null || true");
     assert!(!left.contains("keepalived") && !left.contains("vrrp"), "{left}");
     assert!(!works("pgrep steadfastd"));
