@@ -5,6 +5,7 @@ mod ask;
 mod news;
 mod plan;
 mod servers;
+mod sessions;
 mod show;
 mod trackers;
 
@@ -195,7 +196,7 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     let text = if let Some(i) = instances.iter().find(|i| i.name == *name) {
         show::explain(i, &around, silence("vrrp"), wall())
     } else if let Some(s) = sessions.iter().find(|s| s.name == *name) {
-        show::explain_session(s, silence("bfd"), wall())
+        sessions::explain(s, silence("bfd"), wall())
     } else if let Some((group, state)) = vrrp.groups.iter().find(|(group, _)| group == name) {
         show::explain_group(group, state, instances, silence("vrrp"), wall())
     } else if vrrp.trackers.iter().any(|t| tracker(&t)) {

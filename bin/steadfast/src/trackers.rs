@@ -27,7 +27,7 @@ impl Around<'_> {
         if t.kind == "virtual server" {
             let named = format!("virtual server {}", t.name);
             let service = self.services.iter().find(|s| format!("virtual server {}", s.tracked_as) == named);
-            text = service.map_or(text, |s| down(s));
+            text = service.map_or(text, down);
         }
         let text = if text.is_empty() { text } else { format!(": {text}") };
         if t.said.is_empty() { text } else { format!("{text}\n      its last line: {}", t.said) }

@@ -190,22 +190,22 @@ fn a_session_is_explained() {
         heard: Some(9.992),
         ..Session::default()
     };
-    let text = explain_session(&s, None, 10.0);
+    let text = sessions::explain(&s, None, 10.0);
     for words in ["peer (BFD with 192.0.2.2) is Up since 10 s.", "heard 8 ms ago", "every 10 ms", "for 30 ms takes"] {
         assert!(text.contains(words), "{words}: {text}");
     }
     // Of a process that does not answer nobody knows what it has heard and sent.
     let known =
         Session { sent: Some(3), received: Some(2), refused: Some(0), ups: Some(1), downs: Some(0), ..s.clone() };
-    let text = explain_session(&known, None, 10.0);
+    let text = sessions::explain(&known, None, 10.0);
     assert!(text.contains("3 packets sent, 2 received, 0 thrown away") && text.contains("came up once"), "{text}");
-    let text = explain_session(&Session { heard: None, ..s.clone() }, None, 10.0);
+    let text = sessions::explain(&Session { heard: None, ..s.clone() }, None, 10.0);
     assert!(text.contains("when it was last heard is not known") && !text.contains("came up once"), "{text}");
     s.state = "Down".into();
-    assert!(explain_session(&s, None, 10.0).contains("which is no failure"));
+    assert!(sessions::explain(&s, None, 10.0).contains("which is no failure"));
     s.up = false;
     s.diag = "Control Detection Time Expired".into();
-    assert!(explain_session(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
+    assert!(sessions::explain(&s, None, 10.0).contains("because of this: Control Detection Time Expired."));
 }
 
 #[test]
@@ -343,7 +343,8 @@ fn why_a_tracker_is_bad_is_said_with_the_instance_and_with_its_name() {
         ..Service::default()
     };
     let all = [script, tracker("virtual server", "192.0.2.80 80")];
-    let around = Around { instances: &[i.clone()], trackers: &all, services: &[service], ..Around::default() };
+    let around =
+        Around { instances: std::slice::from_ref(&i), trackers: &all, services: &[service], ..Around::default() };
     let text = explain(&i, &around, None, 10.0);
     for words in [
         "script chk is bad (its failure means FAULT): exit status 2, 1 of 3 successes, 1.0 s ago\n      its last line: a line\n",
