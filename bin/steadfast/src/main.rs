@@ -211,7 +211,9 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
         names.dedup();
         let servers = services.iter().flat_map(|s| s.servers.iter().map(|r| r.name.as_str()));
         let known = || names.iter().map(String::as_str).chain(servers.clone());
-        let same = known().find(|n| n.eq_ignore_ascii_case(name)).or_else(|| diag::suggest(name, known()));
+        let small = name.to_lowercase();
+        let near = |n: &&str| diag::suggest(&small, std::iter::once(n.to_lowercase().as_str())).is_some();
+        let same = known().find(|n| n.eq_ignore_ascii_case(name)).or_else(|| known().find(near));
         let meant = same.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default();
         let list = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         return Err(format!("there is nothing that is called {name}{meant}; there are: {list}"));

@@ -159,7 +159,7 @@ pub fn silence(c: &Child) -> Option<String> {
     let again = c.due.map_or_else(String::new, |s| format!(" and is started again in {}", span(s)));
     match (c.pid, quiet(c)) {
         (None, _) if c.withdrawn => {
-            let how = c.last_death.as_ref().map_or_else(String::new, |(_, how)| format!(" ({how})"));
+            let how = c.last_death.as_ref().map_or_else(String::new, |(_, how)| format!(": {how},"));
             Some(format!(
                 "its process died{how}{again}; peers were told to take over, and its addresses were taken away"
             ))
@@ -501,15 +501,12 @@ pub fn explain(i: &Instance, around: &Around, silence: Option<String>, now: f64)
         });
     }
     for m in mismatches(i) {
-        say(format!(
-            "Adverts of {} name other addresses than this host's: {}; the last was {} ago.",
-            m.source,
-            otherwise(m),
-            span(m.last)
-        ));
+        let named = if i.state == "MASTER" { "named" } else { "name" };
+        let (source, other, last) = (&m.source, otherwise(m), span(m.last));
+        say(format!("Adverts of {source} {named} other addresses than this host's: {other}; the last was {last} ago."));
     }
     if mismatches(i).next().is_some() {
-        say("What one of the two does not name nobody serves while that one is the master: both have to be configured alike.".into());
+        say("While one that lacks an address is the master, nobody serves that address: both have to be configured alike.".into());
     }
     say(format!("Its priority is {}{}.", sum(i), set(i)));
     for p in &i.parts {

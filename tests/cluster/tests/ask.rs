@@ -336,6 +336,8 @@ fn trackers_tell_their_last_result_and_what_a_script_wrote() {
     assert!(all.starts_with("ONE    vrrp_instance, ") && all.contains("\nchk    script, bad\n"), "{all}");
     let nobody = said(&steadfast(&d, &["explain", "one"]));
     assert!(nobody.contains("nothing that is called one (did you mean ONE?); there are: ONE, chk, "), "{nobody}");
+    let nobody = said(&steadfast(&d, &["explain", "oen"]));
+    assert!(nobody.contains("(did you mean ONE?)"), "{nobody}");
     // What cannot be started is said once, not at each interval.
     let runs = || std::fs::read_to_string(format!("{script}.runs")).unwrap_or_default().len();
     std::fs::remove_file(&other).expect("script");

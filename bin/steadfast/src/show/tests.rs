@@ -113,7 +113,7 @@ fn silence_is_counted_from_the_last_sign_of_life() {
     assert_eq!(silence(&Child { age: Some(1.0), ..c.clone() }), None);
     let dead =
         Child { pid: None, withdrawn: true, last_death: Some((1.0, "signal 9 (SIGKILL)".into())), due: Some(1.0), ..c };
-    let words = "its process died (signal 9 (SIGKILL)) and is started again in 1.0 s; peers were told to take over";
+    let words = "its process died: signal 9 (SIGKILL), and is started again in 1.0 s; peers were told to take over";
     assert!(silence(&dead).is_some_and(|text| text.starts_with(words)), "{:?}", silence(&dead));
 }
 
