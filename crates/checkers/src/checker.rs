@@ -68,6 +68,8 @@ pub(crate) struct Checker {
     pub former: bool,
     /// Silence after former words was let off once.
     pub let_off: bool,
+    /// It counts as its servers did when a reload brought it, and has not been answered yet.
+    pub borrowed: bool,
     /// Pages that are still to be asked for in this round, after the present one.
     pub chain: u32,
     /// Why the last try failed.
@@ -121,6 +123,7 @@ impl Checker {
             dying: None,
             former: false,
             let_off: false,
+            borrowed: false,
             chain: 0,
             reason: None,
             said: Box::default(),

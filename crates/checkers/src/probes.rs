@@ -342,6 +342,7 @@ impl Pool {
             return self.start(c, now, out);
         }
         checker.let_off = false;
+        checker.borrowed = false;
         let (before, page) = (checker.state, checker.state.url);
         let result = result.map_err(|failure| checker.of_page(failure));
         let known = checker.reason.is_some();
