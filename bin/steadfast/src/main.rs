@@ -5,19 +5,21 @@ mod ask;
 mod news;
 mod plan;
 mod servers;
+mod sessions;
 mod show;
+mod trackers;
 
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use steadfast_config::diag::{json, render};
+use steadfast_config::diag::{self, json, render};
 use steadfast_config::model::Config;
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
 use steadfast_core::text::plain as plain_text;
 use steadfast_net::tls;
-use steadfast_status::live::{Server, Service, Whole};
+use steadfast_status::live::{Server, Service, Tracker, Whole};
 
 #[derive(Parser)]
 #[command(version, about = "Asks steadfastd how it is, and looks at its configurations")]
@@ -43,10 +45,11 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Say in sentences why an instance, a sync group, a BFD session, a virtual or a real server is in its state, and what would change it
+    /// Say in sentences why an instance, a sync group, a tracker, a BFD session, a virtual or a real server is in its state, and what would change it
     Explain {
-        /// The vrrp_instance, vrrp_sync_group or bfd_instance; the virtual_server, the real_server, or one after the other
-        #[arg(required = true, num_args = 1.., value_name = "NAME")]
+        /// The vrrp_instance, vrrp_sync_group, bfd_instance or tracker; the virtual_server, the real_server, or one after the other.
+        /// Without it: all names
+        #[arg(num_args = 0.., value_name = "NAME")]
         name: Vec<String>,
     },
     /// Read the configuration anew; fails when the new one is not taken over
@@ -170,6 +173,10 @@ fn status(socket: &Path, json: bool, watch: bool) -> Result<(), String> {
 
 fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     let (whole, _) = ask::status(socket)?;
+    if words.is_empty() {
+        closed(&plain_text(&listed(&whole)));
+        return Ok(());
+    }
     let name = &words.join(" ");
     if let Some(text) = explained_servers(&whole, words) {
         closed(&plain_text(&text));
@@ -177,34 +184,73 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     }
     let services = whole.checker.map(|c| c.services).unwrap_or_default();
     let vrrp = whole.vrrp.unwrap_or_default();
-    let instances = vrrp.instances;
     let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
-    let Some(i) = instances.iter().find(|i| i.name == *name) else {
-        if let Some(s) = sessions.iter().find(|s| s.name == *name) {
-            let silence = whole.children.iter().find(|c| c.name == "bfd").and_then(show::silence);
-            closed(&show::explain_session(s, silence, wall()));
-            return Ok(());
-        }
-        if let Some((group, state)) = vrrp.groups.iter().find(|(group, _)| group == name) {
-            let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
-            closed(&show::explain_group(group, state, &instances, silence, wall()));
-            return Ok(());
-        }
-        let groups = vrrp.groups.iter().map(|(group, _)| group);
-        let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));
-        let names: Vec<String> = names.cloned().chain(services.iter().map(|s| servers::written(&s.name))).collect();
-        return Err(format!(
-            "there is no vrrp_instance, vrrp_sync_group, bfd_instance, virtual_server or real_server {name}; there are: {}",
-            if names.is_empty() { "none".to_string() } else { names.join(", ") }
-        ));
-    };
-    let silence = whole.children.iter().find(|c| c.name == "vrrp").and_then(show::silence);
+    let silence = |child: &str| whole.children.iter().find(|c| c.name == child).and_then(show::silence);
     // What only makes a sentence longer: a daemon of another version does without.
     let config: Option<Config> =
         ask::ask(socket, &["config"]).ok().and_then(|bytes| steadfast_ipc::decode(&bytes).ok());
     let scripts = config.map(|c| c.scripts).unwrap_or_default();
-    closed(&plain_text(&show::explain(i, &instances, &scripts, silence, wall())));
+    let instances = vrrp.instances.as_slice();
+    let around = trackers::Around { instances, scripts: &scripts, trackers: &vrrp.trackers, services: &services };
+    let tracker = |t: &&Tracker| t.name == *name || format!("{} {}", t.kind, t.name) == *name;
+    let text = if let Some(i) = instances.iter().find(|i| i.name == *name) {
+        show::explain(i, &around, silence("vrrp"), wall())
+    } else if let Some(s) = sessions.iter().find(|s| s.name == *name) {
+        sessions::explain(s, silence("bfd"), wall())
+    } else if let Some((group, state)) = vrrp.groups.iter().find(|(group, _)| group == name) {
+        show::explain_group(group, state, instances, silence("vrrp"), wall())
+    } else if vrrp.trackers.iter().any(|t| tracker(&t)) {
+        let of = vrrp.trackers.iter().filter(tracker);
+        of.map(|t| trackers::explain(t, &around, silence("vrrp"), wall())).collect::<Vec<_>>().join("\n")
+    } else {
+        let groups = vrrp.groups.iter().map(|(group, _)| group);
+        let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));
+        let names = names.chain(vrrp.trackers.iter().map(|t| &t.name)).cloned();
+        let mut names: Vec<String> = names.chain(services.iter().map(|s| servers::written(&s.name))).collect();
+        names.sort();
+        names.dedup();
+        let servers = services.iter().flat_map(|s| s.servers.iter().map(|r| r.name.as_str()));
+        let known = || names.iter().map(String::as_str).chain(servers.clone());
+        let small = name.to_lowercase();
+        let near = |n: &&str| diag::suggest(&small, std::iter::once(n.to_lowercase().as_str())).is_some();
+        let same = known().find(|n| n.eq_ignore_ascii_case(name)).or_else(|| known().find(near));
+        let meant = same.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default();
+        let list = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        return Err(format!("there is nothing that is called {name}{meant}; there are: {list}"));
+    };
+    closed(&plain_text(&text));
     Ok(())
+}
+
+/// The names that can be explained, by what they are.
+fn listed(whole: &Whole) -> String {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for i in whole.vrrp.iter().flat_map(|v| &v.instances) {
+        rows.push((i.name.clone(), format!("vrrp_instance, {}", i.state)));
+    }
+    for (group, state) in whole.vrrp.iter().flat_map(|v| &v.groups) {
+        rows.push((group.clone(), format!("vrrp_sync_group, {state}")));
+    }
+    let told = |good: Option<bool>| match good {
+        Some(true) => ", good",
+        Some(false) => ", bad",
+        None => "",
+    };
+    // Sessions and virtual servers have rows of their own.
+    let own = |t: &&Tracker| !matches!(t.kind.as_str(), "BFD session" | "virtual server");
+    for t in whole.vrrp.iter().flat_map(|v| &v.trackers).filter(own) {
+        rows.push((t.name.clone(), format!("{}{}", t.kind, told(t.good))));
+    }
+    for s in whole.bfd.iter().flat_map(|b| &b.sessions) {
+        rows.push((s.name.clone(), format!("BFD session, {}", s.state)));
+    }
+    let up = |up: bool| if up { "up" } else { "down" };
+    for s in whole.checker.iter().flat_map(|c| &c.services) {
+        rows.push((servers::written(&s.name), format!("virtual server, {}", up(s.quorum))));
+        rows.extend(s.servers.iter().map(|r| (format!("  {}", r.name), format!("real server, {}", up(r.up)))));
+    }
+    let wide = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, what)| format!("{name:<wide$}  {what}\n")).collect()
 }
 
 /// The sentences about virtual and real servers of this name, where no instance has it.
@@ -216,14 +262,23 @@ fn explained_servers(whole: &Whole, words: &[String]) -> Option<String> {
         || whole.bfd.as_ref().is_some_and(|b| b.sessions.iter().any(|s| s.name == name));
     let all = whole.checker.as_ref().filter(|_| !known).map(|c| c.services.as_slice())?;
     let silence = || whole.children.iter().find(|c| c.name == "checker").and_then(show::silence);
-    let found = servers::services(all, &name);
+    let mut found = servers::services(all, &name);
+    let pairs = match servers::parted(all, words) {
+        Some((service, server)) => servers::servers(&servers::services(all, &service), &server),
+        None => servers::servers(&all.iter().collect::<Vec<_>>(), &name),
+    };
+    // The address alone will do where it is of one virtual server.
+    if found.is_empty() && pairs.is_empty() {
+        found = servers::at(all.iter(), |s| &s.name, &name);
+    }
     if !found.is_empty() {
         let texts = found.into_iter().map(|s| servers::explain_service(s, whole, silence(), wall()));
         return Some(texts.collect::<Vec<_>>().join("\n"));
     }
-    let pairs = match servers::parted(all, words) {
-        Some((service, server)) => servers::servers(&servers::services(all, &service), &server),
-        None => servers::servers(&all.iter().collect::<Vec<_>>(), &name),
+    let pairs = if pairs.is_empty() {
+        servers::at(all.iter().flat_map(|s| s.servers.iter().map(move |r| (s, r))), |(_, r)| &r.name, &name)
+    } else {
+        pairs
     };
     let texts = pairs.into_iter().map(|(s, r)| servers::explain_server(s, r, silence(), wall()));
     Some(texts.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
@@ -236,13 +291,17 @@ fn reload(socket: &Path, force: bool) -> i32 {
     let lives = ask::lives(socket);
     let before = Some(socket).filter(|_| lives).and_then(|s| ask::begun(s).ok());
     let reports = before.as_ref().and_then(|_| ask::reports(socket, "running"));
-    if let Err(e) = ask::order(socket, words) {
-        eprintln!("steadfast: {e}");
-        show_faults(socket, &e);
-        return 1;
-    }
-    // Where the program's file was replaced meanwhile, another one has answered the next question.
-    if let Some(before) = before {
+    let again = match ask::insist(socket, words, before.as_ref().map(|b| b.pid)) {
+        Ok(again) => again,
+        Err(e) => {
+            eprintln!("steadfast: {e}");
+            show_faults(socket, &e);
+            return 1;
+        }
+    };
+    // Where the program's file was replaced meanwhile, another one has answered the next question. One that took over before it was
+    // asked has reloaded.
+    if let Some(before) = before.filter(|_| !again) {
         match successor(socket, &before) {
             Some(Some(whole)) => {
                 closed(&format!(
@@ -321,6 +380,12 @@ fn upgrade(socket: &Path) -> i32 {
         }
         let status = fail(e.clone(), REFUSED);
         show_faults(socket, &e);
+        // What the daemon's log says with it.
+        if e.contains("faults that the running one does not have") {
+            eprintln!(
+                "steadfast: `steadfast reload --force` takes the file over all the same, and the new program, where its file was replaced"
+            );
+        }
         return status;
     }
     let until = Instant::now() + Duration::from_secs(30);
@@ -351,6 +416,13 @@ fn drain(socket: &Path, words: &[String], on: &str) -> Result<(), String> {
     let pairs = chosen(&all, words)?;
     for (s, r) in pairs {
         ask::order(socket, &["drain", &s.name, &r.name, on])?;
+        let done = match (on == "on", r.drained) {
+            (true, false) => "is drained now: no new connections; `steadfast undrain` ends it".to_string(),
+            (true, true) => "was drained already".into(),
+            (false, true) => format!("is drained no more: its weight is {}", r.written_weight),
+            (false, false) => "was not drained".into(),
+        };
+        closed(&plain_text(&format!("{} of {} {done}\n", r.name, servers::written(&s.name))));
         let alone = !s.servers.iter().any(|other| other.name != r.name && servers::takes(other));
         let lost = s.quorum && s.live_weight.saturating_sub(u64::from(r.weight)) < s.needed;
         if on != "on" || !servers::takes(r) || !(alone || lost) {
@@ -449,8 +521,11 @@ fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
         .collect();
     if steadfast_ipc::new_faults(&known, &outcome.diagnostics.faults()) {
         eprint!("{}", render(&outcome.diagnostics, &outcome.files, std::io::stderr().is_terminal()));
-        closed(&format!("with --force:\n{text}"));
-        return Err(format!("{} has new faults: a reload would change nothing", file.display()));
+        closed(&format!("`steadfast reload --force` would do this:\n{text}"));
+        return Err(format!(
+            "{} has faults that the running configuration does not have: a reload would change nothing, nor would an upgrade",
+            file.display()
+        ));
     }
     if let Some(before) = ask::reports(socket, "running") {
         eprint!("{}", news::shown(&before, &outcome, file, elsewhere, std::io::stderr().is_terminal()));

@@ -410,6 +410,9 @@ pub fn is_on(line: &str, words: &Fixed) -> bool {
 /// Behind a change with which a virtual router is another one.
 const ANEW: &str = " (it begins anew: its addresses are away for some seconds)";
 
+/// Behind a change that its peers have to make as well.
+const PEERS: &str = "peers must have the same";
+
 /// Lines: `+` what comes, `-` what goes, `~` what changes.
 pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
     let value = |c: &Config| {
@@ -487,6 +490,41 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         let keys = keys(i).into_iter().filter(other).map(|(id, _)| format!("auth_hmac > key {id}"));
         for word in (password(i) != password(w)).then(|| "auth_pass".to_string()).into_iter().chain(keys) {
             out.push(format!("~ vrrp_instance {} > {word}: another", i.name));
+        }
+    }
+    // What peers compare with their own.
+    for line in &mut out {
+        let parted = line.strip_prefix("~ vrrp_instance ").and_then(|l| l.split_once(" > "));
+        let Some((name, field)) = parted.map(|(name, field)| (name.to_string(), field.to_string())) else { continue };
+        let version = |c: &Config| {
+            let own = c.instances.iter().find(|i| i.name == name).and_then(|i| i.version);
+            own.or(c.globals.vrrp_version).unwrap_or(2)
+        };
+        // In version 3 a backup learns the interval from its master.
+        let interval = field.starts_with("advert_int: ") && version(wanted) == 2;
+        let compared = [
+            "virtual_router_id: ",
+            "version: ",
+            "authentication",
+            "auth_pass: ",
+            "auth_type: ",
+            "auth_hmac",
+            "adverts: ",
+        ];
+        if interval || compared.iter().any(|word| field.starts_with(word)) {
+            match line.strip_suffix(ANEW) {
+                Some(rest) => *line = format!("{rest}{}; {PEERS})", ANEW.trim_end_matches(')')),
+                None => *line += &format!(" ({PEERS})"),
+            }
+        }
+    }
+    // A script that has vanished is in the file as before, and nobody would run it.
+    for script in wanted.scripts.iter().filter(|s| !s.left_out.is_empty()) {
+        if running.scripts.iter().any(|s| s.name == script.name && s.left_out.is_empty()) {
+            out.push(format!(
+                "~ vrrp_script {}: is left out, and counts for nothing: {}",
+                script.name, script.left_out
+            ));
         }
     }
     let passphrase = |c: &Config| c.ssl.as_ref().and_then(|s| s.password.clone());

@@ -48,9 +48,12 @@ pub fn service(s: &Service, balanced: bool, now: f64, paint: Paint) -> String {
     for r in &s.servers {
         let word = if r.up { paint.good("up    ") } else { paint.bad("down  ") };
         let drained = match (r.drained, r.agent_drains) {
-            (true, _) => ", drained",
-            (_, true) => ", drained by its agent",
-            _ => "",
+            (true, _) => match r.drained_since {
+                Some(at) => format!(", drained {} ago", span(now - at)),
+                None => ", drained".into(),
+            },
+            (_, true) => ", drained by its agent".into(),
+            _ => String::new(),
         };
         let weight = r.rising.map_or_else(|| r.weight.to_string(), |now| format!("{now} of {}, rising", r.weight));
         let checks: Vec<String> = r.checks.iter().filter_map(|c| result(c, now, paint)).collect();
@@ -83,7 +86,10 @@ pub fn service(s: &Service, balanced: bool, now: f64, paint: Paint) -> String {
 
 /// What the last try of a check came to, how long a good one took, and when it was.
 fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
-    let when = c.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
+    let when = c.at.map_or_else(String::new, |at| format!(", {} ago", span(now - at)));
+    if c.borrowed {
+        return Some(format!("{}: {}", c.kind, unasked(c)));
+    }
     if !c.good || c.reason.is_some() {
         let why = c.reason.as_deref().unwrap_or("down");
         let counted = c.failed.map_or_else(String::new, |(n, of)| format!(", {n} of {of} failures"));
@@ -91,6 +97,11 @@ fn result(c: &Check, now: f64, paint: Paint) -> Option<String> {
         return Some(format!("{}: {why}{counted}{risen}{}", c.kind, paint.quiet(&when)));
     }
     c.took.map(|took| paint.quiet(&format!("{} {:.1} ms{when}", c.kind, took * 1000.0)))
+}
+
+/// Of a check that a reload has worded anew.
+fn unasked(c: &Check) -> String {
+    format!("not asked yet since the reload; {} as before it", if c.good { "up" } else { "down" })
 }
 
 /// A name as people write it: without brackets, and with or without the protocol; marks and groups as in the file and as in logs.
@@ -114,6 +125,15 @@ fn named<'a, T>(all: impl Iterator<Item = T> + Clone, name: impl Fn(&T) -> &'a s
     let shown = |x: &T| wanted.ends_with(')') && written(name(x)) == wanted;
     let exact: Vec<T> = all.clone().filter(|x| name(x) == wanted || shown(x)).collect();
     if exact.is_empty() { all.filter(|x| plain(name(x)) == plain(wanted)).collect() } else { exact }
+}
+
+/// Those at an address whose port was left out, where they have one name.
+pub fn at<'a, T>(all: impl Iterator<Item = T>, name: impl Fn(&T) -> &'a str, wanted: &str) -> Vec<T> {
+    let wanted = plain(wanted);
+    let of = |x: &T| plain(name(x)).rsplit_once(':').is_some_and(|(address, _)| address == wanted);
+    let found: Vec<T> = all.filter(of).collect();
+    let one = found.iter().all(|x| found.first().is_some_and(|first| name(first) == name(x)));
+    if one { found } else { Vec::new() }
 }
 
 /// The virtual servers of a name.
@@ -159,8 +179,12 @@ pub fn following(s: &Service, instances: &[Instance]) -> Option<String> {
     let said = |names: Vec<&str>, what: &str| {
         (!names.is_empty()).then(|| format!("vrrp_instance {} {what}", names.join(", vrrp_instance ")))
     };
-    let all = [said(fault, "goes to FAULT"), said(weight, "has another priority")];
-    let all: Vec<String> = all.into_iter().flatten().collect();
+    let mut all: Vec<String> = said(fault, "goes to FAULT").into_iter().collect();
+    for name in weight {
+        let of = instances.iter().find(|i| i.name == name).into_iter().flat_map(|i| &i.parts);
+        let less = of.filter(|p| p.what == format!("virtual server {}", s.tracked_as)).map(|p| p.weight.unsigned_abs());
+        all.push(format!("vrrp_instance {name} has a priority that is lower by {}", less.sum::<u32>()));
+    }
     (!all.is_empty()).then(|| all.join(", "))
 }
 
@@ -228,7 +252,8 @@ pub fn explain_service(s: &Service, w: &Whole, silence: Option<String>, now: f64
         }
     }
     if let Some(who) = following(s, &w.vrrp.as_ref().map(|v| v.instances.clone()).unwrap_or_default()) {
-        say(format!("Without the quorum {who} (track_virtual_server)."));
+        let without = if s.quorum { "Without the quorum" } else { "As there is no quorum," };
+        say(format!("{without} {who} (track_virtual_server)."));
     }
     out
 }
@@ -241,7 +266,10 @@ fn standing(s: &Service, r: &Server, now: f64) -> String {
         (false, false) => "down",
     };
     let weight = match (r.drained, r.agent_drains, r.rising) {
-        (true, ..) => "drained by the operator".to_string(),
+        (true, ..) => match r.drained_since {
+            Some(at) => format!("drained by the operator {} ago", span(now - at)),
+            None => "drained by the operator".to_string(),
+        },
         (_, true, _) => "drained by its agent".into(),
         (.., Some(part)) => format!("of weight {part} now, rising to {}", r.weight),
         _ => format!("of weight {}", r.weight),
@@ -255,6 +283,9 @@ fn standing(s: &Service, r: &Server, now: f64) -> String {
 
 /// What a check has against a server, or begins to have.
 fn trouble(c: &Check, now: f64) -> String {
+    if c.borrowed {
+        return format!("{}: {}", c.kind, unasked(c));
+    }
     let rises = c.risen.is_some_and(|(n, _)| n > 0);
     let nothing = if rises { "its last answer was good" } else { "it has had no good answer" };
     let why = c.reason.as_deref().unwrap_or(nothing);
@@ -274,13 +305,16 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
         out.push_str(&text);
         out.push('\n');
     };
-    say(format!("Of {}: {}", written(&s.name), standing(s, r, now)));
+    // What its checks have against it comes below, check by check.
+    let alone = Server { checks: Vec::new(), ..r.clone() };
+    say(format!("Of {}: {}", written(&s.name), standing(s, &alone, now)));
     if let Some(why) = &silence {
         say(format!("What follows is what was said last: {why}."));
     }
     for c in &r.checks {
         let took = c.took.filter(|_| c.good && c.failed.is_none());
         let text = match took {
+            _ if c.borrowed => trouble(c, now),
             Some(took) => {
                 let when = c.at.map_or_else(String::new, |at| format!(", {} ago", past(now - at)));
                 format!("{} is good, in {}{when}", c.kind, past(took))
@@ -307,6 +341,7 @@ pub fn explain_server(s: &Service, r: &Server, silence: Option<String>, now: f64
     if r.drained {
         let (service, server) = (written(&s.name), &r.name);
         let then = r.written_weight;
+        say("A stop and start of the daemon ends that, a reload or an upgrade does not.".into());
         say(format!("`steadfast undrain \"{service}\" \"{server}\"` gives it its weight of {then} back."));
     } else if r.agent_drains {
         say("Its agent takes that back by `ready`.".into());

@@ -1,9 +1,10 @@
 //! What people look at: aligned, coloured on a terminal, plain in a pipe.
 
 use crate::servers;
+use crate::sessions;
+use crate::trackers::{self, Around};
 use std::fmt::Write;
-use steadfast_config::model::VrrpScript;
-use steadfast_status::live::{Child, Instance, Part, Rejected, Session, Unproven, Whole};
+use steadfast_status::live::{Child, Instance, Mismatch, Rejected, Session, Unproven, Whole};
 
 /// Colours, or none.
 #[derive(Clone, Copy)]
@@ -106,6 +107,30 @@ fn rejected(i: &Instance) -> impl Iterator<Item = &Rejected> {
     i.rejected.iter().chain(&i.also_rejected).filter(heard).filter(move |r| told != Some(&r.source))
 }
 
+/// Who leads hears nobody below itself: what it heard before is told for so long.
+const HOUR: f64 = 3600.0;
+
+/// Who names other addresses and is heard, or was before this one led.
+fn mismatches(i: &Instance) -> impl Iterator<Item = &Mismatch> {
+    let heard = 4.0 * i.master_interval.max(i.advert_interval).max(1.0);
+    let known = if i.state == "MASTER" { HOUR } else { heard };
+    i.mismatches.iter().filter(move |m| m.last < known)
+}
+
+/// What it names otherwise: `also 192.0.2.8, but not 192.0.2.7`.
+fn otherwise(m: &Mismatch) -> String {
+    let list = |all: &[String]| match all.split_at_checked(5) {
+        Some((shown, more)) if !more.is_empty() => format!("{} and {} more", shown.join(", "), more.len()),
+        _ => all.join(", "),
+    };
+    match (m.theirs.as_slice(), m.ours.as_slice()) {
+        ([], []) => "the same ones, some of them more than once".into(),
+        (theirs, []) => format!("also {}", list(theirs)),
+        ([], ours) => format!("not {}", list(ours)),
+        (theirs, ours) => format!("also {}, but not {}", list(theirs), list(ours)),
+    }
+}
+
 /// Why it is in its state, what is due, and what it counts; `stale`: what was due is no more.
 fn details(i: &Instance, stale: bool) -> String {
     let cause = i.history.last().filter(|c| c.state == i.state && !c.cause.is_empty() && i.faults.is_empty());
@@ -113,13 +138,14 @@ fn details(i: &Instance, stale: bool) -> String {
     let back = held.map(|u| format!("does not take over while {} is heard, whose adverts prove nothing", u.source));
     let due = i.due.iter().filter(|(what, _)| !(stale || held.is_some() && what.starts_with("takes over")));
     let due = back.into_iter().chain(due.map(|(what, s)| format!("{what} in {}", span(*s))));
-    let refused = if i.refused > 0 { format!(", thrown away {}", i.refused) } else { String::new() };
-    let master = times(i.became_master);
+    let master = times(i.became_master, "became master");
     // Of one that does not answer nobody knows.
-    let counted = i.adverts_sent + i.adverts_received > 0 || !stale;
-    let adverts = format!("adverts sent {}, heard {}{refused}; ", i.adverts_sent, i.adverts_received);
-    let told = counted || i.became_master > 0;
-    let counts = told.then(|| format!("{}became master {master}", if counted { adverts.as_str() } else { "" }));
+    let adverts = i.adverts_sent.zip(i.adverts_received).map(|(sent, heard)| {
+        let refused = i.refused.filter(|n| *n > 0).map(|n| format!(", thrown away {n}")).unwrap_or_default();
+        format!("adverts sent {sent}, heard {heard}{refused}; ")
+    });
+    let told = adverts.is_some() || i.became_master > 0;
+    let counts = told.then(|| format!("{}{master}", adverts.unwrap_or_default()));
     cause.map(|c| c.cause.clone()).into_iter().chain(due).chain(counts).collect::<Vec<_>>().join("; ")
 }
 
@@ -133,7 +159,10 @@ pub fn silence(c: &Child) -> Option<String> {
     let again = c.due.map_or_else(String::new, |s| format!(" and is started again in {}", span(s)));
     match (c.pid, quiet(c)) {
         (None, _) if c.withdrawn => {
-            Some(format!("its process died{again}; peers were told to take over, and its addresses were taken away"))
+            let how = c.last_death.as_ref().map_or_else(String::new, |(_, how)| format!(": {how},"));
+            Some(format!(
+                "its process died{how}{again}; peers were told to take over, and its addresses were taken away"
+            ))
         }
         (None, _) => Some(format!("its process is not running{again}")),
         (Some(pid), Some(age)) => {
@@ -147,11 +176,19 @@ pub fn silence(c: &Child) -> Option<String> {
 /// `steadfast status`.
 pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "steadfast {}, pid {}, since {}, {}", w.version, w.pid, span(now - w.since), w.file);
+    // An upgrade is no restart.
+    let began = w.runs_since.filter(|began| w.since - began > 0.05);
+    let began = began.map_or_else(
+        || format!("since {}", span(now - w.since)),
+        |began| format!("upgraded {} ago, running since {}", span(now - w.since), span(now - began)),
+    );
+    let _ = writeln!(out, "steadfast {}, pid {}, {began}, {}", w.version, w.pid, w.file);
     for c in &w.children {
         let pid = c.pid.map_or_else(|| paint.bad("not running"), |p| format!("pid {p}"));
         let deaths = if c.deaths > 0 {
-            paint.bad(&format!(", died {}", if c.deaths == 1 { "once".into() } else { format!("{} times", c.deaths) }))
+            let last = c.last_death.as_ref().map(|(at, how)| format!(", {} ago: {how}", span(now - at)));
+            let last = last.map(|l| if c.deaths == 1 { l } else { l.replacen(", ", ", last ", 1) }).unwrap_or_default();
+            paint.bad(&format!(", {}{last}", times(c.deaths, "died")))
         } else {
             String::new()
         };
@@ -188,6 +225,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         let text = format!("the last {what} failed, {} ago{why}{hint}", span(now - at));
         let _ = writeln!(out, "{}", paint.bad(&text));
     }
+    if w.faults > 0 {
+        let n = if w.faults == 1 { "a fault".into() } else { format!("{} faults", w.faults) };
+        let text = format!("the configuration that runs has {n}; `steadfast check {}` shows the file's", w.file);
+        let _ = writeln!(out, "{}", paint.bad(&text));
+    }
     if let Some(v) = w.vrrp.as_ref().filter(|v| !v.instances.is_empty()) {
         let wide = |f: &dyn Fn(&Instance) -> usize| v.instances.iter().map(f).max().unwrap_or(0);
         let (name, link) = (wide(&|i| i.name.len()), wide(&|i| i.interface.len()));
@@ -222,6 +264,11 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 let text = format!("adverts of {} are thrown away: {}{two}", r.source, r.why);
                 let _ = writeln!(out, "       {}", paint.bad(&text));
             }
+            for m in mismatches(i) {
+                let named = if i.state == "MASTER" { "named" } else { "name" };
+                let text = format!("adverts of {} {named} other addresses: {}", m.source, otherwise(m));
+                let _ = writeln!(out, "       {}", paint.bad(&text));
+            }
             for o in &i.missing {
                 let _ = writeln!(out, "       {}", paint.bad(&format!("the kernel refuses {o}")));
             }
@@ -240,7 +287,10 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
             if !held.is_empty() {
                 let _ = writeln!(out, "       {}", paint.quiet(held.trim_start()));
             }
-            let _ = writeln!(out, "       {}", paint.quiet(&details(i, stale)));
+            let more = details(i, stale);
+            if !more.is_empty() {
+                let _ = writeln!(out, "       {}", paint.quiet(&more));
+            }
         }
         for (group, state) in &v.groups {
             let _ = writeln!(out, "{} group {group}", paint.state(state, 6));
@@ -251,14 +301,13 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
                 Some(false) => paint.bad("failed"),
                 None => paint.quiet("      "),
             };
-            let when = t.at.map_or_else(String::new, |at| format!(" {} ago", span(now - at)));
-            let result = match t.good {
+            let result = match trackers::result(t, now) {
                 // Of a process that does not answer the verdict is known, and not what it came of.
-                Some(_) if t.result.is_empty() => String::new(),
-                None if t.result.is_empty() => ": not known yet".into(),
-                _ => format!(": {}", t.result),
+                text if text.is_empty() && t.good.is_some() => String::new(),
+                text if text.is_empty() => ": not known yet".into(),
+                text => format!(": {text}"),
             };
-            let _ = writeln!(out, "{word} {} {}{result}{when}", t.kind, t.name);
+            let _ = writeln!(out, "{word} {} {}{result}", t.kind, t.name);
             if !t.said.is_empty() {
                 let _ = writeln!(out, "       {}", paint.quiet(&t.said));
             }
@@ -272,7 +321,7 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     for s in sessions {
         let word = format!("{:<6}", s.state);
         let word = if s.up { paint.good(&word) } else { paint.bad(&word) };
-        let _ = writeln!(out, "{word} {:<wide$}  BFD with {}, {}", s.name, s.neighbor, session(s, now));
+        let _ = writeln!(out, "{word} {:<wide$}  BFD with {}, {}", s.name, s.neighbor, sessions::line(s, now));
     }
     if let Some(why) = w.checker.as_ref().and_then(|c| c.trouble.as_ref()) {
         let _ = writeln!(out, "\n{}", paint.bad(&format!("nothing is balanced: {why}")));
@@ -285,129 +334,24 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
     out
 }
 
-/// The rest of a session's line.
-fn session(s: &Session, now: f64) -> String {
-    let mut text = format!("since {}, peer {}", span(now - s.since), s.remote_state);
-    if let Some(d) = s.detect_time.filter(|_| s.state == "Up") {
-        let _ = write!(text, ", a failure is noticed within {}", interval(d));
-    }
-    if s.state != "Up" && s.diag != "No Diagnostic" {
-        let _ = write!(text, ", {}", s.diag);
-    }
-    if s.state != "Up" && s.up {
-        text.push_str(", which is no failure: the peer took it down");
-    }
-    text
-}
-
-/// An interval: `30 ms`, `1.5 s`.
-fn interval(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{} ms", (seconds * 1e4).round() / 10.0) } else { span(seconds) }
-}
-
 /// A moment that has passed: `35 ms`, `1.5 s`.
 pub fn past(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds.max(0.0) * 1e3) } else { span(seconds) }
 }
 
-fn times(n: u64) -> String {
+/// How often something was: `never became master`, `became master once`.
+pub fn times(n: u64, what: &str) -> String {
     match n {
-        0 => "never".into(),
-        1 => "once".into(),
-        _ => format!("{n} times"),
-    }
-}
-
-/// `steadfast explain` of a BFD session.
-pub fn explain_session(s: &Session, silence: Option<String>, now: f64) -> String {
-    let hops = if s.multihop { " over several hops" } else { "" };
-    let from = s.source.as_ref().map(|a| format!(" from {a}")).unwrap_or_default();
-    let mut lines =
-        vec![format!("{} (BFD with {}{hops}{from}) is {} since {}.", s.name, s.neighbor, s.state, span(now - s.since))];
-    lines.push(match (s.heard, s.sent) {
-        (Some(at), _) => {
-            format!("The peer says that it is {}, and was last heard {} ago.", s.remote_state, past(now - at))
-        }
-        (None, Some(_)) => "The peer is not heard.".to_string(),
-        (None, None) => {
-            format!("The peer said that it is {}; when it was last heard is not known.", s.remote_state)
-        }
-    });
-    match s.state.as_str() {
-        "Up" => {
-            let detect = s.detect_time.map(interval).unwrap_or_default();
-            let pace = interval(s.tx_interval);
-            lines.push(format!("A packet leaves every {pace} or somewhat sooner; silence of the peer for {detect} takes the session down."));
-        }
-        _ if s.up => {
-            lines.push(
-                "The peer took it down itself, which is no failure: who depends on it goes on as if it were up.".into(),
-            );
-        }
-        "Init" => lines.push("The peer is heard, and has not said yet that it hears us.".into()),
-        _ => {
-            if s.diag != "No Diagnostic" {
-                lines.push(format!("It went down because of this: {}.", s.diag));
-            }
-            if s.refused.is_some_and(|n| n > 0) {
-                lines.push("Packets from the peer's address are thrown away; the log says why.".into());
-            }
-            if s.passive && s.heard.is_none() && s.sent.is_some() {
-                lines.push("It is passive, and waits for the peer to begin.".into());
-            }
-        }
-    }
-    let (a, b) = (s.discriminator, s.remote_discriminator);
-    let packets = match (s.sent, s.received, s.refused) {
-        (Some(sent), Some(received), Some(refused)) => {
-            format!("{sent} packets sent, {received} received, {refused} thrown away")
-        }
-        _ => "how many packets were sent and received is not known".into(),
-    };
-    lines.push(format!("Its discriminator is {a:#x}, the peer's {b:#x}; {packets}."));
-    if let (Some(ups), Some(downs)) = (s.ups, s.downs) {
-        lines.push(format!("Since its process began it came up: {}; it went down: {}.", times(ups), times(downs)));
-    }
-    lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
-    lines.join("\n") + "\n"
-}
-
-/// What would put a backup's priority above its master's again: trackers that take something from it now.
-fn returns(i: &Instance, scripts: &[VrrpScript]) -> Option<String> {
-    let (_, theirs) = i.master.as_ref().filter(|(_, p)| *p > i.priority && i.preempt)?;
-    // What is good adds a positive weight, and a negative one takes nothing.
-    let lost =
-        |p: &&Part| p.weight != 0 && p.good == Some(false) && !p.reverse && p.change < i64::from(p.weight.max(0));
-    let lost: Vec<&Part> = i.parts.iter().filter(lost).collect();
-    let back: i64 = lost.iter().map(|p| i64::from(p.weight.max(0)) - p.change).sum();
-    // What it has now may be a bound that the sum lies below.
-    let base = i64::from(i.set_priority.unwrap_or(i.base_priority));
-    let then = (base + i.parts.iter().map(|p| p.change).sum::<i64>() + back).clamp(1, 254);
-    if lost.is_empty() || i.base_priority == 255 || then <= i64::from(*theirs) {
-        return None;
-    }
-    let list: Vec<String> = lost.iter().map(|p| format!("{} is good again{}", p.what, runs(p, scripts))).collect();
-    Some(format!(
-        "It returns by itself when {}: its priority is {then} then, above the master's {theirs}.",
-        list.join(" and ")
-    ))
-}
-
-/// How often the script of a tracker has to succeed to be good again, in brackets; nothing of other trackers.
-fn runs(p: &Part, scripts: &[VrrpScript]) -> String {
-    let name = p.what.strip_prefix("script ");
-    let Some(script) = name.and_then(|name| scripts.iter().find(|s| s.name == name)) else { return String::new() };
-    let each = script.interval.map_or(1.0, |d| d.as_secs_f64());
-    match script.rise {
-        1 => format!(" (one good run, one each {})", span(each)),
-        n => format!(" ({n} good runs in a row, one each {}: about {})", span(each), span(each * f64::from(n))),
+        0 => format!("never {what}"),
+        1 => format!("{what} once"),
+        _ => format!("{what} {n} times"),
     }
 }
 
 /// `steadfast explain`: in sentences.
 ///
-/// `all`: the instances, itself among them; `scripts`: those of the configuration; `silence`: why this may not be so any more.
-pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: Option<String>, now: f64) -> String {
+/// `silence`: why this may not be so any more.
+pub fn explain(i: &Instance, around: &Around, silence: Option<String>, now: f64) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -415,7 +359,7 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
     };
     let on = by_link(i).map(|l| format!(", by {l}")).unwrap_or_default();
     say(format!("{} (vrid {} on {}{on}) is {} since {}.", i.name, i.vrid, i.interface, i.state, span(now - i.since)));
-    let fellows = fellows(i, all);
+    let fellows = fellows(i, around.instances);
     if let Some((group, others)) = &fellows {
         say(format!("It is in sync group {group}, together with {}.", others.replace(" or ", ", ")));
     }
@@ -484,16 +428,24 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
                 }
                 None => say("No master has been heard.".into()),
             }
-            if let Some(text) = returns(i, scripts) {
+            if let Some(text) = trackers::returns(i, around.scripts) {
                 say(text);
             }
-            if let Some(u) = recent(i).filter(|u| u.holds) {
+            let held = recent(i).filter(|u| u.holds);
+            if let Some(u) = held {
                 say(format!("It does not take over while {} is heard, whose adverts prove nothing.", u.source));
-            } else if let Some(s) = due("takes over") {
-                say(format!("It takes over in {s}, unless an advert is heard before."));
             }
-            if let Some(s) = due("preempts") {
-                say(format!("It waits for another {s} before it takes over from a master of lower priority."));
+            match (due("takes over").filter(|_| held.is_none()), due("preempts")) {
+                (Some(silent), Some(delay)) => say(format!(
+                    "It takes over from this master, of lower priority, when its preempt_delay ends in {delay}; and where no advert is heard for {silent} from now."
+                )),
+                (Some(silent), None) => say(format!("It takes over in {silent}, unless an advert is heard before.")),
+                (None, Some(delay)) => {
+                    say(format!(
+                        "Its preempt_delay, after which it takes over from a master of lower priority, ends in {delay}."
+                    ));
+                }
+                (None, None) => {}
             }
         }
         "FAULT" => {
@@ -501,10 +453,16 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             i.faults.iter().for_each(|f| say(format!("  - {f}")));
             say("It returns by itself when none of this holds any more.".into());
             for p in i.parts.iter().filter(|p| p.weight == 0 && p.good == Some(false) && !p.reverse) {
-                let runs = runs(p, scripts);
+                let runs = trackers::runs(p, around.scripts);
                 if !runs.is_empty() {
                     say(format!("  - {} has to be good again{runs}", p.what));
                 }
+            }
+            if i.preempt && i.preempt_delay > 0.0 {
+                let delay = span(i.preempt_delay);
+                say(format!(
+                    "Then it hears a master of lower priority for {delay} (preempt_delay) before it takes over from it."
+                ));
             }
         }
         _ => say("It has not begun yet.".into()),
@@ -542,6 +500,14 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             "Where that one is the master, it is not heard as such: both have to be configured alike.".into()
         });
     }
+    for m in mismatches(i) {
+        let named = if i.state == "MASTER" { "named" } else { "name" };
+        let (source, other, last) = (&m.source, otherwise(m), span(m.last));
+        say(format!("Adverts of {source} {named} other addresses than this host's: {other}; the last was {last} ago."));
+    }
+    if mismatches(i).next().is_some() {
+        say("While one that lacks an address is the master, nobody serves that address: both have to be configured alike.".into());
+    }
     say(format!("Its priority is {}{}.", sum(i), set(i)));
     for p in &i.parts {
         let state = match p.good {
@@ -549,20 +515,15 @@ pub fn explain(i: &Instance, all: &[Instance], scripts: &[VrrpScript], silence: 
             Some(true) => "is good",
             Some(false) => "is bad",
         };
-        let effect = match p.weight {
-            0 if p.reverse => "reverse: that it is good means FAULT".to_string(),
-            0 => "its failure means FAULT".to_string(),
-            w => format!("weight {w}{}, now {:+}", if p.reverse { " reverse" } else { "" }, p.change),
-        };
-        say(format!("  - {} {state} ({effect})", p.what));
+        say(format!("  - {} {state} ({}){}", p.what, trackers::effect(p), around.why(p, now)));
     }
     for (name, why) in &i.left_out {
         say(format!("  - script {name} is left out, and counts for nothing: {why}"));
     }
-    if i.refused > 0 {
+    if let Some(refused) = i.refused.filter(|n| *n > 0) {
         let kinds: Vec<String> = i.refused_by.iter().map(|(what, n)| format!("{what} {n}")).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(", by what was wrong: {}", kinds.join(", ")) };
-        say(format!("Packets that were thrown away: {}{kinds}.", i.refused));
+        say(format!("Packets that were thrown away: {refused}{kinds}."));
     }
     if i.history.len() > 1 {
         say("Its last changes:".into());

@@ -68,7 +68,9 @@ pub fn run(options: &Options) -> i32 {
         for i in status.instances.iter_mut().filter(|i| i.state != "FAULT") {
             i.state = "FAULT".into();
             i.since = since;
-            i.faults = vec!["the VRRP process does not serve, and what it held was taken away".into()];
+            let why = "the VRRP process does not serve, and what it held was taken away";
+            i.faults = vec![why.into()];
+            i.history.push(live::Change { at: since, state: "FAULT".into(), cause: why.into() });
         }
         status.instances.iter_mut().for_each(|i| i.holds = false);
         *vrrp = live::to_json(&status);

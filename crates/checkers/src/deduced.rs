@@ -53,6 +53,7 @@ fn of_service(v: &VirtualServer, present: &[(&ServiceKey, &Destinations)], all: 
             drained: up && weight == Some(0) && r.weight > 0 && !r.checks.iter().any(|c| weighs(&c.kind)),
             recovering: None,
             checks: Vec::new(),
+            drained_since: 0,
             since: 0,
         });
     }

@@ -30,6 +30,8 @@ pub(crate) struct Real {
     pub told: bool,
     /// Drained by the operator.
     pub drained: bool,
+    /// Since when, in tenths of a second; 0: it is not, or nobody knows.
+    pub drained_since: u32,
     /// Slow start since then.
     pub recovering: Option<Time>,
     /// Out of service on purpose, as its agent says.

@@ -179,6 +179,8 @@ pub enum Snapshot {
         checks: Vec<CheckState>,
         /// It is up, or is not, since then, in tenths of a second of monotonic time; 0: nobody knows.
         since: u32,
+        /// The operator drains it, since then, in the same way; 0: nobody knows.
+        drained_since: u32,
     },
     /// Why a check is down; empty when it is not any more, and there is nothing to keep.
     Reason {

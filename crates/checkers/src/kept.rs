@@ -15,6 +15,7 @@ pub(crate) struct Inherited {
     pub drained: bool,
     pub recovering: Option<Time>,
     pub since: u32,
+    pub drained_since: u32,
 }
 
 /// A server that left the file: how it is in the table, and until when.
@@ -40,9 +41,20 @@ impl Heritage {
                 Snapshot::Service { id, quorum, since } => {
                     h.quorums.insert(id.clone(), (*quorum, *since));
                 }
-                Snapshot::Server { service, server, up, seen_up, drained, recovering, checks, since } => {
+                Snapshot::Server {
+                    service,
+                    server,
+                    up,
+                    seen_up,
+                    drained,
+                    recovering,
+                    checks,
+                    since,
+                    drained_since,
+                } => {
                     let (up, seen_up, drained, recovering) = (*up, *seen_up, *drained, *recovering);
-                    let state = Inherited { up, seen_up, drained, recovering, since: *since };
+                    let state =
+                        Inherited { up, seen_up, drained, recovering, since: *since, drained_since: *drained_since };
                     h.servers.insert((service.clone(), *server), state);
                     h.checks.extend(checks.iter().map(|c| (c.fingerprint, *c)));
                 }
@@ -97,6 +109,7 @@ impl Pool {
             recovering: real.recovering,
             checks,
             since: real.since,
+            drained_since: real.drained_since,
         })
     }
 

@@ -396,6 +396,7 @@ impl Pool {
                 touched.push(i as u32);
                 if real.drained != on {
                     real.drained = on;
+                    real.drained_since = if on { crate::probes::tenths(now) } else { 0 };
                     self.keep.insert((s, i as u32));
                     let text = if on { "Draining" } else { "No longer draining" };
                     out.push(Output::Log(Level::Info, format!("{text} service {server} of VS {service}")));

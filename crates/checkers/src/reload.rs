@@ -146,6 +146,7 @@ impl Pool {
             seen_up: false,
             told: false,
             drained: false,
+            drained_since: 0,
             recovering: None,
             maintenance: false,
             weight: 0,
@@ -161,11 +162,11 @@ impl Pool {
         if let Some(old) = intake.gone.remove(&key) {
             (real.up, real.seen_up, real.drained) = (old.up, old.seen_up, old.drained);
             (real.recovering, real.weight, real.maintenance) = (old.recovering, old.weight, old.maintenance);
-            (real.told, real.since) = (old.told || old.up, old.since);
+            (real.told, real.since, real.drained_since) = (old.told || old.up, old.since, old.drained_since);
             (fate, places) = (Some(old.up), old.checks);
         } else if let Some(old) = self.heritage.servers.get(&(v.config.id.clone(), key)) {
             (real.up, real.seen_up, real.drained, real.recovering) = (old.up, old.seen_up, old.drained, old.recovering);
-            (real.told, real.since) = (true, old.since);
+            (real.told, real.since, real.drained_since) = (true, old.since, old.drained_since);
             fate = Some(old.up);
         }
         let i = v.servers.len() as u32;
@@ -199,6 +200,7 @@ impl Pool {
                 // sake alone is taken out by its first answer, which is no first answer of the server where none is dead.
                 checker.state.up = up;
                 checker.state.run = up && !down;
+                checker.borrowed = !checker.is_passive();
             }
         }
         for c in &intake.reworded {

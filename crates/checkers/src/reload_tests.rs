@@ -419,7 +419,17 @@ fn services_of_one_name_are_kept_apart() {
     let snapshots = all.iter().flat_map(|v| {
         let server = DestinationKey { address: "10.0.0.1".parse().unwrap(), port: 80 };
         let (up, seen_up, drained, recovering, checks) = (true, true, false, None, Vec::new());
-        let s = Snapshot::Server { service: v.id.clone(), server, up, seen_up, drained, recovering, checks, since: 0 };
+        let s = Snapshot::Server {
+            service: v.id.clone(),
+            server,
+            up,
+            seen_up,
+            drained,
+            recovering,
+            checks,
+            since: 0,
+            drained_since: 0,
+        };
         [s, Snapshot::Service { id: v.id.clone(), quorum: true, since: 0 }]
     });
     let keys: std::collections::BTreeSet<String> = snapshots.map(|s| s.key()).collect();
@@ -466,4 +476,37 @@ fn virtual_servers_of_one_group_have_names_of_their_own() {
     assert!(["fifo VS [G]:0 UP", "fifo VS [G]:1 UP"].iter().all(|line| heard.iter().any(|l| l == line)), "{heard:?}");
     w.reload(with(vec![udp]));
     assert_eq!(names(&w), ["[G]:0"]);
+}
+
+/// What a check says that nobody has asked yet is what its server was.
+#[test]
+fn a_check_of_other_words_is_told_from_its_verdict_until_it_is_answered() {
+    let mut w = half_dead();
+    let unasked = |w: &World| {
+        let views = w.pool.services();
+        views[0].servers.iter().map(|r| (r.up, r.checks[0].borrowed)).collect::<Vec<_>>()
+    };
+    assert_eq!(unasked(&w), [(false, false), (true, false)]);
+    let mut s = two();
+    // Another question in the same place, and another one.
+    for n in 0..2 {
+        for server in &mut s.servers {
+            if let CheckKind::Tcp(target) = &mut server.checks[0].kind {
+                match n {
+                    0 => target.mark = 7,
+                    _ => target.address.set_port(8081),
+                }
+            }
+        }
+        w.reload(config(s.clone()));
+        let up = w.pool.services()[0].servers.iter().map(|r| r.up).collect::<Vec<_>>();
+        assert!(unasked(&w).iter().all(|(_, borrowed)| *borrowed), "{n}: {:?}", unasked(&w));
+        assert_eq!(up, [false, n == 0]);
+        w.run(5.0);
+        assert!(unasked(&w).iter().all(|(_, borrowed)| !borrowed), "{n}: {:?}", unasked(&w));
+    }
+    // The same question at other times has been answered.
+    s.servers.iter_mut().for_each(|r| r.checks[0].timing.delay_loop = Duration::from_secs(9));
+    w.reload(config(s));
+    assert!(unasked(&w).iter().all(|(_, borrowed)| !borrowed), "{:?}", unasked(&w));
 }

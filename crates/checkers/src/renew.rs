@@ -237,6 +237,7 @@ impl Checker {
         if !up {
             (self.state.failures, self.state.bad) = (0, 0);
         }
+        self.borrowed = !self.is_passive() && !self.is_agent();
         self.state.up = up;
         self.state.run = answered && !(up && down);
         self.begin_chain();

@@ -48,6 +48,8 @@ pub struct ServerView<'a> {
     pub since: Option<Duration>,
     /// Drained by the operator.
     pub drained: bool,
+    /// For how long, where that is known.
+    pub drained_for: Option<Duration>,
     /// Weight, but for a slow start.
     pub weight: u32,
     /// Weight within a slow start.
@@ -65,6 +67,8 @@ pub struct CheckView<'a> {
     pub check: &'a Check,
     /// It has nothing against its server being used.
     pub good: bool,
+    /// Nobody has asked it since the reload that brought its words: it counts as its servers did before.
+    pub borrowed: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
     /// How long the last try took.
@@ -107,6 +111,7 @@ impl Pool {
             up: r.up,
             since: ago(r.since),
             drained: r.drained,
+            drained_for: ago(r.drained_since),
             weight: r.weight,
             rising: r.recovering.map(|_| r.ramped(now)).filter(|w| *w < r.weight),
             agent_drains: r.advices(&self.checkers).any(|c| c.state.advice.drain),
@@ -116,6 +121,7 @@ impl Pool {
                     check: &c.check,
                     good: c.works(),
                     reason: c.reason.as_ref().map(ToString::to_string),
+                    borrowed: c.borrowed,
                     took: (c.took > 0).then(|| Duration::from_micros(c.took.into())),
                     ago: ago(c.ended),
                     said: &c.said,

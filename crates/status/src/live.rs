@@ -23,6 +23,12 @@ pub struct Whole {
     /// Why it was not.
     #[serde(default)]
     pub refused: Option<String>,
+    /// Since when a daemon runs without a stop: earlier than `since` where this program took over from another.
+    #[serde(default)]
+    pub runs_since: Option<f64>,
+    /// Faults of the configuration that runs.
+    #[serde(default)]
+    pub faults: u64,
     pub children: Vec<Child>,
     /// Absent where the VRRP child has never answered.
     pub vrrp: Option<Vrrp>,
@@ -41,8 +47,11 @@ pub struct Child {
     /// Absent while there is none.
     pub pid: Option<i32>,
     pub since: f64,
-    /// Times that it ended without being told to.
+    /// Times that it ended without being told to, under earlier programs, too.
     pub deaths: u64,
+    /// When it did last, and how.
+    #[serde(default)]
+    pub last_death: Option<(f64, String)>,
     /// How late its loop was at worst within the last second, in microseconds.
     pub late: u64,
     /// Resident memory in KiB.
@@ -119,6 +128,9 @@ pub struct Instance {
     pub advert_interval: f64,
     pub master_interval: f64,
     pub preempt: bool,
+    /// So long it hears a master of lower priority before it takes over from it.
+    #[serde(default)]
+    pub preempt_delay: f64,
     /// It said priority 0 and serves until a successor is heard.
     pub handing_over: bool,
     /// What is due next: what, in how many seconds.
@@ -127,11 +139,12 @@ pub struct Instance {
     pub holds: bool,
     pub addresses: Vec<String>,
     pub history: Vec<Change>,
-    pub adverts_sent: u64,
-    pub adverts_received: u64,
+    /// Absent where its process does not answer: nobody has counted for it.
+    pub adverts_sent: Option<u64>,
+    pub adverts_received: Option<u64>,
     pub became_master: u64,
-    /// Packets that were thrown away. An advert of other addresses is used.
-    pub refused: u64,
+    /// Packets that were thrown away. An advert of other addresses is used. Absent as those above.
+    pub refused: Option<u64>,
     /// By what was wrong with them.
     #[serde(default)]
     pub refused_by: Vec<(String, u64)>,
@@ -162,6 +175,23 @@ pub struct Instance {
     /// Others, and the same for other reasons.
     #[serde(default)]
     pub also_rejected: Vec<Rejected>,
+    /// Routers whose adverts count, and name other addresses than this one's.
+    #[serde(default)]
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A router that serves other addresses for the same router id.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Mismatch {
+    pub source: String,
+    /// What it names and this one does not.
+    pub theirs: Vec<String>,
+    /// What this one names and it does not.
+    pub ours: Vec<String>,
+    /// Seconds since the first and the last advert of that kind.
+    pub since: f64,
+    pub last: f64,
 }
 
 /// A router whose adverts are thrown away: where it is a master, there are two.
@@ -285,6 +315,9 @@ pub struct Server {
     #[serde(default)]
     pub rising: Option<u32>,
     pub drained: bool,
+    /// Since when, by the clock.
+    #[serde(default)]
+    pub drained_since: Option<f64>,
     /// Its agent wants it to get no new connections.
     #[serde(default)]
     pub agent_drains: bool,
@@ -320,6 +353,9 @@ pub struct Traffic {
 pub struct Check {
     pub kind: String,
     pub good: bool,
+    /// It has not been asked since the reload that brought its words, and counts as its servers did before.
+    #[serde(default)]
+    pub borrowed: bool,
     /// Why the last try failed.
     pub reason: Option<String>,
     /// Seconds that the last try took.

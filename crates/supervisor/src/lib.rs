@@ -5,7 +5,7 @@
 mod ward;
 pub mod when;
 
-pub use ward::{FOR_UPGRADE, Memory, SILENT, Sequel, Told, UNTIL_RELOAD, Ward};
+pub use ward::{FOR_UPGRADE, Memory, SILENT, Sequel, Told, UNTIL_RELOAD, WITHDRAWN, Ward};
 
 use std::time::Duration;
 use steadfast_core::Time;
@@ -134,6 +134,11 @@ impl Child {
     /// Times that it ended without being told to.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Times that it ended so without a healthy life between.
+    pub fn in_a_row(&self) -> usize {
+        self.deaths
     }
 
     /// It was being ended because it was silent.

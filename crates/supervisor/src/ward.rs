@@ -32,6 +32,9 @@ pub const FOR_UPGRADE: &str = "\tcounters ";
 pub const UNTIL_RELOAD: &str = "\tadjusted ";
 /// Key of the milliseconds for which a life had been silent when it ended, for a successor that would go on where it was.
 pub const SILENT: &str = "\tsilent";
+/// Key of what became of the former life's states, for a successor that begins anew: when what it held was taken away, where it was, and
+/// why.
+pub const WITHDRAWN: &str = "\twithdrawn";
 /// A beat comes each second: who has been silent for so long stood still.
 const MISSED: Duration = Duration::from_millis(1500);
 
@@ -155,6 +158,8 @@ pub struct Ward {
     kept: Kept,
     /// What was kept at its last end.
     last_words: Kept,
+    /// What was kept before it was forgotten: what a life that is gone said last.
+    testament: Kept,
 }
 
 impl Ward {
@@ -191,6 +196,7 @@ impl Ward {
             outbox: Outbox::default(),
             kept: Kept::default(),
             last_words: Kept::default(),
+            testament: Kept::default(),
         }
     }
 
@@ -206,6 +212,7 @@ impl Ward {
         self.asked = false;
         self.told_to_stop = None;
         self.restart_at = None;
+        self.testament = Kept::default();
         self.saying = Assembler::default();
         self.reporting = Assembler::default();
         self.surveyed = false;
@@ -423,7 +430,11 @@ impl Ward {
         // Who hands over must know what there is to hand over.
         self.last_words = self.kept.clone();
         let silent = self.watch.was_silent();
-        let forgotten = self.is_state_stale(now, delay) && self.forget();
+        let stale = self.is_state_stale(now, delay);
+        if stale {
+            self.testament = self.kept.clone();
+        }
+        let forgotten = stale && self.forget();
         match self.silence(now) {
             Some((key, bytes)) => self.kept.put(key, &bytes),
             None => self.kept.remove(SILENT),
@@ -556,6 +567,16 @@ impl Ward {
     /// All that is kept for a successor, by object.
     pub fn kept(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
         self.kept.iter()
+    }
+
+    /// What it had its parent keep when it said something last, forgotten or not.
+    pub fn remembered(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        if self.testament.is_empty() { &self.kept } else { &self.testament }.iter()
+    }
+
+    /// Keeps something for its successor that it has not said itself.
+    pub fn note(&mut self, key: &str, bytes: &[u8]) {
+        self.kept.put(key, bytes);
     }
 
     /// Frames that tell a short-lived process what was left in the kernel, and the configuration; `all`: nobody comes after it, so

@@ -63,9 +63,12 @@ impl Router {
             }
             Action::AcceptAndDelay => {
                 x.delay = Delay::Running;
-                let at = now + x.config.preempt_delay;
+                let delay = x.config.preempt_delay;
                 self.learned = true;
-                self.set_timer(i, Which::Delay, at);
+                self.set_timer(i, Which::Delay, now + delay);
+                // keepalived has it with -D alone.
+                let delay = delay.as_secs_f64();
+                self.log(Level::Debug, i, format_args!("start preempt delay ({delay:.6})"), out);
                 self.accept(i, now, seen, out);
             }
             Action::Discard => self.say_discarded(i, now, seen, out),

@@ -7,7 +7,7 @@ use crate::receive::Rows;
 use crate::tracking::{Assessment, Fault, is_link_local};
 use crate::transitions::DRAIN;
 use crate::wire::{self, ChecksumForm};
-use crate::{Auth, Counters, InstanceConfig, NewMaster, OldChecksum, Output, Send, Version, timing};
+use crate::{Auth, Counters, InstanceConfig, Mismatch, NewMaster, OldChecksum, Output, Send, Version, timing};
 use std::net::IpAddr;
 use std::time::Duration;
 use steadfast_core::kernel::{Block, Object};
@@ -139,6 +139,10 @@ pub(crate) struct Instance {
     pub offender: Option<IpAddr>,
     /// Routers whose adverts are thrown away.
     pub rejected: Rows,
+    /// Its priority in the file of a former process.
+    pub former_base: Option<u8>,
+    /// Routers whose last advert named other addresses.
+    pub mismatches: Vec<Mismatch>,
     /// When the packet came that is being checked.
     pub checked: Time,
     /// Why it is about to change its state, where the log does not say so right before.
@@ -194,6 +198,8 @@ impl Instance {
             protocol_error: 0,
             offender: None,
             rejected: Rows::default(),
+            mismatches: Vec::new(),
+            former_base: None,
             checked: now,
             cause: None,
             adjusted: (None, None),

@@ -274,6 +274,8 @@ pub struct Snapshot {
     pub old_checksum: bool,
     /// When the delay of a preemption that has begun is over, in nanoseconds since the host's start; 0: none has begun.
     pub preempts: u64,
+    /// Its priority in the file; 0: an older program does not say.
+    pub base: u8,
 }
 
 /// Counters of one instance, named as in RFC 6527 and keepalived's statistics. Those of what went wrong are kept once something
@@ -414,6 +416,8 @@ pub struct View<'a> {
     pub offender: Option<IpAddr>,
     /// Routers whose adverts are thrown away, the last one first.
     pub rejected: Vec<&'a Rejected>,
+    /// Routers whose adverts count and name other addresses than its own.
+    pub mismatches: &'a [Mismatch],
     /// Its sync group.
     pub group: Option<&'a str>,
     /// Priority and preemption that a manager has set, until the next reload.
@@ -436,4 +440,22 @@ pub struct Rejected {
     pub(crate) kind: crate::instance::Once,
     /// How many there were when the log had one.
     pub(crate) said: u64,
+}
+
+/// A router whose last advert named other addresses than ours: configured otherwise, so that somebody's addresses are served by nobody
+/// while the other one is master.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mismatch {
+    /// Sender.
+    pub source: IpAddr,
+    /// What it names and we do not.
+    pub theirs: Vec<IpAddr>,
+    /// What we name and it does not.
+    pub ours: Vec<IpAddr>,
+    /// First of those that named these.
+    pub since: steadfast_core::Time,
+    /// Last.
+    pub last: steadfast_core::Time,
+    /// As they came.
+    pub(crate) list: Box<[u8]>,
 }

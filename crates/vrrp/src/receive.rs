@@ -4,7 +4,7 @@
 use crate::instance::{Instance, Once};
 use crate::tracking::is_link_local;
 use crate::wire::{self, Header, ah, trailer};
-use crate::{Auth, Counters, OldChecksum, Output, Received, Rejected, Version, timing};
+use crate::{Auth, Counters, Mismatch, OldChecksum, Output, Received, Rejected, Version, timing};
 use log::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -382,13 +382,13 @@ impl Instance {
     /// A list that differs is a fault of configuration that must be seen, but the advert counts (RFC 9568 section 7.1).
     fn compare_addresses(&mut self, source: IpAddr, theirs: &[u8], out: &mut Vec<Output>) {
         let family = self.config.family;
-        if self.config.skip_check_adv_addr && self.master.is_some_and(|(m, _)| m == source) {
-            return;
-        }
-        if same_addresses(theirs, &self.wire_addresses(), family) {
+        let unchecked = self.config.skip_check_adv_addr && self.master.is_some_and(|(m, _)| m == source);
+        if unchecked || same_addresses(theirs, &self.wire_addresses(), family) {
+            self.mismatches.retain(|m| m.source != source);
             return;
         }
         self.counters.addr_list_err += 1;
+        self.note_mismatch(source, theirs);
         if self.first(Once::AddressList) {
             out.push(Output::Log(
                 Level::Error,
@@ -401,6 +401,26 @@ impl Instance {
                 ),
             ));
         }
+    }
+
+    /// What differs is told as long as it does. Of many senders the last ones are known.
+    fn note_mismatch(&mut self, source: IpAddr, theirs: &[u8]) {
+        let now = self.checked;
+        if let Some(m) = self.mismatches.iter_mut().find(|m| m.source == source && *m.list == *theirs) {
+            m.last = now;
+            return;
+        }
+        self.mismatches.retain(|m| m.source != source);
+        if self.mismatches.len() >= ROWS {
+            let oldest = self.mismatches.iter().enumerate().min_by_key(|(_, m)| m.last).map(|(at, _)| at);
+            oldest.map(|at| self.mismatches.swap_remove(at));
+        }
+        let of = |list| wire::addresses(list, self.config.family).collect::<Vec<IpAddr>>();
+        let (named, own) = (of(theirs), of(&self.wire_addresses()));
+        let without = |all: &[IpAddr], others: &[IpAddr]| all.iter().filter(|a| !others.contains(a)).copied().collect();
+        let (theirs_alone, ours_alone) = (without(&named, &own), without(&own, &named));
+        let list = theirs.into();
+        self.mismatches.push(Mismatch { source, theirs: theirs_alone, ours: ours_alone, since: now, last: now, list });
     }
 
     /// Learns the interval of the master (version 3).

@@ -73,6 +73,8 @@ impl Router {
                         if !crate::auth::same_kind(&x.config, &c) {
                             x.guard = crate::auth::Memory::new(wall, now, &c);
                         }
+                        // The next advert tells whether they differ from these.
+                        x.mismatches.clear();
                         let before = std::mem::replace(&mut x.config, c);
                         changed.push((i, before));
                     }

@@ -151,6 +151,7 @@ impl Router {
                 router.succeeds = true;
                 instance.preempts = (s.preempts > 0).then(|| Time::from_nanos(s.preempts));
                 instance.old_checksum = s.old_checksum;
+                instance.former_base = Some(s.base).filter(|base| *base > 0);
                 (instance.counters.become_master, instance.counters.release_master) = s.mastership;
                 if instance.config.keyed() {
                     instance.guard.restore(&s.stamps);

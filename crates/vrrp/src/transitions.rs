@@ -215,6 +215,7 @@ impl Router {
                     if restored == Some(State::Backup) {
                         // A former process entered it.
                         self.log(Level::Info, *m, format_args!("continuing in BACKUP state"), out);
+                        self.say_other_priority(*m, out);
                     } else {
                         self.begin(*m, out);
                         self.clean_up(*m, out);
@@ -377,9 +378,20 @@ impl Router {
         self.notify(i, Notice::Master, out);
     }
 
+    /// A file that came with a new program: what it changed is said as by a reload.
+    fn say_other_priority(&mut self, i: u32, out: &mut Vec<Output>) {
+        let Some(x) = self.slot_mut(i) else { return };
+        let Some(before) = x.former_base.take().filter(|before| *before != x.config.priority) else { return };
+        let now = x.priority();
+        let apart = i32::from(before) - i32::from(x.config.priority);
+        let then = if before == 255 { 255 } else { (i32::from(now) + apart).clamp(1, 254) };
+        self.log(Level::Info, i, format_args!("Changing effective priority from {then} to {now}"), out);
+    }
+
     /// Master in a former process: go on without a word to scripts.
     pub(crate) fn resume_master(&mut self, i: u32, now: Time, out: &mut Vec<Output>) {
         self.log(Level::Info, i, format_args!("continuing in MASTER state"), out);
+        self.say_other_priority(i, out);
         self.take_up(i, now, out);
         self.burst(i, 1, now, out);
     }

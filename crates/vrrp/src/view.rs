@@ -56,6 +56,7 @@ impl Router {
     pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> + '_ {
         self.numbered().map(|(i, x)| Snapshot {
             preempts: self.preempts(i, x),
+            base: x.config.priority,
             name: x.config.name.to_string(),
             state: told_state(x),
             master_interval: u64::try_from(x.master_interval.as_nanos()).unwrap_or(u64::MAX),
@@ -103,7 +104,10 @@ impl Router {
     pub fn fingerprint(&self) -> u64 {
         let mut h = DefaultHasher::new();
         for (i, x) in self.numbered() {
-            let (state, heard) = ((told_state(x), x.old_checksum, self.preempts(i, x)), (x.master_interval, x.master));
+            let (state, heard) = (
+                (told_state(x), x.old_checksum, self.preempts(i, x)),
+                (x.master_interval, x.master, x.config.priority),
+            );
             (state, heard, x.counters.become_master, x.counters.release_master).hash(&mut h);
             x.guard.stamps().hash(&mut h);
         }
@@ -150,6 +154,7 @@ impl Router {
             protocol_error: x.protocol_error,
             offender: x.offender,
             rejected: x.rejected.all(),
+            mismatches: &x.mismatches,
             group: x.group.and_then(|g| self.groups.get(g as usize)).map(|g| g.config.name.as_str()),
             adjusted: x.adjusted,
         }

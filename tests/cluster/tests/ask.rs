@@ -328,6 +328,16 @@ fn trackers_tell_their_last_result_and_what_a_script_wrote() {
         .all(|w| now.contains(w))
     };
     assert!(eventually(seconds(10), told), "{}\n{}", status(), d.log());
+    assert_eq!(d.log().matches("VRRP_Script(chk) wrote: backend is gone").count(), 1, "{}", d.log());
+    let words = ["script chk is bad: exit status 3, ", "Its last line: backend is gone", "vrrp_instance ONE is "];
+    let chk = said(&steadfast(&d, &["explain", "chk"]));
+    assert!(words.iter().all(|w| chk.contains(w)), "{chk}");
+    let all = said(&steadfast(&d, &["explain"]));
+    assert!(all.starts_with("ONE    vrrp_instance, ") && all.contains("\nchk    script, bad\n"), "{all}");
+    let nobody = said(&steadfast(&d, &["explain", "one"]));
+    assert!(nobody.contains("nothing that is called one (did you mean ONE?); there are: ONE, chk, "), "{nobody}");
+    let nobody = said(&steadfast(&d, &["explain", "oen"]));
+    assert!(nobody.contains("(did you mean ONE?)"), "{nobody}");
     // What cannot be started is said once, not at each interval.
     let runs = || std::fs::read_to_string(format!("{script}.runs")).unwrap_or_default().len();
     std::fs::remove_file(&other).expect("script");
@@ -364,7 +374,7 @@ fn servers_are_shown_with_what_their_checks_say_and_drained_by_the_names_of_the_
     shows("MISC_CHECK: all 3 disks are there");
     shows("MISC_CHECK: timed out after 1 s");
     shows("MISC_CHECK: asking");
-    assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.contains(" ms ")), "{}", status());
+    assert!(status().lines().any(|l| l.contains("up     [10.77.0.9]:tcp:80") && l.contains(" ms, ")), "{}", status());
     assert!(!status().contains("would serve"), "{}", status());
     // The last one that takes connections.
     let drain = steadfast(&d, &["drain", "group WEB", "10.77.0.9 80"]);
@@ -456,10 +466,34 @@ fn virtual_and_real_servers_are_explained_and_drained_by_names_without_quotes() 
     let warning = "warning: [10.77.0.100]:tcp:80 loses its quorum by this, and there is no sorry server; \
                    vrrp_instance ONE goes to FAULT (track_virtual_server)";
     assert!(drain.status.success() && said(&drain).contains(warning), "{}", said(&drain));
-    says(&["explain", "10.77.0.100", "80"], &["has no quorum", "[10.77.0.8]:tcp:80 is up", "drained by the operator"]);
+    assert!(said(&drain).contains("[10.77.0.8]:tcp:80 of [10.77.0.100]:tcp:80 is drained now: "), "{}", said(&drain));
+    let again = said(&steadfast(&d, &["drain", "10.77.0.100", "80", "10.77.0.8", "80"]));
+    assert!(again.contains(" was drained already"), "{again}");
+    let ago = ["[10.77.0.8]:tcp:80 is up", "drained by the operator ", " ago"];
+    says(&["explain", "10.77.0.100", "80"], &[&["has no quorum"], ago.as_slice()].concat());
+    // The address alone is of one virtual server.
+    says(&["explain", "10.77.0.100"], &ago);
+    says(&["status"], &["[10.77.0.8]:tcp:80  weight 0, drained ", " ago, since "]);
+    // And over a death of the process.
+    let before = d.pid_of("check.pid").expect("pid");
+    let drained = || {
+        let told: serde_json::Value = serde_json::from_str(&said(&steadfast(&d, &["status", "--json"]))).expect("JSON");
+        told["checker"]["services"][0]["servers"][1]["drained_since"].as_f64()
+    };
+    let since = drained().expect("a time");
+    send(before, Signal::SIGKILL);
+    assert!(eventually(seconds(10), || d.pid_of("check.pid").is_some_and(|pid| pid != before)), "{}", d.log());
+    assert!(
+        eventually(seconds(10), || drained().is_some_and(|at| (at - since).abs() < 0.5)),
+        "{since} {:?}",
+        drained()
+    );
     says(&["explain", "10.77.0.8 80"], &["`steadfast undrain \"[10.77.0.100]:tcp:80\" \"[10.77.0.8]:tcp:80\"`"]);
-    says(&["explain", "ONE"], &["is FAULT"]);
-    assert!(steadfast(&d, &["undrain", "10.77.0.100", "80", "10.77.0.8", "80"]).status.success());
+    let why = "virtual server 10.77.0.100 80 is bad (its failure means FAULT): [10.77.0.8]:tcp:80 takes no connections";
+    says(&["explain", "ONE"], &["is FAULT", why, "`steadfast explain [10.77.0.100]:tcp:80` says why"]);
+    let undrained = || steadfast(&d, &["undrain", "10.77.0.100", "80", "10.77.0.8", "80"]);
+    assert!(eventually(seconds(10), || undrained().status.success()));
+    assert!(said(&undrained()).contains(" was not drained"), "{}", said(&undrained()));
     says(&["explain", "10.77.0.100 80"], &["has its quorum"]);
     let wrong = said(&steadfast(&d, &["drain", "10.77.0.1", "80", "10.77.0.8", "80"]));
     assert!(wrong.contains("no virtual server 10.77.0.1 80; there are: [10.77.0.100]:tcp:80; quotes show"), "{wrong}");

@@ -50,6 +50,28 @@ fn two_masters_by_another_password_or_version_are_told_of() {
     assert!(eventually(seconds(10), quiet), "{}", ask(&a, &["explain", "VI"]));
 }
 
+/// Half of the addresses are served by nobody, and the router that knows it says so.
+#[test]
+fn a_peer_with_other_addresses_is_told_of() {
+    require!();
+    let lan = Lan::new(2);
+    let addresses = |all: &str| conf(100, "").replace("10.77.0.100/24", all);
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &conf(150, ""));
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", a.log());
+    let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &addresses("10.77.0.100/24\n 10.77.0.101/24"));
+    says(&b, &["status"], &["BACKUP VI", "adverts of 10.77.0.1 name other addresses: not 10.77.0.101"]);
+    says(&b, &["explain", "VI"], &["Adverts of 10.77.0.1 name other addresses than this host's: not 10.77.0.101"]);
+    let told: serde_json::Value = serde_json::from_str(&ask(&b, &["status", "--json"])).expect("json");
+    let mismatch = &told["vrrp"]["instances"][0]["mismatches"][0];
+    assert_eq!((mismatch["source"].as_str(), mismatch["ours"][0].as_str()), (Some("10.77.0.1"), Some("10.77.0.101")));
+    b.reload(&addresses("10.77.0.102/24"));
+    says(&b, &["status"], &["name other addresses: also 10.77.0.100, but not 10.77.0.102"]);
+    // It ends by itself when they agree, whichever of the two was changed.
+    a.reload(&addresses("10.77.0.102/24").replace("priority 100", "priority 150"));
+    let quiet = || !ask(&b, &["status"]).contains("other addresses");
+    assert!(eventually(seconds(10), quiet), "{}", ask(&b, &["status"]));
+}
+
 #[test]
 fn a_cause_names_who_led() {
     require!();
@@ -130,6 +152,8 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     );
     let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
     assert_eq!(told["vrrp"]["instances"][0]["state"], "MASTER", "{told}");
+    let unknown = ["adverts_sent", "adverts_received", "refused"];
+    assert!(unknown.iter().all(|k| told["vrrp"]["instances"][0][*k].is_null()), "nobody has counted: {told}");
     children.iter().for_each(|pid| send(*pid, Signal::SIGCONT));
     // Asked as backup, then it became master.
     let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(200, ""));
@@ -164,7 +188,13 @@ fn a_hung_and_a_dead_child_are_told_of() {
     let again = another(again).expect("pid");
     let killed = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock").as_secs_f64();
     send(again, Signal::SIGKILL);
-    let words = ["not running, died 3 times, starts again in", "its addresses are withdrawn", " VI ", "10.77.0.100/24"];
+    let words = [
+        "not running, died 3 times, last ",
+        ", starts again in",
+        "its addresses are withdrawn",
+        " VI ",
+        "10.77.0.100/24",
+    ];
     says(&d, &["status"], &words);
     says(&d, &["status"], &["FAULT  VI", "what it held was taken away"]);
     let since = || {
@@ -176,8 +206,53 @@ fn a_hung_and_a_dead_child_are_told_of() {
     assert!(!ask(&d, &["status"]).contains("became master never"), "{}", ask(&d, &["status"]));
     assert!(ask(&d, &["explain", "VI"]).contains("its process died"), "{}", ask(&d, &["explain", "VI"]));
     assert!(eventually(seconds(10), || another(again).is_some()), "{}", d.log());
-    says(&d, &["status"], &["MASTER VI"]);
+    says(&d, &["status"], &["MASTER VI", "died 3 times, last ", " ago: signal 9 (SIGKILL)"]);
     assert!(!ask(&d, &["status"]).contains("withdrawn"));
+    // What became of the addresses meanwhile is part of the past.
+    let past = ask(&d, &["explain", "VI"]);
+    let why = "its process died 3 times: signal 9 (SIGKILL); ";
+    let [fault, backup] =
+        [format!("FAULT   {why}what it held was taken away"), format!("BACKUP  {why}it begins anew, by listening")];
+    assert!(past.contains(&fault) && past.contains(&backup), "{past}");
+    assert!(d.log().contains("(VI) Entering FAULT STATE"), "{}", d.log());
+}
+
+/// Of those that died twice, and whose successors will begin anew.
+#[test]
+fn what_a_dead_child_said_last_is_shown_and_not_what_the_next_one_begins_with() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let script =
+        "global_defs {\n script_user root\n}\nvrrp_script chk {\n script \"/bin/true\"\n interval 1\n weight 20\n}\n";
+    let server = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 81 {\n \
+                  weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n";
+    let text = script.to_string() + &conf(150, "track_script {\n chk\n }") + server;
+    let d = Daemon::start(host, Kind::Steadfast, &text);
+    says(&d, &["status"], &["MASTER VI", "priority 170 = 150 + 20", "ok     script chk", "down   [10.77.0.1]:tcp:81"]);
+    let told: serde_json::Value = serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json");
+    assert!(told["vrrp"]["instances"][0]["adverts_sent"].as_u64().is_some_and(|n| n > 0), "{told}");
+    // Without a peer it takes the parent a second to withdraw what the VRRP process held, and its first wait is no longer.
+    let dead = |child: &str, deaths: usize, words: &[&str]| {
+        let mut former = 0;
+        for n in 0..deaths {
+            let another = || d.pid_of(&format!("{child}.pid")).filter(|pid| *pid != former);
+            assert!(eventually(seconds(10), || another().is_some()), "{}", d.log());
+            former = another().expect("pid");
+            // This life has taken over what it was given, or has found it anew.
+            says(&d, &["status"], &["MASTER VI", "priority 170 = 150 + 20", "down   [10.77.0.1]:tcp:81"]);
+            send(former, Signal::SIGKILL);
+            d.wait_log(&format!("child process({former}) died"), seconds(10 + n as u64));
+        }
+        let mut last = String::new();
+        let told = eventually(seconds(10), || {
+            last = ask(&d, &["status"]);
+            last.contains(&format!("not running, died {deaths} times"))
+        });
+        assert!(told && words.iter().all(|w| last.contains(w)), "{words:?}: {last}\n{}", d.log());
+    };
+    dead("check", 2, &["down   [10.77.0.1]:tcp:81"]);
+    dead("vrrp", 3, &["FAULT  VI", "priority 170 = 150 + 20", "ok     script chk"]);
 }
 
 #[test]
@@ -188,7 +263,7 @@ fn a_refused_reload_says_why() {
     says(&d, &["status"], &["VI"]);
     for (text, why) in [
         ("# nothing\n".to_string(), "the new configuration is empty"),
-        (conf(150, "prioritty 7"), "the new configuration has new faults"),
+        (conf(150, "prioritty 7"), "the new configuration has faults that the running one does not have"),
         (conf(150, "").replace("interface eth0", ""), "the new configuration"),
     ] {
         std::fs::write(d.path("conf"), text).expect("file");

@@ -133,7 +133,12 @@ fn a_reload_with_a_new_fault_changes_nothing() {
             .enumerate()
     {
         a.reload(&text.replace(what, with));
-        assert!(eventually(seconds(5), || a.log().matches("has new faults").count() == n + 1), "{with}: {}", a.log());
+        assert!(
+            eventually(seconds(5), || a.log().matches("has faults that the running one does not have").count()
+                == n + 1),
+            "{with}: {}",
+            a.log()
+        );
         assert!(lan.hosts[0].has(VIP), "{with}");
     }
     // Who wants it so gets it so; and a fault that runs is in nobody's way.
@@ -146,6 +151,8 @@ fn a_reload_with_a_new_fault_changes_nothing() {
         .output()
         .expect("reload");
     assert!(forced.status.success(), "{}", String::from_utf8_lossy(&forced.stderr));
+    let status = steadfast_test_cluster::daemon::ask(&a, &["status"]);
+    assert!(status.contains("the configuration that runs has a fault; `steadfast check "), "{status}");
     a.reload(&text.replace("priority 200", "priority 300").replace(VIP, "10.77.0.101"));
     assert!(eventually(seconds(5), || lan.hosts[0].has("10.77.0.101")), "{}", a.log());
     assert_eq!(a.stop(), Some(0));

@@ -139,7 +139,26 @@ fn an_upgrade_costs_no_failover_and_tells_nobody() {
     // It is a whole daemon: it reloads, answers and stops.
     a.reload(&conf(200, a.folder.path()).replace(&format!("{VIP}/24"), &format!("{VIP}/24\n 10.77.0.101/24")));
     assert!(eventually(seconds(5), || lan.hosts[0].has("10.77.0.101")), "{}", a.log());
-    assert!(steadfast(&a, &["status"]).1.contains("MASTER VI"));
+    let (_, status) = steadfast(&a, &["status"]);
+    assert!(status.contains("MASTER VI"), "{status}");
+    // It is no restart, and a file that came with a program is told of as at a reload.
+    assert!(status.contains(", upgraded ") && status.contains(" ago, running since "), "{status}");
+    assert_eq!(a.log().matches("the program's file has been replaced, so the reload is an upgrade").count(), 2);
+    assert!(!a.log().contains("Changing effective priority"), "{}", a.log());
+    let text = std::fs::read_to_string(a.path("conf")).expect("configuration");
+    std::fs::write(a.path("conf"), text.replace("priority 200", "priority 190")).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["reload"]);
+    assert!(fine, "{said}");
+    a.wait_log("(VI) Changing effective priority from 200 to 190", seconds(10));
+    // A death says nothing of it again, and is known to the next program.
+    let vrrp = a.pid_of("vrrp.pid").expect("pid");
+    steadfast_test_cluster::daemon::send(vrrp, Signal::SIGKILL);
+    assert!(eventually(seconds(10), || a.log().matches("continuing in MASTER state").count() == 5), "{}", a.log());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    let (_, status) = steadfast(&a, &["status"]);
+    assert!(fine && status.contains(", died once, ") && status.contains(": signal 9 (SIGKILL)"), "{said}{status}");
+    assert_eq!(a.log().matches("Changing effective priority").count(), 1, "{}", a.log());
     assert_eq!(a.stop(), Some(0));
     assert!(!lan.hosts[0].has(VIP));
 }
@@ -220,6 +239,33 @@ fn what_an_upgrade_does_without_is_given_up_in_order() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// The old VRRP child is gone without a word, its successor serves: for no master of its the old checker keeps tables that no file names.
+#[test]
+fn an_upgrade_to_a_file_without_virtual_servers_ends_the_checker_at_once() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let text = format!("child_wait_time 60\n{}", conf(255, folder.path()));
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    assert!(eventually(seconds(20), || lan.hosts[0].has(VIP) && a.pid_of("check.pid").is_some()), "{}", a.log());
+    a.wait_log("Startup complete", seconds(10));
+    let checker = a.pid_of("check.pid").expect("pid");
+    let (instance, _) = text.split_once("virtual_server").expect("both");
+    std::fs::write(a.path("conf"), instance).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    let upgraded = Instant::now();
+    assert!(fine, "{said}: {}", a.log());
+    let runs = || Path::new(&format!("/proc/{checker}")).exists();
+    assert!(eventually(seconds(20), || !runs()), "{}", a.log());
+    println!("the old checker was gone after {:?}", upgraded.elapsed());
+    // Pressed by the clock it goes after eight seconds of ten.
+    assert!(upgraded.elapsed() < seconds(4), "{:?}: {}", upgraded.elapsed(), a.log());
+    assert!(lan.hosts[0].has(VIP) && !a.log().contains("does not end"), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_new_program_that_does_not_start_changes_nothing() {
     require!();
@@ -242,9 +288,9 @@ fn a_new_program_that_does_not_start_changes_nothing() {
             "{n}: {said}"
         );
         let why = match n {
-            0 => "the new program does not answer (it exited with status 3)",
-            1 => "the new program does not answer (it exited with status 127, its last words: ",
-            _ => "the new program is no steadfastd (it exited with status 0)",
+            0 => "/steadfastd does not answer (it exited with status 3)",
+            1 => "/steadfastd does not answer (it exited with status 127, its last words: ",
+            _ => "/steadfastd is no steadfastd (it exited with status 0)",
         };
         assert!(said.contains(why), "{n}: {said}");
         assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{n}: {}", a.log());
@@ -268,14 +314,14 @@ fn a_new_program_that_does_not_start_changes_nothing() {
     let broken = file(a.folder.path(), "broken", &program);
     install(a.folder.path(), Path::new(&broken));
     let (fine, said) = steadfast(&a, &["upgrade"]);
-    assert!(!fine && said.contains("the new program cannot take over (its rehearsal exited with status 1)"), "{said}");
+    assert!(!fine && said.contains("/steadfastd cannot take over (its rehearsal exited with status 1)"), "{said}");
     // Lines go to the log by a thread of their own.
     a.wait_log("its vrrp process cannot begin (it exited with status 1)", seconds(5));
     assert!(lan.hosts[0].has(VIP) && a.pid_of("vrrp.pid") == vrrp, "{}", a.log());
     // None at all.
     std::fs::remove_file(a.path("steadfastd")).expect("removed");
     let (fine, said) = steadfast(&a, &["upgrade"]);
-    assert!(!fine && said.contains("the new program cannot be started"), "{said}");
+    assert!(!fine && said.contains("/steadfastd cannot be started"), "{said}");
     let (_, shown) = steadfast(&a, &["status"]);
     assert!(shown.contains("the last upgrade failed") && !shown.contains("shows its faults"), "{shown}");
     // A file that a reload would refuse does not come in by an upgrade, either.

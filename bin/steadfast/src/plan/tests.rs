@@ -173,7 +173,7 @@ const PLANNED: &str = r#"~ bfd_instance B > min_rx: 100 -> 200
 ~ vrrp_instance V > track_script chk > weight: 5 -> 7
 ~ vrrp_instance V > unicast_peer 192.0.2.3 > ttl: none -> min_ttl 4 max_ttl 255
 ~ vrrp_instance V > use_vmac: none -> vrrp.51
-~ vrrp_instance V > version: 2 -> 3
+~ vrrp_instance V > version: 2 -> 3 (peers must have the same)
 - vrrp_instance V > virtual_routes 10.77.0.0/16 via 192.0.2.9 dev eth0 metric 5
 + vrrp_instance V > virtual_routes 10.77.0.0/16 via 192.0.2.9 dev eth0 metric 6
 - vrrp_instance V > virtual_rules from 192.0.2.7/32 priority 1700 lookup 77
@@ -213,7 +213,7 @@ fn a_changed_password_is_told_and_not_shown() {
         Config { instances: vec![i], ..Default::default() }
     };
     assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
-    assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another"]);
+    assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another (peers must have the same)"]);
     assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
 }
 
@@ -265,12 +265,11 @@ fn what_only_a_restart_changes_is_marked() {
 #[test]
 fn an_instance_that_begins_anew_is_marked() {
     let of = |vrid| format!("vrrp_instance V {{\n interface eth0\n virtual_router_id {vrid}\n}}\n");
-    let line =
-        "~ vrrp_instance V > virtual_router_id: 51 -> 53 (it begins anew: its addresses are away for some seconds)";
+    let line = "~ vrrp_instance V > virtual_router_id: 51 -> 53 (it begins anew: its addresses are away for some seconds; peers must have the same)";
     assert_eq!(between(&of(51), &of(53)), [line]);
     let unicast = of(51).replace('}', " unicast_src_ip 10.0.0.1\n unicast_peer {\n 10.0.0.2\n }\n}");
     let lines = between(&of(51), &unicast);
-    let line = "~ vrrp_instance V > adverts: multicast -> unicast from 10.0.0.1 (it begins anew: its addresses are away for some seconds)";
+    let line = "~ vrrp_instance V > adverts: multicast -> unicast from 10.0.0.1 (it begins anew: its addresses are away for some seconds; peers must have the same)";
     assert!(lines.iter().any(|l| l == line), "{lines:?}");
     // Another peer is no other router.
     assert!(!between(&unicast, &unicast.replace("0.2", "0.3")).iter().any(|l| l.contains("anew")));
@@ -370,7 +369,10 @@ fn a_key_that_is_added_is_told_and_one_that_stays_is_not() {
     let key = |id: u32, sign: &str| format!("key {id} {}\n", sign.repeat(40));
     let told = |before: &str, after: &str| plan(&with(before), &with(after));
     assert_eq!(told(&key(1, "a"), &(key(1, "a") + &key(2, "b"))), ["+ vrrp_instance A > auth_hmac > key 2 ***"]);
-    assert_eq!(told(&key(1, "a"), &key(1, "c")), ["~ vrrp_instance A > auth_hmac > key 1: another"]);
+    assert_eq!(
+        told(&key(1, "a"), &key(1, "c")),
+        ["~ vrrp_instance A > auth_hmac > key 1: another (peers must have the same)"]
+    );
     assert_eq!(told(&(key(1, "a") + &key(2, "b")), &key(1, "a")), ["- vrrp_instance A > auth_hmac > key 2 ***"]);
 }
 
@@ -421,4 +423,29 @@ fn what_is_kept_in_another_shape_is_told_as_the_file_has_it() {
         format!("virtual_server_group G {{\n 10.0.0.1 80\n {line}\n}}\nvirtual_server group G {{\n protocol TCP\n}}\n")
     };
     assert_eq!(told(&group(""), &group("10.0.0.2-4 81")), ["+ virtual_server_group G 10.0.0.2-10.0.0.4 81"]);
+}
+
+#[test]
+fn what_peers_compare_is_marked_and_a_script_that_vanished_is_told() {
+    let of = |interval: u8, version: u8| {
+        format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n 10.9.0.1\n }}\n version {version}\n advert_int {interval}\n}}\n"
+        )
+    };
+    let line = "~ vrrp_instance V > advert_int: 1 s -> 2 s";
+    assert_eq!(between(&of(1, 2), &of(2, 2)), [format!("{line} (peers must have the same)")]);
+    // A backup learns it.
+    assert_eq!(between(&of(1, 3), &of(2, 3)), [line]);
+    let script = |left_out: &str| Config {
+        scripts: vec![steadfast_config::model::VrrpScript {
+            name: "chk".into(),
+            left_out: left_out.into(),
+            disabled: !left_out.is_empty(),
+            ..Default::default()
+        }],
+        ..Config::default()
+    };
+    let gone = "~ vrrp_script chk: is left out, and counts for nothing: '/x' was not found";
+    assert_eq!(plan(&script(""), &script("'/x' was not found")), [gone]);
+    assert!(plan(&script("'/x' was not found"), &script("'/x' was not found")).is_empty());
 }

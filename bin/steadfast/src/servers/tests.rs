@@ -188,8 +188,8 @@ fn servers_show_what_their_checks_came_to() {
     assert_eq!(
         service(&s, true, 1000.0, Paint(false)),
         "down   [192.0.2.1]:tcp:80  weight 0 of 1 needed, since 10 s\n  \
-         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms 0.4 s ago\n  \
-         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s 0.4 s ago\n         MISC_CHECK: asking\n  \
+         up     [10.0.0.1]:tcp:80  weight 3 of 10, rising, drained by its agent, since 5 min  TCP_CHECK 1.2 ms, 0.4 s ago\n  \
+         down   [10.0.0.2]:tcp:80  weight 1, since 5 min  MISC_CHECK: timed out after 3 s, 0.4 s ago\n         MISC_CHECK: asking\n  \
          serves [10.0.0.9]:tcp:80  sorry server\n"
     );
     // Who is well and gets no connection.
@@ -282,4 +282,28 @@ fn what_a_server_lacks_is_said_with_it() {
     let s = &w.checker.as_ref().expect("checker").services[0];
     assert!(explain_server(s, &s.servers[1], None, 100.0).contains("It comes back when its agent says `ready`."));
     assert!(explain_service(s, &w, None, 100.0).contains("[10.77.0.19]:tcp:80 would serve until"));
+}
+
+#[test]
+fn an_address_alone_is_enough_where_it_is_of_one() {
+    let names = ["[192.0.2.1]:tcp:80", "[192.0.2.2]:tcp:80", "[192.0.2.2]:tcp:81", "[fd00::1]:tcp:80"];
+    let found = |wanted: &str| at(names.iter(), |n| n, wanted);
+    assert_eq!((found("192.0.2.1"), found("fd00::1")), (vec![&names[0]], vec![&names[3]]));
+    assert!(found("192.0.2.2").is_empty() && found("192.0.2").is_empty());
+}
+
+#[test]
+fn a_check_that_was_not_asked_yet_says_so() {
+    let check =
+        |good: bool| Check { kind: "TCP_CHECK".into(), good, borrowed: true, next: Some(0.2), ..Check::default() };
+    let service =
+        |up: bool| Service { servers: vec![server("[192.0.2.3]:tcp:80", up, check(up))], ..Service::default() };
+    for (up, words) in [(false, "down as before it"), (true, "up as before it")] {
+        let words = format!("TCP_CHECK: not asked yet since the reload; {words}");
+        let s = service(up);
+        let shown = super::service(&s, true, 10.0, Paint(false));
+        assert!(shown.contains(&words), "{shown}");
+        let told = explain_server(&s, &s.servers[0], None, 10.0);
+        assert!(told.contains(&format!("{words}; it asks again in 0.2 s.")), "{told}");
+    }
 }

@@ -78,6 +78,7 @@ impl Role {
                     weight: r.weight,
                     rising: r.rising,
                     drained: r.drained,
+                    drained_since: clock(r.drained_for),
                     traffic: self.counted.server(&self.balancer, s.slot, r.config.address, r.config.port),
                     refused: self.balancer.refusal_of(s.slot, r.config.address, r.config.port).map(Into::into),
                     agent_drains: r.agent_drains,
@@ -86,9 +87,11 @@ impl Role {
                         .map(|c| live::Check {
                             kind: kind(&c.check.kind).into(),
                             good: c.good,
-                            reason: c.reason,
-                            took: c.took.map(|d| d.as_secs_f64()),
-                            at: clock(c.ago),
+                            borrowed: c.borrowed,
+                            // What was found by other words says nothing of these.
+                            reason: c.reason.filter(|_| !c.borrowed),
+                            took: c.took.filter(|_| !c.borrowed).map(|d| d.as_secs_f64()),
+                            at: clock(c.ago.filter(|_| !c.borrowed)),
                             said: c.said.into(),
                             failed: c.failed,
                             risen: c.risen,

@@ -317,7 +317,7 @@ impl Daemon {
         (head, said): (&str, &[String; 3]),
     ) -> std::io::Result<Option<i32>> {
         let Some((client, _, _)) = self.control.clients.get(at).and_then(Option::as_ref) else { return Ok(None) };
-        let of = |n: &usize| self.roles.get(*n).map(|r| (*n, Former::remembered(r.name, r.kept_all())));
+        let of = |n: &usize| self.roles.get(*n).map(|r| (*n, Former::remembered(r.name, r.remembered())));
         let given = Given {
             head: head.to_string(),
             said: said.clone(),
@@ -346,7 +346,7 @@ impl Daemon {
             .roles
             .iter()
             .enumerate()
-            .filter(|(_, r)| r.pid.is_some() || r.ward.watch.total() > 0)
+            .filter(|(_, r)| r.pid.is_some() || r.dead.before + r.ward.watch.total() > 0)
             .map(|(n, r)| {
                 let memory = r.pid.map_or(0, files::resident);
                 let pid = r.pid.map_or("null".to_string(), |p| p.to_string());
@@ -359,18 +359,19 @@ impl Daemon {
                 let age = age.map_or("null".to_string(), |a| format!("{:.3}", a.as_secs_f64()));
                 let silent = r.pid.map_or("null".to_string(), |_| format!("{:.3}", r.ward.watch.silent_for(t).as_secs_f64()));
                 format!(
-                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"silent\":{silent},\"withdrawn\":{},\"due\":{due}}}",
+                    "{{\"name\":{},\"pid\":{pid},\"since\":{:.3},\"deaths\":{},\"late\":{},\"memory\":{memory},\"age\":{age},\"silent\":{silent},\"withdrawn\":{},\"last_death\":{},\"due\":{due}}}",
                     to_json(r.name),
                     wall - r.ward.watch.lived(t).as_secs_f64(),
-                    r.ward.watch.total(),
+                    r.dead.before + r.ward.watch.total(),
                     r.ward.late,
                     r.withdrawn.is_some(),
+                    to_json(&r.dead.last),
                 )
             })
             .collect();
         let reading = self.control.last_reading.map_or("null".to_string(), |(at, ok)| format!("[{at:.3},{ok}]"));
         format!(
-            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"refused\":{},\"children\":[{}],",
+            "{{\"version\":{},\"pid\":{},\"since\":{:.3},\"file\":{},\"readings\":{},\"last_reading\":{reading},\"refused\":{},\"runs_since\":{:.3},\"faults\":{},\"children\":[{}],",
             to_json(&format!("{} ({COMPATIBLE})", env!("CARGO_PKG_VERSION"))),
             schedule::pid(),
             wall - t.since(self.begun).as_secs_f64(),
@@ -378,6 +379,8 @@ impl Daemon {
             to_json(&std::path::absolute(&self.options.file).unwrap_or_default().display().to_string()),
             self.readings,
             to_json(&self.control.refused),
+            self.runs_since(),
+            self.facts.faults.len(),
             children.join(","),
         )
     }

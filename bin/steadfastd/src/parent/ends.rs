@@ -81,6 +81,7 @@ impl Daemon {
         let done = self.withdraw(n, false);
         let Some(role) = self.roles.get_mut(n) else { return };
         role.withdrawn = done.then(files::wall_clock);
+        role.begins_anew("no process could be started");
         let (title, what) = (role.title, held(role.title));
         if done {
             log::error!(MESSAGE_ID = events::WITHDRAWN;
@@ -236,10 +237,13 @@ impl Daemon {
             spawn::End::Signalled(s) => End::Signalled(s),
         };
         let title = role.title;
+        let how = deaths::how(end, role.ward.watch.was_silent());
         let sequel = role.ward.ended(t, end, stopping);
         if !matches!(sequel, Sequel::Expected { .. } | Sequel::Successor) {
             log::error!("pid {pid} {what}");
+            role.dead.last = Some((files::wall_clock(), how.clone()));
         }
+        let reason = deaths::reason(role.ward.watch.in_a_row(), &how);
         match sequel {
             Sequel::Expected { withdraw } => {
                 if withdraw {
@@ -272,6 +276,9 @@ impl Daemon {
                     if let Some(role) = self.roles.get_mut(n) {
                         role.withdrawn = Some(files::wall_clock());
                     }
+                }
+                if let Some(role) = self.roles.get_mut(n).filter(|_| withdraw || forgotten) {
+                    role.begins_anew(&reason);
                 }
                 if delay.is_zero() {
                     self.start(n);

@@ -3,6 +3,7 @@
 mod begin;
 mod control;
 mod core_pattern;
+mod deaths;
 mod dump;
 mod ends;
 mod newcomer;
@@ -142,6 +143,8 @@ struct Daemon {
     control: Control,
     scheduled: scheduled::Scheduled,
     begun: Time,
+    /// Since when a daemon runs here without a stop, under earlier programs, too, by the clock.
+    runs_since: Option<f64>,
     /// When what was needed for a start or a reload is given back.
     trim: Option<Time>,
 }
@@ -239,6 +242,7 @@ pub fn run(options: Box<Options>) -> i32 {
         control: Control::default(),
         scheduled: Default::default(),
         begun: now(),
+        runs_since: None,
         trim: None,
     };
     let status = daemon.run();
@@ -323,6 +327,8 @@ impl Daemon {
                 if self.loading.is_some() {
                     self.reload_again = true;
                 } else if self.stopping.is_none() && upgrade::program().is_some_and(|(_, other)| other) {
+                    log::info!("Reloading ...");
+                    log::info!("the program's file has been replaced, so the reload is an upgrade");
                     self.try_upgrade();
                 } else if self.stopping.is_none() {
                     log::info!("Reloading ...");

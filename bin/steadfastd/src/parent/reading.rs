@@ -87,7 +87,8 @@ impl Daemon {
     fn not_read(&mut self, reload: bool, upgrade: bool, why: &str) {
         self.then_upgrade = false;
         self.unmark_reload();
-        let what = if upgrade { "the new program" } else { "the loader" };
+        let path = upgrade::program().filter(|_| upgrade).map(|(path, _)| format!(" {}", path.display()));
+        let what = if upgrade { format!("the new program{}", path.unwrap_or_default()) } else { "the loader".into() };
         let goes_on = if upgrade { ", the running one goes on" } else { "" };
         log::error!("{what} cannot be started ({why}){goes_on}");
         let stays = if upgrade { PROGRAM } else { CONFIGURATION };
@@ -164,7 +165,10 @@ impl Daemon {
                 if l.reload && !force && steadfast_ipc::new_faults(&self.facts.faults, &facts.faults) =>
             {
                 let what = if self.then_upgrade { "both" } else { "it" };
-                self.refuse("has new faults", &format!(" (steadfast reload --force takes {what} over all the same)"));
+                self.refuse(
+                    "has faults that the running one does not have",
+                    &format!(" (steadfast reload --force takes {what} over all the same)"),
+                );
             }
             // The new program would go where nothing of the old one is found.
             (spawn::End::Exited(0), Some(facts), Some(_)) if self.then_upgrade && self.moves(&facts) => {

@@ -1,12 +1,13 @@
 //! One child: its process, its pipes, its pid file.
 
+use super::deaths::Deaths;
 use super::{LAST_WORDS, SIGKILL, SIGTERM};
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
 use steadfast_core::Time;
 use steadfast_ipc::{FrameError, Message};
-use steadfast_supervisor::{Memory, Ward};
+use steadfast_supervisor::{Memory, WITHDRAWN, Ward};
 use steadfast_sys::pidfile::PidFile;
 use steadfast_sys::pipe::{PACKET, Packet, Reader, Writer};
 use steadfast_sys::spawn;
@@ -33,6 +34,8 @@ pub(super) struct Role {
     pub withdrawn: Option<f64>,
     /// So many times in a row it could not be started.
     pub failed: u32,
+    /// What is remembered of its ends.
+    pub dead: Deaths,
     former: Option<Former>,
     from: Option<Reader>,
     to: Option<Writer>,
@@ -48,6 +51,7 @@ impl Role {
             ward: Ward::new(memory, respawn),
             withdrawn: None,
             failed: 0,
+            dead: Deaths::default(),
             former: None,
             from: None,
             to: None,
@@ -118,6 +122,22 @@ impl Role {
     /// All that is kept.
     pub fn kept_all(&self) -> Vec<(String, Vec<u8>)> {
         self.ward.kept().map(|(k, b)| (k.to_string(), b.to_vec())).collect()
+    }
+
+    /// Why its successor begins anew, and when what it held was taken away, if it was.
+    pub fn begins_anew(&mut self, why: &str) {
+        if self.name != "vrrp" {
+            return;
+        }
+        match steadfast_ipc::encode(&(self.withdrawn, why)) {
+            Ok(bytes) => self.ward.note(WITHDRAWN, &bytes),
+            Err(e) => log::error!("{e}"),
+        }
+    }
+
+    /// What it said last, as far as it is known: of a dead one what was kept before its successor is to begin anew.
+    pub fn remembered(&self) -> Vec<(String, Vec<u8>)> {
+        self.ward.remembered().map(|(k, b)| (k.to_string(), b.to_vec())).collect()
     }
 
     /// Takes over from an older program.

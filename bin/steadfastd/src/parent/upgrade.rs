@@ -5,6 +5,7 @@
 
 use super::Daemon;
 use super::control::PROGRAM;
+use super::deaths::Deaths;
 use crate::cli::COMPATIBLE;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_sys::handover;
 use steadfast_sys::schedule::{self, Tell};
-use steadfast_sys::{logging, now, spawn};
+use steadfast_sys::{files, logging, now, spawn};
 
 /// What one version says to the next, as JSON: it must be understood by programs that are not written yet. Fields may come, none may
 /// change its meaning.
@@ -22,6 +23,8 @@ use steadfast_sys::{logging, now, spawn};
 pub struct Handover {
     version: String,
     readings: u64,
+    /// Since when a daemon runs without a stop.
+    runs_since: Option<f64>,
     pub roles: Vec<Former>,
 }
 
@@ -36,6 +39,8 @@ pub struct Former {
     pub kept: Vec<(String, Vec<u8>)>,
     /// The number of its life, which its messages carry.
     epoch: u64,
+    /// How often it died, and how.
+    dead: Deaths,
 }
 
 impl Former {
@@ -98,11 +103,14 @@ impl Daemon {
             let (pid, descriptors, epoch) = r.handed_over();
             let mut kept = r.kept_all();
             kept.extend(r.ward.silence(t).map(|(key, bytes)| (key.to_string(), bytes)));
-            Former { name: r.name.to_string(), pid, descriptors, kept, epoch }
+            let before = r.dead.before + r.ward.watch.total();
+            let dead = Deaths { before, last: r.dead.last.clone() };
+            Former { name: r.name.to_string(), pid, descriptors, kept, epoch, dead }
         });
         let handover = Handover {
             version: env!("CARGO_PKG_VERSION").to_string(),
             readings: self.readings,
+            runs_since: Some(self.runs_since()),
             roles: roles.collect(),
         };
         let mut keep: Vec<i32> = handover.roles.iter().flat_map(|r| r.descriptors.clone()).collect();
@@ -111,9 +119,14 @@ impl Daemon {
         Ok((memory, keep))
     }
 
+    pub(super) fn runs_since(&self) -> f64 {
+        self.runs_since.unwrap_or_else(|| files::wall_clock() - now().since(self.begun).as_secs_f64())
+    }
+
     fn refuse_program(&mut self, why: &str) {
-        log::error!("the new program {why}, the running one goes on");
-        self.reading_ended(Some((&format!("the new program {why}"), PROGRAM)));
+        let path = program().map(|(path, _)| format!("{} ", path.display())).unwrap_or_default();
+        log::error!("the new program {path}{why}, the running one goes on");
+        self.reading_ended(Some((&format!("the new program {path}{why}"), PROGRAM)));
         schedule::tell_manager(Tell::Ready);
         self.trim = Some(now() + super::SETTLED);
     }
@@ -160,8 +173,10 @@ impl Daemon {
             env!("CARGO_PKG_VERSION")
         );
         self.readings = handover.readings;
+        self.runs_since = handover.runs_since;
         for former in handover.roles {
             if let Some(role) = self.roles.iter_mut().find(|r| r.name == former.name) {
+                role.dead = former.dead;
                 role.succeed(former.pid, former.epoch, &former.descriptors, former.kept);
             }
         }

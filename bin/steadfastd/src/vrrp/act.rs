@@ -168,7 +168,7 @@ impl Role {
             Some(Probe::Readable(path)) => ScriptEnd::Exited(i32::from(!files::readable(path))),
             None => ScriptEnd::NotStarted,
         };
-        self.keep_result(&name, &end, None, String::new());
+        let _ = self.keep_result(&name, &end, None, String::new());
         self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
     }
 

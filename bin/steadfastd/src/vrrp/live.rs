@@ -2,16 +2,17 @@
 
 use super::{Role, past};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use steadfast_core::{Kept, Time};
 use steadfast_ipc::{Reporter, encode, report_pieces, status_pieces};
 use steadfast_status::live;
 use steadfast_sys::files;
-use steadfast_vrrp::{Counters, Notice, ScriptEnd, Tracked, Version};
+use steadfast_vrrp::{Counters, Mismatch, Notice, Output, ScriptEnd, Tracked, Version};
 
 /// Changes of each instance that are remembered.
 const CHANGES: usize = 8;
 /// Lines that say what is done about a change.
-const CONSEQUENCES: [&str; 7] = [
+const CONSEQUENCES: [&str; 8] = [
     "setting V",
     "removing V",
     "setting Virtual",
@@ -20,6 +21,7 @@ const CONSEQUENCES: [&str; 7] = [
     "Sending/queueing",
     // A priority alone changes no state: what is heard, or a timer, does.
     "Changing effective priority",
+    "start preempt delay",
 ];
 /// Bytes of a cause.
 const CAUSE: usize = 300;
@@ -45,6 +47,8 @@ pub struct History {
     causes: HashMap<String, String>,
     /// Why the change comes that is logged next.
     next: HashMap<String, String>,
+    /// Why those begin that have not begun yet, where a former life is gone with what it knew.
+    anew: Option<(String, BTreeSet<String>)>,
 }
 
 impl History {
@@ -74,8 +78,24 @@ impl History {
         self.changes(name).back().filter(|c| c.state == state).map(|c| c.at)
     }
 
+    /// A former life has ended for a reason, and its states with it; at `withdrawn` what it held was taken away.
+    pub fn begins_anew<'a>(&mut self, names: impl Iterator<Item = &'a str>, withdrawn: Option<f64>, why: &str) {
+        let names: BTreeSet<String> = names.map(str::to_string).collect();
+        for name in names.iter().filter(|_| withdrawn.is_some()) {
+            let cause = format!("{why}; what it held was taken away");
+            self.add(name, live::Change { at: withdrawn.unwrap_or_default(), state: "FAULT".into(), cause });
+        }
+        self.anew = Some((why.to_string(), names));
+    }
+
     /// What the line before the next change does not say.
-    pub fn because(&mut self, name: String, cause: String) {
+    pub fn because(&mut self, name: String, mut cause: String) {
+        if let Some((why, names)) = &mut self.anew
+            && cause == past::STARTED
+            && names.remove(&name)
+        {
+            cause = format!("{why}; it begins anew, by listening");
+        }
         self.next.insert(name, cause);
     }
 
@@ -136,8 +156,12 @@ impl History {
         let mut cause = if faults.is_empty() { told } else { faults.join(", ") };
         // All of them fit into one message.
         cause.truncate((0..=CAUSE.min(cause.len())).rev().find(|at| cause.is_char_boundary(*at)).unwrap_or(0));
+        self.add(name, live::Change { at: wall, state: state.to_string(), cause });
+    }
+
+    fn add(&mut self, name: &str, change: live::Change) {
         let mut all = self.changes(name);
-        all.push_back(live::Change { at: wall, state: state.to_string(), cause });
+        all.push_back(change);
         if all.len() > CHANGES {
             all.pop_front();
         }
@@ -179,6 +203,17 @@ fn thrown_away(k: &Counters) -> Vec<(String, u64)> {
     all.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| (what.to_string(), n)).collect()
 }
 
+fn mismatch(m: &Mismatch, t: Time) -> live::Mismatch {
+    let texts = |all: &[IpAddr]| all.iter().map(ToString::to_string).collect();
+    live::Mismatch {
+        source: m.source.to_string(),
+        theirs: texts(&m.theirs),
+        ours: texts(&m.ours),
+        since: t.since(m.since).as_secs_f64(),
+        last: t.since(m.last).as_secs_f64(),
+    }
+}
+
 impl Role {
     /// Says how the role is.
     pub(super) fn say_status(&mut self, t: Time) {
@@ -190,7 +225,7 @@ impl Role {
     pub(super) fn testify(&mut self, verdicts: &HashMap<&str, bool>, t: Time) {
         let mut status = self.status(t);
         for i in &mut status.instances {
-            (i.adverts_sent, i.adverts_received) = (0, 0);
+            (i.adverts_sent, i.adverts_received, i.refused) = (None, None, None);
             i.due.clear();
         }
         for tracker in status.trackers.iter_mut().filter(|t| t.kind == "script") {
@@ -265,15 +300,16 @@ impl Role {
                 advert_interval: c.advert_interval.as_secs_f64(),
                 master_interval: v.master_interval.as_secs_f64(),
                 preempt: c.preempt,
+                preempt_delay: c.preempt_delay.as_secs_f64(),
                 handing_over: leaving.contains(&c.name.as_str()),
                 due: due.map(|(what, at)| (what.to_string(), at.since(t).as_secs_f64())).collect(),
                 holds: v.objects_set,
                 addresses: c.addresses.iter().chain(&c.excluded).map(|a| a.cidr.to_string()).collect(),
                 history: self.history.changes(&c.name).into(),
-                adverts_sent: k.advert_sent,
-                adverts_received: k.advert_rcvd,
+                adverts_sent: Some(k.advert_sent),
+                adverts_received: Some(k.advert_rcvd),
                 became_master: k.become_master,
-                refused: refused_by.iter().map(|(_, n)| n).sum(),
+                refused: Some(refused_by.iter().map(|(_, n)| n).sum()),
                 refused_by,
                 missing: not_taken(&c.name, false),
                 unchanged: not_taken(&c.name, true),
@@ -286,6 +322,7 @@ impl Role {
                     .map(|l| (l.clone(), self.system.mirror.by_name(l).map(|l| l.mac.to_string()))),
                 rejected: rejected.next(),
                 also_rejected: rejected.collect(),
+                mismatches: v.mismatches.iter().map(|m| mismatch(m, t)).collect(),
                 unproven: v.sighting.map(|s| live::Unproven {
                     source: s.source.to_string(),
                     why: s.why.to_string(),
@@ -361,14 +398,14 @@ impl Role {
         all
     }
 
-    /// A script has ended.
+    /// A script has ended: what is to be logged beside what the machine says of it.
     pub(super) fn keep_result(
         &mut self,
         name: &str,
         end: &ScriptEnd,
         overran: Option<std::time::Duration>,
         said: String,
-    ) {
+    ) -> Option<Output> {
         let result = match (end, overran) {
             (_, Some(limit)) => format!("timed out after {} s", limit.as_secs()),
             (ScriptEnd::Exited(status), _) => format!("exit status {status}"),
@@ -378,9 +415,17 @@ impl Role {
         };
         let at = Some(files::wall_clock());
         let known = self.plan.probes.contains_key(name);
+        // The log says that it failed, keepalived's way; what it wrote says why, once until it is another result.
+        let mut wrote = None;
+        let good = *end == ScriptEnd::Exited(0);
+        let another = self.results.get(name).is_none_or(|last| last.result != result || last.said.is_empty());
+        if known && !good && another && !said.is_empty() && !matches!(end, ScriptEnd::NotStarted | ScriptEnd::Unable) {
+            wrote = Some(Output::Log(log::Level::Info, format!("VRRP_Script({name}) wrote: {said}")));
+        }
         if known {
             self.results.insert(name.into(), live::Tracker { result, at, said, ..Default::default() });
         }
+        wrote
     }
 }
 
@@ -418,6 +463,21 @@ mod tests {
         assert_eq!(cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]), "interface eth0 is down");
         assert_eq!(cause(&mut h, &reloaded, Notice::Backup, &[]), "nothing is at fault any more");
         assert_eq!(cause(&mut h, &["(V) removed"], Notice::Fault, &[]), "removed from the configuration");
+    }
+
+    #[test]
+    fn a_life_that_begins_anew_says_what_became_of_the_one_before() {
+        let mut h = History::default();
+        cause(&mut h, &["(V) Receive advertisement timeout", "(V) Entering MASTER STATE"], Notice::Master, &[]);
+        h.begins_anew(["V"].into_iter(), Some(5.0), "its process died twice: signal 9");
+        h.because("V".into(), past::STARTED.into());
+        let begun = cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]);
+        assert_eq!(begun, "its process died twice: signal 9; it begins anew, by listening");
+        let all: Vec<_> = h.changes("V").iter().map(|c| (c.state.clone(), c.at)).collect();
+        assert_eq!(all[1], ("FAULT".to_string(), 5.0));
+        // One that a reload adds later is started like any.
+        h.because("V".into(), past::STARTED.into());
+        assert_eq!(cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]), past::STARTED);
     }
 
     #[test]

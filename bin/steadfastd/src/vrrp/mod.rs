@@ -43,7 +43,7 @@ use steadfast_ipc::{Action, Alarm, Ended, JobEnd, Keeping, Message, News, decode
 use steadfast_net::netlink::{Event, Outcome};
 use steadfast_net::vrrp_socket::Receiver;
 use steadfast_notify::Subject;
-use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED};
+use steadfast_supervisor::{FOR_UPGRADE as COUNTERS, SILENT, UNTIL_RELOAD as ADJUSTED, WITHDRAWN};
 use steadfast_sys::inotify::Watcher;
 use steadfast_sys::number::Numbers;
 use steadfast_sys::procwatch::Watch as Processes;
@@ -489,10 +489,9 @@ impl Role {
                     // The result of another run is waited for, which was begun since.
                     continue;
                 }
-                if !unwanted {
-                    self.keep_result(&name, &end, overran, said);
-                }
+                let wrote = if unwanted { None } else { self.keep_result(&name, &end, overran, said) };
                 self.router.handle(t, Input::ScriptEnded(&name, end), &mut self.out);
+                self.out.extend(wrote);
             }
         }
     }

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use steadfast_ipc::{decode, encode};
 use steadfast_status::live::Change;
 
+/// Why an instance is BACKUP first.
+pub const STARTED: &str = "it was started, and each instance begins by listening";
 /// Words that many changes share, by number. New ones come at the end: what an upgrade reads keeps its number.
 const WORDS: [&str; 10] = [
     "INIT",
@@ -17,7 +19,7 @@ const WORDS: [&str; 10] = [
     "Receive advertisement timeout",
     "nothing is at fault any more",
     "an instance begins as BACKUP",
-    "it was started, and each instance begins by listening",
+    STARTED,
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -23,6 +23,7 @@ impl Role {
         let mut adjusted: Vec<(String, Adjusted)> = Vec::new();
         let mut unwritten = succession::Unwritten::default();
         let mut silent = Duration::ZERO;
+        let mut anew: Option<(Option<f64>, String)> = None;
         let mut keeping = Keeping::default();
         let mut ready = Vec::new();
         let mut config: Option<Config> = None;
@@ -52,6 +53,10 @@ impl Role {
                     }
                     Order::Message(Message::Keep { key, bytes }) if key == SILENT => {
                         silent = Duration::from_millis(decode(&bytes).unwrap_or_default());
+                        parent.say(Message::Keep { key, bytes: Vec::new() });
+                    }
+                    Order::Message(Message::Keep { key, bytes }) if key == WITHDRAWN => {
+                        anew = decode(&bytes).ok();
                         parent.say(Message::Keep { key, bytes: Vec::new() });
                     }
                     Order::Message(Message::Keep { key, bytes }) if key.starts_with(HISTORY) => {
@@ -155,6 +160,9 @@ impl Role {
                 parent.say(not_adjusted(name));
             }
             router.handle(t, Input::Adjust(name, *priority, *preempt), &mut out);
+        }
+        if let Some((withdrawn, why)) = anew {
+            history.begins_anew(router.views().map(|v| v.config.name.as_str()), withdrawn, &why);
         }
         let reread = Reread::new(&reactor, READ, reread::read)?;
         let mut role = Role {
@@ -420,6 +428,11 @@ fn release(
     settle(&mut system, &mut reactor)?;
     let masters: Vec<Snapshot> =
         snapshots.iter().filter(|s| s.state == steadfast_core::State::Master).cloned().collect();
+    if !all {
+        // They are away until the next life begins.
+        let away = snapshots.iter().filter(|s| s.state != steadfast_core::State::Fault);
+        away.for_each(|s| log::info!("({}) Entering FAULT STATE", s.name));
+    }
     if !masters.is_empty() {
         let mut leaving = Router::restore(machine.clone(), &masters, 0, now(), &mut Vec::new());
         farewell(&mut leaving, &mut system, &mut reactor, &machine.statics)?;

@@ -129,9 +129,22 @@ fn another_address_list_is_used_but_named_once_with_both_lists() {
     assert!(lines[0].contains("192.0.2.7, 192.0.2.8") && lines[0].contains("10.0.0.151"), "{}", lines[0]);
     assert_eq!(solo.view().counters.addr_list_err, 2);
     assert_eq!(solo.view().master, Some((ip(PEER), 200)));
+    let told: Vec<_> = solo.view().mismatches.iter().map(|m| (m.source, m.theirs.clone(), m.ours.clone())).collect();
+    assert_eq!(told, [(ip(PEER), vec![ip("192.0.2.7"), ip("192.0.2.8")], vec![ip("10.0.0.151")])]);
     // and the timer was armed anew by it
     solo.run_ms(3000);
     assert_eq!(solo.state(), State::Backup);
+    // Of many senders some are known; one that names the same again is not told of any more.
+    for last in 3..12 {
+        let from = format!("10.0.0.{last}");
+        let bytes = solo.packet(&from, 200, |a| a.addresses = vec![ip("192.0.2.7")]);
+        solo.receive(&from, 255, &bytes);
+        solo.run_ms(10);
+    }
+    let senders = |solo: &Solo| solo.view().mismatches.iter().map(|m| m.source).collect::<Vec<_>>();
+    assert!(senders(&solo).len() == 4 && senders(&solo).contains(&ip("10.0.0.11")), "{:?}", senders(&solo));
+    solo.hear("10.0.0.11", 200);
+    assert!(senders(&solo).len() == 3 && !senders(&solo).contains(&ip("10.0.0.11")), "{:?}", senders(&solo));
 }
 
 #[test]

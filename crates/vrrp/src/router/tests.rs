@@ -95,9 +95,12 @@ fn a_restored_master_keeps_the_priority_that_good_scripts_gave_it_until_they_rep
         stamps: crate::Stamps::default(),
         old_checksum: false,
         preempts: 0,
+        base: 110,
     };
     let mut solo = restored(config, &[snapshot]);
-    assert_eq!(sent(&solo.take()), [120]);
+    let out = solo.take();
+    assert_eq!(sent(&out), [120]);
+    assert!(logs(&out).contains(&"(VI) Changing effective priority from 130 to 120"), "{:?}", logs(&out));
     assert_eq!(solo.view().counters.become_master, 1);
 }
 
@@ -190,6 +193,7 @@ fn a_restored_master_that_may_not_go_on_withdraws_what_its_former_self_left() {
         stamps: crate::Stamps::default(),
         old_checksum: false,
         preempts: 0,
+        base: 0,
     };
     let mut out = Vec::new();
     let mut router = Router::restore(one(instance("VI", 0, 51, 100)), &[snapshot], 1, t(0), &mut out);

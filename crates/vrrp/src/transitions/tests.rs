@@ -370,6 +370,9 @@ fn preempt_delay_counts_from_the_first_lower_advert_and_a_higher_one_cancels_it(
         solo.run_ms(1000);
     }
     assert_eq!(solo.state(), State::Backup);
+    let out = solo.take();
+    let begins: Vec<&str> = logs(&out).into_iter().filter(|l| l.contains("preempt delay")).collect();
+    assert_eq!(begins, ["(VI) start preempt delay (10.000000)"]);
     for _ in 0..2 {
         solo.hear(PEER, 50);
         solo.run_ms(1000);
