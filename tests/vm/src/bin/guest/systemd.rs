@@ -11,6 +11,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("exporters_find_dumps_by_the_links_of_the_package", exporters_find_dumps_by_the_links_of_the_package),
     ("its_processes_have_the_powers_that_are_written", its_processes_have_the_powers_that_are_written),
     ("the_daemon_itself_changes_nothing_of_the_system", the_daemon_itself_changes_nothing_of_the_system),
+    ("a_network_namespace_is_entered_from_within_the_unit", a_network_namespace_is_entered_from_within_the_unit),
     ("a_script_does_what_it_did_for_keepalived", a_script_does_what_it_did_for_keepalived),
     ("the_strict_drop_in_takes_nothing_from_the_daemon", the_strict_drop_in_takes_nothing_from_the_daemon),
     ("systemctl_reloads_and_tells_what_came_of_it", systemctl_reloads_and_tells_what_came_of_it),
@@ -242,6 +243,19 @@ fn the_daemon_itself_changes_nothing_of_the_system() {
     assert!(works("systemctl reload steadfast") && works("steadfast reload"), "{}", journal());
     // The file that a command sees is the daemon's.
     assert!(works("steadfast plan && steadfast check"), "{}", sh("(steadfast plan; steadfast check) 2>&1 || true"));
+}
+
+/// Its name is a mount, which the unit's view of files has, too.
+fn a_network_namespace_is_entered_from_within_the_unit() {
+    sh("ip netns add inner");
+    let inner = format!("net:[{}]", sh("stat -L -c %i /run/netns/inner").trim());
+    std::fs::write(FILE, format!("net_namespace inner\n{}", conf(""))).expect("configuration");
+    sh("systemctl restart steadfast");
+    let network = || std::fs::read_link(format!("/proc/{}/ns/net", main_pid())).unwrap_or_default();
+    assert!(eventually(seconds(20), || network().display().to_string() == inner), "{}", journal());
+    std::fs::write(FILE, conf("")).expect("configuration");
+    sh("systemctl restart steadfast; ip netns del inner");
+    assert!(eventually(seconds(20), || holds(VIP)), "{}", journal());
 }
 
 /// What takes over a service with its address: it mounts, looks at devices, writes into the kernel's log, changes what belongs to the
