@@ -16,6 +16,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const UNTOLD: Duration = Duration::from_secs(3);
 /// A daemon that answers nobody for so long is not waited for: nothing that it does by itself takes longer.
 const SILENCE: Duration = Duration::from_secs(15);
+/// A daemon that is there is asked again for so long, while a new program takes its place and nobody listens.
+const BETWEEN: Duration = Duration::from_secs(5);
+/// What is said of one that was asked, and ended before it had answered.
+const NO_ANSWER: &str = "no answer";
+/// And where nobody listens.
+const NOBODY: &str = "no daemon answers at";
 /// What is said of one that stands still.
 pub const SILENT: &str = "is there, but does not answer";
 
@@ -151,15 +157,15 @@ pub fn socket(named: Option<PathBuf>, pid: Option<u32>) -> Result<PathBuf, Strin
 pub fn ask(path: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
     let problem = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-            format!(
-                "no daemon answers at {}: is steadfastd running? (--socket or --pid names another one)",
-                path.display()
-            )
+            format!("{NOBODY} {}: is steadfastd running? (--socket or --pid names another one)", path.display())
         }
         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
             format!("{}: the daemon's parent process {SILENT}", path.display())
         }
         std::io::ErrorKind::PermissionDenied => format!("{}: only root may ask", path.display()),
+        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => {
+            format!("{}: {NO_ANSWER}", path.display())
+        }
         _ => format!("{}: {e}", path.display()),
     };
     let mut stream = UnixStream::connect(path).map_err(problem)?;
@@ -176,7 +182,7 @@ pub fn ask(path: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
         None => drop(stream.read_to_end(&mut answer).map_err(problem)?),
     }
     if answer.is_empty() {
-        return Err(format!("{}: no answer", path.display()));
+        return Err(format!("{}: {NO_ANSWER}", path.display()));
     }
     Ok(answer)
 }
@@ -268,6 +274,47 @@ pub fn order(socket: &Path, words: &[&str]) -> Result<(), String> {
     let answer = ask(socket, words)?;
     let text = String::from_utf8_lossy(&answer).trim().to_string();
     if text == "ok" { Ok(()) } else { Err(text.strip_prefix("failed: ").unwrap_or(&text).to_string()) }
+}
+
+/// The same of a daemon that may be about to be another program, or to end. `before`: the number that it gave before. True: it was asked
+/// again.
+pub fn insist(socket: &Path, words: &[&str], before: Option<u64>) -> Result<bool, String> {
+    let until = Instant::now() + BETWEEN;
+    // Its pid file may go at any moment.
+    let process = before.and_then(|pid| process_of(socket, pid)).or_else(|| at(socket));
+    let mut again = false;
+    loop {
+        let e = match order(socket, words) {
+            Err(e) if e.starts_with(NOBODY) || e.ends_with(NO_ANSWER) => e,
+            done => return done.map(|()| again),
+        };
+        match &process {
+            Some(p) if !p.lives() => {
+                return Err(format!("{}: the daemon has ended meanwhile: its log says why", socket.display()));
+            }
+            Some(_) if Instant::now() < until => {}
+            Some(_) => {
+                return Err(format!(
+                    "{}: the daemon is there, and nobody listens: it is ending, or hangs",
+                    socket.display()
+                ));
+            }
+            None => return Err(e),
+        }
+        again = true;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The daemon whose pid file is beside this socket.
+fn at(socket: &Path) -> Option<Process> {
+    let files = std::fs::read_dir(socket.parent()?).into_iter().flatten().flatten().map(|f| f.path());
+    let mut files = files.filter(|p| p != socket && p.file_stem() == socket.file_stem() && p.is_file());
+    let number = |p: PathBuf| {
+        let small = p.metadata().is_ok_and(|m| m.len() < 32);
+        std::fs::read_to_string(p).ok().filter(|_| small)?.trim().parse().ok()
+    };
+    files.find_map(|p| process_of(socket, number(p)?))
 }
 
 /// What the daemon reported of a configuration: the `last` that it read, or the `running` one; an older one does not say.

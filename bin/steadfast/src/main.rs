@@ -291,13 +291,17 @@ fn reload(socket: &Path, force: bool) -> i32 {
     let lives = ask::lives(socket);
     let before = Some(socket).filter(|_| lives).and_then(|s| ask::begun(s).ok());
     let reports = before.as_ref().and_then(|_| ask::reports(socket, "running"));
-    if let Err(e) = ask::order(socket, words) {
-        eprintln!("steadfast: {e}");
-        show_faults(socket, &e);
-        return 1;
-    }
-    // Where the program's file was replaced meanwhile, another one has answered the next question.
-    if let Some(before) = before {
+    let again = match ask::insist(socket, words, before.as_ref().map(|b| b.pid)) {
+        Ok(again) => again,
+        Err(e) => {
+            eprintln!("steadfast: {e}");
+            show_faults(socket, &e);
+            return 1;
+        }
+    };
+    // Where the program's file was replaced meanwhile, another one has answered the next question. One that took over before it was
+    // asked has reloaded.
+    if let Some(before) = before.filter(|_| !again) {
         match successor(socket, &before) {
             Some(Some(whole)) => {
                 closed(&format!(

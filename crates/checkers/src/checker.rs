@@ -66,6 +66,8 @@ pub(crate) struct Checker {
     pub dying: Option<Box<Dying>>,
     /// What is under way asks what the check asked before it was worded anew.
     pub former: bool,
+    /// Silence after former words was let off once.
+    pub let_off: bool,
     /// It counts as its servers did when a reload brought it, and has not been answered yet.
     pub borrowed: bool,
     /// Pages that are still to be asked for in this round, after the present one.
@@ -120,6 +122,7 @@ impl Checker {
             probe: None,
             dying: None,
             former: false,
+            let_off: false,
             borrowed: false,
             chain: 0,
             reason: None,
@@ -127,6 +130,19 @@ impl Checker {
             remarked: 0,
             took: 0,
             ended: 0,
+        }
+    }
+
+    /// Whether the answer to former words says something by the present ones. Who did not answer those would not have answered these, but
+    /// that silence may be what a server of datagrams has for words that it does not understand: once that is no failure, however often
+    /// the words change.
+    pub fn holds_for_newer_words<T>(&mut self, result: &Result<T, Failure>) -> bool {
+        let datagrams = matches!(self.check.kind, CheckKind::Udp { .. } | CheckKind::Dns { .. });
+        match result {
+            Err(Failure::Timeout | Failure::Closed) if datagrams => std::mem::replace(&mut self.let_off, true),
+            Err(failure) => failure.is_no_answer(),
+            // What else was said is about the former ones.
+            Ok(_) => false,
         }
     }
 

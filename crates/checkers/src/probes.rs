@@ -338,10 +338,10 @@ impl Pool {
             return;
         }
         let Some(checker) = self.checker(c) else { return };
-        // Who did not answer the former words would not have answered these; what else was said is about the former ones.
-        if std::mem::take(&mut checker.former) && !result.as_ref().is_err_and(Failure::is_no_answer) {
+        if std::mem::take(&mut checker.former) && !checker.holds_for_newer_words(&result) {
             return self.start(c, now, out);
         }
+        checker.let_off = false;
         checker.borrowed = false;
         let (before, page) = (checker.state, checker.state.url);
         let result = result.map_err(|failure| checker.of_page(failure));

@@ -78,6 +78,48 @@ fn what_a_former_question_was_answered_is_not_held_against_a_server() {
     assert_eq!(w.table(), "10.0.0.1:80=1");
 }
 
+/// A server of datagrams says nothing to words that it does not understand. Who mends the words loses no server by what was under way.
+#[test]
+fn silence_after_words_that_were_mended_takes_no_server_out() {
+    let limit = Duration::from_millis(2500);
+    let udp = |n: u8| {
+        let reply = Some(Box::new(Reply { max: 255, ..Reply::default() }));
+        let kind = CheckKind::Udp { target: Target { timeout: limit, ..target(A) }, payload: vec![n], reply };
+        Check { kind, timing: timing() }
+    };
+    let dns = |n: u8| {
+        let kind = CheckKind::Dns { target: Target { timeout: limit, ..target(A) }, kind: 6, name: format!("{n}.org") };
+        Check { kind, timing: timing() }
+    };
+    for check in [&udp as &dyn Fn(u8) -> Check, &dns] {
+        let of = |n| {
+            let mut check = check(n);
+            check.timing.retry = 0;
+            config(service(vec![server(A, 1, check)]))
+        };
+        let mut w = World::new(of(0));
+        w.manner(A, Manner::Silent);
+        w.run(1.5);
+        assert_eq!(w.table(), "10.0.0.1:80=1", "asked, and not yet judged");
+        w.reload(of(1));
+        w.run(2.0);
+        assert_eq!(w.table(), "10.0.0.1:80=1", "the silence was about the former words");
+        w.run(2.6);
+        assert_eq!(w.table(), "", "this one is not");
+        // A server that is gone goes out, however often its words change, and so does one that refuses.
+        for manner in [Manner::Silent, Manner::Refuses] {
+            let mut w = World::new(of(0));
+            w.manner(A, manner);
+            w.run(0.5);
+            for n in 1..=8 {
+                w.reload(of(n));
+                w.run(1.0);
+            }
+            assert_eq!(w.table(), "");
+        }
+    }
+}
+
 /// The first check is good, the second one is not.
 #[test]
 fn a_good_check_that_is_asked_at_other_times_stays_good() {

@@ -110,6 +110,37 @@ fn what_was_withdrawn_is_not_looked_for_by_the_next_process() {
     assert!(!all.iter().chain(&["vrrp.52", "10.99.0.1"]).any(|w| now.contains(w)), "{now}");
 }
 
+/// Who has nothing to block has no table, whichever way it came to its file.
+#[test]
+fn a_table_is_there_when_something_is_to_be_blocked() {
+    require!();
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    if host.command("nft").arg("--version").output().is_err() {
+        println!("SKIPPED: nft is not there, which shows the tables");
+        return;
+    }
+    let text = |more: &str| {
+        format!(
+            "vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n priority 200\n advert_int 0.1\n version 3\n {more}\n \
+             virtual_ipaddress {{\n 10.77.0.100/24\n }}\n}}\n"
+        )
+    };
+    for first in [text("no_accept"), text("")] {
+        host.ip("link set eth0 down");
+        let d = start(host, &first, tempfile::tempdir().expect("folder"));
+        d.wait_log("Entering FAULT STATE", seconds(10));
+        d.wait_log("Startup complete", seconds(10));
+        d.reload(&text("no_accept"));
+        d.wait_log("Reload complete", seconds(10));
+        assert!(!rules(host).contains("table ip"), "{}\n{}", rules(host), d.log());
+        host.ip("link set eth0 up");
+        assert!(eventually(seconds(10), || rules(host).contains("elements = { 10.77.0.100 }")), "{}", rules(host));
+        assert_eq!(d.stop(), Some(0));
+        assert!(!rules(host).contains("table ip"), "{}", rules(host));
+    }
+}
+
 /// A table that blocks an address would make it unreachable on this host for whoever has it later.
 #[test]
 fn a_file_without_virtual_routers_leaves_no_blocked_address_behind() {

@@ -239,6 +239,33 @@ fn what_an_upgrade_does_without_is_given_up_in_order() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// The old VRRP child is gone without a word, its successor serves: for no master of its the old checker keeps tables that no file names.
+#[test]
+fn an_upgrade_to_a_file_without_virtual_servers_ends_the_checker_at_once() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = home();
+    let text = format!("child_wait_time 60\n{}", conf(255, folder.path()));
+    let log = std::fs::File::create(folder.path().join("log")).expect("log");
+    let a = Daemon::start_in(&lan.hosts[0], Kind::Steadfast, &text, folder, Stdio::from(log));
+    assert!(eventually(seconds(20), || lan.hosts[0].has(VIP) && a.pid_of("check.pid").is_some()), "{}", a.log());
+    a.wait_log("Startup complete", seconds(10));
+    let checker = a.pid_of("check.pid").expect("pid");
+    let (instance, _) = text.split_once("virtual_server").expect("both");
+    std::fs::write(a.path("conf"), instance).expect("configuration");
+    install(a.folder.path(), &steadfastd());
+    let (fine, said) = steadfast(&a, &["upgrade"]);
+    let upgraded = Instant::now();
+    assert!(fine, "{said}: {}", a.log());
+    let runs = || Path::new(&format!("/proc/{checker}")).exists();
+    assert!(eventually(seconds(20), || !runs()), "{}", a.log());
+    println!("the old checker was gone after {:?}", upgraded.elapsed());
+    // Pressed by the clock it goes after eight seconds of ten.
+    assert!(upgraded.elapsed() < seconds(4), "{:?}: {}", upgraded.elapsed(), a.log());
+    assert!(lan.hosts[0].has(VIP) && !a.log().contains("does not end"), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_new_program_that_does_not_start_changes_nothing() {
     require!();

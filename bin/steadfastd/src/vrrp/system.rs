@@ -89,8 +89,11 @@ impl System {
     /// Takes an object out that another process has put there.
     pub fn remove_foreign(&mut self, object: Object) {
         if let Object::Block(b) = &object {
-            // Our first element makes the table anew, without what was in it.
-            self.firewall.add(entry(b));
+            match self.firewall.clear(&entry(b)) {
+                Ok(true) => self.new_socket = self.firewall.fd(),
+                Ok(false) => {}
+                Err(e) => log::debug!("nftables: {e}"),
+            }
         }
         self.remove(object);
     }

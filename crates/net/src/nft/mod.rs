@@ -70,6 +70,8 @@ pub struct Firewall {
     entries: BTreeMap<Entry, u32>,
     /// Families whose table exists.
     tables: [bool; 2],
+    /// Families whose table of an earlier life was removed.
+    cleared: [bool; 2],
     queue: Vec<(Entry, u32, bool)>,
 }
 
@@ -83,6 +85,7 @@ impl Firewall {
             kernel: Tables::default(),
             entries: BTreeMap::new(),
             tables: [false; 2],
+            cleared: [false; 2],
             queue: Vec::new(),
         }
     }
@@ -165,6 +168,19 @@ impl Firewall {
         let messages =
             FAMILIES.into_iter().flat_map(|family| build::no_table(&settings).into_iter().map(move |m| (family, m)));
         self.kernel.send(messages.collect())?;
+        Ok(opened)
+    }
+
+    /// Removes what an earlier life may have blocked of an entry's family, once: it did so in a table of ours, which the first entry makes anew.
+    /// True: a socket was opened, its descriptor is to be watched.
+    pub fn clear(&mut self, entry: &Entry) -> io::Result<bool> {
+        let at = |family: &Family| *family == entry.family();
+        let Some(n) = FAMILIES.iter().position(at).filter(|n| !self.tables[*n] && !self.cleared[*n]) else {
+            return Ok(false);
+        };
+        self.cleared[n] = true;
+        let opened = self.kernel.open(1usize << 20)?;
+        self.without([0, 1].map(|m| m == n))?;
         Ok(opened)
     }
 
