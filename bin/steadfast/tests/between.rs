@@ -13,7 +13,9 @@ impl Daemon {
     fn new() -> Daemon {
         let folder = tempfile::tempdir().expect("folder");
         let program = folder.path().join("steadfastd");
-        std::fs::copy("/bin/sleep", &program).expect("program");
+        // Not by this process: a program that another thread starts at that moment would have it open for writing.
+        let copied = Command::new("cp").arg("/bin/sleep").arg(&program).status().expect("cp");
+        assert!(copied.success());
         let child = Command::new(program).arg("60").spawn().expect("a process");
         std::fs::write(folder.path().join("own.pid"), format!("{}\n", child.id())).expect("pid file");
         Daemon(folder, child)

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 fn file(folder: &Path, name: &str, text: &[u8]) -> PathBuf {
     let path = folder.join(name);
-    std::fs::write(&path, text).expect("file");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    // Not by this process: a program that another thread starts at that moment would have it open for writing, and it could not be run.
+    let mut writer = std::process::Command::new("sh");
+    let writer = writer.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(&path).stdin(std::process::Stdio::piped());
+    let mut writer = writer.spawn().expect("a shell");
+    io::Write::write_all(&mut writer.stdin.take().expect("pipe"), text).expect("file");
+    assert!(writer.wait().expect("its end").success());
     path
 }
 
