@@ -203,6 +203,8 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     } else if vrrp.trackers.iter().any(|t| tracker(&t)) {
         let of = vrrp.trackers.iter().filter(tracker);
         of.map(|t| trackers::explain(t, &around, silence("vrrp"), wall())).collect::<Vec<_>>().join("\n")
+    } else if instances.iter().any(|i| i.interface == *name) {
+        show::explain_link(name, instances, silence("vrrp"))
     } else {
         let groups = vrrp.groups.iter().map(|(group, _)| group);
         let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));

@@ -364,8 +364,8 @@ impl Role {
             .collect();
         let files = self.router.file_states().filter(|(n, _)| used.contains(n)).map(|(n, value)| {
             let path = self.plan.files.iter().find(|f| f.name == n).map(|f| f.path.as_path());
-            let absent = path.is_some_and(|p| !files::readable(p));
-            tracker("file", n, None, format!("value {value}{}", if absent { ", it cannot be read" } else { "" }))
+            let why = path.and_then(files::unreadable).map(|e| format!(", it cannot be read: {e}"));
+            tracker("file", n, None, format!("value {value}{}", why.unwrap_or_default()))
         });
         let processes = self.router.process_states().map(|(p, count, ok, _)| {
             let wanted = match p.quorum_max {
