@@ -48,7 +48,7 @@ section! {
         live "shutdown_script" "SCRIPT [USER [GROUP]]" "-" "none" => shutdown_script: Option<Script> = None, |c, v| c.script(v);
         /// Limit of shutdown_script.
         live "shutdown_script_timeout" "SECS" "1-1000" "10" => shutdown_script_timeout: u64 = 10, |c, v| c.int(v, 1, 1000);
-        /// Interfaces may be absent at start. steadfast always allows that; the word silences the report.
+        /// Interfaces may be absent at start. steadfast always allows that; the word makes a note of the report on an instance's, and silences others.
         live "dynamic_interfaces" "[allow_if_changes]" "-" "off" => dynamic_interfaces: bool = false, |c, v| c.flag(v);
         /// Interface of static addresses that name none.
         live "default_interface" "IF" "existing" "eth0" => default_interface: Option<String> = None, |c, v| c.text(v);
