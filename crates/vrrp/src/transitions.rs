@@ -130,7 +130,10 @@ impl Router {
         if before == after {
             return;
         }
-        self.log(Level::Info, i, format_args!("Changing effective priority from {before} to {after}"), out);
+        // What is first learned of the world changes nothing that anybody has been told.
+        if self.life != Life::Settling {
+            self.log(Level::Info, i, format_args!("Changing effective priority from {before} to {after}"), out);
+        }
         if tell && x.config.notify_priority_changes {
             let notice = if x.state == State::Master { Notice::MasterPriority } else { Notice::BackupPriority };
             self.notify(i, notice, out);
