@@ -45,7 +45,7 @@ impl Router {
         // trackers first: what instances are compared against must be the new world
         self.define_scripts(&config.scripts, &HashMap::new(), now, out);
         self.trackers.define_files(&config.files);
-        self.define_processes(&config.processes);
+        let bad = self.define_processes(&config.processes);
         let tracked: HashSet<&Tracked> = config.instances.iter().flat_map(|i| &i.tracks).map(|t| &t.what).collect();
         self.trackers.services.retain(|name, _| tracked.contains(&Tracked::Service(name.clone())));
         self.trackers.sessions.retain(|name, _| tracked.contains(&Tracked::Session(name.clone())));
@@ -102,6 +102,7 @@ impl Router {
             .collect();
         self.define_groups(&config.groups);
         self.reindex();
+        bad.iter().for_each(|name| self.say_quorum(name, false, out));
         for (i, before) in changed.iter().filter(|(i, before)| self.name(*i) != before.name.as_str()) {
             out.push(Output::Renamed(before.name.to_string(), self.name(*i).to_string()));
         }
@@ -338,19 +339,20 @@ impl Router {
     }
 
     /// Process trackers: a delay that counts goes on for the one that it is for.
-    fn define_processes(&mut self, configs: &[ProcessConfig]) {
+    fn define_processes(&mut self, configs: &[ProcessConfig]) -> Vec<String> {
         let mut delays: HashMap<String, Time> = HashMap::new();
         for (n, p) in self.trackers.processes.iter().enumerate() {
             let key = Timer::Process(n as u32);
             delays.extend(self.timers.get(key).map(|at| (p.config.name.clone(), at)));
             self.timers.cancel(key);
         }
-        self.trackers.define_processes(configs);
+        let bad = self.trackers.define_processes(configs);
         for (n, p) in self.trackers.processes.iter().enumerate() {
             if let Some(at) = delays.get(&p.config.name) {
                 self.timers.set(Timer::Process(n as u32), *at);
             }
         }
+        bad
     }
 
     /// Scripts: those with the same command keep their history, the others begin anew.

@@ -155,6 +155,8 @@ pub(crate) struct Trackers {
     pub sessions: HashMap<String, bool>,
     pub processes: Vec<Process>,
     pub process_index: HashMap<String, u32>,
+    /// Counts of process trackers that the next configuration brings.
+    pub counted: HashMap<String, u32>,
     /// Addresses that we manage, by interface: never the source of adverts.
     pub managed: HashMap<String, HashSet<IpAddr>>,
     /// Interfaces where an address of ours may be a source all the same.
@@ -385,17 +387,27 @@ impl Trackers {
         self.files.retain(|name, _| files.iter().any(|f| f.name == *name));
     }
 
-    /// Takes over the definitions, keeping what is known of those that stay.
-    pub fn define_processes(&mut self, processes: &[ProcessConfig]) {
+    /// Takes over the definitions, keeping what is known of those that stay. Those that are new and not as required.
+    pub fn define_processes(&mut self, processes: &[ProcessConfig]) -> Vec<String> {
         let mut old = std::mem::take(&mut self.processes);
+        let counted = std::mem::take(&mut self.counted);
+        let mut bad = Vec::new();
         self.process_index.clear();
         for config in processes {
             let kept = old.iter().position(|p| p.config.name == config.name).map(|at| old.swap_remove(at));
+            let fresh = kept.is_none();
             let mut process = kept.unwrap_or(Process { config: config.clone(), count: None, ok: true });
             process.config = config.clone();
+            if let Some(count) = counted.get(&config.name).filter(|_| fresh)
+                && process.counted(*count).is_some()
+                && process.report()
+            {
+                bad.push(config.name.clone());
+            }
             self.process_index.insert(config.name.clone(), self.processes.len() as u32);
             self.processes.push(process);
         }
+        bad
     }
 }
 

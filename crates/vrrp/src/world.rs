@@ -155,7 +155,10 @@ impl Router {
     }
 
     pub(crate) fn on_process(&mut self, now: Time, name: &str, count: u32, out: &mut Vec<Output>) {
-        let Some(id) = self.trackers.process_index.get(name).copied() else { return };
+        let Some(id) = self.trackers.process_index.get(name).copied() else {
+            self.trackers.counted.insert(name.to_owned(), count);
+            return;
+        };
         let Some(p) = self.trackers.processes.get_mut(id as usize) else { return };
         let first = p.count.is_none();
         match p.counted(count) {
@@ -182,12 +185,16 @@ impl Router {
 
     /// A process tracker says something else than before.
     pub(crate) fn process_reported(&mut self, name: &str, ok: bool, now: Time, out: &mut Vec<Output>) {
-        let what = Tracked::Process(name.into());
-        if self.by_tracker.contains_key(&what) {
+        self.say_quorum(name, ok, out);
+        self.tracker_changed(&Tracked::Process(name.into()), now, out);
+    }
+
+    /// Of one that is tracked.
+    pub(crate) fn say_quorum(&self, name: &str, ok: bool, out: &mut Vec<Output>) {
+        if self.by_tracker.contains_key(&Tracked::Process(name.into())) {
             let word = if ok { "gained" } else { "lost" };
             out.push(Output::Log(Level::Info, format!("Quorum {word} for tracked process {name}")));
         }
-        self.tracker_changed(&what, now, out);
     }
 
     /// What is the first word about a session is no news to log, unless it is good.

@@ -46,6 +46,48 @@ fn the_end_of_a_tracked_process_is_noticed_at_once_and_its_return_soon() {
     assert!(best < Duration::from_millis(150), "{best:?}");
 }
 
+/// Who begins while a tracked process is absent is told of with the priority that it has. That is no news to who goes on after a crash.
+#[test]
+fn a_process_that_is_absent_counts_from_the_first_word() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("FIFO");
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
+    let mut heard = options.read(true).write(true).open(&fifo).expect("FIFO");
+    let instance = |name: &str, vrid: u8, address: &str| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n version 3\n advert_int 0.1\n priority 100\n \
+             track_process {{\n {name}_there\n }}\n virtual_ipaddress {{\n {address}/24\n }}\n}}\n"
+        )
+    };
+    let tracker =
+        |name: &str| format!("vrrp_track_process {name}_there {{\n process sf-nobody-{name}\n weight 10\n}}\n");
+    let globals = format!("global_defs {{\n vrrp_notify_fifo {}\n}}\n", fifo.display());
+    let one = format!("{globals}{}{}", tracker("VI"), instance("VI", 51, VIP));
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &one);
+    a.wait_log("(VI) Entering MASTER STATE", Duration::from_secs(10));
+    a.reload(&format!("{one}{}{}", tracker("SOLO"), instance("SOLO", 52, "10.77.0.101")));
+    a.wait_log("(SOLO) Entering MASTER STATE", Duration::from_secs(10));
+    let mut said = String::new();
+    let all = eventually(Duration::from_secs(10), || {
+        let mut piece = [0; 4096];
+        if let Ok(n) = std::io::Read::read(&mut heard, &mut piece) {
+            said += &String::from_utf8_lossy(&piece[..n]);
+        }
+        said.contains("\"SOLO\" MASTER")
+    });
+    assert!(all && said.contains("\"SOLO\" BACKUP 100\n") && said.contains("\"VI\" BACKUP 100\n"), "{said}");
+    assert!(said.lines().all(|l| l.ends_with(" 100")), "{said}");
+    send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);
+    a.wait_log("(SOLO) continuing in MASTER state", Duration::from_secs(10));
+    assert!(a.log().contains("Quorum lost for tracked process SOLO_there"), "{}", a.log());
+    assert!(!a.log().contains("Changing effective priority"), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 /// Ended with the test.
 struct Guard(Child);
 

@@ -192,6 +192,8 @@ struct Role {
     born: Time,
     /// A successor is wanted, which has this to write first.
     succession: Option<succession::Unwritten>,
+    /// Since when.
+    wanted: Option<Time>,
     /// Tracked files whose first value could not be written.
     unwritten: BTreeSet<String>,
 }

@@ -1,10 +1,11 @@
 //! A new file of the VRRP role takes effect.
 
 use super::{Role, SETTLED, details, plan::Plan, translate};
+use std::path::Path;
 use steadfast_config::Config;
 use steadfast_core::Time;
 use steadfast_ipc::Message;
-use steadfast_sys::schedule;
+use steadfast_sys::{procs, schedule};
 use steadfast_vrrp::Input;
 
 /// What the loop needs of a file.
@@ -37,11 +38,18 @@ impl Role {
         if !self.plan.alarms {
             self.has_raised();
         }
-        // A file that is tracked from now on is read before anybody judges by it.
+        // A file that is tracked from now on is read before anybody judges by it, and processes are counted.
         for f in plan.files.iter().filter(|f| !self.plan.files.iter().any(|o| o.name == f.name)) {
             let first = f.init.filter(|(_, overwrite)| *overwrite || !f.path.exists()).map(|(v, _)| v);
             let value = first.unwrap_or_else(|| self.numbers.read(&f.path));
             self.router.handle(t, Input::File(&f.name, value), &mut self.out);
+        }
+        let known = |name: &str| self.plan.processes.iter().any(|o| o.matcher.name == name);
+        let fresh: Vec<_> = plan.processes.iter().map(|p| p.matcher.clone()).filter(|m| !known(&m.name)).collect();
+        if !fresh.is_empty() {
+            for (name, count) in procs::count(Path::new("/proc"), &fresh) {
+                self.router.handle(t, Input::Process(&name, count), &mut self.out);
+            }
         }
         self.save_state("pre", t);
         self.told = told;

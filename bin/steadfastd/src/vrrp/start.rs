@@ -216,6 +216,7 @@ impl Role {
             beats_of_links: Default::default(),
             born: t,
             succession: None,
+            wanted: None,
             unwritten: Default::default(),
         };
         // A life before this one may have left nothing that is still true, and has written the files all the same.

@@ -63,8 +63,12 @@ impl Role {
 
     /// Hands over, where a successor is wanted and has been told all; true: this process is to end.
     pub(super) fn hands_over(&mut self, t: Time) -> bool {
+        let wanted = *self.wanted.get_or_insert(t);
         let early = t < self.born + places::PAUSE;
-        let busy = t < self.born + places::PAUSE + places::PATIENCE && self.teller.has_more_to_say();
+        let latest = wanted.max(self.born + places::PAUSE) + places::PATIENCE;
+        // A successor knows nothing of whom a reload took out: that one serves until its peer is heard, for which it has its own limit.
+        let serves = self.router.handing_over().next().is_some();
+        let busy = serves || (t < latest && self.teller.has_more_to_say());
         if early || busy || self.leaving.begun() {
             return false;
         }

@@ -22,11 +22,30 @@ const MADE: &str = "\tfifo ";
 /// Keys of lines for FIFOs that a successor opens: this, the path, and after a line break the number of the line.
 const LATE: &str = "\tline ";
 
-/// Lines that wait for a FIFO to be opened, at most; then the oldest are dropped.
-const LINES: usize = 256;
+/// Keys of how many of them are lost begin with this; the path follows.
+const LOST: &str = "\tlost ";
 
-/// Lines for a FIFO that is not open yet, with their numbers.
-type Lines = VecDeque<(u64, String)>;
+/// Lines that wait for a FIFO to be opened, at most, which are more than a host has instances; then the oldest are dropped.
+const LINES: usize = 4096;
+
+/// Lines for a FIFO that is not open yet.
+#[derive(Default)]
+struct Lines {
+    /// With their numbers.
+    waiting: VecDeque<(u64, String)>,
+    /// So many were dropped before these.
+    lost: u64,
+}
+
+impl Lines {
+    fn add(&mut self, number: u64, line: String) {
+        if self.waiting.len() >= LINES {
+            self.lost += 1;
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((number, line));
+    }
+}
 
 /// Who is told.
 #[derive(Default)]
@@ -84,7 +103,15 @@ impl Teller {
                         if self.made.remove(&*f.path.to_string_lossy()) {
                             open.adopt();
                         }
-                        self.late.remove(&f.path).into_iter().flatten().for_each(|(_, line)| open.line(line));
+                        let late = self.late.remove(&f.path).unwrap_or_default();
+                        if late.lost > 0 {
+                            log::warn!(
+                                "FIFO {}: {} lines were lost, too many waited until it was open",
+                                f.path.display(),
+                                late.lost
+                            );
+                        }
+                        late.waiting.into_iter().for_each(|(_, line)| open.line(line));
                         self.fifos.push(open);
                     }
                     Err(_) if self.another_could(&f.path) => {
@@ -93,7 +120,7 @@ impl Teller {
                                 "FIFO {} is not open yet: a successor opens it, and lines wait for that",
                                 f.path.display()
                             );
-                            new.insert(Lines::new());
+                            new.insert(Lines::default());
                         }
                         // Its reader would find nothing.
                         continue;
@@ -164,7 +191,13 @@ impl Teller {
             let number = u64::from_str_radix(number, 16).unwrap_or(0);
             self.last = self.last.max(number);
             let line = String::from_utf8_lossy(bytes).into_owned();
-            self.late.entry(path.into()).or_default().push_back((number, line));
+            self.late.entry(path.into()).or_default().add(number, line);
+            self.keeping.inherited(key.to_string());
+            return true;
+        }
+        if let Some(path) = key.strip_prefix(LOST) {
+            let lost = String::from_utf8_lossy(bytes).parse().unwrap_or(0);
+            self.late.entry(path.into()).or_default().lost += lost;
             self.keeping.inherited(key.to_string());
             return true;
         }
@@ -181,7 +214,10 @@ impl Teller {
         let made = made.map(|f| (format!("{MADE}{}", f.path().display()), vec![1]));
         let of = |(path, lines): (&PathBuf, &Lines)| {
             let key = |number| format!("{LATE}{}\n{number:016x}", path.display());
-            lines.iter().map(|(number, line)| (key(number), line.clone().into_bytes())).collect::<Vec<_>>()
+            let lost =
+                (lines.lost > 0).then(|| (format!("{LOST}{}", path.display()), lines.lost.to_string().into_bytes()));
+            let waiting = lines.waiting.iter().map(|(number, line)| (key(number), line.clone().into_bytes()));
+            waiting.chain(lost).collect::<Vec<_>>()
         };
         self.keeping.difference(made.chain(self.late.iter().flat_map(of)))
     }
@@ -214,14 +250,10 @@ impl Teller {
         for fifo in &mut self.fifos {
             fifo.line(line.to_string());
         }
-        for (path, lines) in &mut self.late {
-            if lines.len() >= LINES {
-                log::warn!("FIFO {}: a line was lost, too many wait until it is open", path.display());
-                lines.pop_front();
-            }
+        for lines in self.late.values_mut() {
             self.last += 1;
             self.later = true;
-            lines.push_back((self.last, line.to_string()));
+            lines.add(self.last, line.to_string());
         }
     }
 
@@ -317,3 +349,6 @@ impl Teller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
