@@ -499,3 +499,32 @@ fn virtual_and_real_servers_are_explained_and_drained_by_names_without_quotes() 
     assert!(wrong.contains("no virtual server 10.77.0.1 80; there are: [10.77.0.100]:tcp:80; quotes show"), "{wrong}");
     assert_eq!(d.stop(), Some(0));
 }
+
+/// `dynamic_interfaces` takes the fault away; whoever mistypes an interface is to know it all the same.
+#[test]
+fn an_interface_that_is_absent_is_told_of_also_where_it_may_be() {
+    require!();
+    let lan = Lan::new(1);
+    let of = |link: &str| {
+        format!(
+            "global_defs {{\n dynamic_interfaces\n}}\nvrrp_sync_group G {{\n group {{\n VI\n }}\n}}\nvrrp_instance VI {{\n interface {link}\n \
+             virtual_router_id 51\n priority 255\n virtual_ipaddress {{\n 10.77.0.100/24\n }}\n}}\n"
+        )
+    };
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &of("eth0"));
+    assert!(eventually(seconds(10), || lan.hosts[0].has("10.77.0.100")), "{}", d.log());
+    std::fs::write(d.path("conf"), of("eth9")).expect("file");
+    // Who asks lives where the daemon does, and sees its links.
+    let program = steadfastd().with_file_name("steadfast");
+    let mut plan = lan.hosts[0].command(program.to_str().expect("path"));
+    let plan = plan.arg("--socket").arg(d.path("pid").with_extension("control")).arg("plan").output().expect("plan");
+    let text = String::from_utf8_lossy(&plan.stdout);
+    let words =
+        "eth0 -> eth9 (there is no interface eth9 now: it is in FAULT until there is, and with it sync group G)";
+    assert!(text.contains(words) && !text.contains("some seconds"), "{text}");
+    let note = "interface eth9 does not exist now, the instance waits for it";
+    assert!(String::from_utf8_lossy(&plan.stderr).contains(note), "{}", String::from_utf8_lossy(&plan.stderr));
+    let reload = steadfast(&d, &["reload"]);
+    let told = String::from_utf8_lossy(&reload.stderr);
+    assert!(reload.status.success() && told.contains(note), "{told}");
+}
