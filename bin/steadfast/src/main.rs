@@ -14,6 +14,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use steadfast_config::diag::{self, json, render};
+use steadfast_config::host::Host;
 use steadfast_config::model::Config;
 use steadfast_config::source::{FsReader, Options};
 use steadfast_config::{SystemHost, keywords, load};
@@ -203,6 +204,8 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
     } else if vrrp.trackers.iter().any(|t| tracker(&t)) {
         let of = vrrp.trackers.iter().filter(tracker);
         of.map(|t| trackers::explain(t, &around, silence("vrrp"), wall())).collect::<Vec<_>>().join("\n")
+    } else if instances.iter().any(|i| i.interface == *name) {
+        show::explain_link(name, instances, silence("vrrp"))
     } else {
         let groups = vrrp.groups.iter().map(|(group, _)| group);
         let names = instances.iter().map(|i| &i.name).chain(groups).chain(sessions.iter().map(|s| &s.name));
@@ -493,15 +496,17 @@ fn planned(socket: &Path, file: Option<PathBuf>) -> Result<(), String> {
     if c.instances.is_empty() && c.statics.is_empty() && c.virtual_servers.is_empty() && c.bfd.is_empty() {
         return Err(format!("{} is empty: a reload would change nothing", file.display()));
     }
-    let mut lines = plan::plan(&running, &outcome.config);
+    let (whole, _) = ask::status(socket)?;
+    let elsewhere = ask::lives_elsewhere(socket, whole.pid, "net");
+    // What is not here may be where the daemon lives.
+    let absent = |link: &str| !elsewhere && SystemHost.interface(link).is_none();
+    let mut lines = plan::plan(&running, &outcome.config, &absent);
     if let Some([runs, read]) = ask::fixed(socket) {
         let wanted: plan::Fixed = c.fixed().into_iter().map(|(word, value)| (word.to_string(), value)).collect();
         lines.retain(|l| ![&runs, &read, &wanted].iter().any(|words| plan::is_on(l, words)));
         lines.extend(plan::fixed(&runs, &wanted));
     }
     // What managers have set is not in the running file, and a reload ends it.
-    let (whole, _) = ask::status(socket)?;
-    let elsewhere = ask::lives_elsewhere(socket, whole.pid, "net");
     for i in whole.vrrp.map(|v| v.instances).unwrap_or_default() {
         let Some(wanted) = c.instances.iter().find(|w| w.name == i.name) else { continue };
         let preempt = |on: bool| if on { "enabled" } else { "disabled" };

@@ -5,7 +5,7 @@ mod special;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use steadfast_config::model::{Config, VrrpInstance};
+use steadfast_config::model::{Config, SyncGroup, VrrpInstance};
 use steadfast_core::Secret;
 use steadfast_core::kernel::{Address, Object, scope_word};
 
@@ -410,11 +410,18 @@ pub fn is_on(line: &str, words: &Fixed) -> bool {
 /// Behind a change with which a virtual router is another one.
 const ANEW: &str = " (it begins anew: its addresses are away for some seconds)";
 
+/// The same where a peer that has not made the change hears nothing of the one that begins.
+const APART: &str =
+    " (it begins anew: a peer takes over at once, and both hold its addresses; peers must have the same)";
+
 /// Behind a change that its peers have to make as well.
 const PEERS: &str = "peers must have the same";
 
-/// Lines: `+` what comes, `-` what goes, `~` what changes.
-pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
+/// Behind an address that comes or goes: a peer that has others says so, and serves on.
+const ADDRESSES: &str = " (peers tell of a mismatch until they have the same)";
+
+/// Lines: `+` what comes, `-` what goes, `~` what changes. `absent`: whether a link is not there.
+pub fn plan(running: &Config, wanted: &Config, absent: &dyn Fn(&str) -> bool) -> Vec<String> {
     let value = |c: &Config| {
         let mut v = serde_json::to_value(c).unwrap_or_default();
         simplify("", &mut v);
@@ -432,12 +439,23 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         line.push_str(AT_A_RESTART);
     }
     // Another router to everybody: the old one leaves, the new one listens first.
-    let anew = |l: &str| {
-        let field = l.strip_prefix("~ vrrp_instance ").and_then(|l| l.split_once(" > ")).map(|(_, field)| field);
-        field.is_some_and(|f| f.starts_with("virtual_router_id: ") || f.starts_with("interface: "))
-    };
-    for line in out.iter_mut().filter(|l| anew(l)) {
-        line.push_str(ANEW);
+    for line in &mut out {
+        let Some((name, field)) = line.strip_prefix("~ vrrp_instance ").and_then(|l| l.split_once(" > ")) else {
+            continue;
+        };
+        let link = field.strip_prefix("interface: ").and_then(|f| f.rsplit(' ').next());
+        let text = match link {
+            _ if field.starts_with("virtual_router_id: ") => APART.into(),
+            Some(link) if absent(link) => {
+                let member = |g: &&SyncGroup| g.group.iter().flatten().any(|m| m == name);
+                let group = wanted.groups.iter().find(member);
+                let group = group.map(|g| format!(", and with it sync group {}", g.name)).unwrap_or_default();
+                format!(" (there is no interface {link} now: it is in FAULT until there is{group})")
+            }
+            Some(_) => ANEW.into(),
+            None => continue,
+        };
+        line.push_str(&text);
     }
     // What another name has is the same router to everybody as long as link, router id and source are; else it is a new one.
     let only = |all: &'_ Config, other: &'_ Config| -> Vec<VrrpInstance> {
@@ -470,9 +488,28 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         let Some(w) = wanted.instances.iter().find(same) else { continue };
         // Unicast routers are told apart by their source, too.
         let source = |i: &VrrpInstance| i.src_ip.filter(|_| !i.unicast_peer.is_empty());
-        if source(i) != source(w) {
-            let [from, to] = [i, w].map(|i| source(i).map_or("multicast".into(), |a| format!("unicast from {a}")));
-            out.push(format!("~ vrrp_instance {} > adverts: {from} -> {to}{ANEW}", i.name));
+        let sent = |i: &VrrpInstance| match source(i) {
+            _ if i.unicast_peer.is_empty() => "multicast".to_string(),
+            Some(a) => format!("unicast from {a}"),
+            None => "unicast".into(),
+        };
+        if sent(i) != sent(w) {
+            // Without a source of its own it is the same router to itself, and goes on; its peers hear nothing of it all the same.
+            let how = if source(i) == source(w) { format!(" ({PEERS})") } else { APART.into() };
+            out.push(format!("~ vrrp_instance {} > adverts: {} -> {}{how}", i.name, sent(i), sent(w)));
+        }
+        // What stands in an advert; a line may be another one for what is said of the same address.
+        let named = |i: &VrrpInstance| -> Vec<String> {
+            i.virtual_ipaddress.iter().map(|(a, ..)| a.cidr.address.to_string()).collect()
+        };
+        let both = [named(i), named(w)];
+        let lines = ["-", "+"].map(|sign| format!("{sign} vrrp_instance {} > virtual_ipaddress ", i.name));
+        for line in &mut out {
+            let address = lines.iter().find_map(|begin| line.strip_prefix(begin.as_str()));
+            let Some(address) = address.and_then(|a| a.split(['/', ' ']).next()).map(str::to_string) else { continue };
+            if both.iter().filter(|all| all.contains(&address)).count() == 1 {
+                line.push_str(ADDRESSES);
+            }
         }
         // One source is told once, by the word that it was given by.
         let by = ["unicast_src_ip", "use_ipvlan"].map(|word| format!("~ vrrp_instance {} > {word}: ", i.name));
@@ -492,8 +529,15 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
             out.push(format!("~ vrrp_instance {} > {word}: another", i.name));
         }
     }
-    // What peers compare with their own.
+    // What peers compare with their own, or do not hear at all. Keys may come before they are used.
     for line in &mut out {
+        let comes = line.strip_prefix(['+', '-']).and_then(|l| l.strip_prefix(" vrrp_instance "));
+        let block = comes.and_then(|l| l.split_once(" > ")).map(|(_, block)| block);
+        let group = ["4", "6"].map(|n| format!("~ global_defs > vrrp_mcast_group{n}: "));
+        if matches!(block, Some("authentication" | "auth_hmac")) || group.iter().any(|g| line.starts_with(g)) {
+            *line += &format!(" ({PEERS})");
+            continue;
+        }
         let parted = line.strip_prefix("~ vrrp_instance ").and_then(|l| l.split_once(" > "));
         let Some((name, field)) = parted.map(|(name, field)| (name.to_string(), field.to_string())) else { continue };
         let version = |c: &Config| {
@@ -502,20 +546,10 @@ pub fn plan(running: &Config, wanted: &Config) -> Vec<String> {
         };
         // In version 3 a backup learns the interval from its master.
         let interval = field.starts_with("advert_int: ") && version(wanted) == 2;
-        let compared = [
-            "virtual_router_id: ",
-            "version: ",
-            "authentication",
-            "auth_pass: ",
-            "auth_type: ",
-            "auth_hmac",
-            "adverts: ",
-        ];
-        if interval || compared.iter().any(|word| field.starts_with(word)) {
-            match line.strip_suffix(ANEW) {
-                Some(rest) => *line = format!("{rest}{}; {PEERS})", ANEW.trim_end_matches(')')),
-                None => *line += &format!(" ({PEERS})"),
-            }
+        let compared = ["version: ", "authentication", "auth_pass: ", "auth_type: ", "auth_hmac"];
+        let told = line.contains(PEERS);
+        if !told && (interval || compared.iter().any(|word| field.starts_with(word))) {
+            *line += &format!(" ({PEERS})");
         }
     }
     // A script that has vanished is in the file as before, and nobody would run it.

@@ -513,6 +513,11 @@ pub fn explain(i: &Instance, around: &Around, silence: Option<String>, now: f64)
     }
     say(format!("Its priority is {}{}.", sum(i), set(i)));
     for p in &i.parts {
+        // Neither good nor bad: what it counts as is known.
+        if let Some(result) = around.unread(p) {
+            say(format!("  - {} has {result} ({})", p.what, trackers::effect(p)));
+            continue;
+        }
         let state = match p.good {
             None => "has not reported yet",
             Some(true) => "is good",
@@ -535,6 +540,16 @@ pub fn explain(i: &Instance, around: &Around, silence: Option<String>, now: f64)
         }
     }
     out
+}
+
+/// `steadfast explain` of a link that nobody tracks by name: who lives on it.
+pub fn explain_link(name: &str, instances: &[Instance], silence: Option<String>) -> String {
+    let mut lines = vec![format!("{name} is an interface; on it:")];
+    for i in instances.iter().filter(|i| i.interface == name) {
+        lines.push(format!("  - vrrp_instance {} (vrid {}) is {}, priority {}", i.name, i.vrid, i.state, i.priority));
+    }
+    lines.extend(silence.map(|why| format!("All this is what was said last: {why}.")));
+    lines.join("\n") + "\n"
 }
 
 /// `steadfast explain` of a sync group.

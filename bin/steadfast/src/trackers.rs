@@ -19,6 +19,13 @@ pub struct Around<'a> {
 }
 
 impl Around<'_> {
+    /// What a tracked file counts as that cannot be read, and why it cannot.
+    pub fn unread(&self, p: &Part) -> Option<&str> {
+        let name = p.what.strip_prefix("file ")?;
+        let of = self.trackers.iter().find(|t| t.kind == "file" && t.name == name)?;
+        of.result.contains(", it cannot be read").then_some(of.result.as_str())
+    }
+
     /// What a part that is not good came to, after a colon, and its last line.
     pub fn why(&self, p: &Part, now: f64) -> String {
         let of = |t: &&Tracker| p.what.strip_prefix(&t.kind).and_then(|rest| rest.strip_prefix(' ')) == Some(&t.name);

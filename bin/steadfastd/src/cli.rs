@@ -201,10 +201,10 @@ const TABLE: &[(char, &str, Value, &str)] = &[
         Value::Yes,
         "descriptor that gets what was read as one text: no includes, variables, conditions",
     ),
-    ('\0', "host-scripts", Value::No, "scripts see files as process 1 does: for a unit that has a view of its own"),
     ('T', "genhash", Value::No, "as the first option: prints the digest of a page"),
     ('v', "version", Value::No, "version"),
     ('h', "help", Value::No, "this help"),
+    ('\0', "host-scripts", Value::No, "scripts see files as process 1 does: for a unit that has a view of its own"),
     ('\0', "role", Value::Yes, ""),
     ('\0', "descriptors", Value::Yes, ""),
     ('\0', "epoch", Value::Yes, ""),
@@ -449,6 +449,8 @@ mod tests {
     #[test]
     fn scripts_are_the_hosts_where_that_is_asked_for_alone() {
         assert!(!options("keepalived -n -l").host_scripts);
+        // What is short for an option is as short as it was.
+        assert!(matches!(parse(&["keepalived".into(), "--h".into()]), Request::Print(_, 0)));
         let o = options("keepalived --dont-fork --host-scripts -D --handover 7");
         assert!(o.host_scripts && o.detail == 1);
         // What a role is told, and the next program.

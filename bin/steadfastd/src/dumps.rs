@@ -20,8 +20,8 @@ pub struct Paths {
     pub json: String,
 }
 
-/// The daemon's own folder, which root alone can write to.
-pub const OWN: &str = "/run/keepalived";
+/// A folder in which nothing else lies, for a confined process may write to all of it; root alone may besides.
+pub const OWN: &str = "/run/keepalived/dumps";
 
 /// The folder of dumps that the configuration does not name, by the name under which the program was started and the variable TMPDIR.
 /// In /tmp anybody may put something first, so they are there only for who asked: keepalived heeds the variable, too, and who starts it
@@ -37,7 +37,7 @@ fn usual_folder() -> String {
     folder(&std::env::args().next().unwrap_or_default(), std::env::var("TMPDIR").ok().as_deref())
 }
 
-/// Makes the daemon's own folder, where dumps go there: a child that has confined itself cannot.
+/// Makes the folder of dumps, where they go there: a child that has confined itself cannot.
 pub fn prepare() {
     if usual_folder() == OWN
         && let Err(e) = steadfast_sys::files::make_open_folder(Path::new(OWN))

@@ -33,8 +33,8 @@ pub fn account(globals: &GlobalDefs) -> Option<User> {
 pub struct Safe {
     /// Its file, whatever else has its name in PATH.
     pub path: PathBuf,
-    /// What was looked at, where there is something.
-    pub opened: Option<Opened>,
+    /// What was looked at.
+    pub opened: Opened,
 }
 
 /// Why one may not, or cannot.
@@ -60,9 +60,9 @@ pub fn safe_program(argv: &[String]) -> Result<Safe, Unsafe> {
     let first = argv.first().map_or("", String::as_str);
     let path = host::program(first).ok_or_else(|| Unsafe::Refused(format!("{first} was not found")))?;
     let opened = match opened::open(&path, &host::changeable, host::LINKS, &host::too_many_links) {
-        Ok(opened) => Some(opened),
-        // Who may write to none of the folders on the way cannot put it there, either.
-        Err(Closed::Absent) => None,
+        Ok(opened) => opened,
+        // What was not there to be looked at is not started, whoever puts it there meanwhile.
+        Err(Closed::Absent(e)) => return Err(Unsafe::Refused(e.to_string())),
         Err(Closed::Refused(why)) => return Err(Unsafe::Refused(format!("{first} is unsafe: {why}"))),
         Err(Closed::Failed(e)) => return Err(Unsafe::Unknown(e)),
     };
@@ -296,8 +296,9 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let look = |path: PathBuf| {
             let seen = safe_program(&[path.display().to_string()]);
-            // The check of a file and the start go by one rule.
-            assert_eq!(seen.is_err(), host::exchangeable(&path).is_some(), "{}", path.display());
+            // The check of a file and the start go by one rule, but that what is absent is not started.
+            let refused = host::exchangeable(&path).is_some() || !path.exists();
+            assert_eq!(seen.is_err(), refused, "{}", path.display());
             seen.map(|safe| safe.path).map_err(|why| why.to_string())
         };
         for (name, mode) in [("own", 0o755), ("his", 0o755), ("shared", 0o775), ("open", 0o777)] {
@@ -312,7 +313,11 @@ mod tests {
         }
         // Not executable, a link of root's, and one that is not there: all of that could be otherwise in a moment.
         for name in ["plain", "link", "absent"] {
-            assert_eq!(look(at("own").join(name)), Ok(at("own").join(name)));
+            let own = look(at("own").join(name));
+            match name {
+                "absent" => assert!(own.is_err_and(|why| why.contains("No such file")), "nor is it later"),
+                _ => assert_eq!(own, Ok(at("own").join(name))),
+            }
             for folder in ["his", "shared", "open"] {
                 let why = look(at(folder).join(name)).expect_err("it is refused");
                 assert!(why.contains(&at(folder).display().to_string()), "{why}");

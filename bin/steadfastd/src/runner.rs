@@ -568,7 +568,7 @@ fn begin(job: &Job, by_descriptor: bool, place: Option<Place>) -> Begun {
             Unsafe::Unknown(e) => not_begun(&e),
         })?;
         *file = safe.path.into();
-        opened = safe.opened.filter(|_| by_descriptor);
+        opened = by_descriptor.then_some(safe.opened);
     }
     let spec =
         Spec { argv, argv0, opened, user: job.user, place, group: true, clean_environment: true, ..Default::default() };

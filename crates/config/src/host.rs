@@ -57,6 +57,10 @@ pub trait Host {
     fn group(&self, name: &str) -> Option<u32>;
     /// What a script's first word is: a path, or a name searched in PATH.
     fn script(&self, word: &str) -> ScriptFile;
+    /// Why others than root could put another file into this place; the file need not be there.
+    fn exchangeable(&self, _path: &str) -> Option<String> {
+        None
+    }
     /// The program that a script's first line names, where it is absent, with the carriage return that it may end with.
     fn absent_interpreter(&self, _word: &str) -> Option<String> {
         None
@@ -161,7 +165,11 @@ pub fn exchangeable(path: &Path) -> Option<String> {
             Some(_) => {}
         }
         let next = here.join(&name);
-        let Ok(m) = std::fs::symlink_metadata(&next) else { continue };
+        let Ok(m) = std::fs::symlink_metadata(&next) else {
+            // Where everybody may put files of his own, one that is not there yet is his to put there.
+            let folder = std::fs::symlink_metadata(&here).ok()?;
+            return changeable(&here, (folder.uid(), folder.gid()), folder.mode() & !0o1000);
+        };
         if let Some(why) = changeable(&next, (m.uid(), m.gid()), m.mode()) {
             return Some(why);
         }
@@ -182,13 +190,39 @@ pub fn exchangeable(path: &Path) -> Option<String> {
     None
 }
 
-/// Why a shell that runs this text as root might start what others than root could exchange: programs that it names by a path.
+/// Words of a shell after which a command follows, and programs that start the one that follows.
+#[rustfmt::skip]
+const LEADING: &[&str] = &[
+    "if", "then", "elif", "else", "while", "until", "do", "time", "!", "exec", "command", "eval", "builtin", ".", "source",
+    "env", "nohup", "nice", "ionice", "chrt", "taskset", "timeout", "setsid", "sudo", "doas", "runuser", "stdbuf", "xargs",
+];
+
+/// Why a shell that runs this text as root might start what others than root could exchange: programs that it names by a path. What stands
+/// where a command does counts even while it is no program: it could be one in a moment. Of other words those count that are programs.
 pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
-    let words = text.split(|c: char| c.is_whitespace() || ";|&(){}`\"'<>$,=".contains(c));
-    words.filter(|w| w.contains('/')).find_map(|word| match host.script(word) {
-        ScriptFile::Insecure(why) => Some(why),
-        _ => None,
-    })
+    for part in text.split(|c: char| ";|&(){}`\n".contains(c)) {
+        let mut command = true;
+        for word in part.split(|c: char| c.is_whitespace() || "\"'<>$,".contains(c)).filter(|w| !w.is_empty()) {
+            let leads = |w: &str| LEADING.contains(&w.rsplit('/').next().unwrap_or(w));
+            // Options and figures belong to the word before them, and a variable may be set first.
+            let variable = word.split_once('=').filter(|(name, _)| !name.contains('/'));
+            let beside =
+                word.starts_with(['-', '+']) || word.starts_with(|c: char| c.is_ascii_digit()) || variable.is_some();
+            let is_command = command && !beside;
+            for word in word.split('=').filter(|w| w.contains('/')) {
+                let why = match host.script(word) {
+                    ScriptFile::Insecure(why) => Some(why),
+                    _ if is_command => host.exchangeable(word),
+                    _ => None,
+                };
+                if why.is_some() {
+                    return why;
+                }
+            }
+            command = command && beside || leads(word);
+        }
+    }
+    None
 }
 
 /// The links of our network namespace, which /sys need not show. Read once: a large configuration asks often.
@@ -269,6 +303,10 @@ impl Host for SystemHost {
             return ScriptFile::Insecure(why);
         }
         ScriptFile::Good(real)
+    }
+
+    fn exchangeable(&self, path: &str) -> Option<String> {
+        exchangeable(Path::new(path))
     }
 
     fn absent_interpreter(&self, word: &str) -> Option<String> {
@@ -473,5 +511,45 @@ mod tests {
             assert!(unsafe_shell_text(&SystemHost, &text).is_some(), "{text}");
         }
         assert_eq!(unsafe_shell_text(&SystemHost, "[[ -f /etc/keepalived/down ]] && exit 1 || /bin/true"), None);
+        // What is no program yet, or not there, is one as soon as he likes; what a program reads is no program.
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o644)).expect("mode");
+        let absent = his.join("absent");
+        for file in [&program, &absent] {
+            let fill = |text: &str| text.replace('X', file.to_str().expect("path"));
+            let runs = [
+                "X",
+                "true && X -a",
+                "A=1 X",
+                "if X; then",
+                "timeout 5 nice -n 10 X",
+                "a=$(X)",
+                ". X",
+                "/usr/bin/env A=b X",
+            ];
+            for text in runs.map(fill) {
+                assert!(unsafe_shell_text(&SystemHost, &text).is_some(), "{text}");
+            }
+            for text in ["test -f X", "grep -q up X", "/bin/true --file=X", "/bin/true < X"].map(fill) {
+                assert_eq!(unsafe_shell_text(&SystemHost, &text), None);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_everybodys_where_everybody_may_put_files() {
+        let folder = tempfile::tempdir().expect("folder");
+        let shared = folder.path().join("shared");
+        std::fs::create_dir(&shared).expect("folder");
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).expect("mode");
+        if SystemHost.own_user().0 != 0 {
+            println!("SKIPPED: a folder of root's (only root can make one)");
+            return;
+        }
+        let check = shared.join("check");
+        assert!(exchangeable(&check).is_some_and(|why| why.contains("writable by everybody")));
+        assert!(exchangeable(&shared.join("none/check")).is_some());
+        std::fs::write(&check, "").expect("file");
+        assert_eq!(exchangeable(&check), None, "nobody else may take it away");
+        assert_eq!(exchangeable(&folder.path().join("none/check")), None);
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::read;
+use steadfast_config::diag::Class;
 use steadfast_config::host::FakeHost;
 use steadfast_config::load_text;
 use steadfast_config::source::Options;
@@ -23,9 +24,17 @@ fn links_may_be_absent_where_they_are_dynamic() {
             ),
         ] {
             let outcome = read(&rest);
-            let said = outcome.diagnostics.iter().any(|d| d.message.contains("absent0 does not exist now"));
+            let mut said = outcome.diagnostics.iter().filter(|d| d.message.contains("absent0 does not exist now"));
+            let said = said.any(|d| d.class != Class::Note);
             assert_eq!((said, outcome.config.instances.len()), (reported, 1), "{word} {rest}");
         }
+        // An instance that waits in FAULT meanwhile is told of all the same.
+        let outcome = read(&format!("vrrp_instance VI {{\n interface absent0\n {lines}}}\n"));
+        let words = "(VI) interface absent0 does not exist now, the instance waits for it";
+        assert!(outcome.diagnostics.iter().any(|d| d.message == words), "{word}");
+        let there = read(&format!("vrrp_instance VI {{\n interface eth1\n {lines}}}\n"));
+        let same = outcome.diagnostics.exit_status() == there.diagnostics.exit_status();
+        assert_eq!(same, !reported, "{word}");
         // eth0, which a static address is on where no other is named.
         let outcome = read("static_ipaddress {\n 192.0.2.7/24\n}\n");
         assert_eq!(outcome.diagnostics.counted() > 0, reported, "{word}");

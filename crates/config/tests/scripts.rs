@@ -60,6 +60,26 @@ fn a_script_that_will_not_run_is_noted_wherever_it_is_named() {
 }
 
 #[test]
+fn the_text_of_a_shell_that_others_could_change_is_noted_before_it_is_missed() {
+    if SystemHost.own_user().0 != 0 {
+        println!("SKIPPED: scripts that only root can change (only root can make them)");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o1777)).expect("mode");
+    let file = folder.path().join("later").display().to_string();
+    let notes = |words: &str| {
+        let text = format!(
+            "global_defs {{\n script_user root\n {words}\n}}\nvrrp_script S {{\n script \"/bin/sh -c '{file} -a'\"\n}}\n\
+             vrrp_instance A {{\n interface lo\n virtual_router_id 1\n notify_master \"/bin/sh -c {file}\"\n track_script {{\n S\n }}\n}}\n"
+        );
+        let outcome = load_text(text, &Options::default(), &SystemHost);
+        outcome.diagnostics.iter().filter(|d| d.message.contains("is unsafe, it will not be run")).count()
+    };
+    assert_eq!((notes("enable_script_security"), notes("")), (2, 0));
+}
+
+#[test]
 fn a_start_of_what_nobody_looks_at_is_noted() {
     let notes = |words: &str| {
         let outcome = load_text(format!("global_defs {{\n {words}\n}}\n"), &Options::default(), &SystemHost);

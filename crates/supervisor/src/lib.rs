@@ -156,6 +156,12 @@ impl Child {
         self.deaths = 0;
     }
 
+    /// It is not wanted any more: nobody asks how often it died.
+    pub fn forget(&mut self) {
+        self.deaths = 0;
+        self.total = 0;
+    }
+
     /// It ended without being told to.
     pub fn ended(&mut self, now: Time, end: End) -> Verdict {
         self.total += 1;

@@ -128,6 +128,8 @@ pub struct Ward {
     /// How late its loop was at worst before its last heartbeat, in microseconds.
     pub late: u64,
     restart_at: Option<Time>,
+    /// Since when it could not be started for want of something.
+    lacking: Option<Time>,
     epoch: u64,
     lives: bool,
     /// And whether it was to leave what it held where it is.
@@ -177,6 +179,7 @@ impl Ward {
             said: None,
             late: 0,
             restart_at: None,
+            lacking: None,
             epoch: 0,
             lives: false,
             told_to_stop: None,
@@ -221,6 +224,9 @@ impl Ward {
         self.awaits.clear();
         self.actions.clear();
         self.outbox.clear();
+        if let Some((key, bytes)) = self.lacking.take().and_then(|since| self.absence(now, since)) {
+            self.kept.put(key, &bytes);
+        }
         self.watch.started(now);
         let given = self.kept.iter().any(|(key, _)| is_state(key));
         self.was_given = given && self.died;
@@ -235,9 +241,35 @@ impl Ward {
         result.and(self.configure(config))
     }
 
-    /// It could not be started for want of something.
-    pub fn start_later(&mut self, at: Time) {
+    /// It could not be started for want of something, and is due again at a time.
+    pub fn start_later(&mut self, now: Time, at: Time) {
         self.restart_at = Some(at);
+        self.lacking.get_or_insert(now);
+        // Sessions are over for the peer by then.
+        if self.memory == Memory::Sessions {
+            self.is_hopeless();
+        }
+    }
+
+    /// It could not be started for so long that what it held was taken away: the next life begins as after a long absence.
+    pub fn is_hopeless(&mut self) {
+        if matches!(self.memory, Memory::Brief | Memory::Sessions) {
+            if self.testament.is_empty() {
+                self.testament = self.kept.clone();
+            }
+            self.forget();
+        }
+    }
+
+    /// It has ended and is not wanted any more: what it said, and how often it died, is of no interest to anybody.
+    pub fn dismissed(&mut self) {
+        self.said = None;
+        self.asked = false;
+        self.late = 0;
+        self.pending = 0;
+        self.lacking = None;
+        self.testament.clear();
+        self.watch.forget();
     }
 
     /// When it is to be started again.
@@ -454,6 +486,16 @@ impl Ward {
     pub fn silence(&self, now: Time) -> Option<(&'static str, Vec<u8>)> {
         let silent = self.watch.silent_for(now);
         let matters = self.memory == Memory::Brief && silent >= MISSED && self.kept.iter().next().is_some();
+        let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        Some(SILENT).filter(|_| matters).zip(steadfast_ipc::encode(&milliseconds).ok())
+    }
+
+    /// The same of one that could not be started since a time: whatever it is that ended the life before, that has been silent since.
+    fn absence(&self, now: Time, since: Time) -> Option<(&'static str, Vec<u8>)> {
+        let known =
+            self.kept.get(SILENT).and_then(|bytes| steadfast_ipc::decode::<u64>(bytes).ok()).unwrap_or_default();
+        let silent = now.since(since) + Duration::from_millis(known);
+        let matters = self.memory == Memory::Brief && self.kept.iter().any(|(key, _)| is_state(key));
         let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
         Some(SILENT).filter(|_| matters).zip(steadfast_ipc::encode(&milliseconds).ok())
     }

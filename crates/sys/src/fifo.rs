@@ -5,7 +5,7 @@ use nix::sys::stat::Mode;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Lines kept while nobody reads.
@@ -62,9 +62,7 @@ impl Fifo {
         if kind != libc::S_IFIFO {
             return Err(FifoError::NotFifo(path.to_path_buf()));
         }
-        if let Some((uid, gid)) = owner {
-            nix::unistd::fchown(&fd, Some(uid.into()), Some(gid.into())).map_err(err)?;
-        }
+        own(&fd, owner).map_err(err)?;
         Ok(Fifo { path: path.to_path_buf(), fd, created, queue: VecDeque::new(), lost: 0 })
     }
 
@@ -114,9 +112,7 @@ impl Fifo {
 
     /// Gives it to another owner.
     pub fn give(&self, owner: Option<(u32, u32)>) -> Result<(), FifoError> {
-        let Some((uid, gid)) = owner else { return Ok(()) };
-        let done = nix::unistd::fchown(&self.fd, Some(uid.into()), Some(gid.into()));
-        done.map_err(|e| FifoError::System(self.path.clone(), e))
+        own(&self.fd, owner).map_err(|e| FifoError::System(self.path.clone(), e))
     }
 
     /// We or a predecessor made it.
@@ -135,6 +131,16 @@ impl Fifo {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Gives it to an owner. Whose it is already may be where nothing can be changed.
+fn own(fd: &impl AsFd, owner: Option<(u32, u32)>) -> nix::Result<()> {
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let now = nix::sys::stat::fstat(fd)?;
+    if (now.st_uid, now.st_gid) == (uid, gid) {
+        return Ok(());
+    }
+    nix::unistd::fchown(fd, Some(uid.into()), Some(gid.into()))
 }
 
 /// Removes a FIFO that a predecessor made and nobody opened since; what has another kind meanwhile stays.

@@ -43,7 +43,12 @@ pub fn write_log(path: &Path, text: &[u8]) -> io::Result<()> {
 
 /// True when the file can be opened for reading.
 pub fn readable(path: &Path) -> bool {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).is_ok()
+    unreadable(path).is_none()
+}
+
+/// Why the file cannot be opened for reading.
+pub fn unreadable(path: &Path) -> Option<io::Error> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).err()
 }
 
 /// Writes the initial value of a tracked file; `overwrite` replaces an existing one.

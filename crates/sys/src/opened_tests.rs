@@ -64,7 +64,6 @@ fn what_cannot_be_executed_fails_as_it_does_by_its_path() {
     let plain = file(folder.path(), "plain", b"#!/bin/sh\n");
     std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o644)).expect("mode");
     for (path, error) in [
-        (file(folder.path(), "text", b"echo no first line\n"), libc::ENOEXEC),
         (file(folder.path(), "absent", b"#!/no/such/interpreter\n"), libc::ENOENT),
         (plain, libc::EACCES),
         (folder.path().to_path_buf(), libc::EACCES),
@@ -72,6 +71,46 @@ fn what_cannot_be_executed_fails_as_it_does_by_its_path() {
         let failed = run(any(&path).expect("it is there"), &["x"]).expect_err("it does not start");
         assert_eq!(failed.raw_os_error(), Some(error), "{}: {failed}", path.display());
     }
+}
+
+/// As execvp has it read by a shell.
+#[test]
+fn a_text_without_a_first_line_is_the_shells() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = file(folder.path(), "text", b"echo \"$0 $*\"\nexit 3\n");
+    let (said, end) = run(any(&path).expect("it is there"), &["x", "one", "two three"]).expect("it starts");
+    assert!(said.starts_with("/dev/fd/") && said.ends_with(" one two three\n"), "{said}");
+    assert_eq!(end, Some(End::Exited(3)));
+}
+
+/// Perl takes /dev/fd/N for the descriptor itself.
+#[test]
+fn an_interpreter_may_read_by_the_descriptor() {
+    if !Path::new("/usr/bin/perl").exists() {
+        println!("SKIPPED: perl is not there");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let path = file(folder.path(), "check", b"#!/usr/bin/perl\nprint \"@ARGV\\n\";\nexit 5;\n");
+    let (said, end) = run(any(&path).expect("it is there"), &["x", "one"]).expect("it starts");
+    assert_eq!((said.as_str(), end), ("one\n", Some(End::Exited(5))));
+}
+
+/// What others may put into a folder, where it is not there yet.
+#[test]
+fn an_absent_file_is_refused_where_others_could_put_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared).expect("folder");
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).expect("mode");
+    let rule = |place: &Path, _: (u32, u32), mode: u32| {
+        (place == shared && mode & 0o1002 == 0o002).then(|| "writable by everybody".to_string())
+    };
+    let look = |path: &Path| open(path, &rule, 3, &|_| "too many".into());
+    assert!(matches!(look(&shared.join("check")), Err(Closed::Refused(_))));
+    assert!(matches!(look(&folder.path().join("check")), Err(Closed::Absent(_))));
+    file(&shared, "check", b"#!/bin/sh\n");
+    assert!(look(&shared.join("check")).is_ok());
 }
 
 #[test]
@@ -102,7 +141,7 @@ fn each_part_of_the_way_is_asked_about_and_links_are_followed_so_far() {
     assert_eq!(run(opened, &["x"]).expect("it starts").0, "there\n");
     // What is absent, or behind what is no folder, is not asked about.
     for path in [top.join("a/none/check"), target.join("more"), top.join("none")] {
-        assert!(matches!(look(&path), Err(Closed::Absent)), "{}", path.display());
+        assert!(matches!(look(&path), Err(Closed::Absent(_))), "{}", path.display());
     }
     std::fs::create_dir(top.join("refused")).expect("folder");
     assert!(matches!(look(&top.join("refused/none")), Err(Closed::Refused(why)) if why == "no"));

@@ -160,6 +160,8 @@ impl Router {
             self.settle_group_of(i, out);
             return;
         }
+        // A member whose own link was there has told its peers, who have taken over.
+        let unmissed = !fault && each().all(|x| x.state == State::Fault && x.was_only_interrupted(now));
         for m in &members {
             let Some(x) = self.slot(*m) else { continue };
             match x.state {
@@ -170,19 +172,7 @@ impl Router {
                     self.leave_master(*m, After::Evaluate, soft, now, out);
                 }
                 State::Init | State::Backup if fault => self.enter_fault(*m, now, out),
-                State::Fault if !fault => {
-                    let unmissed = members.len() == 1 && x.was_only_interrupted(now);
-                    self.enter_backup(*m, None, now, out);
-                    if unmissed {
-                        self.log(
-                            Level::Info,
-                            *m,
-                            format_args!("the link, or its address, was away for a moment, no peer has missed us"),
-                            out,
-                        );
-                        self.become_master(*m, now, out);
-                    }
-                }
+                State::Fault if !fault => self.enter_backup(*m, None, now, out),
                 State::Init if !waiting => {
                     self.begin(*m, out);
                     self.begin_backup(*m, None, now, out);
@@ -191,6 +181,11 @@ impl Router {
             }
         }
         self.settle_group_of(i, out);
+        if unmissed {
+            const AWAY: &str = "the link, or its address, was away for a moment, no peer has missed us";
+            members.iter().for_each(|m| self.log(Level::Info, *m, format_args!("{AWAY}"), out));
+            self.group_to_master(i, now, out);
+        }
     }
 
     /// First step of an instance, or of all members of a group.

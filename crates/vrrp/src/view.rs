@@ -241,9 +241,10 @@ impl Router {
         self.trackers.services.iter().filter(move |(name, _)| tracked(name)).map(|(name, up)| (name.as_str(), *up))
     }
 
-    /// BFD sessions, and whether they are up.
+    /// BFD sessions that are tracked, and whether they are up: of others it is remembered what was heard last.
     pub fn session_states(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.trackers.sessions.iter().map(|(name, up)| (name.as_str(), *up))
+        let tracked = |name: &String| self.by_tracker.contains_key(&Tracked::Session(name.clone()));
+        self.trackers.sessions.iter().filter(move |(name, _)| tracked(name)).map(|(name, up)| (name.as_str(), *up))
     }
 
     /// Sets all counters to zero.

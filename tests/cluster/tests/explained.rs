@@ -135,9 +135,15 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     let d = Daemon::start(
         host,
         Kind::Steadfast,
-        &(script + &conf(150, "track_script {\n chk\n }\n track_file {\n level\n }") + server),
+        &(script + &conf(150, "garp_master_delay 1\n track_script {\n chk\n }\n track_file {\n level\n }") + server),
     );
-    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    // The address alone says only that it is about to become master: it announces it once more when it has long said what it is.
+    let master = |announced: usize| {
+        let words = "(VI) Sending/queueing gratuitous ARPs on eth0";
+        let there = || host.has("10.77.0.100") && d.log().matches(words).count() >= announced;
+        assert!(eventually(seconds(15), there), "{}", d.log());
+    };
+    master(2);
     d.wait_log("Removing service [10.77.0.1]:tcp:81", seconds(10));
     // Nor are those down whom nobody has found so.
     let up = ["up     [10.77.0.100]:tcp:90  weight 3 of 1 needed", "up     [10.77.0.1]:tcp:91"];
@@ -159,8 +165,9 @@ fn what_is_told_of_a_child_that_does_not_answer_is_what_it_was_last() {
     let b = Daemon::start(&lan.hosts[1], Kind::Steadfast, &conf(200, ""));
     assert!(eventually(seconds(10), || lan.hosts[1].has("10.77.0.100")), "{}", b.log());
     says(&d, &["status"], &["BACKUP VI"]);
+    let before = d.log().matches("(VI) Sending/queueing gratuitous ARPs on eth0").count();
     assert_eq!(b.stop(), Some(0));
-    assert!(eventually(seconds(10), || host.has("10.77.0.100")), "{}", d.log());
+    master(before + 2);
     d.pid_of("vrrp.pid").into_iter().for_each(|pid| send(pid, Signal::SIGSTOP));
     says(&d, &["status"], &["MASTER VI"]);
     assert_eq!(ask(&d, &["status"]).matches("BACKUP").count(), 0, "{}", ask(&d, &["status"]));
@@ -393,4 +400,46 @@ fn a_script_that_a_reload_replaced_did_not_time_out() {
     let said = ask(&d, &["status"]);
     assert!(said.contains("script chk") && !said.contains("timed out") && !said.contains("signal 15"), "{said}");
     says(&d, &["status"], &["script chk: exit status 0"]);
+}
+
+/// Neither dead nor silent: it was stopped in order, since the file has nothing for it any more.
+#[test]
+fn of_a_child_that_is_not_wanted_any_more_nothing_is_told() {
+    require!();
+    let lan = Lan::new(1);
+    let server = "virtual_server 10.77.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.77.0.1 81 {\n \
+                  weight 1\n TCP_CHECK {\n connect_timeout 1\n }\n }\n}\n";
+    let bfd = "bfd_instance B1 {\n neighbor_ip 10.77.0.9\n source_ip 10.77.0.1\n}\n";
+    let instance = conf(150, "");
+    let d = Daemon::start(&lan.hosts[0], Kind::Steadfast, &format!("{instance}{server}{bfd}"));
+    says(&d, &["status"], &["MASTER VI", "[10.77.0.1]:tcp:81", "B1"]);
+    // Each of them has died once.
+    for file in ["vrrp.pid", "check.pid", "bfd.pid"] {
+        let former = d.pid_of(file).expect("pid");
+        send(former, Signal::SIGKILL);
+        assert!(eventually(seconds(10), || d.pid_of(file).is_some_and(|p| p != former)), "{}", d.log());
+    }
+    says(&d, &["status"], &["MASTER VI", "[10.77.0.1]:tcp:81", "B1", "died once"]);
+    let told = || -> serde_json::Value { serde_json::from_str(&ask(&d, &["status", "--json"])).expect("json") };
+    let gone = |text: &str, file: &str, child: &str, object: &str| {
+        d.reload(text);
+        assert!(eventually(seconds(15), || d.pid_of(file).is_none()), "{file}: {}", d.log());
+        let clean = || {
+            let told = told();
+            told[child].is_null() && told["children"].as_array().is_some_and(|c| c.iter().all(|c| c["name"] != child))
+        };
+        assert!(eventually(seconds(10), clean), "{}", told());
+        let (said, explained) = (ask(&d, &["status"]), ask(&d, &["explain", object]));
+        assert!(!said.contains(object) && !said.contains("not running"), "{said}");
+        assert!(explained.contains("nothing"), "{explained}");
+    };
+    gone(&format!("{instance}{bfd}"), "check.pid", "checker", "[10.77.0.1]:tcp:81");
+    gone(&instance, "bfd.pid", "bfd", "B1");
+    assert!(ask(&d, &["status"]).contains("died once"), "of the one that runs it is told: {}", ask(&d, &["status"]));
+    gone(server, "vrrp.pid", "vrrp", "VI");
+    assert!(!ask(&d, &["status"]).contains("died"), "{}", ask(&d, &["status"]));
+    // Whoever is wanted again begins as any.
+    d.reload(&format!("{instance}{server}"));
+    says(&d, &["status"], &["MASTER VI", "[10.77.0.1]:tcp:81"]);
+    assert!(!ask(&d, &["status"]).contains("died"), "{}", ask(&d, &["status"]));
 }

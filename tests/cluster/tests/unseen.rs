@@ -111,7 +111,7 @@ fn dumps_are_in_the_daemons_own_folder_but_for_who_asked_otherwise() {
     std::fs::copy(steadfastd(), folder.path().join("steadfastd")).expect("program");
     std::os::unix::fs::symlink("steadfastd", folder.path().join("keepalived")).expect("link");
     let named = format!("state_dump_file {at}/state.data\n json_dump_file {at}/state.json\n");
-    let own = "/run/keepalived";
+    let own = "/run/keepalived/dumps";
     let cases = [
         ("steadfastd", "", "", [own, own, own]),
         ("keepalived", "", "", ["/tmp", "/tmp", "/tmp"]),
@@ -141,8 +141,9 @@ fn dumps_are_in_the_daemons_own_folder_but_for_who_asked_otherwise() {
                 || std::fs::symlink_metadata(inside(&path)).is_ok_and(|m| m.is_file() && m.mode() & 0o777 == 0o600);
             assert!(eventually(seconds(5), there), "{name} {variable}: {path}: {}", log());
             // Who wonders where it is finds it in the log, behind keepalived's words.
-            let line = log().lines().rfind(|l| l.contains("Printing VRRP ")).map(str::to_string).unwrap_or_default();
-            assert!(line.ends_with(&format!(" on signal: {path}")), "{line}");
+            let last = || log().lines().rfind(|l| l.contains("Printing VRRP ")).map(str::to_string).unwrap_or_default();
+            let told = || last().ends_with(&format!(" on signal: {path}"));
+            assert!(eventually(seconds(5), told), "{path}: {}", last());
         }
         // What the package puts there for exporters stays a link, unless it is the very name that was asked for.
         let link = std::fs::symlink_metadata(inside("/tmp/keepalived.json")).expect("a link or a file");

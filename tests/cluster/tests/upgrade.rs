@@ -473,6 +473,12 @@ fn a_child_that_cannot_be_started_holds_no_address() {
     assert!(!lan.hosts[0].has(VIP), "{}", a.log());
     mode("0755");
     assert!(eventually(seconds(15), || lan.hosts[0].has(VIP)), "{}", a.log());
+    // A peer may have served for long: it begins by listening, as after any absence.
+    assert!(!a.log().contains("continuing in MASTER"), "{}", a.log());
+    let past = || steadfast_test_cluster::daemon::ask(&a, &["explain", "VI"]);
+    let words =
+        ["FAULT   no process could be started; what it held", "BACKUP  no process could be started; it begins anew"];
+    assert!(eventually(seconds(10), || words.iter().all(|w| past().contains(w))), "{}", past());
     // The same at a stop.
     mode("0644");
     steadfast_test_cluster::daemon::send(a.pid_of("vrrp.pid").expect("pid"), Signal::SIGKILL);

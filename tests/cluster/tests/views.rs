@@ -38,7 +38,8 @@ impl Service {
         std::fs::create_dir(service.folder.path().join("out")).expect("folder");
         std::fs::copy(steadfastd(), service.folder.path().join("steadfastd")).expect("program");
         let script = format!("{at}/tell");
-        std::fs::write(&script, format!("#!/bin/sh\n(pwd; env | grep STEADFAST_) >{at}/out/$1\n")).expect("script");
+        std::fs::write(&script, format!("#!/bin/sh\n(pwd; env | grep STEADFAST_SCRIPTS) >{at}/out/$1\n"))
+            .expect("script");
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("mode");
         let conf = format!(
             "global_defs {{\n script_user root\n enable_script_security\n startup_script \"{script} startup\"\n shutdown_script \"{script} shutdown\"\n}}\n\

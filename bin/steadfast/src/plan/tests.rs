@@ -5,7 +5,7 @@ use steadfast_config::source::Options;
 /// What is planned between two texts.
 fn between(a: &str, b: &str) -> Vec<String> {
     let read = |text| steadfast_config::load_text(text, &Options::default(), &steadfast_config::SystemHost).config;
-    plan(&read(a), &read(b))
+    plan(&read(a), &read(b), &|_| false)
 }
 
 const BEFORE: &str = r#"
@@ -212,9 +212,12 @@ fn a_changed_password_is_told_and_not_shown() {
         let i = VrrpInstance { name: "A".into(), authentication: Some(authentication), ..Default::default() };
         Config { instances: vec![i], ..Default::default() }
     };
-    assert_eq!(plan(&with("alt"), &with("alt")), Vec::<String>::new());
-    assert_eq!(plan(&with("alt"), &with("neu")), ["~ vrrp_instance A > auth_pass: another (peers must have the same)"]);
-    assert!(!plan(&with("alt"), &Config::default()).concat().contains("alt"));
+    assert_eq!(plan(&with("alt"), &with("alt"), &|_| false), Vec::<String>::new());
+    assert_eq!(
+        plan(&with("alt"), &with("neu"), &|_| false),
+        ["~ vrrp_instance A > auth_pass: another (peers must have the same)"]
+    );
+    assert!(!plan(&with("alt"), &Config::default(), &|_| false).concat().contains("alt"));
 }
 
 #[test]
@@ -228,12 +231,12 @@ fn addresses_are_told_as_they_are_written_and_where_they_stand_is_no_difference(
         let i = VrrpInstance { name: "A".into(), virtual_ipaddress, ..Default::default() };
         Config { instances: vec![i], ..Default::default() }
     };
-    assert_eq!(plan(&with(7, 1), &with(7, 9)), Vec::<String>::new());
+    assert_eq!(plan(&with(7, 1), &with(7, 9), &|_| false), Vec::<String>::new());
     let lines = [
-        "- vrrp_instance A > virtual_ipaddress 192.0.2.7/24 dev eth0",
-        "+ vrrp_instance A > virtual_ipaddress 192.0.2.8/24 dev eth0",
+        "- vrrp_instance A > virtual_ipaddress 192.0.2.7/24 dev eth0 (peers tell of a mismatch until they have the same)",
+        "+ vrrp_instance A > virtual_ipaddress 192.0.2.8/24 dev eth0 (peers tell of a mismatch until they have the same)",
     ];
-    assert_eq!(plan(&with(7, 1), &with(8, 1)), lines);
+    assert_eq!(plan(&with(7, 1), &with(8, 1), &|_| false), lines);
 }
 
 #[test]
@@ -265,12 +268,18 @@ fn what_only_a_restart_changes_is_marked() {
 #[test]
 fn an_instance_that_begins_anew_is_marked() {
     let of = |vrid| format!("vrrp_instance V {{\n interface eth0\n virtual_router_id {vrid}\n}}\n");
-    let line = "~ vrrp_instance V > virtual_router_id: 51 -> 53 (it begins anew: its addresses are away for some seconds; peers must have the same)";
-    assert_eq!(between(&of(51), &of(53)), [line]);
+    let apart = "(it begins anew: a peer takes over at once, and both hold its addresses; peers must have the same)";
+    assert_eq!(between(&of(51), &of(53)), [format!("~ vrrp_instance V > virtual_router_id: 51 -> 53 {apart}")]);
     let unicast = of(51).replace('}', " unicast_src_ip 10.0.0.1\n unicast_peer {\n 10.0.0.2\n }\n}");
     let lines = between(&of(51), &unicast);
-    let line = "~ vrrp_instance V > adverts: multicast -> unicast from 10.0.0.1 (it begins anew: its addresses are away for some seconds; peers must have the same)";
-    assert!(lines.iter().any(|l| l == line), "{lines:?}");
+    let line = format!("~ vrrp_instance V > adverts: multicast -> unicast from 10.0.0.1 {apart}");
+    assert!(lines.contains(&line), "{lines:?}");
+    // The same without a word on the source, with which it goes on.
+    let unnamed = unicast.replace("unicast_src_ip 10.0.0.1\n", "");
+    for (a, b, how) in [(of(51), unnamed.clone(), "multicast -> unicast"), (unnamed, of(51), "unicast -> multicast")] {
+        let line = format!("~ vrrp_instance V > adverts: {how} (peers must have the same)");
+        assert!(between(&a, &b).contains(&line), "{:?}", between(&a, &b));
+    }
     // Another peer is no other router.
     assert!(!between(&unicast, &unicast.replace("0.2", "0.3")).iter().any(|l| l.contains("anew")));
 }
@@ -325,9 +334,9 @@ fn what_comes_goes_and_changes() {
         virtual_servers: vec![service(vec![server(1), server(3)])],
         ..Default::default()
     };
-    assert_eq!(plan(&a, &a), Vec::<String>::new());
+    assert_eq!(plan(&a, &a, &|_| false), Vec::<String>::new());
     assert_eq!(
-        plan(&a, &b),
+        plan(&a, &b, &|_| false),
         [
             "~ vrrp_instance A > priority: 100 -> 150",
             "- vrrp_instance B",
@@ -367,7 +376,7 @@ fn a_key_that_is_added_is_told_and_one_that_stays_is_not() {
         steadfast_config::load_text(text, &Default::default(), &host).config
     };
     let key = |id: u32, sign: &str| format!("key {id} {}\n", sign.repeat(40));
-    let told = |before: &str, after: &str| plan(&with(before), &with(after));
+    let told = |before: &str, after: &str| plan(&with(before), &with(after), &|_| false);
     assert_eq!(told(&key(1, "a"), &(key(1, "a") + &key(2, "b"))), ["+ vrrp_instance A > auth_hmac > key 2 ***"]);
     assert_eq!(
         told(&key(1, "a"), &key(1, "c")),
@@ -380,7 +389,7 @@ fn a_key_that_is_added_is_told_and_one_that_stays_is_not() {
 fn what_is_kept_in_another_shape_is_told_as_the_file_has_it() {
     let host = steadfast_config::host::FakeHost { all_interfaces: true, ..Default::default() };
     let read = |text: &str| steadfast_config::load_text(text, &Options::default(), &host).config;
-    let told = |a: &str, b: &str| plan(&read(a), &read(b));
+    let told = |a: &str, b: &str| plan(&read(a), &read(b), &|_| false);
     let instance = |line: &str| {
         format!(
             "vrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n 192.0.2.1\n }}\n {line}\n}}\n"
@@ -407,7 +416,7 @@ fn what_is_kept_in_another_shape_is_told_as_the_file_has_it() {
     assert_eq!(with("no_accept", "accept"), [format!("- {at} no_accept"), format!("+ {at} accept")]);
     assert_eq!(with("", "mcast_src_ip 192.0.2.2"), [format!("~ {at} mcast_src_ip: none -> 192.0.2.2")]);
     let secret = "authentication {\n auth_type PASS\n auth_pass secret\n }";
-    assert_eq!(with("", secret), [format!("+ {at} authentication")]);
+    assert_eq!(with("", secret), [format!("+ {at} authentication (peers must have the same)")]);
     assert_eq!(
         with("use_vmac other", "use_vmac other 02:00:5e:00:01:07"),
         [format!("~ {at} use_vmac: other -> other 02:00:5e:00:01:07")]
@@ -446,6 +455,55 @@ fn what_peers_compare_is_marked_and_a_script_that_vanished_is_told() {
         ..Config::default()
     };
     let gone = "~ vrrp_script chk: is left out, and counts for nothing: '/x' was not found";
-    assert_eq!(plan(&script(""), &script("'/x' was not found")), [gone]);
-    assert!(plan(&script("'/x' was not found"), &script("'/x' was not found")).is_empty());
+    assert_eq!(plan(&script(""), &script("'/x' was not found"), &|_| false), [gone]);
+    assert!(plan(&script("'/x' was not found"), &script("'/x' was not found"), &|_| false).is_empty());
+}
+
+/// Blocks and groups with which peers do not hear each other, or hear what they throw away.
+#[test]
+fn what_parts_peers_is_marked_where_it_comes_and_where_it_goes() {
+    let with = |globals: &str, more: &str| {
+        format!(
+            "global_defs {{\n {globals}\n}}\nvrrp_instance V {{\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {{\n 10.9.0.1\n }}\n \
+             {more}\n}}\n"
+        )
+    };
+    let marked = |a: &str, b: &str, line: &str| {
+        let told = between(a, b);
+        assert!(told.contains(&format!("{line} (peers must have the same)")), "{line}: {told:?}");
+    };
+    let plain = with("", "");
+    let password = with("", "authentication {\n auth_type PASS\n auth_pass x\n }");
+    marked(&plain, &password, "+ vrrp_instance V > authentication");
+    marked(&password, &plain, "- vrrp_instance V > authentication");
+    let signed = |version| {
+        let key = "a".repeat(40);
+        with("", &format!("version {version}\n auth_hmac {{\n key 1 {key}\n active_key 1\n }}"))
+    };
+    marked(&with("", "version 3"), &signed(3), "+ vrrp_instance V > auth_hmac");
+    marked(&signed(3), &with("", "version 3"), "- vrrp_instance V > auth_hmac");
+    let group = with("vrrp_mcast_group4 224.0.0.99", "");
+    marked(&plain, &group, "~ global_defs > vrrp_mcast_group4: none -> 224.0.0.99");
+    marked(&group, &plain, "~ global_defs > vrrp_mcast_group4: 224.0.0.99 -> none");
+    // Who has another address in its adverts is heard. What is excluded is in none of them.
+    let other = plain.replace("10.9.0.1\n", "10.9.0.1\n 10.9.0.2\n");
+    let line = "+ vrrp_instance V > virtual_ipaddress 10.9.0.2/32 dev eth0 (peers tell of a mismatch until they have the same)";
+    assert_eq!(between(&plain, &other), [line]);
+    let excluded = with("", "virtual_ipaddress_excluded {\n 10.9.0.2\n }");
+    assert_eq!(between(&plain, &excluded), ["+ vrrp_instance V > virtual_ipaddress_excluded 10.9.0.2/32 dev eth0"]);
+}
+
+#[test]
+fn an_interface_that_is_absent_is_not_one_that_some_seconds_bring() {
+    let of = |link: &str| {
+        let read = format!(
+            "vrrp_sync_group G {{\n group {{\n V\n }}\n}}\nvrrp_instance V {{\n interface {link}\n virtual_router_id 7\n}}\n"
+        );
+        steadfast_config::load_text(read, &Options::default(), &steadfast_config::SystemHost).config
+    };
+    let told = plan(&of("eth0"), &of("eth9"), &|link| link == "eth9");
+    let how = "(there is no interface eth9 now: it is in FAULT until there is, and with it sync group G)";
+    assert_eq!(told, [format!("~ vrrp_instance V > interface: eth0 -> eth9 {how}")]);
+    let back = plan(&of("eth9"), &of("eth0"), &|link| link == "eth9");
+    assert!(back[0].ends_with("its addresses are away for some seconds)"), "{back:?}");
 }

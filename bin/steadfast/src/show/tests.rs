@@ -369,3 +369,26 @@ fn why_a_tracker_is_bad_is_said_with_the_instance_and_with_its_name() {
     let text = status(&shown, 10.0, Paint(false));
     assert!(text.contains("failed script chk: exit status 2, 1 of 3 successes, 1.0 s ago\n"), "{text}");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_good_and_a_link_is_known_by_who_lives_on_it() {
+    let part = Part { what: "file maint".into(), good: Some(true), weight: 10, ..Part::default() };
+    let i = Instance {
+        name: "VI".into(),
+        state: "MASTER".into(),
+        interface: "eth0".into(),
+        vrid: 51,
+        priority: 100,
+        parts: vec![part],
+        ..Instance::default()
+    };
+    let told = |result: &str| {
+        let t = Tracker { kind: "file".into(), name: "maint".into(), result: result.into(), ..Tracker::default() };
+        explain(&i, &Around { trackers: std::slice::from_ref(&t), ..Around::default() }, None, 0.0)
+    };
+    let why = "value 0, it cannot be read: No such file or directory (os error 2)";
+    assert!(told(why).contains(&format!("  - file maint has {why} (weight 10, now +0)\n")), "{}", told(why));
+    assert!(told("value 0").contains("  - file maint is good (weight 10, now +0)\n"));
+    let link = explain_link("eth0", std::slice::from_ref(&i), None);
+    assert_eq!(link, "eth0 is an interface; on it:\n  - vrrp_instance VI (vrid 51) is MASTER, priority 100\n");
+}

@@ -36,7 +36,8 @@ pub(super) const PROGRAM: &str = "the running program goes on";
 /// What a client waits for.
 enum Wish {
     Nothing,
-    Status(Time),
+    /// Since when, and until when at most.
+    Status(Time, Time),
     Reload(u64),
     /// The configuration was read, and is to take effect until then.
     Effect(Time),
@@ -110,7 +111,7 @@ impl Daemon {
             }
             Progress::Over => {
                 // Who has said all that he has to say may still listen.
-                let listens = matches!(wish, Wish::Status(_) | Wish::Reload(_) | Wish::Effect(_));
+                let listens = matches!(wish, Wish::Status(..) | Wish::Reload(_) | Wish::Effect(_));
                 if client.flush() == Progress::Over && !listens {
                     self.forget_client(at);
                 }
@@ -151,7 +152,7 @@ impl Daemon {
                 // One that beats will answer, however much it has to say; one that does not is not waited for.
                 let beats = |r: &Role| r.pid.is_none() || r.ward.watch.silent_for(t) < BEATING;
                 let patience = if self.children().all(beats) { PATIENCE * 10 } else { PATIENCE };
-                self.wish(at, Wish::Status(t + patience));
+                self.wish(at, Wish::Status(t, t + patience));
                 self.tell_clients(t);
             }
             ["reload"] if self.stopping.is_some() => self.answer(at, b"failed: the daemon stops\n".to_vec()),
@@ -240,7 +241,11 @@ impl Daemon {
     /// Answers who can be answered now, and sends away who is stuck.
     pub(super) fn tell_clients(&mut self, t: Time) {
         let quiet = self.roles.iter().all(|r| !r.ward.asked || r.pid.is_none());
-        for at in self.waiting(|w| matches!(w, Wish::Status(until) if quiet || t >= *until)) {
+        // One that has stopped beating since it was asked will not answer. It is ended soon, and the next one knows other things.
+        let silent = |r: &Role| !r.ward.asked || r.pid.is_none() || r.ward.watch.silent_for(t) >= BEATING;
+        let hopeless = self.roles.iter().all(silent);
+        let over = |since: &Time, until: &Time| quiet || t >= *until || (hopeless && t >= *since + PATIENCE);
+        for at in self.waiting(|w| matches!(w, Wish::Status(since, until) if over(since, until))) {
             self.say_whole(at, t);
         }
         // One that died of it waits for its restart.
@@ -270,10 +275,12 @@ impl Daemon {
         }
     }
 
-    /// When somebody has waited long enough.
-    pub(super) fn clients_due(&self) -> Option<Time> {
+    /// When somebody has waited long enough, or is to be looked after.
+    pub(super) fn clients_due(&self, t: Time) -> Option<Time> {
         let of = |w: &Wish| match w {
-            Wish::Status(until) | Wish::Effect(until) => Some(*until),
+            // Looked at again while it lasts: who beats no more is waited for no longer.
+            Wish::Status(_, until) => Some((*until).min(t + PATIENCE)),
+            Wish::Effect(until) => Some(*until),
             Wish::Nothing | Wish::Reload(_) => None,
         };
         self.control.clients.iter().flatten().filter_map(|(_, w, _)| of(w)).min()

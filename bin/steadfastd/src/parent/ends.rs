@@ -81,6 +81,7 @@ impl Daemon {
         let done = self.withdraw(n, false);
         let Some(role) = self.roles.get_mut(n) else { return };
         role.withdrawn = done.then(files::wall_clock);
+        role.ward.is_hopeless();
         role.begins_anew("no process could be started");
         let (title, what) = (role.title, held(role.title));
         if done {

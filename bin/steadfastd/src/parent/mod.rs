@@ -316,7 +316,7 @@ impl Daemon {
 
     fn next_due(&self) -> Option<Time> {
         let roles = self.roles.iter().filter_map(|r| r.ward.due());
-        let others = self.clients_due().into_iter().chain(self.runners_due()).chain(self.reload_due());
+        let others = self.clients_due(now()).into_iter().chain(self.runners_due()).chain(self.reload_due());
         let others = others.chain(self.observers_due());
         roles.chain(others).min().or(Some(Time::FAR))
     }
@@ -435,6 +435,7 @@ impl Daemon {
             }
             if !wanted {
                 self.withdraw_dead(n);
+                self.roles.get_mut(n).filter(|r| !r.lives()).into_iter().for_each(Role::dismissed);
             }
             if due {
                 self.start(n);
@@ -513,7 +514,7 @@ impl Daemon {
     /// It could not be started for want of something.
     fn start_later(&mut self, n: usize) {
         if let Some(role) = self.roles.get_mut(n) {
-            role.ward.start_later(now() + Duration::from_secs(1));
+            role.ward.start_later(now(), now() + Duration::from_secs(1));
             role.failed += 1;
             if role.failed == HOPELESS {
                 self.cannot_start(n);

@@ -83,6 +83,14 @@ impl Role {
         self.to = None;
     }
 
+    /// It has ended and is not wanted any more: nothing is told of it.
+    pub fn dismissed(&mut self) {
+        self.ward.dismissed();
+        self.withdrawn = None;
+        self.failed = 0;
+        self.dead = Deaths::default();
+    }
+
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.from.iter().map(Reader::fd).chain(self.to.iter().map(Writer::fd)).collect::<Vec<_>>().into_iter()
     }

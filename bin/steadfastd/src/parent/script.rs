@@ -77,7 +77,7 @@ fn start(argv: &[String], user: Option<(u32, u32)>, manner: &Manner) -> Result<i
     if let (true, Some(file)) = (manner.safe && as_root, words.first_mut()) {
         let found = safe_program(argv).map_err(|why| format!("is not run: {why}"))?;
         *file = found.path.into();
-        opened = found.opened.filter(|_| manner.by_descriptor);
+        opened = manner.by_descriptor.then_some(found.opened);
     }
     let spec = Spec { argv: words, argv0, opened, user, group: true, clean_environment: true, ..Default::default() };
     spawn::spawn(&spec).map_err(|e| format!("cannot be started: {e}"))

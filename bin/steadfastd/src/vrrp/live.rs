@@ -81,7 +81,10 @@ impl History {
     /// A former life has ended for a reason, and its states with it; at `withdrawn` what it held was taken away.
     pub fn begins_anew<'a>(&mut self, names: impl Iterator<Item = &'a str>, withdrawn: Option<f64>, why: &str) {
         let names: BTreeSet<String> = names.map(str::to_string).collect();
-        for name in names.iter().filter(|_| withdrawn.is_some()) {
+        // One that was in FAULT held nothing, and is in it for its own reason; one that is new to the file has no former life.
+        let held = |name: &&String| self.changes(name).back().is_some_and(|c| c.state != "FAULT");
+        let lost: Vec<String> = names.iter().filter(|_| withdrawn.is_some()).filter(held).cloned().collect();
+        for name in &lost {
             let cause = format!("{why}; what it held was taken away");
             self.add(name, live::Change { at: withdrawn.unwrap_or_default(), state: "FAULT".into(), cause });
         }
@@ -129,6 +132,14 @@ impl History {
     pub fn forget(&mut self, name: &str) {
         self.of.remove(name);
         self.causes.remove(name);
+        self.has_begun(name);
+    }
+
+    /// What ended the former life is not why it changes any more.
+    fn has_begun(&mut self, name: &str) {
+        if let Some((_, names)) = &mut self.anew {
+            names.remove(name);
+        }
     }
 
     /// Instances have other names, all at once: one may have the former name of another.
@@ -146,6 +157,7 @@ impl History {
         if !matches!(notice, Notice::Master | Notice::Backup | Notice::Fault | Notice::Stop) {
             return;
         }
+        self.has_begun(name);
         let mut told = self.causes.remove(name).unwrap_or_default();
         if told.is_empty() && self.line.strip_prefix('(').and_then(|l| l.strip_suffix(") removed")) == Some(name) {
             told = "removed from the configuration".into();
@@ -365,8 +377,8 @@ impl Role {
             .collect();
         let files = self.router.file_states().filter(|(n, _)| used.contains(n)).map(|(n, value)| {
             let path = self.plan.files.iter().find(|f| f.name == n).map(|f| f.path.as_path());
-            let absent = path.is_some_and(|p| !files::readable(p));
-            tracker("file", n, None, format!("value {value}{}", if absent { ", it cannot be read" } else { "" }))
+            let why = path.and_then(files::unreadable).map(|e| format!(", it cannot be read: {e}"));
+            tracker("file", n, None, format!("value {value}{}", why.unwrap_or_default()))
         });
         let processes = self.router.process_states().map(|(p, count, ok, _)| {
             let wanted = match p.quorum_max {
@@ -479,6 +491,23 @@ mod tests {
         // One that a reload adds later is started like any.
         h.because("V".into(), past::STARTED.into());
         assert_eq!(cause(&mut h, &["(V) Entering BACKUP STATE (init)"], Notice::Backup, &[]), past::STARTED);
+    }
+
+    /// Whoever held nothing has lost nothing, and has its own reason.
+    #[test]
+    fn one_that_was_in_fault_stays_in_it_since_then() {
+        let mut h = History::default();
+        let fault = ["(V) entering FAULT state: interface eth0 is down", "(V) Entering FAULT STATE"];
+        cause(&mut h, &fault, Notice::Fault, &["interface eth0 is down"]);
+        h.begins_anew(["V", "W"].into_iter(), Some(5.0), "its process died twice: signal 9");
+        assert_eq!((h.since("V", "FAULT"), h.changes("V").len()), (Some(1.0), 1));
+        assert_eq!(h.changes("W").len(), 0, "one that is new to the file has lost nothing");
+        // One that goes and comes back is started like any.
+        h.forget("W");
+        h.because("W".into(), past::STARTED.into());
+        h.said("(W) Entering BACKUP STATE (init)");
+        h.changed("W", Notice::Backup, 6.0, &[]);
+        assert_eq!(h.changes("W").back().map(|c| c.cause.clone()), Some(past::STARTED.to_string()));
     }
 
     #[test]

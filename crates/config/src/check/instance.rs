@@ -42,10 +42,12 @@ pub(super) fn instance(
         good = false;
     }
     let interface = i.interface.clone().unwrap_or_default();
-    if i.interface.is_some() && host.interface(&interface).is_none() && !globals.dynamic_interfaces {
+    if i.interface.is_some() && host.interface(&interface).is_none() {
         let text = format!("({name}) interface {interface} does not exist now, the instance waits for it");
         let help = crate::diag::meant(&interface, host.links().iter().map(String::as_str));
-        d.push_help(Class::General, at.of("vrrp_instance", &name, "interface"), text, help);
+        // With that word it is no fault; that the instance does not serve until then is told all the same.
+        let class = if globals.dynamic_interfaces { Class::Note } else { Class::General };
+        d.push_help(class, at.of("vrrp_instance", &name, "interface"), text, help);
     }
     if let Some(vrf) = i.vrf.as_ref().filter(|v| host.interface(v).is_none()) {
         say!(General, "vrf", "VRF interface {vrf} does not exist now, the instance waits for it");

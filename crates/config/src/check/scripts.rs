@@ -25,10 +25,21 @@ impl Runs {
                 Some(format!("'{first}' is unsafe, it will not be run: {why}"))
             }
             ScriptFile::Insecure(_) | ScriptFile::Good(_) => {
+                if let Some(why) = unsafe_text(host, &s.argv).filter(|_| as_root && self.security) {
+                    return Some(format!("'{first}' is unsafe, it will not be run: {why}"));
+                }
                 let absent = host.absent_interpreter(first)?;
                 Some(format!("'{first}' cannot be run: {}", without(&absent)))
             }
         }
+    }
+}
+
+/// Why the text that a shell is given in words (`/bin/sh -c TEXT`) is not run as root with script security.
+fn unsafe_text(host: &dyn Host, argv: &[String]) -> Option<String> {
+    match argv {
+        [_, option, text, ..] if option == "-c" => crate::host::unsafe_shell_text(host, text),
+        _ => None,
     }
 }
 
@@ -201,6 +212,10 @@ pub(super) fn check(config: &mut Config, host: &dyn Host, at: &Places, d: &mut D
             }
             ScriptFile::Insecure(_) | ScriptFile::Good(_) => {
                 any = true;
+                if let Some(why) = unsafe_text(host, &script.argv).filter(|_| as_root && security) {
+                    let text = format!("{named}: script '{first}' is unsafe, it will not be run: {why}");
+                    d.push(Class::Note, here("script"), text);
+                }
                 if let Some(absent) = host.absent_interpreter(first) {
                     let text = format!("{named}: script '{first}' cannot be run: {}", without(&absent));
                     d.push(Class::Note, here("script"), text);

@@ -48,7 +48,7 @@ section! {
         live "shutdown_script" "SCRIPT [USER [GROUP]]" "-" "none" => shutdown_script: Option<Script> = None, |c, v| c.script(v);
         /// Limit of shutdown_script.
         live "shutdown_script_timeout" "SECS" "1-1000" "10" => shutdown_script_timeout: u64 = 10, |c, v| c.int(v, 1, 1000);
-        /// Interfaces may be absent at start. steadfast always allows that; the word silences the report.
+        /// Interfaces may be absent at start. steadfast always allows that; the word makes a note of the report on an instance's, and silences others.
         live "dynamic_interfaces" "[allow_if_changes]" "-" "off" => dynamic_interfaces: bool = false, |c, v| c.flag(v);
         /// Interface of static addresses that name none.
         live "default_interface" "IF" "existing" "eth0" => default_interface: Option<String> = None, |c, v| c.text(v);
@@ -132,11 +132,11 @@ section! {
         /// Layout of the JSON dump.
         live "json_version" "1|2" "1-2" "1" => json_version: Option<u8> = None, |c, v| c.some_int(v, 1, 2);
         /// Name of the data dump. Of a daemon that was started as keepalived it is in /tmp, and TMPDIR names another folder.
-        live "state_dump_file" "PATH" "-" "/run/keepalived/keepalived.data" => state_dump_file: Option<String> = None, |c, v| c.text(v);
+        live "state_dump_file" "PATH" "-" "/run/keepalived/dumps/keepalived.data" => state_dump_file: Option<String> = None, |c, v| c.text(v);
         /// Name of the statistics dump; else beside the usual data dump.
-        live "stats_dump_file" "PATH" "-" "/run/keepalived/keepalived.stats" => stats_dump_file: Option<String> = None, |c, v| c.text(v);
+        live "stats_dump_file" "PATH" "-" "/run/keepalived/dumps/keepalived.stats" => stats_dump_file: Option<String> = None, |c, v| c.text(v);
         /// Name of the JSON dump; else beside the usual data dump.
-        live "json_dump_file" "PATH" "-" "/run/keepalived/keepalived.json" => json_dump_file: Option<String> = None, |c, v| c.text(v);
+        live "json_dump_file" "PATH" "-" "/run/keepalived/dumps/keepalived.json" => json_dump_file: Option<String> = None, |c, v| c.text(v);
         /// Seed of ${_RANDOM}.
         live "random_seed" "N" "uint32" "time" => random_seed: Option<u64> = None, |c, v| c.some_int(v, 0, i64::from(u32::MAX));
         /// File creation mask.

@@ -430,3 +430,53 @@ fn a_life_that_went_on_was_not_silent() {
     ward.ended(at(6), End::Signalled(9), false);
     assert!(!ward.kept().any(|(key, _)| key == SILENT));
 }
+
+/// A peer serves by then: whoever comes at last is no master any more.
+#[test]
+fn a_life_that_could_not_be_started_for_long_is_told_so_or_begins_anew() {
+    let silence = |seconds: u64| {
+        let mut ward = Ward::new(Memory::Brief, true);
+        ward.started(at(0), 1, b"c").expect("fits");
+        keep(&mut ward, 1, "V", b"master");
+        keep(&mut ward, 1, "\naddress", b"x");
+        ward.ended(at(1), End::Signalled(9), false);
+        (0..seconds).for_each(|n| ward.start_later(at(1 + n), at(2 + n)));
+        if seconds >= 3 {
+            ward.is_hopeless();
+        }
+        ward.started(at(1 + seconds), 2, b"c").expect("fits");
+        let all = said(&mut ward);
+        let has = |of: &str| {
+            let found = |m: &Message| match m {
+                Message::Keep { key, bytes } if key == of => Some(bytes.to_vec()),
+                _ => None,
+            };
+            all.iter().find_map(found)
+        };
+        assert!(has("\naddress").is_some(), "it is still somebody's: {all:?}");
+        (has("V").is_some(), has(SILENT).and_then(|b| steadfast_ipc::decode::<u64>(&b).ok()))
+    };
+    assert_eq!([0, 1, 2, 3].map(silence), [(true, None), (true, Some(1000)), (true, Some(2000)), (false, None)]);
+    let mut sessions = Ward::new(Memory::Sessions, true);
+    sessions.started(at(0), 1, b"c").expect("fits");
+    keep(&mut sessions, 1, "B", b"up");
+    sessions.ended(at(1), End::Signalled(9), false);
+    sessions.start_later(at(1), at(2));
+    assert_eq!(sessions.kept().len(), 0);
+    assert_eq!(sessions.remembered().count(), 1, "what it said last is still known");
+}
+
+#[test]
+fn of_one_that_is_not_wanted_any_more_nothing_is_told() {
+    let mut ward = Ward::new(Memory::Lasting, true);
+    ward.started(at(0), 1, b"c").expect("fits");
+    ward.ended(at(1), End::Signalled(9), false);
+    ward.started(at(1), 2, b"c").expect("fits");
+    let message = Message::Status { last: true, bytes: b"{}".to_vec() };
+    ward.heard(at(2), &frame(&Envelope { epoch: 2, message }).expect("frame")).expect("own frame");
+    assert!(ward.said.is_some() && ward.watch.total() == 1);
+    ward.stop(false).expect("fits");
+    ward.ended(at(3), End::Exited(0), false);
+    ward.dismissed();
+    assert!(ward.said.is_none() && ward.watch.total() == 0);
+}

@@ -94,6 +94,39 @@ fn a_cut_link_hands_over_all_members_together_without_waiting_for_the_silent_one
     assert!(healthy_gone >= healthy_taken, "no gap on the healthy side");
 }
 
+/// Nobody was told, and nobody had the time to notice; where a member's own link was there its peer was told, and has the group.
+#[test]
+fn a_link_that_is_away_for_a_moment_costs_a_group_no_failover() {
+    let on_one_link = |priority| {
+        let mut c = config(priority);
+        c.instances[1] = instance("IN", 0, 52, priority);
+        c
+    };
+    for (away, resumes) in [(200, true), (1_700, true), (3_000, false)] {
+        let mut net = Net::new(vec![on_one_link(200), on_one_link(100)]);
+        net.run_for(10_000);
+        assert_eq!(states(&net, 0), [State::Master; 2]);
+        let from = net.now;
+        net.set_link(0, 0, false);
+        assert_eq!(states(&net, 0), [State::Fault; 2]);
+        net.run_for(away);
+        net.set_link(0, 0, true);
+        net.run_for(100);
+        assert_eq!(states(&net, 0) == [State::Master; 2], resumes, "away for {away} ms");
+        net.run_for(10_000);
+        assert_eq!((states(&net, 0), states(&net, 1)), (vec![State::Master; 2], vec![State::Backup; 2]));
+        let taken = net.outputs_since(1, from).iter().any(|o| matches!(o, Output::Add(_)));
+        assert_eq!(taken, !resumes, "away for {away} ms");
+    }
+    // One of two links.
+    let mut net = pair();
+    net.set_link(0, 0, false);
+    net.run_for(200);
+    net.set_link(0, 0, true);
+    net.run_for(50);
+    assert_eq!((states(&net, 0), states(&net, 1)), (vec![State::Backup; 2], vec![State::Master; 2]));
+}
+
 #[test]
 fn a_silent_link_alone_moves_nobody() {
     let mut solo = Solo::new(config(100));

@@ -186,7 +186,7 @@ fn exporters_find_dumps_by_the_links_of_the_package() {
         let said = || std::fs::read_to_string(format!("/tmp/{name}")).unwrap_or_default();
         assert!(eventually(seconds(10), || said().contains(words)), "{name}: {}\n{}", said(), journal());
         let target = std::fs::read_link(format!("/tmp/{name}")).expect("still a link");
-        assert_eq!(target, std::path::Path::new("/run/keepalived").join(name));
+        assert_eq!(target, std::path::Path::new("/run/keepalived/dumps").join(name));
     }
     assert!(
         sh("cat /tmp/keepalived_check.data").contains("LVS")
@@ -356,7 +356,7 @@ fn the_strict_drop_in_takes_nothing_from_the_daemon() {
     std::fs::write(FILE, conf("10.5.0.99/24")).expect("configuration");
     assert!(works("systemctl reload steadfast") && eventually(seconds(10), || holds("10.5.0.99/24")), "{}", journal());
     assert!(works("ipvsadm -Sn | grep -q 10.5.0.100:80"), "{}", journal());
-    sh("rm -f /run/keepalived/keepalived.data; systemctl kill --kill-whom=main -s USR1 steadfast");
+    sh("rm -f /run/keepalived/dumps/keepalived.data; systemctl kill --kill-whom=main -s USR1 steadfast");
     assert!(eventually(seconds(10), || std::path::Path::new("/tmp/keepalived.data").exists()), "{}", journal());
     let said = journal().lines().skip(before).collect::<Vec<_>>().join("\n");
     assert!(!said.contains("died") && !said.contains("cannot") && !said.contains("ermission"), "{said}");
