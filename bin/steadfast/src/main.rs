@@ -183,6 +183,7 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
         closed(&plain_text(&text));
         return Ok(());
     }
+    let troubles: String = whole.troubles().iter().map(|t| format!("Beside this: {t}.\n")).collect();
     let services = whole.checker.map(|c| c.services).unwrap_or_default();
     let vrrp = whole.vrrp.unwrap_or_default();
     let sessions = whole.bfd.map(|b| b.sessions).unwrap_or_default();
@@ -221,7 +222,7 @@ fn explain(socket: &Path, words: &[String]) -> Result<(), String> {
         let list = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         return Err(format!("there is nothing that is called {name}{meant}; there are: {list}"));
     };
-    closed(&plain_text(&text));
+    closed(&plain_text(&(text + &troubles)));
     Ok(())
 }
 

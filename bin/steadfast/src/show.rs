@@ -230,6 +230,9 @@ pub fn status(w: &Whole, now: f64, paint: Paint) -> String {
         let text = format!("the configuration that runs has {n}; `steadfast check {}` shows the file's", w.file);
         let _ = writeln!(out, "{}", paint.bad(&text));
     }
+    for trouble in w.troubles() {
+        let _ = writeln!(out, "{}", paint.bad(trouble));
+    }
     if let Some(v) = w.vrrp.as_ref().filter(|v| !v.instances.is_empty()) {
         let wide = |f: &dyn Fn(&Instance) -> usize| v.instances.iter().map(f).max().unwrap_or(0);
         let (name, link) = (wide(&|i| i.name.len()), wide(&|i| i.interface.len()));

@@ -39,6 +39,18 @@ pub struct Whole {
     pub bfd: Option<Bfd>,
 }
 
+impl Whole {
+    /// What does not work and is nobody's in particular: each once, whoever says it.
+    pub fn troubles(&self) -> Vec<&str> {
+        let vrrp = self.vrrp.iter().flat_map(|v| &v.troubles);
+        let mut all: Vec<&str> =
+            vrrp.chain(self.checker.iter().flat_map(|c| &c.troubles)).map(String::as_str).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// A child process.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -83,6 +95,9 @@ pub struct Vrrp {
     /// All trackers.
     #[serde(default)]
     pub trackers: Vec<Tracker>,
+    /// What does not work and is no instance's, in words.
+    #[serde(default)]
+    pub troubles: Vec<String>,
 }
 
 /// A tracker.
@@ -256,6 +271,9 @@ pub struct Checker {
     /// Why nothing is balanced: the kernel has no IPVS.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// What else does not work, in words.
+    #[serde(default)]
+    pub troubles: Vec<String>,
 }
 
 /// A virtual server.

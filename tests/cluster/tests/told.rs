@@ -234,6 +234,29 @@ fn a_fifo_that_is_full_and_not_read_holds_nothing_up() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// FIFOs that cannot be used are no fault of the file, and nobody reads the log: who asks is told, until a reload mends it.
+#[test]
+fn who_asks_is_told_of_a_fifo_that_cannot_be_used() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let place = folder.path().join("absent");
+    let file = conf(200, &format!("notify_fifo {}/fifo", place.display()), "version 3\n advert_int 0.1");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &file);
+    holds(&lan.hosts[0], &a);
+    let ask = |words: &[&str]| steadfast_test_cluster::daemon::ask(&a, words);
+    let words = format!("FIFO {}/fifo cannot be opened: No such file or directory", place.display());
+    // Both processes use it.
+    assert_eq!(ask(&["status"]).matches(&words).count(), 1, "{}", ask(&["status"]));
+    assert!(ask(&["explain", "VI"]).contains(&words), "{}", ask(&["explain", "VI"]));
+    assert!(ask(&["status", "--json"]).contains(&words), "{}", ask(&["status", "--json"]));
+    std::fs::create_dir(&place).expect("folder");
+    a.reload(&file);
+    assert!(eventually(SOON, || !ask(&["status"]).contains(&words)), "{}", ask(&["status"]));
+    assert!(eventually(Duration::from_secs(30), || place.join("fifo").exists()), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_stop_may_leave_the_addresses() {
     require!();

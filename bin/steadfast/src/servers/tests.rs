@@ -50,7 +50,7 @@ fn whole() -> Whole {
     let part = Part { what: "virtual server 10.77.0.80 80".into(), ..Part::default() };
     let instance = Instance { name: "VI".into(), parts: vec![part], ..Instance::default() };
     Whole {
-        checker: Some(Checker { services: vec![service, udp], trouble: None }),
+        checker: Some(Checker { services: vec![service, udp], ..Checker::default() }),
         vrrp: Some(Vrrp { instances: vec![instance], ..Vrrp::default() }),
         ..Whole::default()
     }

@@ -104,6 +104,7 @@ impl Role {
         live::Checker {
             services: self.pool.services_at(steadfast_sys::now()).into_iter().map(service).collect(),
             trouble: self.balancer.trouble().map(Into::into),
+            troubles: self.teller.troubles(),
         }
     }
 }

@@ -352,6 +352,7 @@ impl Role {
             scripts: self.router.script_states().into_iter().map(|(n, ok, runs)| (n.to_string(), ok, runs)).collect(),
             processes: self.router.process_states().map(|(p, count, ok, _)| (p.name.clone(), count, ok)).collect(),
             trackers: self.trackers(),
+            troubles: self.teller.troubles(),
         }
     }
 

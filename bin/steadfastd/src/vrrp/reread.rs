@@ -68,6 +68,8 @@ impl Role {
         if self.plan.machine.fifo_states_on_reload {
             self.tell_states();
         }
+        // Who hears that the reload is complete may rely on what waits.
+        self.parent.say_all(self.teller.waiting());
         self.dirty = true;
         for b in [&mut self.brother, &mut self.bfd].into_iter().flatten() {
             b.say(Message::Hello);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use steadfast_ipc::{JobEnd, Keeping, Message};
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
-use steadfast_sys::fifo::{self, Fifo};
+use steadfast_sys::fifo::{self, Fifo, FifoError};
 use steadfast_vrrp::Notice;
 
 /// Messages that wait for the mail server at most.
@@ -67,8 +67,10 @@ pub struct Teller {
     last: u64,
     /// There are more of them than the parent keeps.
     later: bool,
-    /// FIFOs that could not be opened while nothing was closed to it.
-    hopeless: HashSet<std::path::PathBuf>,
+    /// FIFOs that could not be opened while nothing was closed to it, and whether that was for want of the folder.
+    hopeless: HashMap<PathBuf, bool>,
+    /// FIFOs of the file that are not used, and why.
+    unused: Vec<String>,
     keeping: Keeping,
 }
 
@@ -96,6 +98,9 @@ impl Teller {
             wanted
         });
         self.late.retain(|late, _| paths.contains(late));
+        self.unused.clear();
+        // The folder has come.
+        self.hopeless.retain(|path, absent| !*absent || !has_folder(path));
         for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
@@ -127,8 +132,14 @@ impl Teller {
                     }
                     Err(e) => {
                         self.late.remove(&f.path);
-                        self.hopeless.insert(f.path.clone());
+                        self.hopeless.insert(f.path.clone(), !has_folder(&f.path));
                         log::error!("{e}");
+                        self.unused.push(match e {
+                            FifoError::NotFifo(_) => e.to_string(),
+                            FifoError::System(path, e) => {
+                                format!("FIFO {} cannot be opened: {}", path.display(), e.desc())
+                            }
+                        });
                     }
                 }
             }
@@ -231,7 +242,7 @@ impl Teller {
     fn another_could(&self, path: &Path) -> bool {
         let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
         let other = std::fs::symlink_metadata(path).is_ok_and(|m| !is_fifo(m));
-        !other && !self.hopeless.contains(path) && crate::places::is_closed(path)
+        !other && !self.hopeless.contains_key(path) && crate::places::is_closed(path)
     }
 
     /// Mail, or lines that wait for a reader, would be lost with this process.
@@ -243,6 +254,11 @@ impl Teller {
     /// A FIFO could not be opened, which a successor can.
     pub fn is_refused(&self) -> bool {
         !self.late.is_empty()
+    }
+
+    /// FIFOs of the file that are not used, in words.
+    pub fn troubles(&self) -> Vec<String> {
+        self.unused.clone()
     }
 
     /// A line for all FIFOs.
@@ -348,6 +364,10 @@ impl Teller {
             programs.forget(job);
         }
     }
+}
+
+fn has_folder(path: &Path) -> bool {
+    path.parent().is_some_and(Path::is_dir)
 }
 
 #[cfg(test)]
