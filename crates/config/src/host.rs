@@ -200,15 +200,24 @@ const LEADING: &[&str] = &[
 /// Why a shell that runs this text as root might start what others than root could exchange: programs that it names by a path. What stands
 /// where a command does counts even while it is no program: it could be one in a moment. Of other words those count that are programs.
 pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
+    // What input and output go to is no command: each has a mark of its own.
+    let text = text.replace(">&", ">").replace("<&", "<").replace("&>", ">").replace(['<', '>'], " > ");
     for part in text.split(|c: char| ";|&(){}`\n".contains(c)) {
-        let mut command = true;
-        for word in part.split(|c: char| c.is_whitespace() || "\"'<>$,".contains(c)).filter(|w| !w.is_empty()) {
+        let (mut command, mut redirected) = (true, false);
+        for word in part.split(|c: char| c.is_whitespace() || "\"'$,".contains(c)).filter(|w| !w.is_empty()) {
+            if word == ">" {
+                redirected = true;
+                continue;
+            }
             let leads = |w: &str| LEADING.contains(&w.rsplit('/').next().unwrap_or(w));
             // Options and figures belong to the word before them, and a variable may be set first.
             let variable = word.split_once('=').filter(|(name, _)| !name.contains('/'));
-            let beside =
-                word.starts_with(['-', '+']) || word.starts_with(|c: char| c.is_ascii_digit()) || variable.is_some();
-            let is_command = command && !beside;
+            let beside = std::mem::take(&mut redirected)
+                || word.starts_with(['-', '+'])
+                || word.starts_with(|c: char| c.is_ascii_digit())
+                || variable.is_some();
+            // Where one leads that is not absolute only the shell knows.
+            let is_command = command && !beside && word.starts_with('/');
             for word in word.split('=').filter(|w| w.contains('/')) {
                 let why = match host.script(word) {
                     ScriptFile::Insecure(why) => Some(why),
@@ -511,6 +520,14 @@ mod tests {
             assert!(unsafe_shell_text(&SystemHost, &text).is_some(), "{text}");
         }
         assert_eq!(unsafe_shell_text(&SystemHost, "[[ -f /etc/keepalived/down ]] && exit 1 || /bin/true"), None);
+        for text in [
+            "exec 2>/dev/null; pgrep x",
+            "curl -s http://127.0.0.1/health 2>/dev/null | grep -q ok",
+            "$DIR/bin/x",
+            "test $((a/b)) = 1",
+        ] {
+            assert_eq!(unsafe_shell_text(&SystemHost, text), None);
+        }
         // What is no program yet, or not there, is one as soon as he likes; what a program reads is no program.
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o644)).expect("mode");
         let absent = his.join("absent");
@@ -529,7 +546,18 @@ mod tests {
             for text in runs.map(fill) {
                 assert!(unsafe_shell_text(&SystemHost, &text).is_some(), "{text}");
             }
-            for text in ["test -f X", "grep -q up X", "/bin/true --file=X", "/bin/true < X"].map(fill) {
+            for text in [
+                "test -f X",
+                "grep -q up X",
+                "/bin/true --file=X",
+                "/bin/true < X",
+                "exec 2>X",
+                "exec >X 2>&1",
+                "/bin/true 2>&1 X",
+                "for f in X; do true; done",
+            ]
+            .map(fill)
+            {
                 assert_eq!(unsafe_shell_text(&SystemHost, &text), None);
             }
         }
