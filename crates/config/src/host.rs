@@ -197,13 +197,40 @@ const LEADING: &[&str] = &[
     "env", "nohup", "nice", "ionice", "chrt", "taskset", "timeout", "setsid", "sudo", "doas", "runuser", "stdbuf", "xargs",
 ];
 
+/// The text without what separates nothing because it stands in single quotes; but a text that another shell is given stays.
+fn unquoted(text: &str) -> String {
+    let (mut quoted, mut double, mut out) = (None, false, String::with_capacity(text.len()));
+    for c in text.chars() {
+        match c {
+            '\'' if !double => {
+                let another = ["-c", "eval"].iter().any(|w| out.trim_end().ends_with(w));
+                quoted = if quoted.is_some() { None } else { Some(!another) };
+            }
+            '"' if quoted.is_none() => double = !double,
+            c if quoted == Some(true) && (ENDS.contains(c) || "<>".contains(c)) => {
+                out.push(' ');
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// What ends a command.
+const ENDS: &str = ";|&(){}`\n";
+
 /// Why a shell that runs this text as root might start what others than root could exchange: programs that it names by a path. What stands
 /// where a command does counts even while it is no program: it could be one in a moment. Of other words those count that are programs.
 pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
     // What input and output go to is no command: each has a mark of its own.
-    let text = text.replace(">&", ">").replace("<&", "<").replace("&>", ">").replace(['<', '>'], " > ");
-    for part in text.split(|c: char| ";|&(){}`\n".contains(c)) {
-        let (mut command, mut redirected) = (true, false);
+    let text = unquoted(text).replace(">&", ">").replace("<&", "<").replace("&>", ">").replace(['<', '>'], " > ");
+    let (mut begins, mut open) = (true, 0usize);
+    for part in text.split_inclusive(|c: char| ENDS.contains(c)) {
+        let end = part.chars().next_back().filter(|c| ENDS.contains(*c));
+        let part = part.trim_end_matches(|c: char| ENDS.contains(c));
+        let (mut command, mut redirected) = (begins, false);
         for word in part.split(|c: char| c.is_whitespace() || "\"'$,".contains(c)).filter(|w| !w.is_empty()) {
             if word == ">" {
                 redirected = true;
@@ -228,8 +255,23 @@ pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
                     return why;
                 }
             }
-            command = command && beside || leads(word);
+            command = command && (beside || leads(word));
         }
+        begins = match end {
+            Some('(') => {
+                open += 1;
+                true
+            }
+            // Behind a parenthesis that was not opened: a pattern of `case`.
+            Some(')') => {
+                let pattern = open == 0;
+                open = open.saturating_sub(1);
+                pattern
+            }
+            // The end of a variable's name, as of a block.
+            Some('}') => false,
+            _ => true,
+        };
     }
     None
 }
@@ -534,6 +576,11 @@ mod tests {
         for file in [&program, &absent] {
             let fill = |text: &str| text.replace('X', file.to_str().expect("path"));
             let runs = [
+                "bash -c 'true; X'",
+                "{ X; }",
+                "f() { X; }; f",
+                "case $1 in start) X;; esac",
+                "echo `X`",
                 "X",
                 "true && X -a",
                 "A=1 X",

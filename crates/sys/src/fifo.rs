@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Lines kept while nobody reads.
-const QUEUE: usize = 1024;
+/// Lines kept while nobody reads: those that waited for its opening (4096 at most), and as many as usual.
+const QUEUE: usize = 4096 + 1024;
 
 /// An open FIFO. Lines are written whole or not at all; a full one never blocks: lines wait in a bounded queue, then the oldest
 /// are dropped.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +69,9 @@ pub fn open(path: &Path, rule: Rule<'_>, links: usize, too_many: &dyn Fn(&Path) 
     let (mut held, mut here, mut followed) = (None::<OwnedFd>, PathBuf::new(), 0);
     // Whoever may put a file into the last folder could do so in a moment.
     let absent = |held: Option<&OwnedFd>, here: &Path, e| {
+        if !matches!(e, nix::Error::ENOENT | nix::Error::ENOTDIR) {
+            return closed(e);
+        }
         let folder = held.and_then(|folder| fstat(folder).ok());
         let why = folder.and_then(|f| rule(here, (f.st_uid, f.st_gid), f.st_mode & !STICKY));
         why.map_or_else(|| closed(e), Closed::Refused)
@@ -100,7 +103,10 @@ pub fn open(path: &Path, rule: Rule<'_>, links: usize, too_many: &dyn Fn(&Path) 
     // Some interpreters read by the descriptor that they are given. What cannot be read is no script, or one whose interpreter could not
     // read it either.
     let plain = fstat(&fd).is_ok_and(|seen| seen.st_mode & libc::S_IFMT == libc::S_IFREG);
-    let readable = plain.then(|| File::open(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()).flatten();
+    // Nor does it wait for who has a lease on it.
+    let read =
+        || File::options().read(true).custom_flags(libc::O_NONBLOCK).open(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let readable = plain.then(|| read().ok()).flatten();
     let script = readable.as_ref().is_some_and(|file| file.read_exact_at(&mut first, 0).is_ok() && first == *b"#!");
     Ok(Opened { fd: Arc::new(readable.map_or(fd, OwnedFd::from)), script })
 }

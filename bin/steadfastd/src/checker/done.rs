@@ -11,14 +11,20 @@ use steadfast_notify::mail;
 impl Role {
     /// Carries out what the pool wants, also what follows from carrying it out.
     pub(super) fn act(&mut self, t: Time) {
+        let mut lines = false;
         while !self.out.is_empty() {
             for (n, output) in std::mem::take(&mut self.out).into_iter().enumerate() {
                 if n % 256 == 255 {
                     self.parent.flush();
                     breathe(&mut self.parent, &mut self.breath);
                 }
+                lines |= matches!(output, Output::Fifo(_));
                 self.do_one(t, output);
             }
+        }
+        // What waits for a FIFO is told whole: once, however many lines there are.
+        if lines {
+            self.parent.say_all(self.teller.waiting());
         }
         self.parent.flush();
         // All of them at once: a start concerns thousands.
@@ -90,7 +96,6 @@ impl Role {
                     self.parent.prepare(Message::News(news));
                 }
                 self.teller.line(&line);
-                self.parent.say_all(self.teller.waiting());
             }
             Output::Quorum(id, _) => {
                 self.quorums.insert(translate::tracked(&id));

@@ -119,6 +119,8 @@ struct Role {
     eager: schedule::Eager,
     /// When this process began.
     born: Time,
+    /// Since when a successor is wanted.
+    wanted: Option<Time>,
     /// A successor is wanted.
     succession: bool,
 }
@@ -287,6 +289,7 @@ impl Role {
             late: Duration::ZERO,
             eager: Default::default(),
             born: t,
+            wanted: None,
             succession: false,
         };
         let places = crate::places::of(options, role.written(), role.plan.lvs_fifos.iter().map(|f| f.path.as_path()));
@@ -393,8 +396,9 @@ impl Role {
 
     /// Nothing is lost, and it is not too soon.
     fn may_hand_over(&mut self, t: Time) -> bool {
+        let wanted = *self.wanted.get_or_insert(t);
         let at = self.born + crate::places::PAUSE;
-        t >= at && (t >= at + crate::places::PATIENCE || !self.teller.has_more_to_say())
+        t >= at && (t >= wanted.max(at) + crate::places::PATIENCE || !self.teller.has_more_to_say())
     }
 
     fn run(&mut self) -> i32 {
