@@ -66,8 +66,7 @@ pub fn safe_program(argv: &[String]) -> Result<Safe, Unsafe> {
         Err(Closed::Refused(why)) => return Err(Unsafe::Refused(format!("{first} is unsafe: {why}"))),
         Err(Closed::Failed(e)) => return Err(Unsafe::Unknown(e)),
     };
-    if let [_, option, text, ..] = argv
-        && option == "-c"
+    if let Some(text) = host::shell_text(argv)
         && let Some(why) = unsafe_shell_text(&SystemHost, text)
     {
         return Err(Unsafe::Refused(format!("'{text}' is unsafe: {why}")));

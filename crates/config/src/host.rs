@@ -197,6 +197,26 @@ const LEADING: &[&str] = &[
     "env", "nohup", "nice", "ionice", "chrt", "taskset", "timeout", "setsid", "sudo", "doas", "runuser", "stdbuf", "xargs",
 ];
 
+/// Shells: the text behind an option with a `c` in it is a command.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh"];
+
+fn base(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// An option by which a shell takes a text (`-c`, `-ec`, `-lc`).
+fn takes_text(option: &str) -> bool {
+    option.starts_with('-') && !option.starts_with("--") && option.contains('c')
+}
+
+/// The text that these words have a shell run.
+pub fn shell_text(argv: &[String]) -> Option<&str> {
+    let (first, rest) = argv.split_first()?;
+    let at = rest.iter().position(|w| !w.starts_with(['-', '+'])).unwrap_or(rest.len());
+    let takes = |w: &String| w == "-c" || SHELLS.contains(&base(first)) && takes_text(w);
+    rest.get(..at)?.iter().any(takes).then(|| rest.get(at)).flatten().map(String::as_str)
+}
+
 /// The text without what separates nothing because it stands in single quotes; but a text that another shell is given stays.
 fn unquoted(text: &str) -> String {
     let (mut quoted, mut double, mut out) = (None, false, String::with_capacity(text.len()));
@@ -230,13 +250,18 @@ pub fn unsafe_shell_text(host: &dyn Host, text: &str) -> Option<String> {
     for part in text.split_inclusive(|c: char| ENDS.contains(c)) {
         let end = part.chars().next_back().filter(|c| ENDS.contains(*c));
         let part = part.trim_end_matches(|c: char| ENDS.contains(c));
-        let (mut command, mut redirected) = (begins, false);
+        let (mut command, mut redirected, mut shell) = (begins, false, false);
         for word in part.split(|c: char| c.is_whitespace() || "\"'$,".contains(c)).filter(|w| !w.is_empty()) {
             if word == ">" {
                 redirected = true;
                 continue;
             }
-            let leads = |w: &str| LEADING.contains(&w.rsplit('/').next().unwrap_or(w));
+            if shell && takes_text(word) {
+                command = true;
+                continue;
+            }
+            shell = (shell && word.starts_with('-')) || (command && SHELLS.contains(&base(word)));
+            let leads = |w: &str| LEADING.contains(&base(w));
             // Options and figures belong to the word before them, and a variable may be set first.
             let variable = word.split_once('=').filter(|(name, _)| !name.contains('/'));
             let beside = std::mem::take(&mut redirected)
@@ -577,6 +602,9 @@ mod tests {
             let fill = |text: &str| text.replace('X', file.to_str().expect("path"));
             let runs = [
                 "bash -c 'true; X'",
+                "/bin/sh -c 'X && true'",
+                "sh -ec 'X | cat'",
+                "timeout 2 /bin/bash -l -c X",
                 "{ X; }",
                 "f() { X; }; f",
                 "case $1 in start) X;; esac",
@@ -607,6 +635,20 @@ mod tests {
             {
                 assert_eq!(unsafe_shell_text(&SystemHost, &text), None);
             }
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_shell_is_found_among_its_words() {
+        let text = |words: &str| {
+            let argv: Vec<String> = words.split(' ').map(str::to_string).collect();
+            shell_text(&argv).map(str::to_string)
+        };
+        for words in ["/bin/sh -c X", "bash -ec X a", "sh -e -c X", "dash -c -e X", "su -c X"] {
+            assert_eq!(text(words).as_deref(), Some("X"), "{words}");
+        }
+        for words in ["/bin/sh X -c", "bash -e X", "/opt/check -ec X", "sh --rcfile X", "sh", "sh -c"] {
+            assert_eq!(text(words), None, "{words}");
         }
     }
 

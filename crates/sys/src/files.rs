@@ -95,6 +95,11 @@ pub fn make_open_folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
+/// Whether a folder could be written to by who is not confined: neither its mode nor a read-only file system forbids it.
+pub fn may_write(folder: &Path) -> bool {
+    nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// How long the system has been up.
 pub fn uptime() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();

@@ -257,6 +257,25 @@ fn who_asks_is_told_of_a_fifo_that_cannot_be_used() {
     assert_eq!(a.stop(), Some(0));
 }
 
+/// Somebody's file has its place, and goes.
+#[test]
+fn a_fifo_whose_place_is_put_right_is_opened_by_the_next_reload() {
+    require!();
+    let lan = Lan::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let place = folder.path().join("fifo");
+    std::fs::write(&place, "mine").expect("file");
+    let file = conf(200, &format!("vrrp_notify_fifo {}", place.display()), "version 3\n advert_int 0.1");
+    let a = Daemon::start(&lan.hosts[0], Kind::Steadfast, &file);
+    holds(&lan.hosts[0], &a);
+    let status = || steadfast_test_cluster::daemon::ask(&a, &["status"]);
+    assert!(status().contains("/fifo"), "{}", status());
+    std::fs::remove_file(&place).expect("file");
+    a.reload(&file);
+    assert!(eventually(Duration::from_secs(30), || place.exists() && !status().contains("/fifo")), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+}
+
 #[test]
 fn a_stop_may_leave_the_addresses() {
     require!();

@@ -11,6 +11,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use steadfast_ipc::{JobEnd, Keeping, Message};
 use steadfast_notify::{Subject, fifo_line, generic_arguments, mail};
 use steadfast_sys::fifo::{self, Fifo, FifoError};
+use steadfast_sys::files;
 use steadfast_vrrp::Notice;
 
 /// Messages that wait for the mail server at most.
@@ -67,8 +68,8 @@ pub struct Teller {
     last: u64,
     /// There are more of them than the parent keeps.
     later: bool,
-    /// FIFOs that could not be opened while nothing was closed to it, and whether that was for want of the folder.
-    hopeless: HashMap<PathBuf, bool>,
+    /// FIFOs that could not be opened while nothing was closed to it.
+    hopeless: HashSet<PathBuf>,
     /// FIFOs of the file that are not used, and why.
     unused: Vec<String>,
     keeping: Keeping,
@@ -99,8 +100,8 @@ impl Teller {
         });
         self.late.retain(|late, _| paths.contains(late));
         self.unused.clear();
-        // The folder has come.
-        self.hopeless.retain(|path, absent| !*absent || !has_folder(path));
+        // The folder has come, or can be written to by now.
+        self.hopeless.retain(|path| !has_folder(path) || !path.parent().is_some_and(files::may_write));
         for f in fifos {
             if !self.fifos.iter().any(|open| open.path() == f.path) {
                 match Fifo::open(&f.path, f.owner) {
@@ -132,7 +133,7 @@ impl Teller {
                     }
                     Err(e) => {
                         self.late.remove(&f.path);
-                        self.hopeless.insert(f.path.clone(), !has_folder(&f.path));
+                        self.hopeless.insert(f.path.clone());
                         log::error!("{e}");
                         self.unused.push(match e {
                             FifoError::NotFifo(_) => e.to_string(),
@@ -242,7 +243,7 @@ impl Teller {
     fn another_could(&self, path: &Path) -> bool {
         let is_fifo = |m: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&m.file_type());
         let other = std::fs::symlink_metadata(path).is_ok_and(|m| !is_fifo(m));
-        !other && !self.hopeless.contains_key(path) && crate::places::is_closed(path)
+        !other && !self.hopeless.contains(path) && crate::places::is_closed(path)
     }
 
     /// Mail, or lines that wait for a reader, would be lost with this process.

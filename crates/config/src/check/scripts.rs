@@ -37,10 +37,7 @@ impl Runs {
 
 /// Why the text that a shell is given in words (`/bin/sh -c TEXT`) is not run as root with script security.
 fn unsafe_text(host: &dyn Host, argv: &[String]) -> Option<String> {
-    match argv {
-        [_, option, text, ..] if option == "-c" => crate::host::unsafe_shell_text(host, text),
-        _ => None,
-    }
+    crate::host::shell_text(argv).and_then(|text| crate::host::unsafe_shell_text(host, text))
 }
 
 /// Why a script cannot be run whose interpreter is absent.
